@@ -215,7 +215,7 @@ interface NumberedStream extends IndexedStream {
 
 /** The sections of one index, in the order of the file. */
 class IndexWriter {
-  readonly #out = new ByteWriter(65536)
+  readonly #out = new ByteWriter(4096)
   /** By name and value, and of all: references of streams, ascending. */
   readonly #postings = new Map<string, Map<string, number[]>>()
   readonly #all: number[] = []

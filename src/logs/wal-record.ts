@@ -20,8 +20,8 @@ export const recordKind = { lines: 1 } as const
 export class LinesRecord {
   readonly #definitions = new ByteWriter(1024)
   #definitionCount = 0
-  readonly #entries = new ByteWriter(64 * 1024)
-  readonly #streams = new ByteWriter(64 * 1024)
+  readonly #entries = new ByteWriter(1024)
+  readonly #streams = new ByteWriter(1024)
   #streamCount = 0
   #stream = -1
   #entryCount = 0

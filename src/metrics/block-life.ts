@@ -18,7 +18,7 @@ import { putState } from '#bucket/numbered-states.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { listBlocks } from './block-list.ts'
 import { expired, overSize, planCompaction } from './compaction-plan.ts'
-import { UploadQueue, type StagedBlock } from './upload-queue.ts'
+import { uploadsAtOnce, UploadQueue, type StagedBlock } from './upload-queue.ts'
 import type { Wal } from '#store/wal.ts'
 import {
   addWalThrough,
@@ -76,6 +76,19 @@ interface Cut {
 /** A range is not worth a block before its time when it gives back less. */
 const earlyCutBytesMin = 1024 * 1024
 
+/** A range that left its head, and is not in a block yet. */
+interface Unwritten {
+  readonly tenant: Tenant
+  readonly range: RangeChunks
+  /** What of the log a block of it covers. */
+  readonly through: ReadonlyMap<string, number>
+}
+
+const scopeOf = ({ tenant, range }: Unwritten): string => `${tenant.name}/${range.startMs}`
+
+/** Ranges that are written beside each other. */
+const writesAtOnce = 8
+
 /** Ranges that leave their heads at once. */
 const cutsAtOnce = 32
 
@@ -91,7 +104,7 @@ export class BlockLife {
   readonly #staged = new Map<string, StagedBlock>()
   readonly #marks: DeletionMarks
   /** Ranges that have left the head and are not in a block yet: read from memory until they are. */
-  readonly #unwritten: { tenant: Tenant; range: RangeChunks; through: ReadonlyMap<string, number> }[] = []
+  readonly #unwritten: Unwritten[] = []
   readonly #pause: () => Promise<void>
   readonly #building: BlockBuilding
   #lastUlidMs = 0
@@ -432,23 +445,42 @@ export class BlockLife {
     await this.#writeUnwritten()
   }
 
+  /** Several ranges are written beside each other, since files of small ones are waited for most of the time. */
   async #writeUnwritten(): Promise<void> {
     // A later block of a range would claim to cover what an earlier one lacks: it waits behind that one, others go on.
-    const blocked = new Set(this.#setAsideRanges)
-    for (const next of Array.from(this.#unwritten)) {
-      const scope = `${next.tenant.name}/${next.range.startMs}`
-      if (blocked.has(scope)) continue
+    const byScope = new Map<string, Unwritten[]>()
+    for (const next of this.#unwritten) {
+      const scope = scopeOf(next)
+      if (this.#setAsideRanges.has(scope)) continue
+      const same = byScope.get(scope)
+      if (same === undefined) byScope.set(scope, [next])
+      else same.push(next)
+    }
+    // All are over before a failure is known: nothing of this round goes on beside the next one.
+    const failures: unknown[] = []
+    await forEachParallel([...byScope.values()], writesAtOnce, async ranges => {
+      if (failures.length > 0) return
+      await this.#writeInTurn(ranges).catch((error: unknown) => failures.push(error))
+    })
+    if (failures.length > 0) throw failures[0]
+  }
+
+  /** Ranges of one scope, in order, until one can't be written. */
+  async #writeInTurn(ranges: readonly Unwritten[]): Promise<void> {
+    for (const next of ranges) {
+      const { tenant, range, through } = next
+      const scope = scopeOf(next)
       try {
-        if (await this.#writeCut(next.tenant, next.range, next.through)) {
+        if (await this.#writeCut(tenant, range, through)) {
           this.#unwritten.splice(this.#unwritten.indexOf(next), 1)
           continue
         }
       } catch (error) {
         if (!isPoison(error)) throw error
-        this.#noteSetAside(next.tenant, scope, `the range can't be written: ${error.message}`)
+        this.#noteSetAside(tenant, scope, `the range can't be written: ${error.message}`)
       }
       this.#setAsideRanges.add(scope)
-      blocked.add(scope)
+      return
     }
   }
 
@@ -510,7 +542,7 @@ export class BlockLife {
       for (const [start, through] of walThroughOf(staged.meta))
         await this.#wal.release(`${block.tenant}/${start}`, through)
     // It looks at every tenant: once is enough for blocks that follow each other.
-    if (this.#uploads.waitingBlocks <= 1) await this.#releaseEmpty()
+    if (this.#uploads.waitingBlocks <= uploadsAtOnce) await this.#releaseEmpty()
     await this.#removeStaged(block.directory)
   }
 

@@ -10,6 +10,7 @@ import type { AppendFile, Files } from '#core/files.ts'
 
 const segmentBytesMax = 512 * 1024 * 1024
 const bufferBytes = 1024 * 1024
+const smallBytes = 4096
 
 export interface ChunkMeta {
   minMs: number
@@ -20,7 +21,8 @@ export interface ChunkMeta {
 /** A file that is written through a buffer and knows where it is. */
 class CountingFile {
   readonly #file: AppendFile
-  readonly buffer = new ByteWriter(bufferBytes + 65536)
+  /** Grows to what is written out at once: most blocks of many tenants are small. */
+  readonly buffer = new ByteWriter(smallBytes)
   #flushed = 0
 
   constructor(file: AppendFile) {
@@ -89,7 +91,7 @@ export class BlockWriter {
     const out = this.#index.buffer
     out.writeU32(0xbaaad700)
     out.writeU8(2)
-    const body = new ByteWriter(65536)
+    const body = new ByteWriter(smallBytes)
     body.writeU32(this.#symbols.length)
     for (const symbol of this.#symbols) {
       body.writeUvarint(symbol.length)
@@ -218,7 +220,7 @@ export class BlockWriter {
     const order = Uint32Array.from({ length: pairs }, (_, i) => i).sort(
       (a, b) => this.#pairNames[a]! - this.#pairNames[b]! || this.#pairValues[a]! - this.#pairValues[b]!,
     )
-    const table = new ByteWriter(65536)
+    const table = new ByteWriter(smallBytes)
     table.writeU32(pairs + 1)
     await this.#writeList(Uint32Array.from(this.#allSeries), table, emptyText, emptyText)
     for (const pair of order) {

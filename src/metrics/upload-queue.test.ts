@@ -36,8 +36,8 @@ async function makeWorld(): Promise<World> {
   return Object.assign(world, { queue })
 }
 
-const block = (id: string): StagedBlock => ({
-  tenant: 't',
+const block = (id: string, tenant = 't'): StagedBlock => ({
+  tenant,
   id,
   directory: `staging/${id}`,
   files: ['index', 'meta.json'],
@@ -53,6 +53,24 @@ test('blocks go in order, the file that makes each visible last', async () => {
   assert.deepEqual([...bucket.objects.keys()], ['t/A/index', 't/A/meta.json', 't/B/index', 't/B/meta.json'])
   assert.deepEqual(uploaded, ['A', 'B'])
   assert.equal(queue.waitingBlocks, 0)
+})
+
+test('blocks of several tenants go beside each other, and those of one in order', async () => {
+  const { queue, bucket, uploaded, clock } = await makeWorld()
+  const put = bucket.putFile.bind(bucket)
+  let isAway = true
+  bucket.putFile = (key, path) => (isAway && key.startsWith('t/A') ? Promise.reject(new Error('away')) : put(key, path))
+  queue.add(block('A'))
+  queue.add(block('B'))
+  queue.add(block('A', 'other'))
+  queue.add(block('B', 'other'))
+  await clock.advance(5000)
+  assert.deepEqual([uploaded, queue.waitingBlocks], [['A', 'B'], 2])
+  assert.ok(bucket.objects.has('other/B/meta.json') && !bucket.objects.has('t/B/meta.json'))
+  isAway = false
+  await clock.advance(60_000)
+  await queue.drained()
+  assert.deepEqual(uploaded, ['A', 'B', 'A', 'B'])
 })
 
 test('a block has a mark beside it while it is not whole', async () => {

@@ -1,16 +1,19 @@
 /**
  * Finished blocks on their way to the bucket. A block is staged as a local directory and uploaded file by file, the
- * file that makes it visible last; while the bucket is away it stays, and is served from, on the disk. In order, one at
- * a time.
+ * file that makes it visible last; while the bucket is away it stays, and is served from, on the disk. Those of one
+ * tenant go in order, one at a time.
  */
 import { backoffMs } from '#core/backoff.ts'
 import { messageOf } from '#core/errors.ts'
 import { sleep, type Clock } from '#core/clock.ts'
+import { forEachParallel } from '#core/parallel.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { marked } from '#store/upload-mark.ts'
 
+/** Blocks, each of another tenant, that are uploaded beside each other. */
+export const uploadsAtOnce = 8
 const retryPause = { leastMs: 250, mostMs: 30_000 }
 
 export interface StagedBlock {
@@ -76,23 +79,48 @@ export class UploadQueue {
   async #run(): Promise<void> {
     try {
       for (let attempt = 0; this.#waiting.length > 0 && !this.#closed;) {
-        const block = this.#waiting[0]!
-        try {
-          if (!(await this.#options.mayWrite())) return
-          await this.#upload(block)
-          this.#waiting.shift()
-          this.uploads++
-          this.trouble = undefined
-          attempt = 0
-        } catch (error) {
-          this.#noteFailure(block, error)
-          if (this.#closed) return
-          await sleep(this.#options.clock, backoffMs(attempt++, retryPause))
-        }
+        const blocks = this.#next()
+        const failed = await this.#tryAll(blocks)
+        if (failed === 'refused' || (failed > 0 && this.#closed)) return
+        if (failed > 0) await sleep(this.#options.clock, backoffMs(attempt++, retryPause))
+        else attempt = 0
       }
     } finally {
       this.#running = undefined
     }
+  }
+
+  /** The first block of each of the first tenants: a later one of the same may claim to cover what it has. */
+  #next(): StagedBlock[] {
+    const first = new Map<string, StagedBlock>()
+    for (const block of this.#waiting) {
+      if (!first.has(block.tenant)) first.set(block.tenant, block)
+      if (first.size === uploadsAtOnce) break
+    }
+    return [...first.values()]
+  }
+
+  /** How many failed; `refused`: another writer has the prefix. */
+  async #tryAll(blocks: readonly StagedBlock[]): Promise<number | 'refused'> {
+    try {
+      if (!(await this.#options.mayWrite())) return 'refused'
+    } catch (error) {
+      this.#noteFailure(blocks[0]!, error)
+      return 1
+    }
+    let failed = 0
+    await forEachParallel(blocks, uploadsAtOnce, async block => {
+      try {
+        await this.#upload(block)
+        this.#waiting.splice(this.#waiting.indexOf(block), 1)
+        this.uploads++
+        this.trouble = undefined
+      } catch (error) {
+        failed++
+        this.#noteFailure(block, error)
+      }
+    })
+    return failed
   }
 
   async #upload(block: StagedBlock): Promise<void> {

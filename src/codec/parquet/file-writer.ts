@@ -19,7 +19,7 @@ interface WrittenChunk {
 export class ParquetWriter {
   readonly #root: SchemaGroup
   readonly columns: readonly Column[]
-  readonly #out = new ByteWriter(1 << 20)
+  readonly #out = new ByteWriter(1 << 14)
   readonly #groups: { rows: number; chunks: WrittenChunk[] }[] = []
   #rows = 0
   readonly #createdBy: string
