@@ -59,7 +59,10 @@ export interface TailedLine {
 /** Who follows lines. The calls come one after another, between other work. */
 export interface TailListener {
   onLine(line: TailedLine): void
-  /** A line or more of the stream came faster than they were taken, and will not be handed on. */
+  /**
+   * A line or more of the stream came faster than they were taken, and will not be handed on. No labels: of streams
+   * that are too many to be named.
+   */
   onDropped(labels: Labels, ms: number): void
   /** What `onLine` threw: nothing follows. */
   onError(error: unknown): void

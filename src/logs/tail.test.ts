@@ -33,7 +33,7 @@ class Pushes {
 
   constructor(options: Partial<TailOptions> = {}, name = 'fake') {
     this.tail = new Tail({ clock: new VirtualClock(nowMs), queueBytesMax: 1e6, memory: undefined, ...options })
-    this.#tenant = new Tenant(name, 1000)
+    this.#tenant = new Tenant(name, 2000)
   }
 
   /** Lines as `app text`; returns the bytes of the record. */
@@ -124,6 +124,18 @@ test('what waits for a follower is bounded in bytes; of what is dropped it hears
   await settle()
   assert.equal(account.heldBytes, 0)
   assert.deepEqual([heard[0]!.lines.length, heard[1]!.lines.length], [3, 2])
+})
+
+test('of more streams than are noted a follower hears without their names', async () => {
+  const pushes = new Pushes({ queueBytesMax: 10 })
+  const heard = new Heard()
+  pushes.tail.follow('fake', [Matcher.equal('app', 'last')], heard)
+  pushes.push(...Array.from({ length: 999 }, (_, i) => `a${i} line`), 'last line')
+  await settle()
+  assert.deepEqual(heard.dropped, ['last'])
+  pushes.push(...Array.from({ length: 1000 }, (_, i) => `a${i} again`), 'last again')
+  await settle()
+  assert.deepEqual(heard.dropped, ['last', ''])
 })
 
 test('a follower that is slow keeps neither pushes nor other followers', async () => {

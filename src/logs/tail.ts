@@ -7,7 +7,7 @@ import type { Clock } from '#core/clock.ts'
 import type { MemoryAccount, MemoryHold } from '#core/memory-budget.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
-import type { Labels } from '#model/labels.ts'
+import { Labels } from '#model/labels.ts'
 import type { AdmittedLines } from './admitted-lines.ts'
 import type { TailListener } from './select.ts'
 import { LineCursor } from './wal-record.ts'
@@ -28,8 +28,9 @@ interface Batch {
   readonly repeated: readonly number[]
 }
 
-/** Streams of which something was dropped that are noted until the follower hears of it. */
+/** Streams of which something was dropped that are noted until the follower hears of it; the others have no name. */
 const droppedStreamsMax = 1000
+const someStream = Labels.fromObject({})
 
 class Follower {
   readonly tenant: string
@@ -40,6 +41,8 @@ class Follower {
   readonly #pause: () => Promise<void>
   readonly #queue: Batch[] = []
   readonly #dropped: { labels: Labels; ms: number }[] = []
+  /** When lines of a stream were dropped that is not noted. */
+  #unnamedMs: number | undefined
   #queuedBytes = 0
   #isMatching = false
   #isEnded = false
@@ -58,13 +61,21 @@ class Follower {
     if (this.#fits(batch.payload.length)) {
       this.#queue.push(batch)
       this.#queuedBytes += batch.payload.length
-    } else
-      for (const { labels } of batch.lines.streams())
-        if (this.#dropped.length < droppedStreamsMax) this.#dropped.push({ labels, ms: nowMs })
+    } else this.#drop(batch.lines, nowMs)
     if (this.#isMatching) return
     this.#isMatching = true
     // Not within the push that brought the lines.
     void this.#options.clock.yield().then(() => this.#matchAll())
+  }
+
+  #drop(lines: AdmittedLines, ms: number): void {
+    for (const { labels } of lines.streams()) {
+      if (this.#dropped.length >= droppedStreamsMax) {
+        this.#unnamedMs = ms
+        return
+      }
+      this.#dropped.push({ labels, ms })
+    }
   }
 
   #fits(bytes: number): boolean {
@@ -97,6 +108,10 @@ class Follower {
   #report(): void {
     for (const { labels, ms } of this.#dropped.splice(0))
       if (!this.#isEnded && this.#selects(labels)) this.#listener.onDropped(labels, ms)
+    const unnamedMs = this.#unnamedMs
+    this.#unnamedMs = undefined
+    // It may have been none of the follower's: better one notice too many.
+    if (!this.#isEnded && unnamedMs !== undefined) this.#listener.onDropped(someStream, unnamedMs)
   }
 
   #selects(labels: Labels): boolean {

@@ -568,3 +568,20 @@ test('bodies are held until they are answered, answers until they are read', asy
     { memory },
   )
 })
+
+test('pieces of a live answer arrive as they come, also at a client that takes gzip', async () => {
+  let more: () => void = () => {}
+  async function* live(): AsyncGenerator<string> {
+    yield 'first'
+    await new Promise<void>(resolve => (more = resolve))
+    yield 'second'
+  }
+  const handler: Handler = async () => ({ status: 200, body: live(), isLive: true })
+  await serving([route(['GET'], '/', handler)], async url => {
+    const reply = await fetch(url, { headers: { 'accept-encoding': 'gzip' } })
+    const reader = reply.body!.getReader()
+    assert.equal(Buffer.from((await reader.read()).value!).toString(), 'first')
+    more()
+    assert.equal(Buffer.from((await reader.read()).value!).toString(), 'second')
+  })
+})

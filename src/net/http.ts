@@ -330,12 +330,13 @@ function isWhole(body: NonNullable<HttpReply['body']>): body is string | Uint8Ar
 function send(
   raw: FastifyRequest,
   reply: FastifyReply,
-  { status, headers, body, isText }: HttpReply,
+  { status, headers, body, isText, isLive = false }: HttpReply,
   length?: number,
 ): FastifyReply {
   reply.code(status).headers({ ...corsHeaders, ...headers })
   if (body === undefined) return reply.send()
   const isPacked =
+    !isLive &&
     !(isWhole(body) && body.length < gzipBytesMin) &&
     headers?.['content-encoding'] === undefined &&
     /\bgzip\b/.test(String(raw.headers['accept-encoding'] ?? ''))

@@ -56,6 +56,8 @@ export interface HttpReply {
   headers?: Readonly<Record<string, string>>
   /** Text in pieces is sent as it is made. */
   body?: string | Uint8Array | AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>
+  /** Each piece goes out at once: it waits for no packer to have enough. */
+  isLive?: boolean
   /** The bytes of the body are a text. */
   isText?: boolean
   /** Of an answer in pieces: bytes of memory that they are made of, until the last one is sent. Default: 0. */

@@ -88,7 +88,7 @@ export async function tailLogs(
       dropped_entries?: unknown[]
     }
     if (dropped !== undefined)
-      output.err(`tercet: ${dropped.length} lines were left out: they are read too slowly here`)
+      output.err(`tercet: at least ${dropped.length} lines were left out: they are read too slowly here`)
     for (const { stream, values } of streams)
       for (const [ns, line] of values) output.out(show(stream, ns, line, isJson))
   })

@@ -340,3 +340,20 @@ test('what is no LogsQL but LogQL is answered as that; what is neither is refuse
   assert.equal((await get('query', { query: '* | nonsense' })).status, 400)
   assert.equal((await get('query', {})).status, 400)
 })
+
+test('a tail answers with new lines as they come, over HTTP', async () => {
+  const refused = await get('tail', { query: '* | stats count()' })
+  assert.equal(refused.status, 400)
+  const away = new AbortController()
+  const reply = await fetch(`${run.url}/select/logsql/tail?query=followed`, { signal: away.signal })
+  const reader = reply.body!.getReader()
+  await fetch(`${run.url}/insert/jsonline?_stream_fields=app`, {
+    method: 'POST',
+    body: JSON.stringify({ _time: new Date().toISOString(), _msg: 'followed line', app: 'tailed' }),
+  })
+  let text = ''
+  while (!text.endsWith('\n')) text += Buffer.from((await reader.read()).value!).toString()
+  const { _msg: line, app } = JSON.parse(text) as Record<string, string>
+  assert.deepEqual([reply.headers.get('content-encoding'), line, app], [null, 'followed line', 'tailed'])
+  away.abort()
+})

@@ -20,6 +20,8 @@ import { instantOfMs, instantParam, limitParam } from './params.ts'
 export interface TailCount {
   running: number
   readonly max: number
+  /** Notices to readers that lines were left out. */
+  omissions: number
 }
 
 export interface TailOptions {
@@ -176,6 +178,7 @@ class Tail {
   }
 
   #noteDropped(labels: Labels, timestamp: string): void {
+    this.#options.tails.omissions++
     if (this.#dropped.length < droppedMax) this.#dropped.push({ timestamp, labels: labels.toObject() })
   }
 

@@ -1,6 +1,8 @@
-/** Errors of VictoriaLogs' query API: plain text. */
+/** Rows and errors of VictoriaLogs' query API: objects of JSON, and plain text. */
 import { messageOf } from '#core/errors.ts'
+import { setOwn } from '#core/own.ts'
 import type { ErrorReplies, HttpReply } from '#net/route-table.ts'
+import type { Fields } from '#query/logsql/row.ts'
 
 function failure(status: number, message: string, headers: Readonly<Record<string, string>> = {}): HttpReply {
   return { status, headers: { 'content-type': 'text/plain; charset=utf-8', ...headers }, body: `${message}\n` }
@@ -23,3 +25,10 @@ export const victoriaLogsErrors = {
   unavailable: error => failure(503, error.message, { 'retry-after': String(error.retryAfterSeconds) }),
   unknown: error => failure(500, messageOf(error)),
 } satisfies ErrorReplies
+
+/** A row without its empty fields. */
+export function rowJson(row: Fields): string {
+  const object: Record<string, string> = {}
+  for (const [name, value] of row) if (value !== '') setOwn(object, name, value)
+  return JSON.stringify(object)
+}

@@ -1,8 +1,7 @@
 /** VictoriaLogs' query API: LogsQL, and LogQL where a query is not LogsQL. Source: docs/http-api.md. */
 import { assert } from '#core/assert.ts'
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, BadQueryError, LimitError, UnavailableError } from '#core/errors.ts'
-import type { MemoryAccount, MemoryHold } from '#core/memory-budget.ts'
+import { BadDataError, BadQueryError, LimitError } from '#core/errors.ts'
 import { keyOfTexts, quote } from '#core/text.ts'
 import { setOwn } from '#core/own.ts'
 import type { LogqlExpr } from '#lang/logql/ast.ts'
@@ -25,12 +24,12 @@ import {
   type HttpRequest,
   type Route,
 } from '#net/route-table.ts'
-import type { QueryGate } from '#query/gate.ts'
 import type { LogqlEngine } from '#query/logql/engine.ts'
 import type { FoundLine } from '#query/logql/log-query.ts'
 import type { LogsqlEngine, LogsqlRange } from '#query/logsql/engine.ts'
 import { timeText, type Fields } from '#query/logsql/row.ts'
-import { victoriaLogsErrors } from './respond.ts'
+import { rowJson, victoriaLogsErrors } from './respond.ts'
+import { checkTailed, LogsqlTail, type TailingOptions } from './tail.ts'
 
 export interface VictoriaLogsApiOptions {
   /** Called for every answer that lacks something. */
@@ -45,28 +44,6 @@ export interface VictoriaLogsApiOptions {
 const json = { 'content-type': 'application/json' } as const
 const lines = { 'content-type': 'application/stream+json' } as const
 const bucketsMax = 100_000
-/** So much older than the newest a line may be, and still be seen by a tail. */
-const tailLateMs = 5000
-/** What a line of a tail takes beside its text. */
-const tailedLineBytes = 100
-
-interface TailedLines {
-  lines: { line: string; ms: number }[]
-  bytes: number
-}
-
-/** What tails share, and what bounds one. */
-export interface TailingOptions {
-  /** Each look for new lines takes its turn among the queries. */
-  gate: QueryGate
-  /** Tails at a time, those of other APIs included. */
-  tails: { running: number; readonly max: number }
-  /** Bytes of lines that a tail holds before they are sent, and of those that it knows as sent. */
-  tailBytesMax: number
-  /** What tails draw on; undefined: nobody counts. */
-  memory?: MemoryAccount
-}
-
 /** Queries and lists: whatever a request can make long. */
 export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
   const api = new VictoriaLogsApi(options)
@@ -99,16 +76,6 @@ function inOwnDialect({ store }: VictoriaLogsApiOptions, { readers }: VictoriaLo
 }
 
 type Parsed = { kind: 'logsql'; query: LogsqlQuery } | { kind: 'logql'; expr: LogqlExpr }
-
-/** Lines for which there is no memory are left out. */
-function takeOrLeaveOut(found: TailedLines, hold: MemoryHold | undefined): void {
-  try {
-    hold?.take(found.bytes)
-  } catch {
-    found.lines = []
-    found.bytes = 0
-  }
-}
 
 class VictoriaLogsApi {
   readonly #options: VictoriaLogsApiOptions
@@ -242,119 +209,14 @@ class VictoriaLogsApi {
   readonly tail: Handler = async request => {
     const form = await request.form()
     const query = this.#logsql(form)
-    const refused = query.pipes.find(p =>
-      [
-        'stats',
-        'sort',
-        'uniq',
-        'top',
-        'facets',
-        'limit',
-        'offset',
-        'field-names',
-        'field-values',
-        'blocks-count',
-      ].includes(p.kind),
-    )
-    if (refused !== undefined) throw new BadQueryError(`the pipe ${quote(refused.kind)} can't be used in a tail`, 0, 0)
+    checkTailed(query)
     const { tails } = this.#tails
     if (tails.running >= tails.max)
       throw new LimitError(`${tails.running} tails run, which is the limit; end one, or raise limits.tails`, 429)
-    return { status: 200, headers: lines, body: this.#follow(query, request) }
-  }
-
-  async *#follow(query: LogsqlQuery, request: HttpRequest): AsyncGenerator<string> {
-    const { clock } = this.#options
-    const { tails, memory } = this.#tails
-    const hold = memory?.hold()
-    const reader = this.#reader(request)
-    let wake: (() => void) | undefined
-    let fromMs = clock.nowMs() - 1
-    const unwatch = reader.watch(() => {
-      wake?.()
-    })
-    request.signal.addEventListener('abort', () => {
-      wake?.()
-    })
-    // Each new line wakes the search, which looks back a while for late ones; `seen` has what went out already.
-    const seen = new Map<string, number>()
-    tails.running++
-    try {
-      yield ''
-      while (!request.signal.aborted) {
-        const { found, startedMs } = await this.#newLines(query, fromMs - tailLateMs, request, seen)
-        takeOrLeaveOut(found, hold)
-        for (const { line, ms } of found.lines) {
-          if (seen.has(line)) continue
-          seen.set(line, ms)
-          yield `${line}\n`
-        }
-        hold?.give(found.bytes)
-        fromMs = Math.max(fromMs, startedMs - 1000)
-        this.#forgetOld(seen, fromMs - 2 * tailLateMs)
-        await new Promise<void>(resolve => {
-          const timer = clock.after(1000, resolve)
-          wake = () => {
-            timer.cancel()
-            clock.after(100, resolve)
-          }
-        })
-      }
-    } finally {
-      tails.running--
-      hold?.close()
-      unwatch()
-    }
-  }
-
-  /**
-   * What a tail has not sent yet, up to its limit in bytes: what comes faster is left out. A search that finds no turn,
-   * or no memory, is made up for by the next one.
-   */
-  async #newLines(
-    query: LogsqlQuery,
-    fromMs: number,
-    request: HttpRequest,
-    seen: ReadonlyMap<string, number>,
-  ): Promise<{ found: TailedLines; startedMs: number }> {
-    const { clock, engine } = this.#options
-    const { gate, tailBytesMax } = this.#tails
-    const found: TailedLines = { lines: [], bytes: 0 }
-    const write = (row: Fields): boolean => {
-      const ms = Date.parse(row.get('_time') ?? '')
-      const line = rowJson(row)
-      if (seen.has(line) || ms < fromMs) return true
-      found.bytes += line.length * 2 + tailedLineBytes
-      if (found.bytes > tailBytesMax) {
-        found.bytes = tailBytesMax
-        return false
-      }
-      found.lines.push({ line, ms })
-      return true
-    }
-    const reader = this.#reader(request)
-    try {
-      await gate.run(request.signal, Infinity, signal =>
-        engine.run(query, { fromMs, toMs: Infinity }, reader, undefined, write, signal),
-      )
-    } catch (error) {
-      if (!(error instanceof UnavailableError)) throw error
-    }
-    return { found, startedMs: clock.nowMs() }
-  }
-
-  /** Forgets what went out and is too old to be found again, and the oldest of what is more than a tail may hold. */
-  #forgetOld(seen: Map<string, number>, beforeMs: number): void {
-    let bytes = 0
-    for (const [line, ms] of seen) {
-      if (ms < beforeMs) seen.delete(line)
-      else bytes += line.length * 2 + tailedLineBytes
-    }
-    for (const line of seen.keys()) {
-      if (bytes <= this.#tails.tailBytesMax) break
-      seen.delete(line)
-      bytes -= line.length * 2 + tailedLineBytes
-    }
+    const { clock, engine, onIncomplete: onLacking = () => {} } = this.#options
+    const { signal } = request
+    const tail = new LogsqlTail({ clock, engine, query, reader: this.#reader(request), signal, onLacking }, this.#tails)
+    return { status: 200, headers: lines, body: tail.pieces(), isLive: true }
   }
 
   /** Counts by step. */
@@ -599,12 +461,6 @@ class VictoriaLogsApi {
       body: JSON.stringify({ facets: [...byField].map(([name, values]) => ({ field_name: name, values })) }),
     }
   }
-}
-
-function rowJson(row: Fields): string {
-  const object: Record<string, string> = {}
-  for (const [name, value] of row) if (value !== '') setOwn(object, name, value)
-  return JSON.stringify(object)
 }
 
 function lineJson(line: FoundLine): string {

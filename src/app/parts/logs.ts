@@ -106,7 +106,7 @@ export async function makeLogs(context: ServingContext): Promise<LogsPart> {
   }
   const damaged = (): readonly DamagedBlock[] => engine.reader(defaultTenants.logs).damaged('all')
   const memory = context.memory.account('tails')
-  const tails = { running: 0, max: limits.tailsMax }
+  const tails = { running: 0, max: limits.tailsMax, omissions: 0 }
   const queries = [
     ...workers.answered(queriesOf.logs(engine, onIncomplete), onIncomplete),
     ...queriesOf.logsTail(engine, onIncomplete, {
@@ -137,6 +137,12 @@ export async function makeLogs(context: ServingContext): Promise<LogsPart> {
       register(registry, engine)
       registerRequests(registry, engine, bucket)
       registerDamage(registry, engine, damaged, () => incompleteAnswers)
+      registry.read(
+        'tercet_log_tail_omissions_total',
+        'Notices to readers of live tails that lines were left out, each for a line or for lines of a stream.',
+        'counter',
+        () => tails.omissions,
+      )
       syslog.metrics(registry)
     },
     start: () => engine.open(),

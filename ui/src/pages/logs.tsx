@@ -429,15 +429,23 @@ export function Logs() {
   )
 }
 
+interface TailFrame {
+  streams?: StreamLines[]
+  /** Lines that were left out, or streams of such lines. */
+  dropped_entries?: unknown[]
+}
+
 /** New lines as they come, over the WebSocket that Loki has. */
 function Tail({ query, onFilter }: { query: string; onFilter: (name: string, value: string) => void }) {
   const [lines, setLines] = useState<LogLine[]>([]),
     [state, setState] = useState('connecting'),
     [isPaused, setPaused] = useState(false),
+    [omitted, setOmitted] = useState(0),
     paused = useRef(false)
   paused.current = isPaused
   useEffect(() => {
     setLines([])
+    setOmitted(0)
     const protocol = location.protocol === 'https:' ? 'wss' : 'ws'
     const parameters = new URLSearchParams({ query, limit: '100' }).toString()
     const socket = new WebSocket(`${protocol}://${location.host}/loki/api/v1/tail?${parameters}`)
@@ -453,8 +461,11 @@ function Tail({ query, onFilter }: { query: string; onFilter: (name: string, val
       setState('following')
     }
     socket.onmessage = event => {
-      const { streams = [] } = JSON.parse(String(event.data)) as { streams?: StreamLines[] }
-      waiting = [...waiting, ...linesOf(streams).sort(byTime)].slice(-tailMax)
+      const { streams = [], dropped_entries: dropped = [] } = JSON.parse(String(event.data)) as TailFrame
+      const all = [...waiting, ...linesOf(streams).sort(byTime)]
+      waiting = all.slice(-tailMax)
+      const more = dropped.length + all.length - waiting.length
+      if (more > 0) setOmitted(n => n + more)
     }
     socket.onclose = event => {
       setState(event.reason === '' ? 'ended' : `ended: ${event.reason}`)
@@ -470,7 +481,11 @@ function Tail({ query, onFilter }: { query: string; onFilter: (name: string, val
         <span class="badge" aria-live="polite">
           {state}
         </span>
-        <span class="dim">{lines.length} lines</span>
+        <span class="dim">
+          {lines.length < tailMax ? '' : 'the last '}
+          {lines.length} lines
+        </span>
+        {omitted > 0 && <span class="warn">at least {omitted} lines are missing: they came too fast</span>}
         <button
           aria-pressed={isPaused}
           onClick={() => {
