@@ -272,7 +272,7 @@ export const optionTable = {
   write_timeout: option(
     'duration',
     '30s',
-    'A client that takes no 64 KiB of its answer in this time is disconnected, and its query ended.',
+    'A client that takes neither 64 KiB nor all that waits for it in this time is disconnected, its query ended.',
   ),
   disk_free_min: option('bytes', '512MiB', 'Below this much free disk nothing is accepted (503).'),
   'limits.body_size': option('bytes', String(defaultLimits.bodyBytesMax), 'Request bodies as they come.'),

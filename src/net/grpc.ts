@@ -6,7 +6,6 @@ import {
   setLogVerbosity,
   status,
   type handleServerStreamingCall,
-  type handleUnaryCall,
   type Metadata,
   type ServerWritableStream,
   type ServiceError,
@@ -16,7 +15,7 @@ import { messageOf, TimeoutError, UnauthorizedError } from '#core/errors.ts'
 import type { MemoryBudget, MemoryHold } from '#core/memory-budget.ts'
 import type { Auth } from './auth.ts'
 import { checkPort, listenError } from './listen-error.ts'
-import { SlowReader } from './paced-body.ts'
+import { WaitingReaders } from './paced-body.ts'
 import { replyTo, type ByErrorKind } from './route-table.ts'
 import type { TlsOptions } from './tls-options.ts'
 
@@ -24,8 +23,6 @@ export interface GrpcMethod {
   /** Full service name, package included. */
   service: string
   method: string
-  /** The answer goes out as a stream of one message. */
-  isStream?: boolean
   /** `signal`: the caller went away. */
   handler: (message: Uint8Array, tenant: string | undefined, signal: AbortSignal) => Promise<Uint8Array>
 }
@@ -90,6 +87,7 @@ export class GrpcServer {
   readonly #server: Server
   readonly #tls: TlsOptions | undefined
   readonly #auth: Auth
+  readonly #readers: WaitingReaders | undefined
 
   /** `messageBytesMax`: longer requests are refused. Without `options` nobody counts and nobody is waited for. */
   constructor(
@@ -100,6 +98,7 @@ export class GrpcServer {
     options?: GrpcOptions,
   ) {
     this.#options = options
+    this.#readers = options && new WaitingReaders(options.clock, options.writeTimeoutMs)
     this.#tls = tls
     this.#auth = auth
     // Its errors are thrown or answered; the library would write them to the standard error too.
@@ -114,25 +113,16 @@ export class GrpcServer {
   }
 
   #add(own: GrpcMethod): void {
-    const { service, method, isStream = false } = own
+    const { service, method } = own
     const definition = {
       path: `/${service}/${method}`,
       requestStream: false,
-      responseStream: isStream,
+      // An answer of one message is the same bytes either way; only of a stream it is known when they were taken.
+      responseStream: true,
       requestSerialize: asIs,
       requestDeserialize: asIs,
       responseSerialize: asIs,
       responseDeserialize: asIs,
-    }
-    const unary: handleUnaryCall<Buffer, Buffer> = (call, reply) => {
-      this.#run(own, call).then(
-        answer => {
-          reply(null, answer)
-        },
-        (error: unknown) => {
-          reply(failure(error))
-        },
-      )
     }
     const stream: handleServerStreamingCall<Buffer, Buffer> = call => {
       this.#run(own, call).then(
@@ -144,40 +134,31 @@ export class GrpcServer {
         },
       )
     }
-    this.#server.addService({ [method]: definition }, { [method]: isStream ? stream : unary })
+    this.#server.addService({ [method]: definition }, { [method]: stream })
   }
 
   /** The answer as one message; it is held until the caller has taken it, or has gone. */
   #stream(call: ServerWritableStream<Buffer, Buffer>, answer: Buffer): void {
     const hold = this.#options?.memory.account('answers').hold()
-    const reader = this.#slowReader(() => {
-      end()
-      call.emit('error', failure(new TimeoutError('the answer was not read in time (write_timeout)')))
-    })
-    const end = (): void => {
-      hold?.close()
-      reader?.end()
-    }
     try {
       hold?.take(answer.length)
     } catch (error) {
-      end()
+      hold?.close()
       call.emit('error', failure(error))
       return
     }
+    const taken = this.#readers?.wait(() => {
+      this.#options?.onSlowReader()
+      hold?.close()
+      call.emit('error', failure(new TimeoutError('the answer was not read in time (write_timeout)')))
+    })
+    const end = (): void => {
+      taken?.()
+      hold?.close()
+    }
     call.on('cancelled', end)
-    reader?.wait()
     call.write(answer, end)
     call.end()
-  }
-
-  #slowReader(onStalled: () => void): SlowReader | undefined {
-    if (this.#options === undefined || this.#options.writeTimeoutMs === Infinity) return undefined
-    const { clock, writeTimeoutMs, onSlowReader } = this.#options
-    return new SlowReader(clock, writeTimeoutMs, () => {
-      onSlowReader()
-      onStalled()
-    })
   }
 
   #holdBody(bytes: number): MemoryHold | undefined {
@@ -217,6 +198,7 @@ export class GrpcServer {
   }
 
   close(): Promise<void> {
+    this.#readers?.close()
     return new Promise(resolve => {
       this.#server.tryShutdown(() => {
         resolve()

@@ -10,8 +10,9 @@ import type { MemoryBudget, MemoryHold } from '#core/memory-budget.ts'
 import type { Auth } from './auth.ts'
 import { readBody } from './body.ts'
 import { checkPort, listenError } from './listen-error.ts'
-import { piecesOf, SlowReader } from './paced-body.ts'
+import { cutPieces, pieceLength, piecesOf } from './paced-body.ts'
 import type { HttpReply, HttpRequest, Route } from './route-table.ts'
+import { SlowSockets } from './slow-sockets.ts'
 import { secureOptions, type TlsOptions } from './tls-options.ts'
 import type { SocketRoute } from './web-socket.ts'
 
@@ -36,7 +37,7 @@ export interface HttpServerOptions {
   after?: Clock['after']
   /** What bodies and answers draw on; without it nobody counts. */
   memory?: MemoryBudget
-  /** A client that takes nothing of its answer in this time is disconnected. Default: none is. */
+  /** A client that takes no 64 KiB of what waits for it in this time is disconnected. Default: none is. */
   writeTimeoutMs?: number
   /** Called for each of them. */
   onSlowReader?: () => void
@@ -73,12 +74,16 @@ export class HttpServer {
   readonly #listeners: Listener[] = []
   readonly #routes: readonly Route[]
   readonly #sockets: readonly SocketRoute[]
+  readonly #slow: SlowSockets | undefined
   #isClosing = false
 
   constructor(routes: readonly Route[], sockets: readonly SocketRoute[], options: HttpServerOptions) {
     this.#options = options
     this.#routes = routes
     this.#sockets = sockets
+    const { writeTimeoutMs = Infinity, after, monotonicMs, onSlowReader = () => {} } = options
+    if (after !== undefined && writeTimeoutMs !== Infinity)
+      this.#slow = new SlowSockets({ clock: { monotonicMs, after }, timeoutMs: writeTimeoutMs, onSlowReader })
   }
 
   /** Throws where two routes have the same method and path. */
@@ -115,6 +120,7 @@ export class HttpServer {
   async listen(host: string, port: number): Promise<string> {
     checkPort(`${host}:${port}`)
     const app = this.#build()
+    this.#slow?.watch(app.server)
     const listener = { app, endSockets: await this.#serveSockets(app) }
     try {
       await app.listen({ host, port })
@@ -132,10 +138,7 @@ export class HttpServer {
     if (this.#sockets.length === 0) return () => {}
     // An agent has none, and goes without the library.
     const { serveSockets } = await import('./web-socket.ts')
-    const { auth, after, writeTimeoutMs, onSlowReader = () => {} } = this.#options
-    const isWatched = after !== undefined && writeTimeoutMs !== undefined && writeTimeoutMs !== Infinity
-    const slow = isWatched ? { after, writeTimeoutMs, onSlowReader } : undefined
-    return serveSockets(app.server, this.#sockets, auth, slow)
+    return serveSockets(app.server, this.#sockets, this.#options.auth)
   }
 
   async #handle(route: Route, raw: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -159,23 +162,7 @@ export class HttpServer {
     this.#options.onRequest(route.path, answer.status, (this.#options.monotonicMs() - startedMs) / 1000)
     // A connection that is kept would keep the server from closing.
     if (this.#isClosing) reply.header('connection', 'close')
-    return this.#send(raw, reply, route.finish === undefined ? answer : route.finish(answer, request.header))
-  }
-
-  #send(raw: FastifyRequest, reply: FastifyReply, answer: HttpReply): FastifyReply {
-    const { writeTimeoutMs = Infinity, after, monotonicMs, onSlowReader } = this.#options
-    const { body } = answer
-    const isShort = body === undefined || (isWhole(body) && body.length < pacedBytesMin)
-    if (isShort || after === undefined || writeTimeoutMs === Infinity) return send(raw, reply, answer)
-    const reader = new SlowReader({ monotonicMs, after }, writeTimeoutMs, () => {
-      onSlowReader?.()
-      reply.raw.destroy()
-    })
-    reply.raw.once('close', () => {
-      reader.end()
-    })
-    if (!isWhole(body)) return send(raw, reply, { ...answer, body: reader.paced(body) })
-    return send(raw, reply, { ...answer, body: reader.paced(piecesOf(body)) }, Buffer.byteLength(body))
+    return send(raw, reply, route.finish === undefined ? answer : route.finish(answer, request.header))
   }
 
   #wrap(raw: FastifyRequest, signal: AbortSignal, held: Holds | undefined): HttpRequest {
@@ -227,6 +214,7 @@ export class HttpServer {
     })
     for (const listener of this.#listeners) await closeListener(listener)
     late?.cancel()
+    this.#slow?.close()
   }
 }
 
@@ -316,22 +304,15 @@ function holdsOf(memory: MemoryBudget | undefined): Holds | undefined {
   return { body: memory.account('bodies').hold(), answer: memory.account('answers').hold() }
 }
 
-/** Shorter answers fit into what the system keeps for a socket. */
-const pacedBytesMin = 65_536
-
 function isWhole(body: NonNullable<HttpReply['body']>): body is string | Uint8Array {
   return typeof body === 'string' || body instanceof Uint8Array
 }
 
-/**
- * Sends a reply, packed with gzip where it is long and the client takes it. `length`: the bytes of a body that comes
- * in pieces, where they are known.
- */
+/** Sends a reply, packed with gzip where it is long and the client takes it. Long ones go out in pieces. */
 function send(
   raw: FastifyRequest,
   reply: FastifyReply,
   { status, headers, body, isText, isLive = false }: HttpReply,
-  length?: number,
 ): FastifyReply {
   reply.code(status).headers({ ...corsHeaders, ...headers })
   if (body === undefined) return reply.send()
@@ -340,14 +321,17 @@ function send(
     !(isWhole(body) && body.length < gzipBytesMin) &&
     headers?.['content-encoding'] === undefined &&
     /\bgzip\b/.test(String(raw.headers['accept-encoding'] ?? ''))
-  if (!isPacked && length !== undefined) reply.header('content-length', length)
   // As Fastify does with strings.
   const type = headers?.['content-type']
   if (!isPacked && isText === true && type !== undefined && isPlainJson(type))
     reply.header('content-type', `${type}; charset=utf-8`)
-  if (!isPacked) return reply.send(isWhole(body) ? sendable(body) : Readable.from(body))
+  if (!isPacked && isWhole(body)) {
+    if (body.length <= pieceLength) return reply.send(sendable(body))
+    reply.header('content-length', Buffer.byteLength(body))
+  }
+  const source = Readable.from(isWhole(body) ? piecesOf(body) : cutPieces(body))
+  if (!isPacked) return reply.send(source)
   reply.header('content-encoding', 'gzip').header('vary', 'accept-encoding')
-  const source = Readable.from(isWhole(body) ? [sendable(body)] : body)
   const packed = createGzip({ level: 1 })
   source.once('error', error => packed.destroy(error))
   // A client that goes away ends the making of its answer too.

@@ -1,8 +1,10 @@
-/** Answers in pieces that are made as their reader takes them, and an end to readers that take nothing. */
+/** Answers in pieces that are made as their reader takes them, and waits for readers that may take nothing. */
 import type { Clock, Timer } from '#core/clock.ts'
 
 /** Bytes, or characters, of a piece. */
-const pieceLength = 65_536
+export const pieceLength = 65_536
+/** Waits end this late at most. */
+const lookEveryMs = 1000
 
 export type Pieces = AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>
 
@@ -18,56 +20,61 @@ export function* piecesOf(whole: string | Uint8Array): Generator<string | Uint8A
   }
 }
 
-type Moments = Pick<Clock, 'monotonicMs' | 'after'>
+/** The same pieces, none of them long. */
+export async function* cutPieces(pieces: Pieces): AsyncGenerator<string | Uint8Array> {
+  for await (const piece of pieces) {
+    if (piece.length <= pieceLength) yield piece
+    else yield* piecesOf(piece)
+  }
+}
 
-/** Notices that a reader has taken nothing for a time while there was something to take. */
-export class SlowReader {
-  readonly #clock: Moments
+/**
+ * Notices readers that have not taken what waits for them in a time: one timer for all of them, while there are any.
+ */
+export class WaitingReaders {
+  readonly #clock: Pick<Clock, 'monotonicMs' | 'after'>
   readonly #timeoutMs: number
-  readonly #onStalled: () => void
-  /** Since when something waits for the reader; undefined: it waits for us. */
-  #waitingSinceMs: number | undefined
+  /** The times at which their waits are over, in that order. */
+  readonly #ends = new Map<() => void, number>()
   #timer: Timer | undefined
 
-  /** `onStalled` is called once at most. */
-  constructor(clock: Moments, timeoutMs: number, onStalled: () => void) {
+  constructor(clock: Pick<Clock, 'monotonicMs' | 'after'>, timeoutMs: number) {
     this.#clock = clock
     this.#timeoutMs = timeoutMs
-    this.#onStalled = onStalled
-    this.#arm(timeoutMs)
   }
 
-  #arm(delayMs: number): void {
-    this.#timer = this.#clock.after(delayMs, () => {
-      const sinceMs = this.#waitingSinceMs ?? this.#clock.monotonicMs()
-      const leftMs = sinceMs + this.#timeoutMs - this.#clock.monotonicMs()
-      if (leftMs > 0) this.#arm(leftMs)
-      else this.#onStalled()
+  /** Something waits to be taken from now on: `onStalled` is called unless the returned function is called in time. */
+  wait(onStalled: () => void): () => void {
+    // A function of its own for each wait.
+    const end = (): void => {
+      onStalled()
+    }
+    if (this.#timeoutMs !== Infinity) {
+      this.#ends.set(end, this.#clock.monotonicMs() + this.#timeoutMs)
+      this.#timer ??= this.#arm(this.#timeoutMs)
+    }
+    return () => {
+      this.#ends.delete(end)
+    }
+  }
+
+  #arm(delayMs: number): Timer {
+    return this.#clock.after(Math.max(delayMs, lookEveryMs), () => {
+      const nowMs = this.#clock.monotonicMs()
+      this.#timer = undefined
+      for (const [end, atMs] of this.#ends) {
+        if (atMs > nowMs) {
+          this.#timer ??= this.#arm(atMs - nowMs)
+          break
+        }
+        this.#ends.delete(end)
+        end()
+      }
     })
   }
 
-  /** Something waits to be taken from now on. */
-  wait(): void {
-    this.#waitingSinceMs = this.#clock.monotonicMs()
-  }
-
-  /** All that waited was taken. */
-  taken(): void {
-    this.#waitingSinceMs = undefined
-  }
-
-  /** The same pieces; each waits from when it is made until the next is asked for, and the last one until `end`. */
-  async *paced(pieces: Pieces): AsyncGenerator<string | Uint8Array> {
-    for await (const piece of pieces) {
-      this.wait()
-      yield piece
-      this.taken()
-    }
-    this.wait()
-  }
-
-  /** Nothing is waited for any more. */
-  end(): void {
+  close(): void {
     this.#timer?.cancel()
+    this.#ends.clear()
   }
 }

@@ -2,7 +2,6 @@
 import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer, type WebSocket } from 'ws'
-import type { Clock, Timer } from '#core/clock.ts'
 import type { Auth } from './auth.ts'
 
 export interface SocketRequest {
@@ -30,22 +29,8 @@ export interface SocketRoute {
 const waitingBytesMax = 16 * 1024 * 1024
 const messageBytesMax = 1024 * 1024
 
-/** How clients that do not read are noticed. */
-export interface SlowSocketOptions {
-  after: Clock['after']
-  /** A connection that takes nothing of what waits for it in this time is ended. */
-  writeTimeoutMs: number
-  /** Called for each of them. */
-  onSlowReader: () => void
-}
-
-/** Serves the routes on a listening server; returns what ends all connections. Without `slow` nobody is waited for. */
-export function serveSockets(
-  server: Server,
-  routes: readonly SocketRoute[],
-  auth: Auth,
-  slow?: SlowSocketOptions,
-): () => void {
+/** Serves the routes on a listening server; returns what ends all connections. */
+export function serveSockets(server: Server, routes: readonly SocketRoute[], auth: Auth): () => void {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: messageBytesMax })
   server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => {
@@ -60,7 +45,7 @@ export function serveSockets(
       connection.on('error', () => {
         connection.terminate()
       })
-      decision(socketOf(connection, slow === undefined ? undefined : new SocketWatch(connection, slow)))
+      decision(socketOf(connection))
     })
   })
   return () => {
@@ -96,46 +81,7 @@ function refuse(socket: Duplex, { status, body }: { status: number; body: string
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }
 
-/** Ends a connection whose client takes nothing of what waits for it. */
-class SocketWatch {
-  readonly #connection: WebSocket
-  readonly #options: SlowSocketOptions
-  #sentBytes = 0
-  #timer: Timer | undefined
-
-  constructor(connection: WebSocket, options: SlowSocketOptions) {
-    this.#connection = connection
-    this.#options = options
-    connection.once('close', () => {
-      this.#timer?.cancel()
-    })
-  }
-
-  /** So many bytes, or characters, were sent. */
-  sent(bytes: number): void {
-    this.#sentBytes += bytes
-    if (this.#timer === undefined && this.#connection.bufferedAmount > 0) this.#arm()
-  }
-
-  #arm(): void {
-    const { after, writeTimeoutMs, onSlowReader } = this.#options
-    const waitingBefore = this.#connection.bufferedAmount - this.#sentBytes
-    this.#timer = after(writeTimeoutMs, () => {
-      this.#timer = undefined
-      const { bufferedAmount } = this.#connection
-      if (bufferedAmount === 0) return
-      // What is sent meanwhile raises both; only what is taken makes the difference smaller.
-      if (bufferedAmount - this.#sentBytes < waitingBefore) {
-        this.#arm()
-        return
-      }
-      onSlowReader()
-      this.#connection.terminate()
-    })
-  }
-}
-
-function socketOf(connection: WebSocket, watch: SocketWatch | undefined): ServerSocket {
+function socketOf(connection: WebSocket): ServerSocket {
   return {
     get waitingBytes() {
       return connection.bufferedAmount
@@ -147,7 +93,6 @@ function socketOf(connection: WebSocket, watch: SocketWatch | undefined): Server
         return
       }
       connection.send(text)
-      watch?.sent(text.length)
     },
     ping: () => {
       connection.ping()
