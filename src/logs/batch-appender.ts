@@ -78,15 +78,16 @@ export class BatchAppender {
   /**
    * The same of a frozen batch, in parts of no more than `sliceLines`, or as many bytes as `sliceBytes` has: each is a
    * record of its own, for which `onRecord` is called, and which is of the generation that `generationOf` names then;
-   * what `onRecord` returns is awaited before the next part, and `pause` behind a part of which nothing is stored. The
-   * outcome is that of the whole batch. Nothing else may use this appender meanwhile.
+   * `onRecord` gets how many are stored so far, and what it returns is awaited before the next part, as `pause` is behind
+   * a part of which nothing is stored. The outcome is that of the whole batch. Nothing else may use this appender
+   * meanwhile.
    */
   async admitSlowly(
     tenant: Tenant,
     batch: LogBatch,
     nowMs: number,
     generationOf: () => number,
-    onRecord: () => Promise<void>,
+    onRecord: (stored: number) => Promise<void>,
     pause: () => Promise<void>,
   ): Promise<LogsAppendOutcome> {
     const result = emptyOutcome(batch)
@@ -97,7 +98,7 @@ export class BatchAppender {
       if (this.record.isEmpty) await pause()
       else {
         this.#repeatDefinitions(tenant, generation)
-        await onRecord()
+        await onRecord(result.stored)
       }
       this.#beginRecord()
       room = sliceLines

@@ -10,6 +10,7 @@ import type { RecordVisitor } from '#store/wal.ts'
 import { RecordLine } from '#store/record-line.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
 import type { LogsAppendOutcome, LogsAppender } from './append.ts'
+import type { AdmittedLines } from './admitted-lines.ts'
 import { BatchAppender, sliceLines, type AdmissionLimits } from './batch-appender.ts'
 import { LocalBuilding, type BlockBuilding, type HidingTest } from './block-building.ts'
 import { ChunkReader } from './block-reader.ts'
@@ -217,14 +218,12 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const { generation, writer } = this.wal
     const nowMs = this.#options.clock.nowMs()
     const result = appender.admit(tenant, batch, generation, nowMs)
-    this.linesAppended += result.stored
     this.linesRefused += result.refused
     if (appender.record.isEmpty) return result
-    const record = appender.record.finish(tenant.name)
-    this.bytesAppended += record.length
     const { lines } = appender
+    const record = appender.record.finish(tenant.name)
     this.wal.append(recordKind.lines, record, [scopeOf(writer, generation)], payload => {
-      this.#tail.offer(tenant.name, payload, lines, lines.show(payload, nowMs))
+      this.#show(tenant, payload, lines, result.stored, nowMs)
     })
     return result
   }
@@ -236,12 +235,14 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const appender = new BatchAppender(admission)
     const line = new RecordLine(wal, clock)
     const nowMs = clock.nowMs()
-    const put = (): Promise<void> => {
-      const record = appender.record.finish(tenant.name)
-      this.bytesAppended += record.length
+    let inRecords = 0
+    const put = (stored: number): Promise<void> => {
+      const count = stored - inRecords
+      inRecords = stored
       const { lines } = appender
+      const record = appender.record.finish(tenant.name)
       return line.put(recordKind.lines, record, [scopeOf(wal.writer, wal.generation)], payload => {
-        this.#tail.offer(tenant.name, payload, lines, lines.show(payload, nowMs))
+        this.#show(tenant, payload, lines, count, nowMs)
       })
     }
     const result = await appender.admitSlowly(
@@ -253,9 +254,15 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
       () => line.pause(),
     )
     line.requireWhole()
-    this.linesAppended += result.stored
     this.linesRefused += result.refused
     return result
+  }
+
+  /** The log has a record of so many lines: they become visible, and count. */
+  #show(tenant: Tenant, payload: Uint8Array, lines: AdmittedLines, count: number, nowMs: number): void {
+    this.linesAppended += count
+    this.bytesAppended += payload.length
+    this.#tail.offer(tenant.name, payload, lines, lines.show(payload, nowMs))
   }
 
   #admitRate(tenant: Tenant, batch: LogBatch): void {

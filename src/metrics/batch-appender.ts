@@ -64,24 +64,24 @@ export class BatchAppender {
 
   /**
    * The same of a frozen batch, in parts of about `sliceItems`: each is a record of its own, for which `onRecord` is
-   * called, and which is of the generation that `generationOf` names then; what `onRecord` returns is awaited before
-   * the next part, and `pause` behind a part of which nothing is stored. The outcome is that of the whole batch.
-   * Nothing else may use this appender meanwhile.
+   * called, and which is of the generation that `generationOf` names then; `onRecord` gets how many are stored so far,
+   * and what it returns is awaited before the next part, as `pause` is behind a part of which nothing is stored. The
+   * outcome is that of the whole batch. Nothing else may use this appender meanwhile.
    */
   async admitSlowly(
     tenant: Tenant,
     batch: WriteBatch,
     nowMs: number,
     generationOf: () => number,
-    onRecord: () => Promise<void>,
+    onRecord: (stored: number) => Promise<void>,
     pause: () => Promise<void>,
   ): Promise<MetricsAppendOutcome> {
+    const result = this.#begin(tenant, batch, nowMs)
     const end = async (): Promise<void> => {
       if (this.record.isEmpty) return pause()
       this.#repeatDefinitions(tenant)
-      return onRecord()
+      return onRecord(result.stored)
     }
-    const result = this.#begin(tenant, batch, nowMs)
     const { seriesCount, sampleCount, histograms, exemplars } = batch
     if (seriesCount > this.#refs.length) this.#refs = new Int32Array(seriesCount)
     const { sampleSeries } = batch

@@ -182,20 +182,21 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     const { clock } = this.#options
     const appender = new BatchAppender(this.#appenderOptions)
     const line = new RecordLine(wal, clock)
-    const put = (): Promise<void> =>
-      line.put(recordKind.samples, appender.record.finish(tenant.name), appender.scopes, payload => {
+    let inRecords = 0
+    const put = (stored: number): Promise<void> => {
+      const count = stored - inRecords
+      inRecords = stored
+      return line.put(recordKind.samples, appender.record.finish(tenant.name), appender.scopes, payload => {
+        this.samplesAppended += count
         tenant.shower.show(payload)
       })
-    const result = await appender.admitSlowly(
-      tenant,
-      batch,
-      clock.nowMs(),
-      () => wal.generation,
-      put,
-      () => line.pause(),
-    )
+    }
+    const pause = (): Promise<void> => line.pause()
+    const nowMs = clock.nowMs()
+    const result = await appender.admitSlowly(tenant, batch, nowMs, () => wal.generation, put, pause)
     line.requireWhole()
-    this.samplesAppended += result.stored
+    // Samples that were there already stand in no record.
+    this.samplesAppended += result.stored - inRecords
     this.samplesRefused += result.refused
     return result
   }
@@ -204,11 +205,13 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   #admitBatch(tenant: Tenant, batch: WriteBatch): MetricsAppendOutcome {
     const appender = this.#appender
     const result = appender.admit(tenant, batch, this.wal.generation, this.#options.clock.nowMs())
-    if (!appender.record.isEmpty)
+    // A sample that was there already stands in no record.
+    if (appender.record.isEmpty) this.samplesAppended += result.stored
+    else
       this.wal.append(recordKind.samples, appender.record.finish(tenant.name), appender.scopes, payload => {
+        this.samplesAppended += result.stored
         tenant.shower.show(payload)
       })
-    this.samplesAppended += result.stored
     this.samplesRefused += result.refused
     return result
   }

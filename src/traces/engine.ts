@@ -227,11 +227,12 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     const refused = request.outcome.refused
     const { record, traces, newTraces, stored } = this.#appender.admit(request, head, trace, message)
     this.spansRefused += request.outcome.refused - refused
-    this.spansAppended += stored
-    if (record !== undefined) this.bytesAppended += message.length
     head.awaited += newTraces
     const nowMs = this.#options.clock.nowMs()
+    const { length } = message
     const show = (): void => {
+      this.spansAppended += stored
+      this.bytesAppended += length
       head.awaited -= newTraces
       head.show(traces, nowMs)
     }

@@ -111,9 +111,9 @@ test('samples: a long batch for which there is no room at all leaves nothing', a
   assert.equal(engine.samplesAppended, 0)
 })
 
-/** Fails from the second time on that something is written to the log. */
-function failing(files: MemoryFiles): () => void {
-  let left = 1
+/** Fails when something was written to the log so often. */
+function failing(files: MemoryFiles, times = 1): () => void {
+  let left = times
   files.onOperation = (operation, path) => {
     if (operation === 'append' && path.includes('wal') && left-- <= 0) throw new Error('no space left')
   }
@@ -146,6 +146,40 @@ test('samples: where the log fails in between, the batch is to be sent again, an
   const expected = await samplesOf(fresh, other)
   assert.deepEqual(await samplesOf(world, engine), expected)
   assert.deepEqual(await samplesOf(world, await openMetrics(world.clock, world)), expected)
+})
+
+test('samples and lines count when the log has them: those before a failure, and none behind it', async () => {
+  const world = makeWorld()
+  const metrics = await openMetrics(world.clock, world)
+  const others = makeWorld()
+  const logs = await openLogs(others.clock, { ...others, admission, streamsMax: 500 })
+  const mends = [failing(world.files, 0), failing(others.files, 0)]
+  const builder = new BatchBuilder()
+  builder.add(Labels.fromObject({ __name__: 'n' }), startMs, 1)
+  const lines = new LogBatchBuilder()
+  lines.add(Labels.fromObject({ app: 'b' }), startMs, 0, 'line')
+  await assert.rejects(driving(world.clock, metrics.append('fake', builder.batch)), UnavailableError)
+  await assert.rejects(driving(others.clock, logs.append('fake', lines.build())), UnavailableError)
+  assert.deepEqual([metrics.samplesAppended, logs.linesAppended, logs.bytesAppended], [0, 0, 0])
+  for (const mend of mends) mend()
+  // What failed is begun again with the head of a segment.
+  failing(world.files, 2)
+  failing(others.files, 2)
+  const longSamples = metrics.append('fake', frozen(samplesToStore()))
+  const short = metrics.append('fake', builder.batch).then(
+    ({ stored }) => stored,
+    () => 0,
+  )
+  await assert.rejects(driving(world.clock, longSamples), UnavailableError)
+  const longLines = logs.append('fake', frozen(linesToStore()))
+  logs.append('fake', lines.build()).catch(() => {})
+  await assert.rejects(driving(others.clock, longLines), UnavailableError)
+  const samples = (await samplesOf(world, metrics)).join(' ').match(/@\d+/g)?.length ?? 0
+  assert.ok(samples > 1000 && samples < 20_000, `${samples} samples`)
+  assert.equal(metrics.samplesAppended, samples + (await driving(world.clock, short)))
+  const kept = (await linesOf(others, logs)).length
+  assert.ok(kept > 1000 && kept < 19_000, `${kept} lines`)
+  assert.equal(logs.linesAppended, kept)
 })
 
 /** 20,000 lines: of one large stream, of many small ones, of ones too many; some too old, too long, with bad pairs. */
