@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
-import { after, test } from 'node:test'
+import { after, suite, test } from 'node:test'
 import { BucketError } from '#bucket/bucket.ts'
 import { bucketSuite } from '#bucket/bucket-suite.ts'
 import { openS3, type S3Bucket } from '#bucket/s3.ts'
@@ -68,19 +68,21 @@ const requests: [
   ['directories', b => b.listDirectories(''), 'list'],
   ['delete', b => b.delete('k'), 'delete'],
 ]
-for (const [name, work, operation] of requests)
-  test(`a store that never answers a ${name}: given up within a minute, counted, worth another try`, async () => {
-    await withStore(async store => {
-      store.trouble = () => ({ kind: 'silent' })
-      const clock = new VirtualClock(0)
-      const bucket = await openBucket(store, clock)
-      const { ms, error } = await passing(clock, work(bucket))
-      assert.ok(error instanceof BucketError && error.transient && error.code === 'Timeout', String(error))
-      assert.ok(ms <= 60_000, `${ms} ms`)
-      assert.ok(bucket.requests.count(operation, 'timeout') > 0)
-      assert.ok(bucket.requests.seconds(operation) >= 15)
+suite('a store that is silent', { concurrency: 8 }, () => {
+  for (const [name, work, operation] of requests)
+    test(`a store that never answers a ${name}: given up within a minute, counted, worth another try`, async () => {
+      await withStore(async store => {
+        store.trouble = () => ({ kind: 'silent' })
+        const clock = new VirtualClock(0)
+        const bucket = await openBucket(store, clock)
+        const { ms, error } = await passing(clock, work(bucket))
+        assert.ok(error instanceof BucketError && error.transient && error.code === 'Timeout', String(error))
+        assert.ok(ms <= 60_000, `${ms} ms`)
+        assert.ok(bucket.requests.count(operation, 'timeout') > 0)
+        assert.ok(bucket.requests.seconds(operation) >= 15)
+      })
     })
-  })
+})
 
 test('a put whose caller has less time is given up by then', async () => {
   await withStore(async store => {
@@ -114,8 +116,8 @@ const passingTroubles: [name: string, trouble: Trouble][] = [
 ]
 for (const [name, trouble] of passingTroubles)
   test(`a store that ${name} once: every request succeeds`, async () => {
-    for (const [request, work] of requests)
-      await withStore(async store => {
+    const works = requests.map(([request, work]) =>
+      withStore(async store => {
         store.objects.set('k', bytes)
         let left = 1
         store.trouble = () => (left-- > 0 ? trouble : undefined)
@@ -126,7 +128,9 @@ for (const [name, trouble] of passingTroubles)
         // Whose put a lost reply was about is for the caller to find out.
         if (request === 'conditional put' && trouble.kind === 'lose-reply') await assert.rejects(outcome)
         else await outcome
-      })
+      }),
+    )
+    await Promise.all(works)
   })
 
 test('a process that stops waits a while for a silent store, and asks it nothing more', async () => {
@@ -217,107 +221,112 @@ const awayTroubles: [name: string, trouble: Trouble, pattern: RegExp][] = [
   ['resets', { kind: 'reset' }, /ECONNRESET|EPIPE|socket hang up/],
   ['is silent', { kind: 'silent' }, /did not answer/],
 ]
-for (const [name, trouble, pattern] of awayTroubles) {
-  test(`a bucket that ${name} at the start, local: starts, takes in, warns, and ships when it comes`, async () => {
-    await withProcess(
-      ['durability=local'],
-      () => trouble,
-      async ({ url, kill, exited }, store) => {
-        const first = await ready(url)
-        assert.equal(first.status, 200)
-        assert.match(first.text, /bucket is away/)
-        assert.match(first.text, pattern)
-        assert.equal((await push(url)).status, 204)
-        const answer = (await (await fetch(`${url}/api/v1/query?query=a`)).json()) as {
-          data: { result: unknown[] }
-          warnings: string[]
-        }
-        assert.equal(answer.data.result.length, 1)
-        assert.match(answer.warnings.join(), /bucket/)
-        const metrics = await (await fetch(`${url}/metrics`)).text()
-        assert.match(metrics, /tercet_bucket_away\{signal="metrics"\} 1/)
-        store.trouble = () => undefined
-        await untilTrue(async () => !(await ready(url)).text.includes('away'), 'the bucket is used', 60)
-        assert.equal((await fetch(`${url}/-/flush`, { method: 'POST' })).status, 204)
-        assert.ok([...store.objects.keys()].some(key => key.endsWith('meta.json')))
-        kill('SIGTERM')
-        assert.equal(await exited, 0)
-      },
-    )
-  })
-  test(`a bucket that ${name} at the start, bucket and query: listens, 503 and why, ready when it comes`, async () => {
-    for (const flags of [['durability=bucket'], ['role=query']])
+// Each has a process and a store of its own, and mostly waits.
+suite('processes over a store in trouble', { concurrency: 6 }, () => {
+  for (const [name, trouble, pattern] of awayTroubles) {
+    test(`a bucket that ${name} at the start, local: starts, takes in, warns, and ships when it comes`, async () => {
       await withProcess(
-        flags,
+        ['durability=local'],
         () => trouble,
         async ({ url, kill, exited }, store) => {
           const first = await ready(url)
-          assert.equal(first.status, 503)
+          assert.equal(first.status, 200)
+          assert.match(first.text, /bucket is away/)
           assert.match(first.text, pattern)
-          const query = await fetch(`${url}/api/v1/query?query=a`)
-          assert.equal(query.status, 503)
-          assert.match(await query.text(), pattern)
-          if (flags[0] === 'durability=bucket') {
-            const refused = await push(url)
-            assert.equal(refused.status, 503)
-            assert.ok(refused.headers.get('retry-after') !== null)
+          assert.equal((await push(url)).status, 204)
+          const answer = (await (await fetch(`${url}/api/v1/query?query=a`)).json()) as {
+            data: { result: unknown[] }
+            warnings: string[]
           }
+          assert.equal(answer.data.result.length, 1)
+          assert.match(answer.warnings.join(), /bucket/)
+          const metrics = await (await fetch(`${url}/metrics`)).text()
+          assert.match(metrics, /tercet_bucket_away\{signal="metrics"\} 1/)
           store.trouble = () => undefined
-          await untilTrue(async () => (await ready(url)).status === 200, 'it is ready', 60)
+          await untilTrue(async () => !(await ready(url)).text.includes('away'), 'the bucket is used', 60)
+          assert.equal((await fetch(`${url}/-/flush`, { method: 'POST' })).status, 204)
+          assert.ok([...store.objects.keys()].some(key => key.endsWith('meta.json')))
           kill('SIGTERM')
           assert.equal(await exited, 0)
         },
       )
-  })
-}
+    })
+    for (const flags of [['durability=bucket'], ['role=query']])
+      test(`a bucket that ${name} at the start, ${flags[0]}: listens, 503 and why, ready when it comes`, async () => {
+        await withProcess(
+          flags,
+          () => trouble,
+          async ({ url, kill, exited }, store) => {
+            const first = await ready(url)
+            assert.equal(first.status, 503)
+            assert.match(first.text, pattern)
+            const query = await fetch(`${url}/api/v1/query?query=a`)
+            assert.equal(query.status, 503)
+            assert.match(await query.text(), pattern)
+            if (flags[0] === 'durability=bucket') {
+              const refused = await push(url)
+              assert.equal(refused.status, 503)
+              assert.ok(refused.headers.get('retry-after') !== null)
+            }
+            store.trouble = () => undefined
+            await untilTrue(async () => (await ready(url)).status === 200, 'it is ready', 60)
+            kill('SIGTERM')
+            assert.equal(await exited, 0)
+          },
+        )
+      })
+  }
 
-const lasting: [code: string, status: number][] = [
-  ['InvalidAccessKeyId', 403],
-  ['SignatureDoesNotMatch', 403],
-  ['AccessDenied', 403],
-  ['NoSuchBucket', 404],
-]
-test('wrong credentials or no such bucket: one line in the form of the log, and exit code 1', async () => {
+  const lasting: [code: string, status: number][] = [
+    ['InvalidAccessKeyId', 403],
+    ['SignatureDoesNotMatch', 403],
+    ['AccessDenied', 403],
+    ['NoSuchBucket', 404],
+  ]
   for (const [code, status] of lasting)
-    for (const flags of [['durability=local'], ['role=query', 'log.format=json']])
-      await withProcess(
-        flags,
-        () => ({ kind: 'refuse', status, code }),
-        async ({ stderr, exited }) => {
-          assert.equal(await exited, 1)
-          const lines = stderr().trim().split('\n')
-          assert.equal(lines.length, 1, stderr())
-          assert.match(
-            lines[0]!,
-            flags.length === 1
-              ? /level=error .*msg="could not start"/
-              : /^\{.*"level":"error".*"msg":"could not start"/,
-          )
-          assert.match(lines[0]!, new RegExp(code))
-        },
-      )
+    test(`${code}: one line in the form of the log, and exit code 1`, async () => {
+      for (const flags of [['durability=local'], ['role=query', 'log.format=json']])
+        await withProcess(
+          flags,
+          () => ({ kind: 'refuse', status, code }),
+          async ({ stderr, exited }) => {
+            assert.equal(await exited, 1)
+            const lines = stderr().trim().split('\n')
+            assert.equal(lines.length, 1, stderr())
+            assert.match(
+              lines[0]!,
+              flags.length === 1
+                ? /level=error .*msg="could not start"/
+                : /^\{.*"level":"error".*"msg":"could not start"/,
+            )
+            assert.match(lines[0]!, new RegExp(code))
+          },
+        )
+    })
 })
 
-test('a store that falls silent: a process stops within 15 seconds, whatever waits', async () => {
+suite('a store that falls silent', { concurrency: 2 }, () => {
   for (const durability of ['local', 'bucket'])
-    await withProcess(
-      [`durability=${durability}`],
-      () => undefined,
-      async ({ url, kill, exited }, store) => {
-        assert.equal((await push(url)).status, 204)
-        store.trouble = () => ({ kind: 'silent' })
-        const asked = store.requests.length
-        const late = push(url)
-        const isOfLog = ({ method, key }: S3Request): boolean => method === 'PUT' && key.includes('/wal/')
-        if (durability === 'local') assert.equal((await late).status, 204)
-        else await untilTrue(() => store.requests.slice(asked).some(isOfLog), 'the log is put into the bucket')
-        const startedMs = performance.now()
-        kill('SIGTERM')
-        assert.equal(await exited, 0)
-        assert.ok(performance.now() - startedMs < 15_000)
-        if (durability === 'bucket') assert.equal((await late).status, 503)
-      },
-    )
+    test(`${durability}: a process stops within 15 seconds, whatever waits`, async () => {
+      await withProcess(
+        [`durability=${durability}`],
+        () => undefined,
+        async ({ url, kill, exited }, store) => {
+          assert.equal((await push(url)).status, 204)
+          store.trouble = () => ({ kind: 'silent' })
+          const asked = store.requests.length
+          const late = push(url)
+          const isOfLog = ({ method, key }: S3Request): boolean => method === 'PUT' && key.includes('/wal/')
+          if (durability === 'local') assert.equal((await late).status, 204)
+          else await untilTrue(() => store.requests.slice(asked).some(isOfLog), 'the log is put into the bucket')
+          const startedMs = performance.now()
+          kill('SIGTERM')
+          assert.equal(await exited, 0)
+          assert.ok(performance.now() - startedMs < 15_000)
+          if (durability === 'bucket') assert.equal((await late).status, 503)
+        },
+      )
+    })
 })
 
 test('verbs on a store that can not be reached: one line, an exit code, no stack', async () => {
