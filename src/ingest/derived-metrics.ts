@@ -3,6 +3,7 @@ import { keyOfTexts } from '#core/text.ts'
 import type { Clock } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
+import { yieldEvery } from '#core/yield.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import { Labels } from '#model/labels.ts'
 import { serviceNameOf, type Attribute, type Span, type Trace } from '#model/trace.ts'
@@ -261,56 +262,56 @@ export class DerivedMetrics {
     }
   }
 
-  /** Stores what was counted so far, as samples of now. */
+  /** Stores what was counted so far, as samples of now. 5,000 series take some hundred milliseconds, with pauses. */
   async store(): Promise<void> {
     const { clock, metrics, log } = this.#options
     const nowMs = clock.nowMs()
     this.#expire(nowMs)
     for (const tenant of new Set([...this.#spans.keys(), ...this.#edges.keys()])) {
-      const out = new Samples(nowMs)
-      const spans = this.#spans.get(tenant)
-      const edges = this.#edges.get(tenant)
-      for (const [key, series] of spans ?? []) {
-        if (series.usedMs < nowMs - idleMs) {
-          spans?.delete(key)
-          this.#seriesCount--
-          continue
-        }
-        out.counter('traces_spanmetrics_calls_total', series.labels, series.calls, series.isNew)
-        out.counter('traces_spanmetrics_size_total', series.labels, series.size, series.isNew)
-        out.histogram('traces_spanmetrics_latency', series.labels, latencyBounds, series.latency, series.isNew)
-        series.isNew = false
-      }
-      for (const [key, series] of edges ?? []) {
-        if (series.usedMs < nowMs - idleMs) {
-          edges?.delete(key)
-          this.#seriesCount--
-          continue
-        }
-        out.counter('traces_service_graph_request_total', series.labels, series.total, series.isNew)
-        out.counter('traces_service_graph_request_failed_total', series.labels, series.failed, series.isNew)
-        out.histogram(
-          'traces_service_graph_request_client_seconds',
-          series.labels,
-          graphBounds,
-          series.client,
-          series.isNew,
-        )
-        out.histogram(
-          'traces_service_graph_request_server_seconds',
-          series.labels,
-          graphBounds,
-          series.server,
-          series.isNew,
-        )
-        series.isNew = false
-      }
-      if (out.isEmpty) continue
+      const { builder } = await this.#samplesOf(tenant, nowMs)
+      if (builder.batch.sampleCount === 0) continue
+      builder.batch.isFrozen = true
       try {
-        await metrics.append(tenant, out.builder.batch)
+        await metrics.append(tenant, builder.batch)
       } catch (error) {
         log.warn('metrics of spans could not be stored', { tenant, error: messageOf(error) })
       }
+    }
+  }
+
+  async #samplesOf(tenant: string, nowMs: number): Promise<Samples> {
+    const out = new Samples(nowMs)
+    await this.#eachUsed(this.#spans.get(tenant), nowMs, series => {
+      out.counter('traces_spanmetrics_calls_total', series.labels, series.calls, series.isNew)
+      out.counter('traces_spanmetrics_size_total', series.labels, series.size, series.isNew)
+      out.histogram('traces_spanmetrics_latency', series.labels, latencyBounds, series.latency, series.isNew)
+    })
+    await this.#eachUsed(this.#edges.get(tenant), nowMs, series => {
+      const { labels, isNew } = series
+      out.counter('traces_service_graph_request_total', labels, series.total, isNew)
+      out.counter('traces_service_graph_request_failed_total', labels, series.failed, isNew)
+      out.histogram('traces_service_graph_request_client_seconds', labels, graphBounds, series.client, isNew)
+      out.histogram('traces_service_graph_request_server_seconds', labels, graphBounds, series.server, isNew)
+    })
+    return out
+  }
+
+  /** Those that nothing was counted for in a while are forgotten instead. */
+  async #eachUsed<T extends { usedMs: number; isNew: boolean }>(
+    all: Map<string, T> | undefined,
+    nowMs: number,
+    write: (series: T) => void,
+  ): Promise<void> {
+    const pause = yieldEvery(this.#options.clock)
+    for (const [key, series] of all ?? []) {
+      if (series.usedMs < nowMs - idleMs) {
+        all?.delete(key)
+        this.#seriesCount--
+        continue
+      }
+      write(series)
+      series.isNew = false
+      await pause()
     }
   }
 }
@@ -322,7 +323,6 @@ function secondsOf(span: Span): number {
 class Samples {
   readonly builder = new BatchBuilder()
   readonly #nowMs: number
-  isEmpty = true
 
   constructor(nowMs: number) {
     this.#nowMs = nowMs
@@ -330,7 +330,6 @@ class Samples {
 
   /** A counter that is new begins at nothing, a moment before: its first increase shows in rates. */
   counter(name: string, labels: readonly [string, string][], value: number, isNew: boolean): number {
-    this.isEmpty = false
     const all = Labels.from([['__name__', name], ...labels])
     const series = this.builder.addSeries(all)
     if (isNew) this.builder.batch.addSample(series, this.#nowMs - 1000, 0)

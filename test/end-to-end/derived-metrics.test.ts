@@ -131,6 +131,44 @@ test('calls, latencies, sizes; edges between services, to databases, from users,
   assert.ok(derived.dropped > 0)
 })
 
+test('many series become samples a little at a time, each of them once', async () => {
+  /** A clock by which each look takes a millisecond. */
+  class SlowClock extends VirtualClock {
+    yields = 0
+    looks = 0
+    override monotonicMs(): number {
+      return ++this.looks
+    }
+    override yield(): Promise<void> {
+      this.yields++
+      return Promise.resolve()
+    }
+  }
+  const slow = new SlowClock(clock.nowMs())
+  const batches: WriteBatch[] = []
+  const append: MetricsAppender['append'] = (_tenant, batch) => {
+    batches.push(batch)
+    return Promise.resolve({ stored: 0, histograms: 0, exemplars: 0, refused: 0, problems: [] })
+  }
+  const sizeOf = (): number => 1
+  const decode = (): never => assert.fail('nothing is an outline here')
+  const derived = new DerivedMetrics({
+    clock: slow,
+    log: silentLog,
+    metrics: { append },
+    seriesMax: 1000,
+    sizeOf,
+    decode,
+  })
+  for (let n = 0; n < 500; n++) derived.add('t', of(`many-${n}`, [span(1, 0, 1, 0.1)]), none)
+  await derived.store()
+  assert.ok(slow.yields > 20, `${slow.yields} pauses`)
+  assert.deepEqual([batches.length, batches[0]!.isFrozen], [1, true])
+  const calls = [...valuesOf(batches[0]!)].filter(([key]) => key.includes('calls_total'))
+  assert.deepEqual(new Set(calls.map(([, value]) => value)), new Set([1]))
+  assert.equal(calls.length, 500)
+})
+
 test('they arrive in the own store', async () => {
   const run = await runTercet(['metrics.scrape_interval=100ms'])
   try {
