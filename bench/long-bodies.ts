@@ -21,7 +21,10 @@ const option = (name: string): string | undefined =>
   process.argv.find(a => a.startsWith(`--${name}=`))?.slice(name.length + 3)
 const bytesWanted = Number(option('mib') ?? 30) * 1024 * 1024
 const root = option('root') ?? join(import.meta.dirname, '..')
-const wanted = process.argv.slice(2).find(a => !a.startsWith('--'))
+const wanted = process.argv
+  .slice(2)
+  .find(a => !a.startsWith('--'))
+  ?.toLowerCase()
 
 interface Format {
   name: string
@@ -165,6 +168,40 @@ function zipkin(count: number, nowMs: number): Uint8Array {
   )
 }
 
+/** A Batch of Thrift's binary form. */
+function jaeger(count: number, nowMs: number): Uint8Array {
+  const text = (number: number, value: string): Buffer => {
+    const head = Buffer.alloc(7)
+    head[0] = 0x0b
+    head.writeUInt16BE(number, 1)
+    head.writeUInt32BE(value.length, 3)
+    return Buffer.concat([head, Buffer.from(value, 'latin1')])
+  }
+  const long = (number: number, value: bigint): Buffer => {
+    const field = Buffer.alloc(11)
+    field[0] = 0x0a
+    field.writeUInt16BE(number, 1)
+    field.writeBigInt64BE(value, 3)
+    return field
+  }
+  const end = Buffer.of(0)
+  const spans = many(count, i =>
+    Buffer.concat([
+      long(1, BigInt((nowMs % 100_000) * 1000 + (i >> 3))),
+      long(2, 1n),
+      long(3, BigInt(i + 1)),
+      text(5, `GET /api/${i % 77}`),
+      long(8, BigInt(nowMs - 1000) * 1000n),
+      long(9, 1000n),
+      end,
+    ]),
+  )
+  const process = Buffer.concat([Buffer.from([0x0c, 0, 1]), text(1, 'shop'), end])
+  const list = Buffer.from([0x0f, 0, 2, 0x0c, 0, 0, 0, 0])
+  list.writeUInt32BE(count, 4)
+  return Buffer.concat([process, list, ...spans, end])
+}
+
 const formats: Format[] = [
   {
     name: 'remote write 1',
@@ -207,6 +244,7 @@ const formats: Format[] = [
   },
   { name: 'OTLP traces, JSON', path: '/v1/traces', headers: json, body: (n, t) => jsonOf(otlpTraces(n, t)) },
   { name: 'Zipkin', path: '/api/v2/spans', headers: json, body: zipkin },
+  { name: 'Jaeger, Thrift', path: '/api/traces', headers: { 'content-type': 'application/x-thrift' }, body: jaeger },
 ]
 
 const directory = mkdtempSync(join(tmpdir(), 'long-bodies-'))
@@ -228,6 +266,12 @@ const server = spawn(
   ],
   { stdio: ['ignore', 'ignore', 'inherit'] },
 )
+
+server.once('exit', (code, signal) => {
+  console.error(`the server ended with ${code ?? signal}`)
+  process.exit(1)
+})
+process.once('exit', () => server.kill())
 
 async function untilHealthy(): Promise<void> {
   for (let i = 0; i < 300; i++) {
@@ -262,9 +306,24 @@ function mostItems(name: string): number {
   return name.startsWith('OTLP') && name.endsWith('JSON') ? 80_000 : 200_000
 }
 
+/** A push that gets no answer is a result, too: status 0, and why. */
+async function push(
+  path: string,
+  headers: Record<string, string>,
+  body: Uint8Array,
+): Promise<{ status: number; text: string }> {
+  try {
+    const reply = await fetch(url + path, { method: 'POST', headers, body })
+    return { status: reply.status, text: await reply.text() }
+  } catch (error) {
+    const { message, cause } = error as Error
+    return { status: 0, text: `${message}: ${String(cause)}` }
+  }
+}
+
 console.log('format | MB | answers | s | /health max of each | peak MiB')
 for (const { name, path, headers, body } of formats) {
-  if (wanted !== undefined && !name.includes(wanted)) continue
+  if (wanted !== undefined && !name.toLowerCase().includes(wanted)) continue
   const each = (sizes[name] ?? body(2000, Date.now()).length) / 2000
   const count = Math.min(mostItems(name), Math.floor(bytesWanted / each))
   const cells: string[] = []
@@ -276,18 +335,23 @@ for (const { name, path, headers, body } of formats) {
     await new Promise(resolve => setTimeout(resolve, 1000))
     await take()
     const started = performance.now()
-    const reply = await fetch(url + path, { method: 'POST', headers, body: sent })
-    const text = await reply.text()
+    const { status, text } = await push(path, headers, sent)
     const tookMs = performance.now() - started
     await new Promise(resolve => setTimeout(resolve, 500))
     const { health, peakBytes } = await take()
     peak = Math.max(peak, peakBytes)
-    cells.push(`${reply.status}${reply.status >= 300 ? ` ${text.slice(0, 80)}` : ''} ${(tookMs / 1000).toFixed(1)} s`)
+    cells.push(
+      `${status}${status >= 200 && status < 300 ? '' : ` ${text.slice(0, 300)}`} ${(tookMs / 1000).toFixed(1)} s`,
+    )
     cells.push(`${Math.round(Math.max(...health))} ms`)
   }
   console.log(`${name} ${count} | ${(bytes / 1e6).toFixed(0)} | ${cells.join(' ')} | ${Math.round(peak / 1048576)}`)
 }
 await probe.terminate()
+server.removeAllListeners('exit')
+// It flushes, and writes into its directory, until it has ended.
+const ended = new Promise(resolve => server.once('exit', resolve))
 server.kill()
+await ended
 rmSync(directory, { recursive: true, force: true })
 process.exit(0)
