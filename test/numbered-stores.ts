@@ -56,9 +56,9 @@ export interface NumberedItem {
 export interface NumberedStore {
   readonly signal: Signal & MemoryHolder
   /** Resolves when they are acknowledged; rejects with UnavailableError. Does not move the clock. */
-  send(items: readonly NumberedItem[]): Promise<{ stored: number; refused: number }>
+  send(items: readonly NumberedItem[], tenant?: string): Promise<{ stored: number; refused: number }>
   /** The numbers that a query over everything gives, in order. */
-  shown(): Promise<number[]>
+  shown(tenant?: string): Promise<number[]>
   /** Names of the groups that the signal knows. */
   groups(): Promise<string[]>
 }
@@ -67,10 +67,11 @@ const sorted = (numbers: number[]): number[] => numbers.toSorted((a, b) => a - b
 
 async function metricsStore(world: StoreWorld, options: Partial<SignalOptions>): Promise<NumberedStore> {
   const engine = await openMetrics(world.clock, { ...world.options(), ...options })
-  const select = () => engine.reader('fake').select([makeMatcher('=', '__name__', 'm')], -Infinity, Infinity)
+  const select = (tenant: string) =>
+    engine.reader(tenant).select([makeMatcher('=', '__name__', 'm')], -Infinity, Infinity)
   return {
     signal: engine,
-    send: items => {
+    send: (items, tenant = 'fake') => {
       const builder = new BatchBuilder()
       for (const item of items)
         builder.add(
@@ -78,10 +79,10 @@ async function metricsStore(world: StoreWorld, options: Partial<SignalOptions>):
           world.timeOf(item) + (item.n % 1000),
           item.n,
         )
-      return engine.append('fake', builder.batch)
+      return engine.append(tenant, builder.batch)
     },
-    async shown() {
-      const set = await select()
+    async shown(tenant = 'fake') {
+      const set = await select(tenant)
       await set.load(0, set.labels.length)
       const columns = new SampleColumns()
       const numbers: number[] = []
@@ -98,7 +99,7 @@ async function metricsStore(world: StoreWorld, options: Partial<SignalOptions>):
 
 async function logsStore(world: StoreWorld, options: Partial<SignalOptions>): Promise<NumberedStore> {
   const engine = await openLogs(world.clock, { ...world.options(), ...options })
-  const query = async () => {
+  const query = async (tenant: string) => {
     const toMs = world.clock.nowMs() + 1000 * hourMs
     return runLogQuery(
       parseLogQuery('{group=~".+"}'),
@@ -108,20 +109,20 @@ async function logsStore(world: StoreWorld, options: Partial<SignalOptions>): Pr
         isBackward: false,
         intervalNs: 0,
       },
-      engine.reader('fake'),
+      engine.reader(tenant),
       new Budget(world.clock, 1e9, 1e9),
       () => world.clock.nowMs(),
     )
   }
   return {
     signal: engine,
-    send: items => {
+    send: (items, tenant = 'fake') => {
       const builder = new LogBatchBuilder()
       for (const item of items)
         builder.add(Labels.fromObject({ group: item.group ?? 'a' }), world.timeOf(item), item.n, String(item.n))
-      return engine.append('fake', builder.build())
+      return engine.append(tenant, builder.build())
     },
-    shown: async () => sorted((await query()).lines.map(({ line }) => Number(line))),
+    shown: async (tenant = 'fake') => sorted((await query(tenant)).lines.map(({ line }) => Number(line))),
     groups: async () =>
       (await engine.reader('fake').streams([], -Infinity, Infinity)).map(labels => labels.get('group')).sort(),
   }
@@ -156,10 +157,10 @@ function spanOf(world: StoreWorld, item: NumberedItem): Span {
 async function tracesStore(world: StoreWorld, options: Partial<SignalOptions>): Promise<NumberedStore> {
   const engine = await openTraces(world.clock, { ...world.options(), ...options })
   const known = new Set<string>()
-  const found = async (): Promise<{ group: string; names: string[] }[]> => {
+  const found = async (tenant = 'fake'): Promise<{ group: string; names: string[] }[]> => {
     const out: { group: string; names: string[] }[] = []
     for (const group of known) {
-      const trace = await engine.reader('fake').find(idOf(group, 16), -Infinity, Infinity)
+      const trace = await engine.reader(tenant).find(idOf(group, 16), -Infinity, Infinity)
       const spans = trace?.resources.flatMap(r => r.scopes.flatMap(s => s.spans)) ?? []
       if (spans.length > 0) out.push({ group, names: spans.map(span => span.name) })
     }
@@ -167,18 +168,18 @@ async function tracesStore(world: StoreWorld, options: Partial<SignalOptions>): 
   }
   return {
     signal: engine,
-    send: items => {
+    send: (items, tenant = 'fake') => {
       for (const { group = 'a' } of items) known.add(group)
       const scope = { name: 'lib', version: '', attributes: [], dropped: 0 }
       const spans = items.map(item => spanOf(world, item))
       const resource = { attributes: [], dropped: 0 }
       const trace: Trace = { resources: [{ resource, schemaUrl: '', scopes: [{ scope, schemaUrl: '', spans }] }] }
       const message = encodeOtlpTraces(trace)
-      return engine.append('fake', decodeOtlpTraces(message, true), message)
+      return engine.append(tenant, decodeOtlpTraces(message, true), message)
     },
-    shown: async () => {
+    shown: async tenant => {
       for (const group of ['a', 'b', 'c']) known.add(group)
-      return sorted((await found()).flatMap(({ names }) => names.map(Number)))
+      return sorted((await found(tenant)).flatMap(({ names }) => names.map(Number)))
     },
     groups: async () => {
       for (const group of ['a', 'b', 'c']) known.add(group)

@@ -24,7 +24,10 @@ export interface Limits {
   queryConcurrencyMax: number
   /** Queries that wait for others to end; each is a request of some KiB. */
   queryQueueMax: number
-  /** Tenants of a signal. 70 KiB each of metrics with a series or two, less of logs and traces: 2,000 are 140 MiB. */
+  /**
+   * Tenants of a signal that sent something within the last hour, or have something in memory. 70 KiB each of metrics
+   * with a series or two, less of logs and traces: 2,000 are 140 MiB.
+   */
   tenantsMax: number
   /** Live tails, each with its own buffer. */
   tailsMax: number

@@ -103,7 +103,9 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
 
   #tenant(name: string): Tenant {
     let tenant = this.#tenants.get(name)
-    if (tenant === undefined) this.#tenants.set(name, (tenant = new Tenant(name, this.#options.streamsMax)))
+    const nowMs = this.#options.clock.monotonicMs()
+    if (tenant === undefined) this.#tenants.set(name, (tenant = new Tenant(name, this.#options.streamsMax, nowMs)))
+    tenant.usedMs = nowMs
     return tenant
   }
 
@@ -157,6 +159,13 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     await this.#life.retain()
     await this.#eraser.run()
     await this.#life.tidy()
+    this.#dropIdle()
+  }
+
+  /** Tenants of which nothing was in memory for a while. At once: whoever pushes next finds a new one. */
+  #dropIdle(): void {
+    for (const { name, head, usedMs } of this.#tenants.values())
+      if (head.streams.size === 0 && this.isIdle(usedMs)) this.#tenants.delete(name)
   }
 
   protected cutAll(): Promise<void> {
@@ -237,6 +246,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const nowMs = clock.nowMs()
     let inRecords = 0
     const put = (stored: number): Promise<void> => {
+      tenant.usedMs = clock.monotonicMs()
       const count = stored - inRecords
       inRecords = stored
       const { lines } = appender

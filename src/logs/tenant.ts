@@ -10,9 +10,12 @@ export class Tenant {
   rateTokens: number | undefined
   /** When `rateTokens` was right. */
   rateAtMs = 0
+  /** When something came in last, by the monotonic clock. */
+  usedMs: number
 
-  constructor(name: string, streamsMax: number) {
+  constructor(name: string, streamsMax: number, nowMs = 0) {
     this.name = name
+    this.usedMs = nowMs
     this.head = new Head(name, streamsMax)
   }
 

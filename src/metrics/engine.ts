@@ -38,11 +38,17 @@ export interface MetricsOptions extends SignalOptions {
 const maintainEveryMs = 15_000
 /** A tenant with a series or two. */
 const tenantBytes = 65_536
+/** One of which there are only blocks. */
+const idleTenantBytes = 8192
 
 export class MetricsEngine extends SignalFrame implements MetricsAppender {
   readonly #options: MetricsOptions
   readonly #tenants = new Map<string, Tenant>()
+  /** Those with something in memory, or a push not long ago. */
+  readonly #inUse = new Map<string, Tenant>()
   readonly #blocks: BlockLife
+  /** Series of heads that went. */
+  #createdBefore = 0
   readonly #appenderOptions: AppendOptions
   readonly #appender: BatchAppender
   samplesAppended = 0
@@ -77,6 +83,29 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     return tenant
   }
 
+  /** A tenant that something comes in of. */
+  #used(name: string): Tenant {
+    const tenant = this.#tenant(name)
+    tenant.use()
+    this.#inUse.set(name, tenant)
+    return tenant
+  }
+
+  /**
+   * Heads that were empty for a while go, with their series, and tenants that have no blocks either. At once: whoever
+   * pushes next finds a new one.
+   */
+  #dropIdle(): void {
+    for (const [name, tenant] of this.#inUse) {
+      if (!this.isIdle(tenant.usedMs) || !tenant.isEmpty) continue
+      this.#createdBefore += tenant.head.table.created
+      tenant.dropHead()
+      this.#inUse.delete(name)
+      const { readers, quarantined } = tenant.blocks
+      if (readers.size === 0 && quarantined.size === 0) this.#tenants.delete(name)
+    }
+  }
+
   // --- The frame's hooks ---
 
   refresh(): Promise<void> {
@@ -88,7 +117,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   }
 
   protected visitor(): RecordVisitor {
-    const replay = new Replay(name => this.#tenant(name), this.#options.blockMs, this.#blocks.covered())
+    const replay = new Replay(name => this.#used(name), this.#options.blockMs, this.#blocks.covered())
     return record => replay.read(record)
   }
 
@@ -109,6 +138,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     await this.#blocks.compact()
     await this.#blocks.retain()
     this.#blocks.forgetIndexes()
+    this.#dropIdle()
   }
 
   protected cutAll(): Promise<void> {
@@ -166,8 +196,8 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
 
   async append(tenantName: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
     this.admit()
-    this.admitTenant(this.#tenants, tenantName)
-    const tenant = this.#tenant(tenantName)
+    this.admitTenant(this.#inUse, tenantName)
+    const tenant = this.#used(tenantName)
     const { sampleCount, histograms, exemplars, metadata } = batch
     const items = sampleCount + histograms.length + exemplars.length + metadata.length
     const isLong = batch.isFrozen && items > sliceItems
@@ -186,7 +216,10 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     const put = (stored: number): Promise<void> => {
       const count = stored - inRecords
       inRecords = stored
+      tenant.use()
+      tenant.inLine++
       return line.put(recordKind.samples, appender.record.finish(tenant.name), appender.scopes, payload => {
+        tenant.inLine--
         this.samplesAppended += count
         tenant.shower.show(payload)
       })
@@ -207,11 +240,14 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     const result = appender.admit(tenant, batch, this.wal.generation, this.#options.clock.nowMs())
     // A sample that was there already stands in no record.
     if (appender.record.isEmpty) this.samplesAppended += result.stored
-    else
+    else {
+      tenant.inLine++
       this.wal.append(recordKind.samples, appender.record.finish(tenant.name), appender.scopes, payload => {
+        tenant.inLine--
         this.samplesAppended += result.stored
         tenant.shower.show(payload)
       })
+    }
     this.samplesRefused += result.refused
     return result
   }
@@ -281,7 +317,10 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   }
   /** Bytes of what is not in a block yet. */
   get headBytes(): number {
-    return [...this.#tenants.values()].reduce((sum, t) => sum + tenantBytes + t.head.heldBytes, 0)
+    return [...this.#tenants.values()].reduce(
+      (sum, t) => sum + (t.isInUse ? tenantBytes : idleTenantBytes) + t.head.heldBytes,
+      0,
+    )
   }
   /** Bytes of what is kept of blocks for queries. */
   get cacheBytes(): number {
@@ -295,7 +334,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     return [...this.#tenants.values()].reduce((sum, t) => sum + t.blocks.quarantined.size, 0)
   }
   get seriesCreated(): number {
-    return [...this.#tenants.values()].reduce((sum, t) => sum + t.head.table.created, 0)
+    return [...this.#tenants.values()].reduce((sum, t) => sum + t.head.table.created, this.#createdBefore)
   }
 
   // --- Deletion ---

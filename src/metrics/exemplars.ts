@@ -47,6 +47,11 @@ export class ExemplarStore {
     this.#latestOf.delete(series)
   }
 
+  /** All numbers of series go to others. */
+  forgetSeries(): void {
+    this.#latestOf.clear()
+  }
+
   select(fromMs: number, throughMs: number): { labels: Labels; exemplars: KeptExemplar[] }[] {
     const bySeries = new Map<string, { labels: Labels; exemplars: KeptExemplar[] }>()
     for (const kept of this.#ring) {

@@ -290,6 +290,13 @@ export class Head {
     return rested
   }
 
+  /** Has a series an open chunk? */
+  get hasOpen(): boolean {
+    for (let series = 0; series < this.table.count && series < this.#lastMs.length; series++)
+      if (this.#open.count[series]! > 0) return true
+    return false
+  }
+
   /** Ranges that can be cut. */
   openRanges(): IterableIterator<RangeChunks> {
     return this.#ranges.values()

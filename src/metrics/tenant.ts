@@ -24,7 +24,7 @@ export interface TenantOptions {
 
 export class Tenant {
   readonly name: string
-  readonly head: Head
+  head: Head
   readonly blocks: BlockSet
   readonly exemplars: ExemplarStore
   readonly shower: RecordShower
@@ -35,13 +35,45 @@ export class Tenant {
   lastDefinitions: { generation: number; count: number; bytes: Uint8Array } | undefined
   /** By series: the generation of the log in which it was last defined. */
   #definedIn = new Uint32Array(0)
+  readonly #options: TenantOptions
+  /** Something came in since its head was made: it counts against the limit of tenants. */
+  isInUse = false
+  /** When something came in last, by the monotonic clock. */
+  usedMs = 0
+  /** Records that wait for the log. */
+  inLine = 0
 
   constructor(name: string, options: TenantOptions) {
     this.name = name
-    this.head = new Head(options.seed, options.limits, options.blockMs, options.outOfOrderMs)
+    this.#options = options
+    this.head = this.#makeHead()
     this.blocks = new BlockSet(options.log, options.clock)
     this.exemplars = new ExemplarStore(options.limits.exemplarsMax)
     this.shower = new RecordShower(this)
+  }
+
+  #makeHead(): Head {
+    const { seed, limits, blockMs, outOfOrderMs } = this.#options
+    return new Head(seed, limits, blockMs, outOfOrderMs)
+  }
+
+  use(): void {
+    this.isInUse = true
+    this.usedMs = this.#options.clock.monotonicMs()
+  }
+
+  /** Has the head no samples, and is none on its way there? */
+  get isEmpty(): boolean {
+    return this.inLine === 0 && this.head.ranges().every(range => range.maxMs < range.minMs) && !this.head.hasOpen
+  }
+
+  /** Begins again with a new head, without the series of the empty one. */
+  dropHead(): void {
+    this.isInUse = false
+    this.head = this.#makeHead()
+    this.#definedIn = new Uint32Array(0)
+    this.lastDefinitions = undefined
+    this.exemplars.forgetSeries()
   }
 
   /** Must be called after series were made and before anything is appended to them. */
@@ -75,6 +107,7 @@ export class Tenant {
   /** The log lost what waited for it. */
   takeBack(): void {
     this.head.takeBack()
+    this.inLine = 0
     this.lastDefinitions = undefined
   }
 }

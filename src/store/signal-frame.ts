@@ -71,6 +71,9 @@ const joinPause = { leastMs: 500, mostMs: 10_000 }
 /** So long a process that stops waits for a bucket that answers nothing. */
 const silentBucketMs = 6000
 
+/** A tenant without a push for so long, of which nothing is in memory, leaves it. */
+const tenantIdleMs = 3_600_000
+
 /** Heads are not cut early more often. */
 const spillEveryMs = 1000
 
@@ -483,6 +486,11 @@ export abstract class SignalFrame implements Signal {
         'send as one of those that there are, or raise limits.tenants',
       429,
     )
+  }
+
+  /** Was a tenant that was used at this time, as the monotonic clock counts, idle for so long that its head may go? */
+  protected isIdle(usedMs: number): boolean {
+    return this.#options.clock.monotonicMs() - usedMs >= tenantIdleMs
   }
 
   /** Throws UnavailableError when nothing may be appended now. */

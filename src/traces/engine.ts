@@ -78,6 +78,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     let head = this.#heads.get(tenant)
     if (head === undefined)
       this.#heads.set(tenant, (head = new Head(tenant, this.#options.layout, this.#options.decodeSpan)))
+    head.usedMs = this.#options.clock.monotonicMs()
     return head
   }
 
@@ -114,7 +115,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   }
 
   protected takeBack(): void {
-    for (const head of this.#heads.values()) head.awaited = 0
+    for (const head of this.#heads.values()) head.awaited = head.inLine = 0
   }
 
   protected async work(): Promise<void> {
@@ -122,6 +123,14 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     await this.#life.cutDue()
     await this.#life.compact()
     await this.#life.retain()
+    this.#dropIdle()
+  }
+
+  /** Heads that were empty for a while. At once: whoever pushes next finds a new one. */
+  #dropIdle(): void {
+    const waits = (tenant: string): boolean => this.#life.waiting.some(one => one.tenant === tenant)
+    for (const { tenant, isEmpty, usedMs } of this.#heads.values())
+      if (isEmpty && this.isIdle(usedMs) && !waits(tenant)) this.#heads.delete(tenant)
   }
 
   protected cutAll(): Promise<void> {
@@ -228,12 +237,14 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     const { record, traces, newTraces, stored } = this.#appender.admit(request, head, trace, message)
     this.spansRefused += request.outcome.refused - refused
     head.awaited += newTraces
+    if (record !== undefined) head.inLine++
     const nowMs = this.#options.clock.nowMs()
     const { length } = message
     const show = (): void => {
       this.spansAppended += stored
       this.bytesAppended += length
       head.awaited -= newTraces
+      head.inLine--
       head.show(traces, nowMs)
     }
     return { record, traces, show }

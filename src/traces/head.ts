@@ -25,6 +25,10 @@ export class Head {
   liveSpans = 0
   /** Traces that are not live yet: their first spans wait for the log. */
   awaited = 0
+  /** Records with spans that wait for the log. */
+  inLine = 0
+  /** When something came in last, by the monotonic clock. */
+  usedMs = 0
 
   constructor(tenant: string, layout: BlockLayout, decode: SpanDecoder) {
     this.#decode = decode
@@ -48,6 +52,10 @@ export class Head {
   #liveChanged(): void {
     this.#liveState = nextState++
     this.#liveSegments = undefined
+  }
+
+  get isEmpty(): boolean {
+    return this.live.size === 0 && this.segments.length === 0 && this.inLine === 0
   }
 
   /** Adds the spans of a message, as `stageSpans` made them of it. */
