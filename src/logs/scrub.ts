@@ -44,9 +44,12 @@ export class Scrub {
     this.#pace = new ScrubPace(clock)
   }
 
-  /** Verifies the next chunk, when its time has come. */
-  async step(): Promise<void> {
-    if (!this.#pace.isDue) return
+  /** Verifies the next chunks, when their time has come. */
+  step(): Promise<void> {
+    return this.#pace.round(() => this.#next())
+  }
+
+  async #next(): Promise<void> {
     try {
       const next = await (this.#units ??= this.#pass()).next()
       if (next.done === true) {

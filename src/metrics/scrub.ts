@@ -20,9 +20,12 @@ export class Scrub {
     this.#pace = new ScrubPace(clock)
   }
 
-  /** Verifies the next block, when its time has come. */
-  async step(): Promise<void> {
-    if (!this.#pace.isDue) return
+  /** Verifies the next blocks, when their time has come. */
+  step(): Promise<void> {
+    return this.#pace.round(() => this.#next())
+  }
+
+  async #next(): Promise<void> {
     const keys = [...this.#tenants.values()].flatMap(({ name, blocks }) =>
       Array.from(blocks.readers.keys(), id => `${name}/${id}`),
     )

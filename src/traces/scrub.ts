@@ -25,9 +25,12 @@ export class Scrub {
     this.#pace = new ScrubPace(clock)
   }
 
-  /** Verifies the next block, when its time has come. */
-  async step(): Promise<void> {
-    if (!this.#pace.isDue) return
+  /** Verifies the next blocks, when their time has come. */
+  step(): Promise<void> {
+    return this.#pace.round(() => this.#next())
+  }
+
+  async #next(): Promise<void> {
     const blocks = new Map(this.#list.all().map(meta => [`${meta.tenant}/${meta.blockId}`, meta]))
     const key = nextKey(blocks.keys(), this.#last)
     const meta = key === undefined ? undefined : blocks.get(key)
