@@ -5,7 +5,7 @@
 import { uploadMarkName } from '#store/upload-mark.ts'
 import { isUlid, makeUlid } from '#codec/ulid.ts'
 import type { Clock } from '#core/clock.ts'
-import { messageOf, PlanStaleError, UnavailableError } from '#core/errors.ts'
+import { messageOf, PlanStaleError, UnavailableError, WorkerMemoryError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import { isDamage, Omissions } from '#core/omissions.ts'
@@ -594,6 +594,14 @@ export class BlockLife {
   }
   readonly #unmergeable = new Set<string>()
 
+  /** These blocks stay as they are until the next start; others are merged, and retention goes on. */
+  #noteUnmergeable(tenant: Tenant, readers: readonly BlockReader[], error: Error): void {
+    const blocks = readers.map(r => r.meta.ulid)
+    const fields = { tenant: tenant.name, blocks: blocks.join(' '), error: error.message }
+    this.#options.log.error('blocks could not be merged', fields)
+    for (const id of blocks) this.#unmergeable.add(id)
+  }
+
   /**
    * Some of these blocks can't be merged: finds out which, so that the others are without them. Those that another
    * compactor removed leave the list.
@@ -631,8 +639,9 @@ export class BlockLife {
       merged = await this.#building.merge(directory, tenant.name, blocks)
     } catch (error) {
       await files.removeDirectory(directory)
-      if (!isDamage(error)) throw error
-      await this.#setAside(tenant, readers, error)
+      if (error instanceof WorkerMemoryError) this.#noteUnmergeable(tenant, readers, error)
+      else if (isDamage(error)) await this.#setAside(tenant, readers, error)
+      else throw error
       return true
     }
     const { written, deletions } = merged

@@ -4,7 +4,7 @@
  */
 import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
-import { CorruptDataError, messageOf, UnavailableError } from '#core/errors.ts'
+import { CorruptDataError, messageOf, UnavailableError, WorkerMemoryError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
 import { isDamage } from '#core/omissions.ts'
@@ -389,7 +389,7 @@ export class BlockLife {
       try {
         await this.#compactBlocks(tenant, inputs)
       } catch (error) {
-        if (!isDamage(error)) throw error
+        if (!isDamage(error) && !(error instanceof WorkerMemoryError)) throw error
         this.#options.log.error('blocks of traces could not be merged', {
           blocks: inputs.map(i => i.blockId).join(),
           error: messageOf(error),
