@@ -19,6 +19,19 @@ import { logsView, tracesView } from './distant-views.ts'
 const hourMs = 3_600_000
 const megabyte = 1024 * 1024
 
+/** What outlives a process: its disk, its bucket, and the time. */
+export interface World {
+  clock: VirtualClock
+  files: MemoryFiles
+  bucket: MemoryBucket
+}
+
+export function makeWorld(startMs: number): World {
+  const clock = new VirtualClock(startMs)
+  const files = new MemoryFiles()
+  return { clock, files, bucket: new MemoryBucket(clock, files) }
+}
+
 /** Advances the clock until the work is done. */
 export async function driving<T>(clock: VirtualClock, work: Promise<T>): Promise<T> {
   let done = false
@@ -51,9 +64,9 @@ function frameOptions(clock: VirtualClock) {
   } as const
 }
 
-/** An open metrics signal that takes samples up to an hour old. */
-export async function openMetrics(clock: VirtualClock, options: Partial<MetricsOptions> = {}): Promise<MetricsEngine> {
-  const engine = new MetricsEngine({
+/** A metrics signal that takes samples up to an hour old. */
+export function makeMetrics(clock: VirtualClock, options: Partial<MetricsOptions> = {}): MetricsEngine {
+  return new MetricsEngine({
     ...frameOptions(clock),
     limits: defaultLimits,
     blockMs: 2 * hourMs,
@@ -62,6 +75,11 @@ export async function openMetrics(clock: VirtualClock, options: Partial<MetricsO
     hashSeed: { a: 1, b: 2, c: 3, d: 4 },
     ...options,
   })
+}
+
+/** The same, open. */
+export async function openMetrics(clock: VirtualClock, options: Partial<MetricsOptions> = {}): Promise<MetricsEngine> {
+  const engine = makeMetrics(clock, options)
   await driving(clock, engine.open())
   return engine
 }

@@ -7,11 +7,9 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { MemoryBucket } from '#bucket/memory.ts'
 import { defaultLimits } from '#core/limits.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { below, seededRandom, type Random } from '#core/random.ts'
-import { VirtualClock } from '#core/virtual-clock.ts'
 import { parseLogQuery } from '#lang/logql/parser.ts'
 import { parseLogsql } from '#lang/logsql/parser.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
@@ -25,22 +23,10 @@ import { LogqlEngine } from '../../src/query/logql/engine.ts'
 import { LogsqlEngine } from '../../src/query/logsql/engine.ts'
 import { needs, programPath } from '../peers.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
-import { driving, openLogs, openMetrics, openTraces } from '../signal-worlds.ts'
+import { driving, makeWorld, openLogs, openMetrics, openTraces, type World } from '../signal-worlds.ts'
 
 const startMs = 1_700_006_400_000
 const hourMs = 3_600_000
-
-interface World {
-  clock: VirtualClock
-  files: MemoryFiles
-  bucket: MemoryBucket
-}
-
-function makeWorld(): World {
-  const clock = new VirtualClock(startMs)
-  const files = new MemoryFiles()
-  return { clock, files, bucket: new MemoryBucket(clock, files) }
-}
 
 const odd = [
   '\0',
@@ -124,7 +110,7 @@ function labelSets(seed: number): Labels[] {
 const shown = (labels: Labels): string => JSON.stringify(labels.pairs)
 
 test('labels, metadata and lines of logs', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const sets = labelSets(1).map(labels => labels.with('service_name', 's'))
   const random = seededRandom(2)
   const expected: string[] = []
@@ -187,7 +173,7 @@ function seriesIn(world: World, seed: number): { sets: Labels[]; batch: BatchBui
 }
 
 test('labels of metrics', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const { sets, batch } = seriesIn(world, 3)
   const options = { ...world, defaultTenant: 'anonymous', limits: { ...defaultLimits, labelValueBytesMax: 10_000 } }
   const writer = await openMetrics(world.clock, options)
@@ -208,7 +194,7 @@ test('labels of metrics', async () => {
 })
 
 test('a real Prometheus reads the block', needs('promtool'), async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const { sets, batch } = seriesIn(world, 4)
   const options = { ...world, defaultTenant: 'anonymous', limits: { ...defaultLimits, labelValueBytesMax: 10_000 } }
   const writer = await openMetrics(world.clock, options)
@@ -234,7 +220,7 @@ test('a real Prometheus reads the block', needs('promtool'), async () => {
 })
 
 test('names and attributes of traces', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const random = seededRandom(5)
   const attributesOf = (): Attribute[] => [
     { key: 'value', value: { kind: 'string', value: anyText(random) } },

@@ -2,11 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BucketError } from '#bucket/bucket.ts'
-import { MemoryBucket } from '#bucket/memory.ts'
 import { defaultLimits } from '#core/limits.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { below, seededRandom } from '#core/random.ts'
-import { VirtualClock } from '#core/virtual-clock.ts'
 import { parseLogql, parseLogQuery } from '#lang/logql/parser.ts'
 import { parseLogsql } from '#lang/logsql/parser.ts'
 import type { LogsEngine, LogsOptions } from '#logs/engine.ts'
@@ -15,23 +13,11 @@ import { Labels } from '#model/labels.ts'
 import { LogqlEngine, metricOf } from '../../src/query/logql/engine.ts'
 import { HiddenLines } from '../../src/query/logql/scan.ts'
 import { LogsqlEngine } from '../../src/query/logsql/engine.ts'
-import { driving, openLogs } from '../signal-worlds.ts'
+import { driving, makeWorld, openLogs, type World } from '../signal-worlds.ts'
 
 const startMs = 1_700_006_400_000
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
-
-interface World {
-  clock: VirtualClock
-  files: MemoryFiles
-  bucket: MemoryBucket
-}
-
-function makeWorld(): World {
-  const clock = new VirtualClock(startMs)
-  const files = new MemoryFiles()
-  return { clock, files, bucket: new MemoryBucket(clock, files) }
-}
 
 function opened(world: World, options: Partial<LogsOptions> = {}): Promise<LogsEngine> {
   return openLogs(world.clock, { ...world, ...options })
@@ -113,7 +99,7 @@ function damage(world: World, key: string, edit: ((bytes: Uint8Array) => Uint8Ar
 for (const object of ['chunk', 'index'] as const)
   for (const [name, edit] of edits)
     test(`${object} ${name}: the rest is served, with a warning that names it`, async () => {
-      const world = makeWorld()
+      const world = makeWorld(startMs)
       let engine = await opened(world)
       const keys = await twoChunks(world, engine)
       // Nothing but a search of all chunks could know of an index that is missing at the start.
@@ -156,7 +142,7 @@ for (const [name, edit] of [
   ['with all bits lost', noBits] as const,
 ])
   test(`a token filter ${name} hides no line`, async () => {
-    const world = makeWorld()
+    const world = makeWorld(startMs)
     const { filter } = await twoChunks(world, await opened(world))
     damage(world, filter, edit)
     const engine = await opened(world)
@@ -170,7 +156,7 @@ function noBits(bytes: Uint8Array): Uint8Array {
 }
 
 test('a part of a chunk that is damaged costs that part', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   const random = Array.from(
     { length: 3000 },
@@ -186,7 +172,7 @@ test('a part of a chunk that is damaged costs that part', async () => {
 })
 
 test('a damaged index stays when the day is written again, and comes back when it is whole', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   const { index } = await twoChunks(world, engine)
   const whole = world.bucket.objects.get(index)!.bytes
@@ -210,7 +196,7 @@ test('a damaged index stays when the day is written again, and comes back when i
 })
 
 test('an index that another compactor replaced is no damage', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const { index } = await twoChunks(world, await opened(world))
   const reading = await opened(world, { readOnly: true })
   const object = world.bucket.objects.get(index)!
@@ -225,7 +211,7 @@ test('an index that another compactor replaced is no damage', async () => {
 })
 
 test('a bucket that fails for the moment is no damage', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   await twoChunks(world, await opened(world))
   const engine = await opened(world)
   const get = world.bucket.get.bind(world.bucket)
@@ -237,7 +223,7 @@ test('a bucket that fails for the moment is no damage', async () => {
 })
 
 test('a deletion that meets a damaged chunk leaves it, erases the others, and goes on hiding its lines', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const { chunk } = await twoChunks(world, await opened(world))
   const engine = await opened(world, {
     deletionDelayMs: 0,
@@ -254,7 +240,7 @@ test('a deletion that meets a damaged chunk leaves it, erases the others, and go
 
 for (const object of ['chunk', 'index', 'filter'] as const)
   test(`whichever byte of the ${object} is flipped, an answer is whole or says that it is not`, async () => {
-    const world = makeWorld()
+    const world = makeWorld(startMs)
     const keys = await twoChunks(world, await opened(world))
     const held = world.bucket.objects.get(keys[object])!
     const { bytes } = held
@@ -282,7 +268,7 @@ for (const object of ['chunk', 'index', 'filter'] as const)
   })
 
 test('damage is found before a query meets it', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   const { chunk } = await twoChunks(world, engine)
   change(world, chunk, flipped(0.97))
@@ -300,7 +286,7 @@ test('damage is found before a query meets it', async () => {
 })
 
 test('a damaged list of deletions does not end the start: answers say so, and it is kept', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const first = await opened(world)
   await twoChunks(world, first)
   await first.requestDeletion('fake', '{app="damaged"}', 0, world.clock.nowMs())

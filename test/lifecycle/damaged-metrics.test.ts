@@ -2,32 +2,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BucketError } from '#bucket/bucket.ts'
-import { MemoryBucket } from '#bucket/memory.ts'
-import { MemoryFiles } from '#core/memory-files.ts'
 import { defaultLimits } from '#core/limits.ts'
 import { below, seededRandom } from '#core/random.ts'
-import { VirtualClock } from '#core/virtual-clock.ts'
 import type { MetricsEngine } from '#metrics/engine.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
 import { PromqlEngine, type QueryResult } from '../../src/query/promql/engine.ts'
-import { driving, openMetrics } from '../signal-worlds.ts'
+import { driving, makeWorld, openMetrics, type World } from '../signal-worlds.ts'
 
 const hourMs = 3_600_000
 const startMs = 1_700_006_400_000
 const seriesCount = 30
-
-interface World {
-  clock: VirtualClock
-  files: MemoryFiles
-  bucket: MemoryBucket
-}
-
-function makeWorld(): World {
-  const clock = new VirtualClock(startMs)
-  const files = new MemoryFiles()
-  return { clock, files, bucket: new MemoryBucket(clock, files) }
-}
 
 function opened(world: World): Promise<MetricsEngine> {
   return openMetrics(world.clock, { ...world, defaultTenant: 'anonymous' })
@@ -98,7 +83,7 @@ function flip(world: World, key: string, at: number): void {
 for (const [name, served, isWhole, act] of damage)
   for (const when of ['at the start', 'while running', ...(isWhole ? [] : ['after it was read'])])
     test(`${name} ${when}: the rest is served, with a warning that names the block`, async () => {
-      const world = makeWorld()
+      const world = makeWorld(startMs)
       let engine = await opened(world)
       const prefix = await twoBlocks(world, engine)
       const id = prefix.split('/')[1]!
@@ -126,7 +111,7 @@ for (const [name, served, isWhole, act] of damage)
     })
 
 test('a query of another time does not speak of a damaged block', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   const prefix = await twoBlocks(world, engine)
   world.bucket.objects.delete(`${prefix}index`)
@@ -152,7 +137,7 @@ function flipText(world: World, key: string, isSealed = true): void {
 
 for (const [name, act, reason] of metaDamage)
   test(`meta.json ${name}: the rest is served, with a warning`, async () => {
-    const world = makeWorld()
+    const world = makeWorld(startMs)
     const prefix = await twoBlocks(world, await opened(world))
     act(world, `${prefix}meta.json`)
     const engine = await opened(world)
@@ -163,7 +148,7 @@ for (const [name, act, reason] of metaDamage)
   })
 
 test('a block whose upload was cut off lacks nothing: it never was one', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   const put = world.bucket.putFile.bind(world.bucket)
   world.bucket.putFile = (key, path) =>
@@ -181,7 +166,7 @@ test('a block whose upload was cut off lacks nothing: it never was one', async (
 })
 
 test('a block that is whole again is served again after a refresh', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   const prefix = await twoBlocks(world, engine)
   const index = world.bucket.objects.get(`${prefix}index`)!
@@ -194,7 +179,7 @@ test('a block that is whole again is served again after a refresh', async () => 
 })
 
 test('a bucket that fails for the moment is no damage: the query fails, and the next one is whole', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   let engine = await opened(world)
   await twoBlocks(world, engine)
   engine = await opened(world)
@@ -211,7 +196,7 @@ test('a bucket that fails for the moment is no damage: the query fails, and the 
 })
 
 test('a block that another compactor replaced is no damage: the query is planned again', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const writer = await opened(world)
   const first = await twoBlocks(world, writer)
   const reading = await openMetrics(world.clock, { ...world, defaultTenant: 'anonymous', readOnly: true })
@@ -239,7 +224,7 @@ for (const [name, act] of [
   ['the chunks are missing', (world: World, p: string) => void world.bucket.objects.delete(`${p}chunks/000001`)],
 ] as const)
   test(`a merge goes on without a block of which ${name}, which stays`, async () => {
-    const world = makeWorld()
+    const world = makeWorld(startMs)
     let engine = await opened(world)
     for (let i = 0; i < 9; i++) {
       await append(world, engine, 'w')
@@ -268,7 +253,7 @@ for (const [name, act] of [
 
 for (const name of ['index', 'chunks/000001', 'meta.json'])
   test(`whichever byte of ${name} is flipped, an answer is whole or says that it is not`, async () => {
-    const world = makeWorld()
+    const world = makeWorld(startMs)
     const prefix = await twoBlocks(world, await opened(world))
     const object = world.bucket.objects.get(`${prefix}${name}`)!
     const { bytes } = object
@@ -303,7 +288,7 @@ for (const name of ['index', 'chunks/000001', 'meta.json'])
   })
 
 test('damage is found before a query meets it, and what is whole again is known to be', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   const prefix = await twoBlocks(world, engine)
   const maintain = async (): Promise<void> => {
@@ -327,7 +312,7 @@ test('damage is found before a query meets it, and what is whole again is known 
 })
 
 test('files of no block are removed after a day', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   await twoBlocks(world, await opened(world))
   const orphan = 'anonymous/01HF84E41804ZQ1FPYQKNN1N9Z/chunks/000001'
   const engine = await opened(world)
@@ -345,7 +330,7 @@ test('files of no block are removed after a day', async () => {
 })
 
 test('a damaged block on the disk does not end the start: the log has what it holds', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   await append(world, engine, 'w')
   const { bucket } = world

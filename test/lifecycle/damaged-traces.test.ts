@@ -2,11 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BucketError } from '#bucket/bucket.ts'
-import { MemoryBucket } from '#bucket/memory.ts'
 import { defaultLimits } from '#core/limits.ts'
-import { MemoryFiles } from '#core/memory-files.ts'
 import { below, seededRandom } from '#core/random.ts'
-import { VirtualClock } from '#core/virtual-clock.ts'
 import { parseField, parseTraceql } from '#lang/traceql/parser.ts'
 import type { Span, Trace } from '#model/trace.ts'
 import type { TracesEngine, TracesOptions } from '#traces/engine.ts'
@@ -14,23 +11,11 @@ import { decodeOtlpTraces, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { TraceMetrics } from '../../src/query/traceql/metrics.ts'
 import { TraceSearch } from '../../src/query/traceql/search.ts'
 import { TagFinder } from '../../src/query/traceql/tags.ts'
-import { driving, openTraces } from '../signal-worlds.ts'
+import { driving, makeWorld, openTraces, type World } from '../signal-worlds.ts'
 
 const startMs = 1_700_006_400_000
 const hourMs = 3_600_000
 const tenant = 'single-tenant'
-
-interface World {
-  clock: VirtualClock
-  files: MemoryFiles
-  bucket: MemoryBucket
-}
-
-function makeWorld(): World {
-  const clock = new VirtualClock(startMs)
-  const files = new MemoryFiles()
-  return { clock, files, bucket: new MemoryBucket(clock, files) }
-}
 
 function opened(world: World, options: Partial<TracesOptions> = {}): Promise<TracesEngine> {
   return openTraces(world.clock, {
@@ -180,7 +165,7 @@ const wholeDamage: [name: string, act: (world: World, prefix: string) => void][]
 for (const [name, act] of wholeDamage)
   for (const when of ['at the start', 'while running'])
     test(`${name} ${when}: the rest is served, every answer names the block`, async () => {
-      const world = makeWorld()
+      const world = makeWorld(startMs)
       let engine = await opened(world)
       const prefix = await twoBlocks(world, engine)
       const id = prefix.split('/')[1]!
@@ -223,7 +208,7 @@ function edit(world: World, key: string, from: RegExp, to: string): void {
 
 for (const [name, reason, act] of metaDamage)
   test(`meta.json ${name}: the rest is served, every answer names the block`, async () => {
-    const world = makeWorld()
+    const world = makeWorld(startMs)
     const prefix = await twoBlocks(world, await opened(world))
     act(world, `${prefix}meta.json`)
     const { names, warnings } = await ask(world, await opened(world))
@@ -236,7 +221,7 @@ for (const [name, reason, act] of metaDamage)
 
 for (const staging of ['memory', 'disk'])
   test(`a block whose upload from the ${staging} was cut off lacks nothing: it never was one`, async () => {
-    const world = makeWorld()
+    const world = makeWorld(startMs)
     const engine = await opened(world)
     const { bucket } = world
     const put = bucket.put.bind(bucket)
@@ -263,7 +248,7 @@ for (const [name, act] of [
   ['without bits', (world: World, key: string): void => void world.bucket.objects.get(key)!.bytes.fill(0, 24)],
 ] as const)
   test(`a bloom filter ${name} hides no trace`, async () => {
-    const world = makeWorld()
+    const world = makeWorld(startMs)
     const prefix = await twoBlocks(world, await opened(world))
     act(world, `${prefix}bloom-0`)
     const engine = await opened(world)
@@ -280,7 +265,7 @@ for (const [name, act] of [
   })
 
 test('whichever byte of the data is flipped, an answer is whole or says that it is not', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const prefix = await twoBlocks(world, await opened(world))
   const key = `${prefix}data.parquet`
   const whole = await ask(world, await opened(world))
@@ -306,7 +291,7 @@ test('whichever byte of the data is flipped, an answer is whole or says that it 
 })
 
 test('a merge goes on without a damaged block, which stays', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   let engine = await opened(world)
   const keysOf = (): string[] => [...world.bucket.objects.keys()].filter(k => k.endsWith('/data.parquet'))
   for (let round = 0; round < 3; round++) {
@@ -329,7 +314,7 @@ test('a merge goes on without a damaged block, which stays', async () => {
 })
 
 test('a block that another compactor replaced is no damage, a bucket that fails is none either', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const prefix = await twoBlocks(world, await opened(world))
   const reading = await opened(world, { readOnly: true })
   const get = world.bucket.getRange.bind(world.bucket)
@@ -356,7 +341,7 @@ test('a block that another compactor replaced is no damage, a bucket that fails 
 })
 
 test('damage is found before a query meets it', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   const prefix = await twoBlocks(world, engine)
   flip(world, `${prefix}bloom-0`, 5000)

@@ -8,9 +8,7 @@ import { BucketError } from '#bucket/bucket.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { defaultLimits } from '#core/limits.ts'
-import { silentLog } from '#core/log.ts'
 import { below, seededRandom } from '#core/random.ts'
-import { VirtualClock } from '#core/virtual-clock.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { parseLogql, parseLogQuery } from '#lang/logql/parser.ts'
 import { LocalBuilding, type BlockBuilding, type HidingTest } from '#logs/block-building.ts'
@@ -22,75 +20,24 @@ import { LogqlEngine, metricOf } from '../../src/query/logql/engine.ts'
 import { HiddenLines } from '../../src/query/logql/scan.ts'
 import { distantLogsBuilding, inTurns } from '../distant-building.ts'
 import { runLogQuery } from '../../src/query/logql/log-query.ts'
+import { driving, makeWorld, openLogs, type World } from '../signal-worlds.ts'
 
 const hourMs = 3_600_000
 const startMs = 1_700_006_400_000
 
-interface World {
-  clock: VirtualClock
-  files: MemoryFiles
-  bucket: MemoryBucket
-}
-
-function makeWorld(): World {
-  const clock = new VirtualClock(startMs)
-  const files = new MemoryFiles()
-  return { clock, files, bucket: new MemoryBucket(clock, files) }
-}
-
 let seed = 1
 /** Every second piece of work in the background is done as by another thread. */
-async function opened(world: World, options: Partial<LogsOptions> = {}): Promise<LogsEngine> {
+function opened(world: World, options: Partial<LogsOptions> = {}): Promise<LogsEngine> {
   const { files, bucket, clock } = world
   const hides: HidingTest = notices => new HiddenLines(notices, () => clock.nowMs())
   const local = new LocalBuilding({ files, bucket, isBase64: false, hides, pause: yieldEvery(clock) })
-  const engine = new LogsEngine({
-    clock: world.clock,
-    files: world.files,
-    bucket: world.bucket,
+  return openLogs(clock, {
+    ...world,
     random: seededRandom(seed++),
-    log: silentLog,
-    isBase64: false,
-    directory: 'data',
-    defaultTenant: 'fake',
-    durability: 'local',
-    syncAlways: false,
-    retentionMs: Infinity,
-    deletionDelayMs: 24 * hourMs,
     hides,
     building: inTurns<BlockBuilding>(local, distantLogsBuilding(local)),
-    streamsMax: 1000,
-    rateBytes: Infinity,
-    headBytesMax: 64 * 1024 * 1024,
-    cacheBytes: 16 * 1024 * 1024,
-    freeBytesMin: 0,
-    readOnly: false,
-    refreshMs: 300_000,
-    admission: {
-      maxAgeMs: Infinity,
-      futureMs: 600_000,
-      outOfOrderMs: Infinity,
-      lineBytesMax: 262_144,
-      labelsPerStreamMax: 15,
-      labelNameBytesMax: 1024,
-      labelValueBytesMax: 2048,
-      metadataPairsMax: 128,
-      metadataBytesMax: 65_536,
-    },
     ...options,
   })
-  await driving(world, engine.open())
-  return engine
-}
-
-async function driving<T>(world: World, work: Promise<T>): Promise<T> {
-  let done = false
-  const watched = work.finally(() => {
-    done = true
-  })
-  watched.catch(() => {})
-  for (let i = 0; i < 10_000 && !done; i++) await world.clock.advance(50)
-  return watched
 }
 
 async function append(
@@ -101,14 +48,14 @@ async function append(
 ): Promise<void> {
   const builder = new LogBatchBuilder()
   for (const [ms, line] of entries) builder.add(Labels.fromObject({ app }), ms, 7, line, ['tid', line.slice(0, 3)])
-  const result = await driving(world, engine.append('fake', builder.build()))
+  const result = await driving(world.clock, engine.append('fake', builder.build()))
   assert.deepEqual(result.problems, [])
 }
 
 async function lines(world: World, engine: LogsEngine, query: string): Promise<string[]> {
   const bounds = { fromMs: startMs - 1000 * hourMs, fromSubNs: 0, toMs: startMs + 1000 * hourMs, toSubNs: 0 }
   const found = await driving(
-    world,
+    world.clock,
     runLogQuery(
       parseLogQuery(query),
       { bounds, limit: 100_000, isBackward: false, intervalNs: 0 },
@@ -127,7 +74,7 @@ const numbered = (count: number, stepMs = 1000): [number, string][] =>
 
 for (const durability of ['local', 'bucket'] as const) {
   test(`${durability}: a crash loses nothing, a flush puts everything into the bucket, the log goes`, async () => {
-    const world = makeWorld()
+    const world = makeWorld(startMs)
     let engine = await opened(world, { durability })
     await append(world, engine, 'a', numbered(50))
     // Crash: nothing is closed.
@@ -136,7 +83,7 @@ for (const durability of ['local', 'bucket'] as const) {
       await lines(world, engine, '{app="a"}'),
       numbered(50).map(e => e[1]),
     )
-    await driving(world, engine.flush())
+    await driving(world.clock, engine.flush())
     assert.deepEqual(await keys(world, 'fake/tercet/wal/'), ['fake/tercet/wal/released.json'])
     assert.equal((await keys(world, 'index/')).length, 1)
     assert.deepEqual(
@@ -155,14 +102,14 @@ for (const durability of ['local', 'bucket'] as const) {
 }
 
 test('lines that a replay brings back beside their chunk appear once, in numbers too', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   await append(world, engine, 'a', numbered(30))
   const { files } = world
   const saved = await Promise.all(
     (await files.list('data/wal')).map(async name => ({ name, bytes: await files.read(`data/wal/${name}`) })),
   )
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   for (const { name, bytes } of saved) await files.writeAtomic(`data/wal/${name}`, bytes)
   const again = await opened(world)
   assert.deepEqual(
@@ -171,7 +118,7 @@ test('lines that a replay brings back beside their chunk appear once, in numbers
   )
   const counts = new LogqlEngine(world.clock, defaultLimits, { seriesMax: 500, stepsMax: 11_000 })
   const { series } = await driving(
-    world,
+    world.clock,
     counts.instant(
       metricOf(parseLogql('sum(count_over_time({app="a"}[1h]))')),
       startMs + hourMs - 1,
@@ -187,19 +134,19 @@ test('lines that a replay brings back beside their chunk appear once, in numbers
 })
 
 test("a chunk over midnight is in both days' indexes; a second flush makes one index of two", async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   const midnight = Math.ceil(startMs / 86_400_000) * 86_400_000
   await append(world, engine, 'a', [
     [midnight - 1000, 'before'],
     [midnight + 1000, 'after'],
   ])
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   assert.equal((await keys(world, 'index/')).length, 2)
   await append(world, engine, 'a', [[midnight + 2000, 'later']])
-  await driving(world, engine.flush())
-  await driving(world, world.clock.advance(1_000_000))
-  await driving(world, engine.maintain())
+  await driving(world.clock, engine.flush())
+  await driving(world.clock, world.clock.advance(1_000_000))
+  await driving(world.clock, engine.maintain())
   assert.deepEqual(
     (await keys(world, 'index/')).map(key => key.split('/')[1]),
     [`index_${midnight / 86_400_000 - 1}`, `index_${midnight / 86_400_000}`],
@@ -208,15 +155,15 @@ test("a chunk over midnight is in both days' indexes; a second flush makes one i
 })
 
 test('idle and old chunks are cut and the generation ends; small young ones are taken over', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   await append(world, engine, 'idle', [[startMs, 'idle one']])
-  await driving(world, world.clock.advance(20 * 60_000))
+  await driving(world.clock, world.clock.advance(20 * 60_000))
   await append(world, engine, 'young', [[startMs, 'young one']])
   // Half an hour after the start the idle chunk is due, and the generation too; the young chunk goes on.
   for (let i = 0; i < 80; i++) {
-    await driving(world, world.clock.advance(10_000))
-    await driving(world, engine.maintain())
+    await driving(world.clock, world.clock.advance(10_000))
+    await driving(world.clock, engine.maintain())
   }
   assert.deepEqual((await lines(world, engine, '{app=~".+"}')).sort(), ['idle one', 'young one'])
   assert.equal((await keys(world, 'index/')).length, 1)
@@ -226,24 +173,24 @@ test('idle and old chunks are cut and the generation ends; small young ones are 
 })
 
 test('what is past the retention leaves queries at once, then the bucket', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world, { retentionMs: 48 * hourMs })
   await append(world, engine, 'a', [[startMs, 'old']])
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   await world.clock.advance(40 * hourMs)
   await append(world, engine, 'a', [[world.clock.nowMs(), 'new']])
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   await world.clock.advance(9 * hourMs)
   assert.deepEqual(await lines(world, engine, '{app="a"}'), ['new'])
-  await driving(world, engine.maintain())
+  await driving(world.clock, engine.maintain())
   await world.clock.advance(3 * hourMs)
-  await driving(world, engine.maintain())
+  await driving(world.clock, engine.maintain())
   assert.equal((await keys(world, 'fake/')).filter(key => !key.includes('tercet')).length, 1)
   assert.equal((await keys(world, 'index/')).length, 1)
 })
 
 test('many lines, blocks and chunks: all come back in order, also those that came out of order', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   const random = seededRandom(3)
   const entries: [number, string][] = Array.from({ length: 20_000 }, (_, i) => [
@@ -254,12 +201,12 @@ test('many lines, blocks and chunks: all come back in order, also those that cam
     await append(world, engine, 'big', entries.slice(from, from + 1000))
   const expected = [...entries].sort((a, b) => a[0] - b[0]).map(e => e[1])
   assert.deepEqual(await lines(world, engine, '{app="big"}'), expected)
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   assert.deepEqual(await lines(world, engine, '{app="big"}'), expected)
 })
 
 test('a deletion hides lines at once, and a day later the bucket has them no more', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   const dayBoundary = Math.floor(startMs / 86_400_000) * 86_400_000
   await append(world, engine, 'a', [
@@ -270,22 +217,22 @@ test('a deletion hides lines at once, and a day later the bucket has them no mor
   ])
   await append(world, engine, 'b', [[dayBoundary, 'secret three']])
   await append(world, engine, 'c', [[dayBoundary, 'keep three']])
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   const before = [...world.bucket.objects.keys()].filter(
     key => key.startsWith('fake/') && !key.includes('/tercet/') && !key.endsWith('.tercet-tokens'),
   )
   await engine.requestDeletion('fake', '{app=~".+"} |= "secret"', dayBoundary - 5000, dayBoundary + 5000)
   assert.deepEqual((await lines(world, engine, '{app=~".+"}')).sort(), ['keep one', 'keep three', 'keep two'])
-  await driving(world, engine.maintain())
+  await driving(world.clock, engine.maintain())
   assert.equal(engine.deletionRequests('fake')[0]!.status, 'received')
   await world.clock.advance(24 * hourMs)
-  await driving(world, engine.maintain())
+  await driving(world.clock, engine.maintain())
   assert.equal(engine.deletionRequests('fake')[0]!.status, 'processed')
   assert.equal(await engine.cancelDeletion('fake', engine.deletionRequests('fake')[0]!.id), false)
   assert.deepEqual((await lines(world, engine, '{app=~".+"}')).sort(), ['keep one', 'keep three', 'keep two'])
   assert.deepEqual(engine.reader('fake').deletions(), [])
   await world.clock.advance(3 * hourMs)
-  await driving(world, engine.maintain())
+  await driving(world.clock, engine.maintain())
   const after = [...world.bucket.objects.keys()].filter(
     key => key.startsWith('fake/') && !key.includes('/tercet/') && !key.endsWith('.tercet-tokens'),
   )
@@ -293,52 +240,52 @@ test('a deletion hides lines at once, and a day later the bucket has them no mor
   assert.equal(before.length, 3)
   assert.equal(after.length, 2)
   assert.equal(after.filter(key => before.includes(key)).length, 1)
-  await driving(world, engine.close())
+  await driving(world.clock, engine.close())
   const again = await opened({ ...world, files: new MemoryFiles() })
   assert.deepEqual((await lines(world, again, '{app=~".+"}')).sort(), ['keep one', 'keep three', 'keep two'])
-  await driving(world, again.close())
+  await driving(world.clock, again.close())
 })
 
 test('flush of a writer that was replaced rejects at once', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const first = await opened(world)
   await append(world, first, 'a', [[startMs, 'one']])
   await opened({ ...world, files: new MemoryFiles() })
   await assert.rejects(
-    driving(world, first.flush()),
+    driving(world.clock, first.flush()),
     /^UnavailableError: another writer \(epoch 2\) took over the bucket/,
   )
 })
 
 test('deletions that are asked for at once are all kept; a writer that was replaced takes none', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const first = await opened(world)
   await append(world, first, 'a', numbered(6))
   const ask = (engine: LogsEngine, n: number): Promise<void> =>
     engine.requestDeletion('fake', `{app="a"} |= "line ${n}"`, startMs, startMs + hourMs)
-  await driving(world, Promise.all([ask(first, 0), ask(first, 1), ask(first, 2)]))
+  await driving(world.clock, Promise.all([ask(first, 0), ask(first, 1), ask(first, 2)]))
   assert.equal(first.deletionRequests('fake').length, 3)
-  await driving(world, first.flush())
+  await driving(world.clock, first.flush())
   const reading = await opened({ ...world, files: new MemoryFiles() }, { readOnly: true })
   const second = await opened({ ...world, files: new MemoryFiles() })
-  await driving(world, ask(second, 3))
-  await assert.rejects(driving(world, ask(first, 4)), /^UnavailableError: another writer/)
-  await assert.rejects(driving(world, first.cancelDeletion('fake', second.deletionRequests('fake')[0]!.id)))
-  await assert.rejects(driving(world, ask(reading, 4)), /^UnavailableError: this process serves queries only/)
+  await driving(world.clock, ask(second, 3))
+  await assert.rejects(driving(world.clock, ask(first, 4)), /^UnavailableError: another writer/)
+  await assert.rejects(driving(world.clock, first.cancelDeletion('fake', second.deletionRequests('fake')[0]!.id)))
+  await assert.rejects(driving(world.clock, ask(reading, 4)), /^UnavailableError: this process serves queries only/)
   assert.deepEqual(await lines(world, second, '{app="a"}'), ['line 4', 'line 5'])
   // A process that only reads learns of it with its next look at the bucket.
-  await driving(world, reading.refresh())
+  await driving(world.clock, reading.refresh())
   assert.deepEqual(await lines(world, reading, '{app="a"}'), ['line 4', 'line 5'])
 })
 
 test('an earlier list of deletions that arrives again hides no later one', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   await append(world, engine, 'a', numbered(6))
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   const key = 'fake/tercet/deletions.json'
   const ask = (n: number): Promise<void> =>
-    driving(world, engine.requestDeletion('fake', `{app="a"} |= "line ${n}"`, startMs, startMs + hourMs))
+    driving(world.clock, engine.requestDeletion('fake', `{app="a"} |= "line ${n}"`, startMs, startMs + hourMs))
   await ask(0)
   const first = await world.bucket.get(key)
   for (const n of [1, 2, 3]) await ask(n)
@@ -349,10 +296,10 @@ test('an earlier list of deletions that arrives again hides no later one', async
 })
 
 test('a deletion whose list could be written, but not noted as the newest, is kept', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   await append(world, engine, 'a', numbered(3))
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   const { bucket } = world
   const put = bucket.put.bind(bucket)
   bucket.put = (key, bytes, how) =>
@@ -360,26 +307,26 @@ test('a deletion whose list could be written, but not noted as the newest, is ke
       ? Promise.reject(new BucketError('put', 'memory', 'SlowDown', true))
       : put(key, bytes, how)
   for (const n of [0, 1])
-    await driving(world, engine.requestDeletion('fake', `{app="a"} |= "line ${n}"`, startMs, startMs + hourMs))
+    await driving(world.clock, engine.requestDeletion('fake', `{app="a"} |= "line ${n}"`, startMs, startMs + hourMs))
   const again = await opened({ ...world, files: new MemoryFiles() }, { readOnly: true })
   assert.deepEqual(await lines(world, again, '{app="a"}'), ['line 2'])
 })
 
 test('of the states of a list of deletions the newest are kept, and all requests', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   for (let n = 0; n < 70; n++)
-    await driving(world, engine.requestDeletion('fake', `{app="a"} |= "line ${n}"`, startMs, startMs + hourMs))
+    await driving(world.clock, engine.requestDeletion('fake', `{app="a"} |= "line ${n}"`, startMs, startMs + hourMs))
   const states = [...world.bucket.objects.keys()].filter(key => key.startsWith('fake/tercet/deletions-'))
   assert.equal(states.length, 64)
   assert.equal((await opened(world)).deletionRequests('fake').length, 70)
 })
 
 test('lines stay hidden when the process starts without the bucket', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   await append(world, engine, 'a', numbered(3))
-  await driving(world, engine.requestDeletion('fake', '{app="a"} |= "line 1"', startMs, startMs + hourMs))
+  await driving(world.clock, engine.requestDeletion('fake', '{app="a"} |= "line 1"', startMs, startMs + hourMs))
   const away = (): Promise<never> => Promise.reject(new BucketError('get', 'memory', 'ECONNREFUSED', true))
   const bucket = Object.assign(new MemoryBucket(world.clock), {
     get: away,
@@ -392,22 +339,22 @@ test('lines stay hidden when the process starts without the bucket', async () =>
 })
 
 test('a deletion that is due while its lines are in memory waits for them, and a kill brings none back', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const options = { deletionDelayMs: 0 }
   const engine = await opened(world, options)
   await append(world, engine, 'a', numbered(3))
   await append(world, engine, 'b', numbered(1))
-  await driving(world, engine.requestDeletion('fake', '{app="a"} |= "line 1"', startMs, startMs + hourMs))
+  await driving(world.clock, engine.requestDeletion('fake', '{app="a"} |= "line 1"', startMs, startMs + hourMs))
   const { bucket } = world
   const put = bucket.put.bind(bucket)
   bucket.put = (key, bytes, how) =>
     key.includes('/tercet/') ? put(key, bytes, how) : Promise.reject(new BucketError('put', 'memory', 'SlowDown', true))
-  await driving(world, engine.maintain())
+  await driving(world.clock, engine.maintain())
   assert.equal(engine.deletionRequests('fake')[0]!.status, 'received', 'the bucket does not take the lines')
   assert.deepEqual(await lines(world, engine, '{app="a"}'), ['line 0', 'line 2'])
   bucket.put = put
   await world.clock.advance(60_000)
-  await driving(world, engine.maintain())
+  await driving(world.clock, engine.maintain())
   assert.equal(engine.deletionRequests('fake')[0]!.status, 'processed')
   for (const one of [engine, await opened(world, options)]) {
     assert.deepEqual(await lines(world, one, '{app="a"}'), ['line 0', 'line 2'])
@@ -416,7 +363,7 @@ test('a deletion that is due while its lines are in memory waits for them, and a
 })
 
 test('finished chunks beyond 64 MiB wait on the disk with their token filters until the bucket has them', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   const random = seededRandom(5)
   const { bucket } = world
@@ -438,7 +385,7 @@ test('finished chunks beyond 64 MiB wait on the disk with their token filters un
   }
   assert.ok(staged().some(path => path.endsWith('.tokens')))
   bucket.put = put
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   assert.deepEqual(staged(), [])
   const keys = [...bucket.objects.keys()].filter(key => key.startsWith('fake/') && !key.includes('/tercet/'))
   const filters = keys.filter(key => key.endsWith('.tercet-tokens'))

@@ -1,11 +1,9 @@
 /** Long batches that nobody changes are stored in parts: outcome, content and refusals are those of one part. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { MemoryBucket } from '#bucket/memory.ts'
 import { LimitError, UnavailableError } from '#core/errors.ts'
 import { defaultLimits } from '#core/limits.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
-import { VirtualClock } from '#core/virtual-clock.ts'
 import { parseLogQuery } from '#lang/logql/parser.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import type { LogsEngine } from '#logs/engine.ts'
@@ -17,22 +15,10 @@ import { SampleColumns } from '#model/sample-columns.ts'
 import { BatchBuilder, type WriteBatch } from '#model/write-batch.ts'
 import { Budget } from '../../src/query/budget.ts'
 import { runLogQuery } from '../../src/query/logql/log-query.ts'
-import { driving, openLogs, openMetrics } from '../signal-worlds.ts'
+import { driving, makeWorld, openLogs, openMetrics, type World } from '../signal-worlds.ts'
 
 const startMs = 1_700_006_400_000
 const hourMs = 3_600_000
-
-interface World {
-  clock: VirtualClock
-  files: MemoryFiles
-  bucket: MemoryBucket
-}
-
-function makeWorld(): World {
-  const clock = new VirtualClock(startMs)
-  const files = new MemoryFiles()
-  return { clock, files, bucket: new MemoryBucket(clock, files) }
-}
 
 const frozen = <T extends { isFrozen: boolean }>(batch: T): T => Object.assign(batch, { isFrozen: true })
 
@@ -74,8 +60,8 @@ async function samplesOf({ clock }: World, engine: MetricsEngine): Promise<strin
 }
 
 test('samples of a long batch: the outcome, the samples and a restart are as with one record', async () => {
-  const whole = makeWorld()
-  const parts = makeWorld()
+  const whole = makeWorld(startMs)
+  const parts = makeWorld(startMs)
   const one = await openMetrics(whole.clock, whole)
   const other = await openMetrics(parts.clock, parts)
   const outcome = await driving(whole.clock, one.append('fake', samplesToStore()))
@@ -91,7 +77,7 @@ test('samples of a long batch: the outcome, the samples and a restart are as wit
 })
 
 test('samples: others are acknowledged while a long batch is admitted', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await openMetrics(world.clock, world)
   const acknowledged: string[] = []
   const long = engine.append('fake', frozen(samplesToStore())).then(() => acknowledged.push('long'))
@@ -103,7 +89,7 @@ test('samples: others are acknowledged while a long batch is admitted', async ()
 })
 
 test('samples: a long batch for which there is no room at all leaves nothing', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const limits = { ...defaultLimits, activeSeriesMax: 0 }
   const engine = await openMetrics(world.clock, { ...world, limits })
   await assert.rejects(driving(world.clock, engine.append('fake', frozen(samplesToStore()))), LimitError)
@@ -123,7 +109,7 @@ function failing(files: MemoryFiles, times = 1): () => void {
 }
 
 test('samples: where the log fails in between, the batch is to be sent again, and is stored once', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await openMetrics(world.clock, world)
   const builder = new BatchBuilder()
   builder.add(Labels.fromObject({ __name__: 'n' }), startMs - 3000, 1)
@@ -140,7 +126,7 @@ test('samples: where the log fails in between, the batch is to be sent again, an
   const kept = (await samplesOf(world, engine)).length
   assert.ok(kept > 1000 && kept < 9000, `${kept} series`)
   const outcome = await driving(world.clock, engine.append('fake', frozen(samplesToStore())))
-  const fresh = makeWorld()
+  const fresh = makeWorld(startMs)
   const other = await openMetrics(fresh.clock, fresh)
   assert.deepEqual(await driving(fresh.clock, other.append('fake', samplesToStore())), outcome)
   const expected = await samplesOf(fresh, other)
@@ -149,9 +135,9 @@ test('samples: where the log fails in between, the batch is to be sent again, an
 })
 
 test('samples and lines count when the log has them: those before a failure, and none behind it', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const metrics = await openMetrics(world.clock, world)
-  const others = makeWorld()
+  const others = makeWorld(startMs)
   const logs = await openLogs(others.clock, { ...others, admission, streamsMax: 500 })
   const mends = [failing(world.files, 0), failing(others.files, 0)]
   const builder = new BatchBuilder()
@@ -226,8 +212,8 @@ async function linesOf({ clock }: World, engine: LogsEngine): Promise<string[]> 
 }
 
 test('lines of a long batch: the outcome, the lines and a restart are as with one record', async () => {
-  const whole = makeWorld()
-  const parts = makeWorld()
+  const whole = makeWorld(startMs)
+  const parts = makeWorld(startMs)
   const one = await openLogs(whole.clock, { ...whole, admission, streamsMax: 500 })
   const other = await openLogs(parts.clock, { ...parts, admission, streamsMax: 500 })
   const outcome = await driving(whole.clock, one.append('fake', linesToStore()))
@@ -243,7 +229,7 @@ test('lines of a long batch: the outcome, the lines and a restart are as with on
 })
 
 test('lines: others are acknowledged while a long batch is admitted', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await openLogs(world.clock, { ...world, admission })
   const acknowledged: string[] = []
   const long = engine.append('fake', frozen(linesToStore())).then(() => acknowledged.push('long'))

@@ -5,12 +5,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BucketError } from '#bucket/bucket.ts'
-import { MemoryBucket } from '#bucket/memory.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
-import { defaultLimits } from '#core/limits.ts'
-import { silentLog } from '#core/log.ts'
 import { seededRandom } from '#core/random.ts'
-import { VirtualClock } from '#core/virtual-clock.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import { MetricsEngine, type MetricsOptions } from '#metrics/engine.ts'
 import { FloatHistogram } from '#model/histogram.ts'
@@ -18,43 +14,17 @@ import { Labels } from '#model/labels.ts'
 import { Fence } from '#store/fencing.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
+import { driving, makeMetrics, makeWorld, type World } from '../signal-worlds.ts'
 
 const hourMs = 3_600_000
 const startMs = 1_700_006_400_000
 
-interface World {
-  clock: VirtualClock
-  files: MemoryFiles
-  bucket: MemoryBucket
-}
-
-function makeWorld(): World {
-  const clock = new VirtualClock(startMs)
-  const files = new MemoryFiles()
-  return { clock, files, bucket: new MemoryBucket(clock, files) }
-}
-
 let seed = 1
 function makeEngine(world: World, options: Partial<MetricsOptions> = {}): MetricsEngine {
-  return new MetricsEngine({
-    clock: world.clock,
-    files: world.files,
-    bucket: world.bucket,
+  return makeMetrics(world.clock, {
+    ...world,
     random: seededRandom(seed++),
-    log: silentLog,
-    limits: defaultLimits,
-    directory: 'data',
     defaultTenant: 'anonymous',
-    durability: 'local',
-    syncAlways: false,
-    blockMs: 2 * hourMs,
-    outOfOrderMs: hourMs,
-    retentionMs: Infinity,
-    retentionBytesMax: Infinity,
-    freeBytesMin: 0,
-    readOnly: false,
-    refreshMs: 300_000,
-    hashSeed: { a: 1, b: 2, c: 3, d: 4 },
     ...options,
   })
 }
@@ -62,18 +32,8 @@ function makeEngine(world: World, options: Partial<MetricsOptions> = {}): Metric
 /** Opens while the virtual time moves on, as timers may be waited for. */
 async function opened(world: World, options: Partial<MetricsOptions> = {}): Promise<MetricsEngine> {
   const engine = makeEngine(world, options)
-  await driving(world, engine.open())
+  await driving(world.clock, engine.open())
   return engine
-}
-
-async function driving<T>(world: World, work: Promise<T>): Promise<T> {
-  let done = false
-  const watched = work.finally(() => {
-    done = true
-  })
-  watched.catch(() => {})
-  for (let i = 0; i < 10_000 && !done; i++) await world.clock.advance(50)
-  return watched
 }
 
 async function append(
@@ -85,7 +45,7 @@ async function append(
 ): Promise<ReturnType<MetricsEngine['append']>> {
   const builder = new BatchBuilder()
   builder.add(Labels.fromObject({ __name__: name, job: 'test' }), timeMs, value)
-  return driving(world, engine.append('anonymous', builder.batch))
+  return driving(world.clock, engine.append('anonymous', builder.batch))
 }
 
 async function samples(engine: MetricsEngine, name: string): Promise<[number, number][]> {
@@ -103,7 +63,7 @@ async function samples(engine: MetricsEngine, name: string): Promise<[number, nu
 
 for (const durability of ['local', 'bucket'] as const) {
   test(`${durability}: what was acknowledged is there after a crash, once (req-012, req-040, req-093)`, async () => {
-    const world = makeWorld()
+    const world = makeWorld(startMs)
     let engine = await opened(world, { durability })
     const expected: [number, number][] = []
     for (let i = 0; i < 50; i++) {
@@ -122,7 +82,7 @@ for (const durability of ['local', 'bucket'] as const) {
 }
 
 test('cut, upload, compact: every sample once at each stage, levels and sources as the readers expect', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   let engine = await opened(world)
   const expected: [number, number][] = []
   for (let i = 0; i < 30 * 12; i++) {
@@ -131,7 +91,7 @@ test('cut, upload, compact: every sample once at each stage, levels and sources 
     expected.push([timeMs, i])
     await world.clock.advance(300_000)
   }
-  await driving(world, engine.maintain())
+  await driving(world.clock, engine.maintain())
   assert.deepEqual(await samples(engine, 'm'), expected)
   const metas = [...world.bucket.objects]
     .filter(([key]) => key.endsWith('meta.json'))
@@ -157,14 +117,14 @@ test('cut, upload, compact: every sample once at each stage, levels and sources 
   engine = await opened(world)
   assert.deepEqual(await samples(engine, 'm'), expected)
   // With the disk gone, the bucket has all that was shipped.
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   world.files.entries.clear()
   engine = await opened(world)
   assert.deepEqual(await samples(engine, 'm'), expected)
 })
 
 test('a merged block that only the disk has does not remove the blocks that it was made of', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   let engine = await opened(world, { durability: 'bucket' })
   const expected: [number, number][] = []
   for (let i = 0; i < 4; i++) {
@@ -173,7 +133,7 @@ test('a merged block that only the disk has does not remove the blocks that it w
       expected.push([timeMs, i])
       await append(world, engine, 'm', timeMs, i)
     }
-    await driving(world, engine.flush())
+    await driving(world.clock, engine.flush())
     await world.clock.advance(60_000)
   }
   expected.sort(([a], [b]) => a - b)
@@ -189,7 +149,7 @@ test('a merged block that only the disk has does not remove the blocks that it w
   for (let i = 0; i < 50; i++) await world.clock.advance(100)
   assert.ok([...world.files.entries.keys()].some(path => path.includes('/staging/')))
   engine = makeEngine(world, { durability: 'bucket' })
-  await driving(world, engine.open())
+  await driving(world.clock, engine.open())
   for (let i = 0; i < 5; i++) await world.clock.advance(20_000)
   world.bucket.putFile = putFile
   world.files.entries.clear()
@@ -198,7 +158,7 @@ test('a merged block that only the disk has does not remove the blocks that it w
 })
 
 test('out of order, repeated, conflicting, too old, in the future (req-035)', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   const now = world.clock.nowMs()
   assert.equal((await append(world, engine, 'm', now, 1)).refused, 0)
@@ -211,7 +171,7 @@ test('out of order, repeated, conflicting, too old, in the future (req-035)', as
     [now - 1_800_000, 0.5],
     [now, 1],
   ])
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   assert.deepEqual(await samples(engine, 'm'), [
     [now - 1_800_000, 0.5],
     [now, 1],
@@ -219,13 +179,13 @@ test('out of order, repeated, conflicting, too old, in the future (req-035)', as
 })
 
 test('retention by time and by size (req-037, req-168)', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world, { retentionMs: 48 * hourMs })
   for (let i = 0; i < 72; i++) {
     await append(world, engine, 'm', world.clock.nowMs(), i)
     await world.clock.advance(hourMs)
   }
-  await driving(world, engine.maintain())
+  await driving(world.clock, engine.maintain())
   const kept = await samples(engine, 'm')
   assert.ok(kept[0]![0] >= world.clock.nowMs() - 49 * hourMs)
   assert.equal(kept.at(-1)![1], 71)
@@ -238,29 +198,32 @@ test('retention by time and by size (req-037, req-168)', async () => {
 })
 
 test('deleted series stay deleted, through a restart and a rewrite', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   let engine = await opened(world)
   await append(world, engine, 'gone', world.clock.nowMs(), 1)
   await append(world, engine, 'kept', world.clock.nowMs(), 2)
-  await driving(world, engine.deleteSeries('anonymous', [makeMatcher('=', '__name__', 'gone')], -Infinity, 2 ** 53))
+  await driving(
+    world.clock,
+    engine.deleteSeries('anonymous', [makeMatcher('=', '__name__', 'gone')], -Infinity, 2 ** 53),
+  )
   assert.deepEqual(await samples(engine, 'gone'), [])
   assert.equal((await samples(engine, 'kept')).length, 1)
   engine = await opened(world)
   assert.deepEqual(await samples(engine, 'gone'), [])
-  await driving(world, engine.cleanTombstones())
+  await driving(world.clock, engine.cleanTombstones())
   assert.deepEqual(await samples(engine, 'gone'), [])
   assert.equal((await samples(engine, 'kept')).length, 1)
   assert.ok(![...world.bucket.objects.keys()].some(key => key.endsWith('tombstones')))
 })
 
 test('deletions one after the other stay, also when the request of an earlier one arrives again', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   let engine = await opened(world)
   const names = Array.from({ length: 9 }, (_, i) => `gone_${i}`)
   for (const name of [...names, 'kept']) await append(world, engine, name, world.clock.nowMs(), 1)
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   const remove = (name: string): Promise<void> =>
-    driving(world, engine.deleteSeries('anonymous', [makeMatcher('=', '__name__', name)], -Infinity, 2 ** 53))
+    driving(world.clock, engine.deleteSeries('anonymous', [makeMatcher('=', '__name__', name)], -Infinity, 2 ** 53))
   await remove(names[0]!)
   const key = [...world.bucket.objects.keys()].find(name => name.endsWith('/tombstones'))!
   const first = await world.bucket.get(key)
@@ -270,18 +233,18 @@ test('deletions one after the other stay, also when the request of an earlier on
     for (const name of names) assert.deepEqual(await samples(one, name), [])
     assert.equal((await samples(one, 'kept')).length, 1)
   }
-  await driving(world, engine.cleanTombstones())
+  await driving(world.clock, engine.cleanTombstones())
   assert.ok(![...world.bucket.objects.keys()].some(name => name.includes('tombstones')))
   for (const name of names) assert.deepEqual(await samples(engine, name), [])
 })
 
 test('a merged block that arrives when more was deleted from its parents than it knows goes itself', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const first = await opened(world, { durability: 'bucket' })
   for (let i = 0; i < 4; i++) {
     for (const name of ['gone', 'kept'])
       for (const agoMs of [0, 600_000 - i]) await append(world, first, name, world.clock.nowMs() - agoMs, i)
-    await driving(world, first.flush())
+    await driving(world.clock, first.flush())
     await world.clock.advance(60_000)
   }
   const copyOf = (): Map<string, Uint8Array> =>
@@ -289,7 +252,7 @@ test('a merged block that arrives when more was deleted from its parents than it
   await world.clock.advance(4 * hourMs)
   await append(world, first, 'kept', world.clock.nowMs(), 9)
   const parents = copyOf()
-  await driving(world, first.maintain())
+  await driving(world.clock, first.maintain())
   // What the merge wrote was still on its way when its process was killed.
   const late = [...copyOf()].filter(([key]) => !parents.has(key) && /^anonymous\/[0-9A-Z]{26}\//.test(key))
   assert.ok(late.some(([key]) => key.endsWith('/meta.json')))
@@ -298,10 +261,10 @@ test('a merged block that arrives when more was deleted from its parents than it
   world.files.entries.clear()
   const engine = await opened(world, { durability: 'bucket' })
   const gone = [makeMatcher('=', '__name__', 'gone')]
-  await driving(world, engine.deleteSeries('anonymous', gone, -Infinity, 2 ** 53))
+  await driving(world.clock, engine.deleteSeries('anonymous', gone, -Infinity, 2 ** 53))
   for (const [key, bytes] of late) if (!key.endsWith('deletion-mark.json')) await world.bucket.put(key, bytes)
-  await driving(world, engine.flush())
-  await driving(world, engine.refresh())
+  await driving(world.clock, engine.flush())
+  await driving(world.clock, engine.refresh())
   for (const one of [engine, await opened({ ...world, files: new MemoryFiles() }, { readOnly: true })]) {
     assert.deepEqual(await samples(one, 'gone'), [])
     assert.equal((await samples(one, 'kept')).length, 9)
@@ -309,7 +272,7 @@ test('a merged block that arrives when more was deleted from its parents than it
 })
 
 test('a process that is replaced while it starts takes nothing in, and says what its answers lack', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   await append(world, await opened(world, { durability: 'bucket' }), 'm', world.clock.nowMs(), 1)
   world.files.entries.clear()
   const { bucket } = world
@@ -330,10 +293,10 @@ test('a process that is replaced while it starts takes nothing in, and says what
 })
 
 test('a deletion whose first attempt failed on the way, and arrived, is done with the second', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   for (const name of ['a', 'b', 'kept']) await append(world, engine, name, world.clock.nowMs(), 1)
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   const { bucket } = world
   const put = bucket.put.bind(bucket)
   bucket.put = async (key, bytes, options) => {
@@ -341,7 +304,7 @@ test('a deletion whose first attempt failed on the way, and arrived, is done wit
     if (key.includes('tombstones')) throw new BucketError('put', 'memory', 'ECONNRESET', true)
   }
   const remove = (name: string): Promise<void> =>
-    driving(world, engine.deleteSeries('anonymous', [makeMatcher('=', '__name__', name)], -Infinity, 2 ** 53))
+    driving(world.clock, engine.deleteSeries('anonymous', [makeMatcher('=', '__name__', name)], -Infinity, 2 ** 53))
   await assert.rejects(remove('a'), BucketError)
   bucket.put = put
   await remove('b')
@@ -352,7 +315,7 @@ test('a deletion whose first attempt failed on the way, and arrived, is done wit
 })
 
 test('what a flush could not write, the next one writes; a deletion reaches it too', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   await append(world, engine, 'm', world.clock.nowMs(), 1)
   await append(world, engine, 'gone', world.clock.nowMs(), 1)
@@ -362,25 +325,25 @@ test('what a flush could not write, the next one writes; a deletion reaches it t
     path.includes('/staging/')
       ? Promise.reject(Object.assign(new Error('EIO: i/o error'), { code: 'EIO' }))
       : open(path)
-  await assert.rejects(driving(world, engine.flush()), /EIO/)
+  await assert.rejects(driving(world.clock, engine.flush()), /EIO/)
   const gone = [makeMatcher('=', '__name__', 'gone')]
-  await assert.rejects(driving(world, engine.deleteSeries('anonymous', gone, -Infinity, 2 ** 53)), /EIO/)
+  await assert.rejects(driving(world.clock, engine.deleteSeries('anonymous', gone, -Infinity, 2 ** 53)), /EIO/)
   files.openAppend = open
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   const reader = await opened({ ...world, files: new MemoryFiles() }, { readOnly: true })
   assert.equal((await samples(reader, 'm')).length, 1)
-  await driving(world, engine.deleteSeries('anonymous', gone, -Infinity, 2 ** 53))
+  await driving(world.clock, engine.deleteSeries('anonymous', gone, -Infinity, 2 ** 53))
   assert.deepEqual(await samples(engine, 'gone'), [])
 })
 
 test('a damaged block is left out and reported, the rest is served (req-164)', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   let engine = await opened(world)
   await append(world, engine, 'm', world.clock.nowMs(), 1)
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   await world.clock.advance(4 * hourMs)
   await append(world, engine, 'm', world.clock.nowMs(), 2)
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   const index = [...world.bucket.objects].find(([key]) => key.endsWith('/index'))!
   index[1].bytes[index[1].bytes.length - 20]! ^= 255
   engine = await opened(world)
@@ -389,7 +352,7 @@ test('a damaged block is left out and reported, the rest is served (req-164)', a
 })
 
 test('the bucket away: accepted, served, visible in the backlog, drained afterwards (req-155)', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const { bucket } = world
   const engine = await opened(world)
   const putFile = bucket.putFile.bind(bucket)
@@ -407,16 +370,16 @@ test('the bucket away: accepted, served, visible in the backlog, drained afterwa
   assert.deepEqual(await samples(engine, 'm'), expected)
   bucket.putFile = putFile
   bucket.put = put
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   await world.clock.advance(300_000)
-  await driving(world, engine.maintain())
+  await driving(world.clock, engine.maintain())
   assert.deepEqual(await samples(engine, 'm'), expected)
   world.files.entries.clear()
   assert.deepEqual(await samples(await opened(world), 'm'), expected)
 })
 
 test('a query that began while a block was staged ends when the block has moved to the bucket', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   await append(world, engine, 'm', world.clock.nowMs(), 1)
   const { bucket } = world
@@ -427,7 +390,7 @@ test('a query that began while a block was staged ends when the block has moved 
   await world.clock.advance(100)
   const set = await engine.reader('anonymous').select([makeMatcher('=', '__name__', 'm')], -Infinity, Infinity)
   bucket.putFile = putFile
-  await driving(world, flushed)
+  await driving(world.clock, flushed)
   assert.deepEqual(await world.files.listDirectories('data/staging/anonymous'), [])
   await set.load(0, 1)
   const columns = new SampleColumns()
@@ -436,26 +399,26 @@ test('a query that began while a block was staged ends when the block has moved 
 })
 
 test('a full disk: 503 with Retry-After, and on again when there is room', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world, { freeBytesMin: 1000 })
   world.files.free = 10
-  await driving(world, engine.maintain())
+  await driving(world.clock, engine.maintain())
   await assert.rejects(
     append(world, engine, 'm', world.clock.nowMs(), 1),
     /^UnavailableError: the disk of data has 10 bytes free, 1000 are kept free/,
   )
   world.files.free = 10_000
-  await driving(world, engine.maintain())
+  await driving(world.clock, engine.maintain())
   assert.equal((await append(world, engine, 'm', world.clock.nowMs(), 1)).stored, 1)
 })
 
 test('a second writer fences off the first', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const first = await opened(world)
   await append(world, first, 'm', world.clock.nowMs(), 1)
   const files = new MemoryFiles()
   await opened({ ...world, files })
-  await driving(world, first.maintain())
+  await driving(world.clock, first.maintain())
   await assert.rejects(
     append(world, first, 'm', world.clock.nowMs() + 1, 2),
     /another writer \(epoch 2\) took over the bucket/,
@@ -463,15 +426,15 @@ test('a second writer fences off the first', async () => {
 })
 
 test('flush of a writer that was replaced rejects at once, also when another takes over while it uploads', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const first = await opened(world)
   await append(world, first, 'm', world.clock.nowMs(), 1)
   await opened({ ...world, files: new MemoryFiles() })
   await assert.rejects(
-    driving(world, first.flush()),
+    driving(world.clock, first.flush()),
     /^UnavailableError: another writer \(epoch 2\) took over the bucket/,
   )
-  const away = makeWorld()
+  const away = makeWorld(startMs)
   const second = await opened(away)
   await append(away, second, 'm', away.clock.nowMs(), 1)
   away.bucket.putFile = () => Promise.reject(new Error('the bucket is away'))
@@ -479,31 +442,31 @@ test('flush of a writer that was replaced rejects at once, also when another tak
   flushed.catch(() => {})
   await away.clock.advance(10_000)
   await opened({ ...away, files: new MemoryFiles() })
-  await assert.rejects(driving(away, flushed), /another writer \(epoch 2\) took over the bucket/)
+  await assert.rejects(driving(away.clock, flushed), /another writer \(epoch 2\) took over the bucket/)
 })
 
 test('a hand-over that fails changes nothing; after one that succeeds another does nothing (req-176)', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const put = world.bucket.put.bind(world.bucket)
   const engine = await opened(world)
   await append(world, engine, 'm', world.clock.nowMs(), 1)
   world.bucket.put = (key, bytes, options) =>
     key.includes('/epoch/') ? Promise.reject(new Error('not now')) : put(key, bytes, options)
-  await assert.rejects(driving(world, engine.handOver('Mimir')), /not now/)
+  await assert.rejects(driving(world.clock, engine.handOver('Mimir')), /not now/)
   await append(world, engine, 'm', world.clock.nowMs() + 1, 2)
   world.bucket.put = put
-  await driving(world, engine.handOver('Mimir'))
+  await driving(world.clock, engine.handOver('Mimir'))
   await assert.rejects(append(world, engine, 'm', world.clock.nowMs() + 2, 3), /handed over to Mimir/)
   const before = world.bucket.objects.size
-  await driving(world, engine.handOver('Mimir'))
-  await driving(world, engine.maintain())
+  await driving(world.clock, engine.handOver('Mimir'))
+  await driving(world.clock, engine.maintain())
   assert.equal(world.bucket.objects.size, before, 'nothing is written any more')
   assert.equal((await samples(engine, 'm')).length, 2, 'and queries are answered')
   assert.equal(await Fence.successorOf(world.bucket, 'anonymous/tercet/epoch/'), 'Mimir')
 })
 
 test('native histograms, stale markers and both kinds beside each other survive the block', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   const builder = new BatchBuilder()
   const series = builder.addSeries(Labels.fromObject({ __name__: 'h' }))
@@ -520,7 +483,7 @@ test('native histograms, stale markers and both kinds beside each other survive 
   stale.stale = true
   builder.batch.histograms.push({ series, timeMs: now + 5000, startMs: 0, histogram: stale })
   builder.batch.addSampleWords(builder.addSeries(Labels.fromObject({ __name__: 'f' })), now, 0x7ff00000, 2)
-  await driving(world, engine.append('anonymous', builder.batch))
+  await driving(world.clock, engine.append('anonymous', builder.batch))
   const read = async (): Promise<string> => {
     const shown: string[] = []
     for (const name of ['h', 'f']) {
@@ -537,12 +500,12 @@ test('native histograms, stale markers and both kinds beside each other survive 
   }
   const before = await read()
   assert.match(before, /stale/)
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   assert.equal(await read(), before)
 })
 
 test('series without samples leave the memory, their numbers go to others, and nothing of them is lost', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   let engine = await opened(world)
   const expected = new Map<string, [number, number][]>()
   // A series lives two hours; one stays. Each wave has new label values, as deployments do.
@@ -554,7 +517,7 @@ test('series without samples leave the memory, their numbers go to others, and n
         expected.set(name, [...(expected.get(name) ?? []), [timeMs, wave * 100 + step]])
       }
       await world.clock.advance(900_000)
-      await driving(world, engine.maintain())
+      await driving(world.clock, engine.maintain())
     }
     if (wave === 7) engine = await opened(world)
   }
@@ -576,12 +539,12 @@ test('series without samples leave the memory, their numbers go to others, and n
 })
 
 test('a query that began before a range left the memory reads all of it', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   const now = world.clock.nowMs()
   for (let i = 0; i < 20; i++) await append(world, engine, 'm', now + i * 1000, i)
   const set = await engine.reader('anonymous').select([makeMatcher('=', '__name__', 'm')], -Infinity, Infinity)
-  await driving(world, engine.flush())
+  await driving(world.clock, engine.flush())
   await set.load(0, 1)
   const columns = new SampleColumns()
   set.read(0, columns)
@@ -589,7 +552,7 @@ test('a query that began before a range left the memory reads all of it', async 
 })
 
 test('exemplars and metadata are there after a restart', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   let engine = await opened(world)
   const now = world.clock.nowMs()
   const builder = new BatchBuilder()
@@ -597,7 +560,7 @@ test('exemplars and metadata are there after a restart', async () => {
   builder.batch.addSample(series, now, 1)
   builder.batch.exemplars.push({ series, labels: Labels.fromObject({ trace_id: 'abc' }), value: 0.5, timeMs: now })
   builder.batch.metadata.push({ metric: 'm_total', type: 'counter', help: 'What it counts.', unit: 'things' })
-  assert.equal((await driving(world, engine.append('anonymous', builder.batch))).exemplars, 1)
+  assert.equal((await driving(world.clock, engine.append('anonymous', builder.batch))).exemplars, 1)
   for (let round = 0; round < 2; round++) {
     const [found] = engine.exemplars('anonymous', [[makeMatcher('=', 'job', 'x')]], -Infinity, Infinity)
     assert.deepEqual(

@@ -2,13 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BucketError } from '#bucket/bucket.ts'
-import { MemoryBucket } from '#bucket/memory.ts'
 import { defaultLimits } from '#core/limits.ts'
 import { silentLog } from '#core/log.ts'
-import { MemoryFiles } from '#core/memory-files.ts'
 import { isPoison } from '#core/poison.ts'
 import { seededRandom } from '#core/random.ts'
-import { VirtualClock } from '#core/virtual-clock.ts'
 import { ConflictError, CorruptDataError, NotFoundError, UnavailableError } from '#core/errors.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
@@ -26,22 +23,10 @@ import type { Trace } from '#model/trace.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { TraceSearch } from '../../src/query/traceql/search.ts'
-import { driving, openMetrics, openTraces } from '../signal-worlds.ts'
+import { driving, makeWorld, openMetrics, openTraces, type World } from '../signal-worlds.ts'
 
 const startMs = 1_700_006_400_000
 const hourMs = 3_600_000
-
-interface World {
-  clock: VirtualClock
-  files: MemoryFiles
-  bucket: MemoryBucket
-}
-
-function makeWorld(): World {
-  const clock = new VirtualClock(startMs)
-  const files = new MemoryFiles()
-  return { clock, files, bucket: new MemoryBucket(clock, files) }
-}
 
 test('what is wrong with the world is no poison', () => {
   const world = [
@@ -75,7 +60,7 @@ function finishedChunk(app: string, fingerprint?: string): FinishedChunk {
 }
 
 test('logs: a chunk that no index can list, and one that the bucket refuses, hold up no other', async () => {
-  const { clock, files, bucket } = makeWorld()
+  const { clock, files, bucket } = makeWorld(startMs)
   const catalogue = new IndexCatalogue(bucket, clock, silentLog)
   const retired = new RetiredObjects(bucket, clock, silentLog, 'fake')
   const building = new LocalBuilding({
@@ -143,7 +128,7 @@ async function append(world: World, engine: MetricsEngine, name: string): Promis
 }
 
 test('metrics: a range that can not be written stays, and the others go into the bucket', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const options = { ...world, defaultTenant: 'anonymous', outOfOrderMs: 24 * hourMs }
   let engine = await openMetrics(world.clock, options)
   await append(world, engine, 'first')
@@ -211,7 +196,7 @@ function traceOf(names: readonly string[], firstId = 1): Trace {
 }
 
 test('traces: one that no block can hold is set aside as its messages, and the others go into the bucket', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const options = {
     ...world,
     defaultTenant: 'single-tenant',
@@ -262,7 +247,7 @@ test('traces: one that no block can hold is set aside as its messages, and the o
 })
 
 test('traces: one that no block can hold, while the bucket is away, does not keep the others in memory', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   let isAway = false
   const put = world.bucket.put.bind(world.bucket)
   world.bucket.put = (...parameters) =>

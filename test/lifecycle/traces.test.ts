@@ -6,7 +6,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BucketError } from '#bucket/bucket.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
-import { silentLog } from '#core/log.ts'
 import { defaultLimits } from '#core/limits.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { seededRandom } from '#core/random.ts'
@@ -14,69 +13,21 @@ import { VirtualClock } from '#core/virtual-clock.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
 import type { Span, Trace } from '#model/trace.ts'
 import { TracesEngine, type TracesOptions } from '#traces/engine.ts'
-import { defaultDedicated, layoutOf } from '#traces/schema.ts'
-import { withoutSpans } from '#wire/otlp/split-traces.ts'
-import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
+import { decodeOtlpTraces, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { TraceSearch } from '../../src/query/traceql/search.ts'
+import { driving, makeWorld, openTraces, type World } from '../signal-worlds.ts'
 
 const hourMs = 3_600_000
 const startMs = 1_700_006_400_000
-interface World {
-  clock: VirtualClock
-  files: MemoryFiles
-  bucket: MemoryBucket
-}
-function makeWorld(): World {
-  const clock = new VirtualClock(startMs)
-  const files = new MemoryFiles()
-  return { clock, files, bucket: new MemoryBucket(clock, files) }
-}
-
 let seed = 1
-async function opened(world: World, options: Partial<TracesOptions> = {}): Promise<TracesEngine> {
-  const engine = new TracesEngine({
-    clock: world.clock,
-    files: world.files,
-    bucket: world.bucket,
+function opened(world: World, options: Partial<TracesOptions> = {}): Promise<TracesEngine> {
+  return openTraces(world.clock, {
+    ...world,
     random: seededRandom(seed++),
-    log: silentLog,
-    directory: 'data',
     defaultTenant: 'single-tenant',
-    durability: 'local',
-    syncAlways: false,
     retentionMs: 48 * hourMs,
-    headBytesMax: 64 * 1024 * 1024,
-    compactBytesMax: 128 * 1024 * 1024,
-    cacheBytes: 16 * 1024 * 1024,
-    freeBytesMin: 0,
-    readOnly: false,
-    refreshMs: 300_000,
-    limits: {
-      futureMs: 24 * hourMs,
-      traceBytesMax: 5_000_000,
-      attributeBytesMax: 65_536,
-      attributesMax: 1000,
-      requestSpansMax: 100_000,
-      liveTracesMax: 100_000,
-    },
-    layout: layoutOf('vParquet5', defaultDedicated),
-    decode: decodeOtlpTraces,
-    decodeSpan,
-    encode: encodeOtlpTraces,
-    withoutSpans,
     ...options,
   })
-  await driving(world, engine.open())
-  return engine
-}
-async function driving<T>(world: World, work: Promise<T>): Promise<T> {
-  let done = false
-  const watched = work.finally(() => {
-    done = true
-  })
-  watched.catch(() => {})
-  for (let i = 0; i < 10_000 && !done; i++) await world.clock.advance(20)
-  return watched
 }
 
 function span(world: World, trace: number, number: number, parent = 0): Span {
@@ -119,7 +70,7 @@ async function append(world: World, engine: TracesEngine, spans: Span[]): Promis
   assert.equal(
     (
       await driving(
-        world,
+        world.clock,
         engine.append('single-tenant', decodeOtlpTraces(encodeOtlpTraces(trace), true), encodeOtlpTraces(trace)),
       )
     ).refused,
@@ -131,7 +82,7 @@ async function all(world: World, engine: TracesEngine, q = '{ }'): Promise<Recor
   const parsed = parseTraceql(`${q} | select(name)`)
   assert.equal(parsed.kind, 'search')
   const { traces } = await driving(
-    world,
+    world.clock,
     new TraceSearch(world.clock, defaultLimits).run(
       {
         stages: parsed.kind === 'search' ? parsed.stages : [],
@@ -158,12 +109,12 @@ const blocks = (world: World, name: string): string[] =>
 async function maintainFor(world: World, engine: TracesEngine, ms: number): Promise<void> {
   for (let at = 0; at < ms; at += 60_000) {
     await world.clock.advance(60_000)
-    await driving(world, engine.maintain())
+    await driving(world.clock, engine.maintain())
   }
 }
 
 test('blocks every five minutes, merged within their hour, gone after their time', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await opened(world)
   for (let round = 0; round < 4; round++) {
     // Trace 7 gets a span in every round: its parts meet in the merge.
@@ -194,22 +145,22 @@ test('blocks every five minutes, merged within their hour, gone after their time
   await maintainFor(world, engine, 80 * 60_000)
   assert.deepEqual(blocks(world, 'meta.compacted.json'), [])
   assert.equal(blocks(world, 'data.parquet').length, blocks(world, 'meta.json').length)
-  await driving(world, engine.close())
+  await driving(world.clock, engine.close())
   const again = await opened({ ...world, files: new MemoryFiles() })
   assert.deepEqual(await all(world, again), expected)
   await world.clock.advance(49 * hourMs)
-  await driving(world, again.maintain())
+  await driving(world.clock, again.maintain())
   assert.deepEqual(await all(world, again), {})
   await maintainFor(world, again, 75 * 60_000)
   assert.deepEqual(blocks(world, 'data.parquet'), [])
-  await driving(world, again.close())
+  await driving(world.clock, again.close())
 })
 
 test('a crash at any point: what was acknowledged is there once', async () => {
   // The bucket fails after so many writes; then the process is gone, and another one starts with the disk that is left.
   const blocksAtCrash = new Set<number>()
   for (let writes = 0; writes < 14; writes++) {
-    const world = makeWorld()
+    const world = makeWorld(startMs)
     const engine = await opened(world, { retentionMs: Infinity })
     await append(world, engine, [span(world, 1, 11), span(world, 2, 21)])
     await maintainFor(world, engine, 60_000)
@@ -224,7 +175,7 @@ test('a crash at any point: what was acknowledged is there once', async () => {
     }
     await append(world, engine, [span(world, 2, 22), span(world, 3, 31)])
     await world.clock.advance(15_000)
-    await driving(world, engine.maintain()).catch(() => {})
+    await driving(world.clock, engine.maintain()).catch(() => {})
     // No close: the process is killed. Its timers are stopped by what follows never being asked of them.
     blocksAtCrash.add(blocks(world, 'meta.json').length)
     const files = world.files
@@ -234,28 +185,28 @@ test('a crash at any point: what was acknowledged is there once', async () => {
     const again = await opened(next, { retentionMs: Infinity })
     const expected = { 1: ['span 11'], 2: ['span 21', 'span 22'], 3: ['span 31'] }
     assert.deepEqual(await all(next, again), expected, `after ${writes} writes, from the log`)
-    await driving(next, again.flush())
+    await driving(next.clock, again.flush())
     assert.deepEqual(await all(next, again), expected, `after ${writes} writes, from blocks`)
-    await driving(next, again.close())
+    await driving(next.clock, again.close())
   }
   // Some crashes came before the block was live, some after.
   assert.deepEqual([...blocksAtCrash].sort(), [0, 1])
 })
 
 test('flush of a writer that was replaced rejects at once', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const first = await opened(world)
   await append(world, first, [span(world, 1, 11)])
   await opened({ ...world, files: new MemoryFiles() })
   await assert.rejects(
-    driving(world, first.flush()),
+    driving(world.clock, first.flush()),
     /^UnavailableError: another writer \(epoch 2\) took over the bucket/,
   )
 })
 
 for (const restart of ['none', 'while it is away', 'when it is back'] as const)
   test(`a bucket that is away: blocks wait on the disk and go up in order; restart: ${restart}`, async () => {
-    let world = makeWorld()
+    let world = makeWorld(startMs)
     const made: string[] = []
     const away = (bucket: MemoryBucket, isAway: boolean): void => {
       const put = MemoryBucket.prototype.put.bind(bucket)
@@ -307,13 +258,13 @@ for (const restart of ['none', 'while it is away', 'when it is back'] as const)
     if (restart === 'when it is back') await restarted(false)
     else away(world.bucket, false)
     await maintainFor(world, engine, 60_000)
-    await driving(world, engine.flush())
+    await driving(world.clock, engine.flush())
     assert.deepEqual(made.slice(0, order.length), order, 'in the order in which they were made')
     assert.deepEqual(staged(), [])
     assert.equal(engine.stats().uploadsWaiting, 0)
     assert.deepEqual(await all(world, engine), expected, 'from the bucket')
-    await driving(world, engine.close())
+    await driving(world.clock, engine.close())
     const alone = await opened({ ...world, files: new MemoryFiles() }, options)
     assert.deepEqual(await all(world, alone), expected, 'from the bucket alone')
-    await driving(world, alone.close())
+    await driving(world.clock, alone.close())
   })
