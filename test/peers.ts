@@ -5,6 +5,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
+import { listening } from './listening.ts'
 
 export function programPath(name: string): string | undefined {
   return (process.env['PATH'] ?? '')
@@ -42,11 +43,7 @@ export function needs(...names: string[]): { skip: string | false } {
 
 export async function freePort(): Promise<number> {
   const server = createServer()
-  await new Promise<void>(resolve => {
-    server.listen(0, '127.0.0.1', () => {
-      resolve()
-    })
-  })
+  await listening(server)
   const { port } = server.address() as { port: number }
   await new Promise<void>(resolve => {
     server.close(() => {

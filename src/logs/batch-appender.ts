@@ -71,7 +71,8 @@ export class BatchAppender {
       this.#admitLines(tenant, batch, stream, from, to, generation, nowMs, result)
       closeStream(tenant, stream, to - from, result)
     }
-    if (!this.record.isEmpty) this.#repeatDefinitions(tenant, generation)
+    if (!this.record.isEmpty)
+      tenant.lastDefinitions = this.record.definitions.repeat(tenant.lastDefinitions, generation)
     return result
   }
 
@@ -97,7 +98,7 @@ export class BatchAppender {
     const end = async (): Promise<void> => {
       if (this.record.isEmpty) await pause()
       else {
-        this.#repeatDefinitions(tenant, generation)
+        tenant.lastDefinitions = this.record.definitions.repeat(tenant.lastDefinitions, generation)
         await onRecord(result.stored)
       }
       this.#beginRecord()
@@ -127,15 +128,6 @@ export class BatchAppender {
   #beginRecord(): void {
     this.record.clear()
     this.lines = new AdmittedLines()
-  }
-
-  /** A definition stands in two records: the loss of one record costs no line of another. */
-  #repeatDefinitions(tenant: Tenant, generation: number): void {
-    const before = tenant.lastDefinitions
-    const { definitionCount } = this.record
-    tenant.lastDefinitions =
-      definitionCount === 0 ? undefined : { generation, count: definitionCount, bytes: this.record.definitions() }
-    if (before?.generation === generation) this.record.repeatDefinitions(before.count, before.bytes)
   }
 
   /** Stream `s`, with lines [from, to); undefined when all of them are refused. */

@@ -1,11 +1,12 @@
 /** What the signal holds of one tenant. */
 import { Head } from './head.ts'
+import type { LastDefinitions } from '#store/record-definitions.ts'
 
 export class Tenant {
   readonly name: string
   readonly head: Head
   /** Streams that the last record of a generation was the first to define: the next record repeats them. */
-  lastDefinitions: { generation: number; count: number; bytes: Uint8Array } | undefined
+  lastDefinitions: LastDefinitions | undefined
   /** Bytes that may come now, by the rate limit; undefined before the first append. */
   rateTokens: number | undefined
   /** When `rateTokens` was right. */

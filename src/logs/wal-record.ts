@@ -13,13 +13,13 @@ import { ByteWriter } from '#codec/byte-writer.ts'
 import { TimeCursor, writeTime } from '#codec/log-time.ts'
 import { Labels } from '#model/labels.ts'
 import { readText, writeText } from '#store/wal-text.ts'
+import { RecordDefinitions } from '#store/record-definitions.ts'
 
 export const recordKind = { lines: 1 } as const
 
 /** Collects one record. */
 export class LinesRecord {
-  readonly #definitions = new ByteWriter(1024)
-  #definitionCount = 0
+  readonly definitions = new RecordDefinitions()
   readonly #entries = new ByteWriter(1024)
   readonly #streams = new ByteWriter(1024)
   #streamCount = 0
@@ -36,34 +36,18 @@ export class LinesRecord {
   }
 
   clear(): void {
-    this.#definitions.reset()
+    this.definitions.clear()
     this.#entries.reset()
     this.#streams.reset()
-    this.#definitionCount = this.#streamCount = this.#entryCount = 0
+    this.#streamCount = this.#entryCount = 0
     this.#stream = -1
   }
 
-  get definitionCount(): number {
-    return this.#definitionCount
-  }
-
-  /** A copy of the definitions so far. */
-  definitions(): Uint8Array {
-    return this.#definitions.bytes().slice()
-  }
-
-  /** Adds definitions of an earlier record once more. */
-  repeatDefinitions(count: number, bytes: Uint8Array): void {
-    this.#definitionCount += count
-    this.#definitions.writeBytes(bytes)
-  }
-
   define(number: number, labels: Labels): void {
-    const out = this.#definitions
+    const out = this.definitions.next()
     out.writeUvarint(number)
     out.writeUvarint(labels.size)
     for (const text of labels.pairs) writeText(out, text)
-    this.#definitionCount++
   }
 
   /** Lines of one stream come one after another. */
@@ -117,8 +101,7 @@ export class LinesRecord {
     this.#endStream()
     const out = this.#entries
     writeText(out, tenant)
-    out.writeUvarint(this.#definitionCount)
-    out.writeBytes(this.#definitions.bytes())
+    this.definitions.writeTo(out)
     out.writeUvarint(this.#streamCount)
     out.writeBytes(this.#streams.bytes())
     return out.bytes()

@@ -58,7 +58,8 @@ export class BatchAppender {
     if (result.stored === 0 && this.#problems !== undefined) throwLimit(this.#problems)
     this.#admitExemplars(tenant, batch, result, 0, batch.exemplars.length)
     this.#admitMetadata(tenant, batch, 0, batch.metadata.length)
-    if (!this.record.isEmpty) this.#repeatDefinitions(tenant)
+    if (!this.record.isEmpty)
+      tenant.lastDefinitions = this.record.definitions.repeat(tenant.lastDefinitions, this.#generation)
     return result
   }
 
@@ -79,7 +80,7 @@ export class BatchAppender {
     const result = this.#begin(tenant, batch, nowMs)
     const end = async (): Promise<void> => {
       if (this.record.isEmpty) return pause()
-      this.#repeatDefinitions(tenant)
+      tenant.lastDefinitions = this.record.definitions.repeat(tenant.lastDefinitions, this.#generation)
       return onRecord(result.stored)
     }
     const { seriesCount, sampleCount, histograms, exemplars } = batch
@@ -292,17 +293,6 @@ export class BatchAppender {
 
   #define(batch: WriteBatch, ref: number, i: number): void {
     this.record.define(ref, batch.bytes.subarray(batch.keyFrom[i], batch.keyTo[i]))
-  }
-
-  /** A definition stands in two records: the loss of one record costs no sample of another. */
-  #repeatDefinitions(tenant: Tenant): void {
-    const before = tenant.lastDefinitions
-    const { definitionCount } = this.record
-    tenant.lastDefinitions =
-      definitionCount === 0
-        ? undefined
-        : { generation: this.#generation, count: definitionCount, bytes: this.record.definitions() }
-    if (before?.generation === this.#generation) this.record.repeatDefinitions(before.count, before.bytes)
   }
 
   #touch(tenant: string, timeMs: number): void {

@@ -9,6 +9,7 @@ import { BlockSet } from './block-set.ts'
 import { ExemplarStore } from './exemplars.ts'
 import { Head } from './head.ts'
 import { RecordShower } from './shower.ts'
+import type { LastDefinitions } from '#store/record-definitions.ts'
 
 /** No generation of the log has this number. */
 const never = 0xffffffff
@@ -32,7 +33,7 @@ export class Tenant {
   /** By metric: the generation of the log that holds its metadata. */
   readonly metadataIn = new Map<string, number>()
   /** Series that the tenant's last record of a generation was the first to define: the next record repeats them. */
-  lastDefinitions: { generation: number; count: number; bytes: Uint8Array } | undefined
+  lastDefinitions: LastDefinitions | undefined
   /** By series: the generation of the log in which it was last defined. */
   #definedIn = new Uint32Array(0)
   readonly #options: TenantOptions

@@ -19,14 +19,14 @@ import { Labels } from '#model/labels.ts'
 import { FloatHistogram, type Buckets, type ResetHint } from '#model/histogram.ts'
 import { metricTypes, type ExemplarSample, type Metadata } from '#model/write-batch.ts'
 import { readText, writeText } from '#store/wal-text.ts'
+import { RecordDefinitions } from '#store/record-definitions.ts'
 
 export const recordKind = { samples: 1 } as const
 
 /** A record in the making; reused. */
 export class SamplesRecordWriter {
   readonly #out = new ByteWriter(65536)
-  readonly #definitions = new ByteWriter(4096)
-  #definitionCount = 0
+  readonly definitions = new RecordDefinitions()
   #series = new Uint32Array(1024)
   #times = new Float64Array(1024)
   #words = new Uint32Array(2048)
@@ -39,8 +39,7 @@ export class SamplesRecordWriter {
   count = 0
 
   clear(): void {
-    this.#definitions.reset()
-    this.#definitionCount = 0
+    this.definitions.clear()
     this.#histograms.reset()
     this.#histogramCount = 0
     this.#exemplars.reset()
@@ -54,26 +53,11 @@ export class SamplesRecordWriter {
     return this.count + this.#histogramCount + this.#exemplarCount + this.#metadataCount === 0
   }
 
-  get definitionCount(): number {
-    return this.#definitionCount
-  }
-
-  /** A copy of the definitions so far. */
-  definitions(): Uint8Array {
-    return this.#definitions.bytes().slice()
-  }
-
-  /** Adds definitions of an earlier record once more. */
-  repeatDefinitions(count: number, bytes: Uint8Array): void {
-    this.#definitionCount += count
-    this.#definitions.writeBytes(bytes)
-  }
-
   define(series: number, key: Uint8Array): void {
-    this.#definitionCount++
-    this.#definitions.writeUvarint(series)
-    this.#definitions.writeUvarint(key.length)
-    this.#definitions.writeBytes(key)
+    const out = this.definitions.next()
+    out.writeUvarint(series)
+    out.writeUvarint(key.length)
+    out.writeBytes(key)
   }
 
   add(series: number, timeMs: number, hi: number, lo: number): void {
@@ -121,8 +105,7 @@ export class SamplesRecordWriter {
     const out = this.#out
     out.reset()
     writeText(out, tenant)
-    out.writeUvarint(this.#definitionCount)
-    out.writeBytes(this.#definitions.bytes())
+    this.definitions.writeTo(out)
     out.writeUvarint(this.count)
     out.writeBytes(new Uint8Array(this.#series.buffer, 0, this.count * 4))
     let oneTime = true

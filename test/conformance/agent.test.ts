@@ -15,6 +15,7 @@ import { freePort, needs, Peer } from '../peers.ts'
 import { until } from '../until.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
+import { listening } from '../listening.ts'
 
 const directory = temporaryDirectory()
 let server: Server
@@ -90,12 +91,7 @@ before(async () => {
           'noise{a="1"} 1\n# EOF\n',
       )
   })
-  await new Promise<void>(resolve => {
-    server.listen(0, '127.0.0.1', () => {
-      resolve()
-    })
-  })
-  port = (server.address() as { port: number }).port
+  port = await listening(server)
   storePort = await freePort()
   run = await runTercet([`listen.http=127.0.0.1:${storePort}`], directory)
   writeFileSync(

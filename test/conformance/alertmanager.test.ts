@@ -13,6 +13,7 @@ import { checkAlertmanagerFiles } from '../../src/ops/check-files.ts'
 import { freePort, needs, Peer, programPath } from '../peers.ts'
 import { until } from '../until.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
+import { listening } from '../listening.ts'
 
 interface Received {
   receiver: string
@@ -104,12 +105,7 @@ before(async () => {
             )
       })
   })
-  await new Promise<void>(resolve => {
-    server.listen(0, '127.0.0.1', () => {
-      resolve()
-    })
-  })
-  port = (server.address() as { port: number }).port
+  port = await listening(server)
   writeFileSync(`${directory}/own.tmpl`, template)
   writeFileSync(`${directory}/ours.yml`, config('ours'))
   writeFileSync(`${directory}/theirs.yml`, config('theirs'))
@@ -491,12 +487,7 @@ test('silences and the log of notifications outlive a restart; mail; addresses t
         /* gone */
       })
   })
-  await new Promise<void>(resolve => {
-    smtp.listen(0, '127.0.0.1', () => {
-      resolve()
-    })
-  })
-  const smtpPort = (smtp.address() as { port: number }).port
+  const smtpPort = await listening(smtp)
   writeFileSync(
     `${own}/am.yml`,
     `global: { smtp_smarthost: '127.0.0.1:${smtpPort}', smtp_from: am@x, smtp_require_tls: false }\n` +

@@ -15,6 +15,7 @@ import { parse, stringify } from 'yaml'
 import { messageOf } from '#core/errors.ts'
 import { renderCompose } from '#deploy/compose.ts'
 import { readStack } from '#deploy/stack.ts'
+import type { KubeObject } from '#deploy/tree.ts'
 import { KubeApi, type RoleRule } from '../kube-api.ts'
 import { objectsOfText } from '../kube-objects.ts'
 import { Kubelet, type Pod } from '../kubelet.ts'
@@ -32,6 +33,14 @@ const runs = {
         ? false
         : 'NOT TESTED: helm does not run here',
 } as const
+
+/** What the chart renders with these values. */
+function chartObjects(valuesFile: string): KubeObject[] {
+  const of = ['template', 'try', 'deploy/chart', '--namespace', 'monitoring', '--kube-version', '1.29.0']
+  const { status, stdout, stderr } = spawnSync(helm, [...of, '-f', valuesFile], { encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+  return objectsOfText(stdout)
+}
 
 /** Waits, and shows what the pods printed where it waits in vain. */
 async function until(
@@ -80,23 +89,7 @@ test('a cluster of three nodes', { ...runs, timeout: 240_000 }, async () => {
     agent: { config: { disk_free_min: '0' } },
   }
   writeFileSync(join(directory, 'values.yaml'), stringify(values))
-  const rendered = spawnSync(
-    helm,
-    [
-      'template',
-      'try',
-      'deploy/chart',
-      '--namespace',
-      'monitoring',
-      '--kube-version',
-      '1.29.0',
-      '-f',
-      join(directory, 'values.yaml'),
-    ],
-    { encoding: 'utf8' },
-  )
-  assert.equal(rendered.status, 0, rendered.stderr)
-  const objects = objectsOfText(rendered.stdout)
+  const objects = chartObjects(join(directory, 'values.yaml'))
   const account = join(directory, 'account')
   mkdirSync(account)
   for (const [name, text] of [
@@ -259,23 +252,7 @@ test(
       join(directory, 'values.yaml'),
       stringify({ agent: { enabled: false }, server: { config: { disk_free_min: '0' } } }),
     )
-    const objects = objectsOfText(
-      spawnSync(
-        helm,
-        [
-          'template',
-          'try',
-          'deploy/chart',
-          '--namespace',
-          'monitoring',
-          '--kube-version',
-          '1.29.0',
-          '-f',
-          join(directory, 'values.yaml'),
-        ],
-        { encoding: 'utf8' },
-      ).stdout,
-    )
+    const objects = chartObjects(join(directory, 'values.yaml'))
     const kubelet = new Kubelet({ objects, directory }, network)
     try {
       await kubelet.startServices()

@@ -10,6 +10,7 @@ import { urlOf } from '../url.ts'
 import { KubeApi, type KubeItem, type RoleRule } from '../kube-api.ts'
 import { until } from '../until.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
+import { listening } from '../listening.ts'
 
 const api = new KubeApi()
 const directory = temporaryDirectory()
@@ -88,12 +89,7 @@ before(async () => {
       auth = (request.headers.authorization ?? '').slice(0, 6)
     reply.writeHead(200, { 'content-type': 'text/plain' }).end(`up_and_running{path="${path}",auth="${auth}"} 1\n`)
   })
-  await new Promise<void>(resolve => {
-    server.listen(0, '127.0.0.1', () => {
-      resolve()
-    })
-  })
-  port = (server.address() as { port: number }).port
+  port = await listening(server)
   await api.start()
   api.rules = clusterRole
   for (const [namespace, name] of [

@@ -13,6 +13,7 @@ import { freePort, needs, Peer, programPath } from '../peers.ts'
 import { until } from '../until.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
+import { listening } from '../listening.ts'
 
 const directory = temporaryDirectory()
 interface Sent {
@@ -74,12 +75,7 @@ before(async () => {
         reply.end()
       })
   })
-  await new Promise<void>(resolve => {
-    server.listen(0, '127.0.0.1', () => {
-      resolve()
-    })
-  })
-  port = (server.address() as { port: number }).port
+  port = await listening(server)
   writeFileSync(`${directory}/rules.yml`, rules)
   writeFileSync(`${directory}/ours.yml`, config('ours'))
   writeFileSync(`${directory}/theirs.yml`, config('theirs'))

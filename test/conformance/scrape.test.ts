@@ -10,6 +10,7 @@ import { urlOf } from '../url.ts'
 import { freePort, needs, Peer } from '../peers.ts'
 import { until } from '../until.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
+import { listening } from '../listening.ts'
 
 const text = `# HELP http_requests_total Requests.
 # TYPE http_requests_total counter
@@ -109,12 +110,7 @@ before(async () => {
       .writeHead(exporter.status ?? 200, exporter.type === '' ? {} : { 'content-type': exporter.type })
       .end(exporter.body())
   })
-  await new Promise<void>(resolve => {
-    server.listen(0, '127.0.0.1', () => {
-      resolve()
-    })
-  })
-  port = (server.address() as { port: number }).port
+  port = await listening(server)
   mkdirSync(`${directory}/targets`)
   const groups = ['om', 'unfinished', 'wrong', 'broken', 'untyped', 'page', 'changing', 'absent'].map(name => ({
     targets: [`127.0.0.1:${port}`],
@@ -302,11 +298,7 @@ test(
         })
         .end(body)
     })
-    await new Promise<void>(resolve => {
-      exporter.listen(0, '127.0.0.1', () => {
-        resolve()
-      })
-    })
+    await listening(exporter)
     const target = `127.0.0.1:${(exporter.address() as { port: number }).port}`
     for (const isClassicToo of [false, true]) {
       const dir = temporaryDirectory()
@@ -457,11 +449,7 @@ made_created 5
         })
         .end(isOpen ? open : text)
     })
-    await new Promise<void>(resolve => {
-      exporter.listen(0, '127.0.0.1', () => {
-        resolve()
-      })
-    })
+    await listening(exporter)
     after(() => {
       exporter.close()
       exporter.closeAllConnections()

@@ -17,6 +17,7 @@ import { runCommand } from '../run-cli.ts'
 import { runTercet } from '../run-tercet.ts'
 import { urlOf } from '../url.ts'
 import { postWrite, writeBody } from '../write-request.ts'
+import { listening } from '../listening.ts'
 
 const work = mkdtempSync(join(tmpdir(), 'tercet-deploy-'))
 after(() => {
@@ -491,11 +492,7 @@ test("healthcheck tells up from down; VictoriaMetrics' flags are understood", as
   const silent = createServer(() => {
     /* never answers */
   })
-  await new Promise<void>(resolve => {
-    silent.listen(0, '127.0.0.1', () => {
-      resolve()
-    })
-  })
+  await listening(silent)
   assert.match(
     (
       await runCommand([

@@ -145,8 +145,11 @@ test("a chunk over midnight is in both days' indexes; a second flush makes one i
   assert.equal((await keys(world, 'index/')).length, 2)
   await append(world, engine, 'a', [[midnight + 2000, 'later']])
   await driving(world.clock, engine.flush())
-  await driving(world.clock, world.clock.advance(1_000_000))
-  await driving(world.clock, engine.maintain())
+  // When the two were replaced depends on when their one was packed: a quarter of an hour later they go.
+  for (let round = 0; round < 3 && (await keys(world, 'index/')).length > 2; round++) {
+    await driving(world.clock, world.clock.advance(1_000_000))
+    await driving(world.clock, engine.maintain())
+  }
   assert.deepEqual(
     (await keys(world, 'index/')).map(key => key.split('/')[1]),
     [`index_${midnight / 86_400_000 - 1}`, `index_${midnight / 86_400_000}`],
