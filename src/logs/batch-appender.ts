@@ -79,9 +79,9 @@ export class BatchAppender {
   /**
    * The same of a frozen batch, in parts of no more than `sliceLines`, or as many bytes as `sliceBytes` has: each is a
    * record of its own, for which `onRecord` is called, and which is of the generation that `generationOf` names then;
-   * `onRecord` gets how many are stored so far, and what it returns is awaited before the next part, as `pause` is behind
-   * a part of which nothing is stored. The outcome is that of the whole batch. Nothing else may use this appender
-   * meanwhile.
+   * `onRecord` gets how many are stored so far, and what it returns is awaited before the next part, as `pause` is
+   * behind a part of which nothing is stored. The outcome is that of the whole batch. Nothing else may use this
+   * appender meanwhile.
    */
   async admitSlowly(
     tenant: Tenant,

@@ -11,6 +11,7 @@ import type { Auth } from './auth.ts'
 import { readBody } from './body.ts'
 import { checkPort, listenError } from './listen-error.ts'
 import { cutPieces, pieceLength, piecesOf } from './paced-body.ts'
+import { Pipelining } from './pipelining.ts'
 import type { HttpReply, HttpRequest, Route } from './route-table.ts'
 import { SlowSockets } from './slow-sockets.ts'
 import { secureOptions, type TlsOptions } from './tls-options.ts'
@@ -75,6 +76,7 @@ export class HttpServer {
   readonly #routes: readonly Route[]
   readonly #sockets: readonly SocketRoute[]
   readonly #slow: SlowSockets | undefined
+  readonly #pipelining = new Pipelining()
   #isClosing = false
 
   constructor(routes: readonly Route[], sockets: readonly SocketRoute[], options: HttpServerOptions) {
@@ -141,7 +143,13 @@ export class HttpServer {
     return serveSockets(app.server, this.#sockets, this.#options.auth)
   }
 
-  async #handle(route: Route, raw: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  #handle(route: Route, raw: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const turn = this.#pipelining.turn(raw.raw, reply.raw)
+    if (turn === undefined) return this.#answer(route, raw, reply)
+    return turn.then(() => this.#answer(route, raw, reply))
+  }
+
+  async #answer(route: Route, raw: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const startedMs = this.#options.monotonicMs()
     const abort = new AbortController()
     const held = holdsOf(this.#options.memory)

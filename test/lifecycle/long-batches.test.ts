@@ -4,6 +4,7 @@ import test from 'node:test'
 import { LimitError, UnavailableError } from '#core/errors.ts'
 import { defaultLimits } from '#core/limits.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
 import { parseLogQuery } from '#lang/logql/parser.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import type { LogsEngine } from '#logs/engine.ts'
@@ -255,7 +256,7 @@ class PausingClock extends VirtualClock {
 }
 
 test('a long batch of which nothing is stored gives way to others as one that is stored', async () => {
-  const { files, bucket } = makeWorld()
+  const { files, bucket } = makeWorld(startMs)
   const clock = new PausingClock(startMs)
   const logs = await openLogs(clock, { files, bucket, admission, streamsMax: 0 })
   const lines = new LogBatchBuilder()
@@ -274,7 +275,7 @@ test('a long batch of which nothing is stored gives way to others as one that is
 })
 
 test('metadata alone makes a long batch, too', async () => {
-  const world = makeWorld()
+  const world = makeWorld(startMs)
   const engine = await openMetrics(world.clock, world)
   const { batch } = new BatchBuilder()
   for (let i = 0; i < 20_000; i++) batch.metadata.push({ metric: `m${i}`, type: 'gauge', help: 'help', unit: '' })
