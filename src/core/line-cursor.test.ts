@@ -1,7 +1,7 @@
 /** Lines where they lie, and pieces of whole lines. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { endOfLines, LineCursor } from './line-cursor.ts'
+import { endOfEmptyLines, endOfLines, LineCursor } from './line-cursor.ts'
 
 test('lines come without blanks around them; blank ones do not come', () => {
   const cases: [text: string, lines: string[]][] = [
@@ -34,4 +34,11 @@ test('pieces end behind lines, and hold all bytes once', () => {
   assert.equal(pieces.join(''), body.toString())
   assert.ok(pieces.length > 3)
   assert.ok(pieces.slice(0, -1).every(piece => piece.endsWith('\n')))
+})
+
+test('empty lines are passed over, a mebibyte at a time', () => {
+  assert.equal(endOfEmptyLines(Buffer.from('a\n\n\nb'), 1), 4)
+  assert.equal(endOfEmptyLines(Buffer.from('a\n\n'), 1), 3)
+  assert.equal(endOfEmptyLines(Buffer.from('ab'), 1), 1)
+  assert.equal(endOfEmptyLines(Buffer.alloc(3 << 20, 10), 5), (1 << 20) + 5)
 })

@@ -51,6 +51,16 @@ export class LineCursor {
   }
 }
 
+/** Empty lines that are passed over between two calls of a pause: a millisecond. */
+const emptyLinesMax = 1 << 20
+
+/** Where the empty lines end that begin at `from`: each is a byte. */
+export function endOfEmptyLines(bytes: Uint8Array, from: number): number {
+  const end = Math.min(bytes.length, from + emptyLinesMax)
+  while (from < end && bytes[from] === newline) from++
+  return from
+}
+
 /** So many bytes of lines are decoded between two calls of a pause: less than 10 ms of work. */
 const pieceBytes = 16 * 1024
 

@@ -1,7 +1,7 @@
 /** Prometheus' text exposition and OpenMetrics, pushed: /api/v1/import/prometheus as VictoriaMetrics has it. */
 import { checkElements } from '#core/body-limits.ts'
 import type { Clock } from '#core/clock.ts'
-import { endOfLines } from '#core/line-cursor.ts'
+import { endOfEmptyLines, endOfLines } from '#core/line-cursor.ts'
 import { BadDataError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import { decodeUtf8Marking } from '#core/text.ts'
@@ -53,8 +53,10 @@ function protocolOf(clock: Clock): MetricsProtocol<Format> {
       const { batch } = builder
       const pause = yieldEvery(clock)
       for (let from = 0; from < body.length;) {
-        const to = endOfLines(body, from)
-        reader.read(decodeUtf8Marking(body, from, to))
+        const lines = endOfEmptyLines(body, from)
+        reader.skipLines(lines - from)
+        const to = endOfLines(body, lines)
+        reader.read(decodeUtf8Marking(body, lines, to))
         from = to
         for (const sample of reader.samples) {
           addSample(sample, extra, nowMs, builder)

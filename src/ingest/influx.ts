@@ -1,6 +1,6 @@
 /** InfluxDB's line protocol, as VictoriaMetrics names the series: measurement_field{tags..., db}. */
 import type { Clock } from '#core/clock.ts'
-import { endOfLines } from '#core/line-cursor.ts'
+import { endOfEmptyLines, endOfLines } from '#core/line-cursor.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { ownOf } from '#core/own.ts'
@@ -45,8 +45,10 @@ function protocolOf(clock: Clock): MetricsProtocol<Format> {
       const pause = yieldEvery(clock)
       let number = 0
       for (let from = 0; from < body.length;) {
-        const to = endOfLines(body, from)
-        const lines = decodeUtf8Marking(body, from, to).split('\n')
+        const start = endOfEmptyLines(body, from)
+        number += start - from
+        const to = endOfLines(body, start)
+        const lines = decodeUtf8Marking(body, start, to).split('\n')
         // Behind the last line's end nothing follows.
         if (lines.at(-1) === '') lines.pop()
         from = to

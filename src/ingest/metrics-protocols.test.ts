@@ -260,6 +260,10 @@ test('beside what is refused the good is stored; the reply counts both and gives
       /^400 2 of 3 samples were refused; the first: neg/,
     ],
     [{ path: '/write', body: 'm a=5\nbroken\nm b=-1' }, /^400 2 of 3 samples were refused; the first: line 2: /],
+    // Empty lines count.
+    [{ path: '/write', body: '\n\nm a=5\n\nbroken\n\n' }, /^400 1 of 2 samples were refused; the first: line 5: /],
+    [{ path: '/api/v1/import/prometheus', body: '\n\nm 5\n\n!!\n' }, /^400 1 of 2 .* first: line 5: /],
+    [{ path: '/api/v1/import', body: `\n\n${jsonLine(5)}\n\nno JSON` }, /^400 1 of 2 .* first: line 5: /],
   ]
   for (const [sent, answer] of cases) {
     const { served, store } = serving()

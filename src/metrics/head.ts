@@ -24,6 +24,7 @@ export type SampleOutcome = (typeof sampleOutcome)[keyof typeof sampleOutcome]
 
 /** A series with ten labels: its columns, its labels, its place among the postings, its open chunk. */
 const seriesBytes = 500
+const freeSeriesBytes = 60
 /** Inclusive milliseconds. */
 export interface TimeRange {
   fromMs: number
@@ -389,9 +390,13 @@ export class Head {
     return false
   }
 
-  /** Roughly what it holds in memory, in bytes: about 500 B a series, and its chunks. */
+  /**
+   * Roughly what it holds in memory, in bytes: about 500 B a series, and its chunks. Of a series that is gone its place
+   * in columns is left, for another one.
+   */
   get heldBytes(): number {
-    let total = this.table.count * seriesBytes
+    const { count, liveCount } = this.table
+    let total = liveCount * seriesBytes + (count - liveCount) * freeSeriesBytes
     for (const range of this.ranges()) total += range.heldBytes
     return total
   }

@@ -40,3 +40,25 @@ test('a tenant with one series takes some KiB of buffers, and no memory of its o
     tenants.map(() => 1),
   )
 })
+
+test('series that are gone hold little, since others get their places', () => {
+  const { head } = tenantWithOneSeries('a')
+  const key = new KeyWriter()
+  const make = (): void => {
+    for (let i = 0; i < 10_000; i++) {
+      key.reset()
+      key.writeLabels(Labels.fromObject({ __name__: 'm', i: `${i}` }))
+      head.table.resolveShown(key.bytes, 0, key.at)
+    }
+    head.reserve()
+  }
+  make()
+  const full = head.heldBytes
+  const gone = new Uint8Array(head.table.count).fill(1)
+  gone[0] = 0
+  head.table.retire(gone, 0)
+  assert.ok(head.heldBytes < full / 5, `${head.heldBytes} of ${full}`)
+  head.table.freeRested(hourMs)
+  make()
+  assert.equal(head.heldBytes, full)
+})

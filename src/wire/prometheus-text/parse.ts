@@ -49,6 +49,11 @@ export class ExpositionReader {
     this.#isOpenMetrics = isOpenMetrics
   }
 
+  /** Goes on behind so many lines that say nothing. */
+  skipLines(count: number): void {
+    this.#line += count
+  }
+
   read(text: string): void {
     for (let from = 0; from < text.length;) {
       let to = text.indexOf('\n', from)

@@ -166,6 +166,10 @@ export class SyslogFraming {
     const messages: Buffer[] = []
     let at = 0
     while (at < this.#rest.length) {
+      if (this.#rest[at] === 10) {
+        at++
+        continue
+      }
       const head = /^(\d{1,9}) /.exec(this.#rest.subarray(at, at + 10).toString('latin1'))
       if (head !== null && this.#rest[at] !== 60) {
         const length = Number(head[1])
