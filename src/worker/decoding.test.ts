@@ -86,3 +86,27 @@ test('a body whose thread ends is to be sent again, and the next one gets a new 
   assert.equal((await decoder.decode('remote-write-1', writeRequest())).signal, 'metrics')
   assert.equal(threads.length, 2)
 })
+
+/** Attributes of one record: short on the wire, objects in memory. */
+const attributes = Array.from({ length: 500_000 }, () => '{"key":"a"}').join(',')
+const largest = {
+  'otlp-metrics-json': `{"resourceMetrics":[{"resource":{"attributes":[${attributes}]},"scopeMetrics":[]}]}`,
+  'otlp-logs-json': `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"attributes":[${attributes}]}]}]}]}`,
+  'otlp-traces-json': `{"resourceSpans":[{"scopeSpans":[{"spans":[{"attributes":[${attributes}]}]}]}]}`,
+} as const
+
+test('a body that takes more memory than a thread has is refused with what to do, and ends the thread alone', async t => {
+  const { decoder, pool } = decoding(() => startThread({ ...settings, memoryBytesMax: 8 << 20 }))
+  t.after(() => {
+    pool.close()
+  })
+  for (const kind of ['otlp-metrics-json', 'otlp-logs-json', 'otlp-traces-json'] as const)
+    await assert.rejects(decoder.decode(kind, Buffer.from(largest[kind])), {
+      kind: 'unavailable',
+      retryAfterSeconds: 10,
+      message:
+        /^a worker that decodes bodies used more memory than it may; send smaller requests, or raise memory_limit$/,
+    })
+  assert.equal(pool.endedForMemory, 3)
+  assert.equal((await decoder.decode('remote-write-1', writeRequest())).signal, 'metrics')
+})
