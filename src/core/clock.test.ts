@@ -1,7 +1,7 @@
 /** The virtual clock, and the repeater on it. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { Repeater, sleep } from './clock.ts'
+import { Repeater, sleep, systemClock } from './clock.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
 test('timers run in the order of their time, equal ones as they were set; a cancelled one never', async () => {
@@ -69,4 +69,27 @@ test('a repeater that is stopped waits for the run under way', async () => {
   await clock.advance(50)
   await stopped
   assert.ok(isDone)
+})
+
+test('pieces of work that gave way go on one a turn of the event loop, in their order', async () => {
+  let turn = 0
+  let isOver = false
+  const count = (): void => {
+    turn++
+    if (!isOver) setImmediate(count)
+  }
+  setImmediate(count)
+  const pieces: string[] = []
+  const turns = new Set<number>()
+  const work = async (name: string): Promise<void> => {
+    for (let i = 0; i < 3; i++) {
+      await systemClock.yield()
+      pieces.push(`${name}${i}`)
+      turns.add(turn)
+    }
+  }
+  await Promise.all(['a', 'b', 'c'].map(work))
+  isOver = true
+  assert.deepEqual(pieces, ['a0', 'b0', 'c0', 'a1', 'b1', 'c1', 'a2', 'b2', 'c2'])
+  assert.equal(turns.size, 9)
 })

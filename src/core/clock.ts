@@ -15,6 +15,34 @@ export interface Clock {
   yield(): Promise<void>
 }
 
+/**
+ * Turns of the event loop, one for each who waits: between two of them pending I/O and timers run, however many pieces
+ * of work there are.
+ */
+class Turns {
+  readonly #waiting: (() => void)[] = []
+  #isArmed = false
+
+  next(): Promise<void> {
+    return new Promise(resolve => {
+      this.#waiting.push(resolve)
+      this.#arm()
+    })
+  }
+
+  #arm(): void {
+    if (this.#isArmed) return
+    this.#isArmed = true
+    setImmediate(() => {
+      this.#isArmed = false
+      this.#waiting.shift()?.()
+      if (this.#waiting.length > 0) this.#arm()
+    })
+  }
+}
+
+const turns = new Turns()
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
@@ -23,7 +51,7 @@ export const systemClock: Clock = {
     handle.unref()
     return { cancel: () => clearTimeout(handle) }
   },
-  yield: () => new Promise(resolve => setImmediate(resolve)),
+  yield: () => turns.next(),
 }
 
 /** Timers do not keep the process alive: a command that waits does, until this is cancelled. */
