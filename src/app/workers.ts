@@ -36,6 +36,9 @@ import { shareOf } from './world.ts'
 
 /** A worker may use so much memory for queries, where the machine has it. */
 const queryBytesMax = 1024 * 1024 * 1024
+/** A query holds so much or more where it is not cheap: no more of them share a worker than it has room for. */
+const jobBytes = 32 * 1024 * 1024
+const jobsOfWorker = { least: 2, most: 16 }
 /** So much is needed for any work, however small the container. */
 const workerBytesMin = 64 * 1024 * 1024
 /** A request ends by its own limit before this. */
@@ -125,7 +128,11 @@ export class Workers {
       logs: () => known(this.#served.logs).door(),
       traces: () => known(this.#served.traces).door(),
     })
-    const pool = (kind: WorkerKind, own: Pick<OwnOptions, 'memoryError' | 'isUncancelable'>, threads = 1) => {
+    const pool = (
+      kind: WorkerKind,
+      own: Pick<OwnOptions, 'memoryError' | 'isUncancelable' | 'jobsPerThread'>,
+      threads = 1,
+    ) => {
       const memoryBytesMax = workerBytesMax(context, kind, threads)
       const start = (): ThreadHandle => startWorker(this.#settings(memoryBytesMax))
       const options = { clock: world.clock, log: world.log, start, handlers, threadsMax: threads, memoryBytesMax }
@@ -133,7 +140,9 @@ export class Workers {
       countWorkers(context, kind, made)
       return made
     }
-    this.#pool = pool('queries', {}, threadsMax)
+    const jobs = Math.floor(workerBytesMax(context, 'queries', threadsMax) / jobBytes)
+    const jobsPerThread = Math.max(jobsOfWorker.least, Math.min(jobsOfWorker.most, jobs))
+    this.#pool = pool('queries', { jobsPerThread }, threadsMax)
     // What is to become a block is not at fault: it is tried again.
     const memoryError = (): Error =>
       new WorkerMemoryError('a worker that builds blocks used more memory than it may; raise memory_limit', 60)

@@ -95,7 +95,7 @@ const largest = {
   'otlp-traces-json': `{"resourceSpans":[{"scopeSpans":[{"spans":[{"attributes":[${attributes}]}]}]}]}`,
 } as const
 
-test('a body that takes more memory than a thread has is refused with what to do, and ends the thread alone', async t => {
+test('a body that takes more memory than a thread has is refused, and ends nothing but the thread', async t => {
   const { decoder, pool } = decoding(() => startThread({ ...settings, memoryBytesMax: 8 << 20 }))
   t.after(() => {
     pool.close()

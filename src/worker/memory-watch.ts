@@ -12,6 +12,9 @@ export interface WatchedMemory {
 const lookEveryMs = 50
 /** Garbage is not collected more often while jobs are under way. */
 const collectEveryMs = 500
+/** But where so many times what may be held is held: much can come in half a second. */
+const farBeyond = 1.25
+const collectSoonMs = 100
 /**
  * A worker that rests for so long collects its garbage: pages of heads that are shared with it are kept by what nobody
  * holds any more.
@@ -86,13 +89,17 @@ export class MemoryWatch {
   /** What is garbage does not count. */
   #isShort(): boolean {
     const { memory, bytesMax } = this.#options
-    return memory.heldBytes() > bytesMax && this.#collect() && memory.heldBytes() > bytesMax
+    const heldBytes = memory.heldBytes()
+    if (heldBytes <= bytesMax) return false
+    return (
+      this.#collect(heldBytes > farBeyond * bytesMax ? collectSoonMs : collectEveryMs) && memory.heldBytes() > bytesMax
+    )
   }
 
   /** False: garbage was collected a moment ago. */
-  #collect(): boolean {
+  #collect(everyMs = collectEveryMs): boolean {
     const nowMs = this.#options.clock.monotonicMs()
-    if (nowMs - this.#collectedMs < collectEveryMs) return false
+    if (nowMs - this.#collectedMs < everyMs) return false
     this.#collectedMs = nowMs
     this.#options.memory.collectGarbage()
     return true

@@ -29,7 +29,7 @@ interface Stage {
 }
 
 /** Threads answer `quick` at once, and nothing else. */
-function stage(threadsMax: number, isUncancelable = false): Stage {
+function stage(threadsMax: number, isUncancelable = false, jobsPerThread?: number): Stage {
   const clock = new VirtualClock(0)
   const threads: FakeThread[] = []
   const begun: string[][] = []
@@ -70,6 +70,7 @@ function stage(threadsMax: number, isUncancelable = false): Stage {
     handlers: {},
     memoryBytesMax: 64 * 1024 * 1024,
     isUncancelable,
+    ...(jobsPerThread === undefined ? {} : { jobsPerThread }),
   })
   return {
     clock,
@@ -311,5 +312,26 @@ test('a thread whose jobs can not be cancelled is ended when it has too little m
   void links[1]!.call('memoryShort', [])
   assert.ok((await failed) instanceof LimitError)
   assert.deepEqual([await stateOf(second), pool.endedForMemory], ['waiting', 2])
+  pool.close()
+})
+
+test('a thread has no more jobs than it may, the others wait until one of them is done', async () => {
+  const { pool, run, begun } = stage(2, false, 2)
+  const first = Array.from({ length: 4 }, (_, i) => {
+    const controller = new AbortController()
+    run(`slow ${i}`, { signal: controller.signal }).catch(() => {})
+    return controller
+  })
+  const gone = new AbortController()
+  const canceled = run('quick gone', { signal: gone.signal })
+  const fifth = run('quick fifth')
+  const sixth = run('quick sixth')
+  await new Promise(setImmediate)
+  assert.deepEqual([begun.flat().length, pool.running], [4, 7])
+  gone.abort()
+  await assert.rejects(canceled, CanceledError)
+  first[0]!.abort()
+  assert.deepEqual(await Promise.all([fifth, sixth]), ['quick fifth done', 'quick sixth done'])
+  assert.equal(begun.flat().includes('quick gone'), false)
   pool.close()
 })

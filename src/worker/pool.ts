@@ -50,6 +50,8 @@ export interface PoolOptions<In extends ThreadReports> {
   threadsMax: number
   start: () => ThreadHandle
   handlers: OwnHandlers<In>
+  /** Jobs of a thread at a time; others wait. Unless given, any number. */
+  jobsPerThread?: number
   /** What one thread may use; for messages. */
   memoryBytesMax: number
   /** What a job that used too much memory fails with; unless given, LimitError (422). */
@@ -89,7 +91,7 @@ interface Job<Out extends Calls, In extends Calls> {
   /** How often it was begun, and how often its thread ended under it. */
   attempts: number
   failures: number
-  /** Where it is, and since when; undefined while it waits for memory. */
+  /** Where it is, and since when; undefined while it waits. */
   thread: Thread<Out, In> | undefined
   sentMs: number
   isSettled: boolean
@@ -125,7 +127,7 @@ export class Pool<Out extends ThreadCalls, In extends ThreadReports> {
   readonly #options: PoolOptions<In>
   readonly #threads = new Set<Thread<Out, In>>()
   readonly #running = new Map<number, Job<Out, In>>()
-  /** Jobs that wait for memory, in the order in which they were sent away. */
+  /** Jobs that wait for room or for memory, in the order in which they came or were sent away. */
   readonly #waiting: Job<Out, In>[] = []
   #next = 1
   #isClosed = false
@@ -218,8 +220,15 @@ export class Pool<Out extends ThreadCalls, In extends ThreadReports> {
         finish()
         rejected(error)
       }
-      this.#assign(job, false)
+      this.#begin(job)
     })
+  }
+
+  /** Begins a job where there is room for it; else it waits until another one is done. */
+  #begin(job: Job<Out, In>): void {
+    const thread = this.#choose()
+    if (thread.jobs.size >= (this.#options.jobsPerThread ?? Infinity)) this.#waiting.push(job)
+    else this.#assign(job, thread)
   }
 
   /**
@@ -264,12 +273,12 @@ export class Pool<Out extends ThreadCalls, In extends ThreadReports> {
     this.#waiting.push(job)
   }
 
-  /** A job ended: one that waits for memory is begun again. */
+  /** A job ended: one that waits is begun. */
   #startWaiting(): void {
     const job = this.#waiting.shift()
     if (job === undefined) return
     if (job.isSettled) this.#startWaiting()
-    else this.#assign(job, false)
+    else this.#begin(job)
   }
 
   #memoryError(): Error {
@@ -283,8 +292,7 @@ export class Pool<Out extends ThreadCalls, In extends ThreadReports> {
     )
   }
 
-  #assign(job: Job<Out, In>, isAlone: boolean): void {
-    const thread = isAlone ? this.#start(true) : this.#choose()
+  #assign(job: Job<Out, In>, thread: Thread<Out, In>): void {
     thread.idleTimer?.cancel()
     job.thread = thread
     job.sentMs = this.#options.clock.monotonicMs()
@@ -404,7 +412,7 @@ export class Pool<Out extends ThreadCalls, In extends ThreadReports> {
     const mayRepeat = ++job.failures <= failuresMax && job.isRepeatable() && !this.#isClosed
     if (mayRepeat && (isInnocent || !wasOnly)) {
       this.repeated++
-      this.#assign(job, !isInnocent)
+      this.#assign(job, isInnocent ? this.#choose() : this.#start(true))
       return
     }
     const error =
@@ -453,7 +461,7 @@ export class Pool<Out extends ThreadCalls, In extends ThreadReports> {
       thread.jobs.delete(job)
       thread.link.call('cancel', job.id).catch(() => {})
       this.repeated++
-      this.#assign(job, false)
+      this.#assign(job, this.#choose())
     }
   }
 
