@@ -3,11 +3,12 @@
  * read.
  */
 import type { Clock } from '#core/clock.ts'
+import { yieldEvery } from '#core/yield.ts'
 import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import {
   decodeHeader,
   headerBytes,
-  scanFrames,
+  scanFramesInSteps,
   splitSegments,
   unpackSegment,
   type SegmentHeader,
@@ -63,6 +64,8 @@ export interface ReplayedSegment {
 const segmentDecodedBytesMax = 1024 * 1024 * 1024
 /** Segments that are fetched ahead, while others are read. */
 const fetchedAhead = 16
+/** Records are shown so many bytes at a time: some milliseconds of work. */
+const bytesBetweenPauses = 64 * 1024
 /** Problems that are told in full. */
 const problemsMax = 20
 
@@ -89,6 +92,8 @@ export class WalReplay {
   /** By writer and generation: the number from which on records are still wanted. */
   readonly #next = new Map<string, number>()
 
+  readonly #pause: () => Promise<void>
+
   /** Has any writer released anything by now? */
   readonly #anyIsReleased: () => Promise<boolean>
 
@@ -99,6 +104,7 @@ export class WalReplay {
     anyIsReleased: () => Promise<boolean>,
   ) {
     this.#clock = clock
+    this.#pause = yieldEvery(clock)
     this.#visit = visit
     this.#isReleased = isReleased
     this.#anyIsReleased = anyIsReleased
@@ -108,11 +114,11 @@ export class WalReplay {
   async read(sources: readonly SegmentSource[]): Promise<void> {
     let previous: Piece | undefined
     for await (const piece of this.#pieces(sources)) {
-      if (previous !== undefined) this.#readPiece(previous, piece.header)
+      if (previous !== undefined) await this.#readPiece(previous, piece.header)
       previous = piece
       await this.#clock.yield()
     }
-    if (previous !== undefined) this.#readPiece(previous, undefined)
+    if (previous !== undefined) await this.#readPiece(previous, undefined)
   }
 
   async *#pieces(sources: readonly SegmentSource[]): AsyncGenerator<Piece> {
@@ -172,7 +178,7 @@ export class WalReplay {
   }
 
   /** `following`: the header of the segment that was written next. */
-  #readPiece({ source, header, bytes }: Piece, following: SegmentHeader | undefined): void {
+  async #readPiece({ source, header, bytes }: Piece, following: SegmentHeader | undefined): Promise<void> {
     const { writer, generation, losses, firstRecord } = header
     const segment = {
       source,
@@ -190,7 +196,7 @@ export class WalReplay {
         ? following.firstRecord
         : Infinity
     const key = `${writer}/${generation}`
-    scanFrames(bytes, firstRecord, {
+    const steps = scanFramesInSteps(bytes, firstRecord, {
       record: (number, kind, payload) => {
         if (number >= voidFrom || number < (this.#next.get(key) ?? 0)) return
         this.#next.set(key, number + 1)
@@ -204,6 +210,13 @@ export class WalReplay {
         this.#problem(source.name, stretch.bytes, `${stretch.reason} at ${stretch.at}`, isTorn)
       },
     })
+    let sincePause = 0
+    for (const frameBytes of steps) {
+      sincePause += frameBytes
+      if (sincePause < bytesBetweenPauses) continue
+      sincePause = 0
+      await this.#pause()
+    }
     this.report.bytes += bytes.length
   }
 

@@ -122,8 +122,14 @@ export interface FrameVisitor {
 
 /** Visits every whole record in order, and tells what it passed over. `firstRecord` is the header's. */
 export function scanFrames(bytes: Uint8Array, firstRecord: number, visitor: FrameVisitor): void {
+  const steps = scanFramesInSteps(bytes, firstRecord, visitor)
+  while (steps.next().done !== true);
+}
+
+/** The same a frame a step, whose bytes it yields. */
+export function* scanFramesInSteps(bytes: Uint8Array, firstRecord: number, visitor: FrameVisitor): Generator<number> {
   if (wholeHeader(bytes) === undefined) {
-    scanOldFrames(bytes, firstRecord, visitor)
+    yield* scanOldFrames(bytes, firstRecord, visitor)
     return
   }
   const view = viewOf(bytes)
@@ -135,6 +141,7 @@ export function scanFrames(bytes: Uint8Array, firstRecord: number, visitor: Fram
       const isTail = next === length
       const reason = isTail ? 'a record is cut off' : "a record's head is damaged"
       visitor.skipped({ at, bytes: next - at, reason, isTail })
+      yield next - at
       at = next
       continue
     }
@@ -147,6 +154,7 @@ export function scanFrames(bytes: Uint8Array, firstRecord: number, visitor: Fram
     if (crc32(payload) === view.getUint32(at + 4))
       visitor.record(numberAt(view.getUint32(at + 9), firstRecord), bytes[at + 8]!, payload)
     else visitor.skipped({ at, bytes: end - at, reason: 'a record has a wrong checksum', isTail: false })
+    yield end - at
     at = end
   }
 }
@@ -173,7 +181,7 @@ function nextHead(bytes: Uint8Array, view: DataView, from: number): number {
 }
 
 /** Version 2: one checksum over kind and payload, and numbers by counting. */
-function scanOldFrames(bytes: Uint8Array, firstRecord: number, visitor: FrameVisitor): void {
+function* scanOldFrames(bytes: Uint8Array, firstRecord: number, visitor: FrameVisitor): Generator<number> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   let number = firstRecord
   for (let at = oldHeaderBytes; at < bytes.length; number++) {
@@ -186,6 +194,7 @@ function scanOldFrames(bytes: Uint8Array, firstRecord: number, visitor: FrameVis
     if (crc32(bytes.subarray(at + 8, end)) === view.getUint32(at + 4))
       visitor.record(number, bytes[at + 8]!, bytes.subarray(at + oldFrameBytes, end))
     else visitor.skipped({ at, bytes: end - at, reason: 'a record has a wrong checksum', isTail: false })
+    yield end - at
     at = end
   }
 }
