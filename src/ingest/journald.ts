@@ -25,10 +25,11 @@ function protocolOf(push: LogsPush): LogProtocol<FieldRules, StoredEntries> {
       const pauses = new LinePauses(push.clock)
       let from = 0
       for (let fields = reader.next(); fields !== undefined; fields = reader.next()) {
+        const isEntry = fields.size > 0
         // Addresses of the journal itself say nothing about the event.
         for (const name of fields.keys())
           if (name.startsWith('__') && !rules.timeFields.includes(name)) fields.delete(name)
-        entries.addFields(fields)
+        if (isEntry) entries.addFields(fields)
         if (entries.isFull) await entries.appendTo(intake)
         if (pauses.isDue(reader.at - from)) await pauses.pause()
         from = reader.at

@@ -1,5 +1,6 @@
 /** VictoriaMetrics' JSON lines, one series a line: /api/v1/import. */
 import { BadDataError, messageOf, UnavailableError } from '#core/errors.ts'
+import { endOfEmptyLines } from '#core/line-cursor.ts'
 import { refuse } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder, type WriteBatch } from '#model/write-batch.ts'
@@ -34,9 +35,12 @@ function protocolOf(push: MetricsPush): MetricsProtocol<ExtraLabels> {
       const builder = new BatchBuilder()
       const pauses = new LinePauses(push.clock)
       for (let from = 0, number = 1; from < body.length; number++) {
-        const newline = body.indexOf(10, from)
-        const line = body.subarray(from, newline < 0 ? body.length : newline)
-        from += line.length + 1
+        const start = endOfEmptyLines(body, from)
+        number += start - from
+        const newline = body.indexOf(10, start)
+        const line = body.subarray(start, newline < 0 ? body.length : newline)
+        const bytes = start - from + line.length
+        from = start + line.length + 1
         let long: WriteBatch | undefined
         try {
           long = await addLine(line, extra, builder, push)
@@ -45,7 +49,7 @@ function protocolOf(push: MetricsPush): MetricsProtocol<ExtraLabels> {
           refuse(total, `line ${number}: ${messageOf(error)}`)
         }
         if (long !== undefined) addOutcome(total, await intake.append(long))
-        if (pauses.isDue(line.length)) await pauses.pause()
+        if (pauses.isDue(bytes)) await pauses.pause()
         if (builder.batch.sampleCount < batchSamples) continue
         addOutcome(total, await intake.append(builder.batch))
         builder.clear()

@@ -156,6 +156,11 @@ test('good bodies of every protocol and encoding are stored, and answered as eac
       [fields, 'default {} n @0'],
     ],
     [{ path: '/insert/journald/upload', body: journal }, '200', ['default {_HOSTNAME="h"} hi @0 PRIORITY,6']],
+    [
+      { path: '/insert/journald/upload', body: `${'\n'.repeat(3_000_000)}${journal}` },
+      '200',
+      ['default {_HOSTNAME="h"} hi @0 PRIORITY,6'],
+    ],
   ]
   for (const [sent, answer, stored] of cases) {
     const { served, store } = serving()

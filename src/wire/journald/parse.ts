@@ -2,6 +2,8 @@
 const fieldBytesMax = 16 * 1024 * 1024
 /** As systemd has it: ENTRY_FIELD_COUNT_MAX. */
 const fieldsMax = 1024
+/** Empty lines that one call passes over: a millisecond of work. */
+const emptyLinesMax = 1 << 20
 
 const newline = 10
 const equals = 61
@@ -24,15 +26,19 @@ export class JournalReader {
     return this.#at
   }
 
-  /** The next entry's fields, in order; undefined behind the last one that can be read. */
+  /**
+   * The next entry's fields, in order; none where there were very many empty lines before it; undefined behind the last
+   * one that can be read.
+   */
   next(): Map<string, string> | undefined {
     const fields = new Map<string, string>()
     const bytes = this.#bytes
     this.#fields = 0
+    const from = this.#at
     while (this.#at < bytes.length && this.problem === undefined) {
       if (bytes[this.#at] === newline) {
         this.#at++
-        if (fields.size > 0) return fields
+        if (fields.size > 0 || this.#at - from >= emptyLinesMax) return fields
         continue
       }
       const end = bytes.indexOf(newline, this.#at)
@@ -74,6 +80,7 @@ export class JournalReader {
 export function parseJournal(bytes: Uint8Array): { entries: Map<string, string>[]; problem: string | undefined } {
   const reader = new JournalReader(bytes)
   const entries: Map<string, string>[] = []
-  for (let fields = reader.next(); fields !== undefined; fields = reader.next()) entries.push(fields)
+  for (let fields = reader.next(); fields !== undefined; fields = reader.next())
+    if (fields.size > 0) entries.push(fields)
   return { entries, problem: reader.problem }
 }
