@@ -325,7 +325,7 @@ export const optionTable = {
   'limits.silences': option(
     'number',
     String(defaultAlertLimits.silencesMax),
-    'Silences that the Alertmanager holds; those that ended count for five days.',
+    'Silences that the Alertmanager holds, with those that ended in the last five days.',
   ),
   'limits.tails': option('number', String(defaultLimits.tailsMax), 'Live tails of logs at a time.'),
   role: option(

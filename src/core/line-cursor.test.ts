@@ -1,7 +1,9 @@
 /** Lines where they lie, and pieces of whole lines. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { endOfEmptyLines, endOfLines, LineCursor } from './line-cursor.ts'
+import { Pace } from './pace.ts'
+import { VirtualClock } from './virtual-clock.ts'
+import { endOfEmptyLines, endOfLines, LineCursor, unitsOfLine } from './line-cursor.ts'
 
 test('lines come without blanks around them; blank ones do not come', () => {
   const cases: [text: string, lines: string[]][] = [
@@ -41,4 +43,15 @@ test('empty lines are passed over, a mebibyte at a time', () => {
   assert.equal(endOfEmptyLines(Buffer.from('a\n\n'), 1), 3)
   assert.equal(endOfEmptyLines(Buffer.from('ab'), 1), 1)
   assert.equal(endOfEmptyLines(Buffer.alloc(3 << 20, 10), 5), (1 << 20) + 5)
+})
+
+test('the clock is looked at behind 256 short lines, or 64 KiB of long ones', () => {
+  const looksAt = (lines: number, bytes: number): number => {
+    const pace = new Pace(new VirtualClock(0))
+    return Array.from({ length: lines }, () => pace.worked(unitsOfLine(bytes))).filter(isDue => isDue).length
+  }
+  assert.equal(looksAt(255, 10), 0)
+  assert.equal(looksAt(1024, 10), 4)
+  assert.equal(looksAt(10, 1 << 20), 10)
+  assert.equal(looksAt(10, 32 * 1024), 5)
 })

@@ -1,12 +1,12 @@
 /** Elasticsearch's bulk API, as VictoriaLogs takes it, and what clients ask before they send. */
 import { RecordCount } from '#core/body-limits.ts'
 import type { Clock } from '#core/clock.ts'
-import { LineCursor } from '#core/line-cursor.ts'
+import { LineCursor, unitsOfLine } from '#core/line-cursor.ts'
+import { Pace, type Paced } from '#core/pace.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { at, type HttpReply, type Method, type Route } from '#net/route-table.ts'
 import type { FieldRules } from '#wire/json-logs/fields.ts'
 import { fieldRules, LogEntries, type Refused, type StoredEntries } from './log-entries.ts'
-import { LinePauses } from './line-pauses.ts'
 import { serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import { finished, type ServedProtocol } from './protocol.ts'
 
@@ -40,15 +40,15 @@ function protocolOf(push: LogsPush): LogProtocol<Format, Bulk> {
   return {
     formatOf: request => ({ rules: fieldRules(request, defaults), startedMs: push.clock.monotonicMs() }),
     async store(body, { rules }, intake) {
-      const pauses = new LinePauses(push.clock)
-      const actions = await readActions(body, pauses)
+      const pace = new Pace(push.clock)
+      const actions = await readActions(body, pace)
       const entries = new LogEntries(rules, push, true)
       const lines = new LineCursor(body)
       for (const action of actions) {
         const from = lines.at
         addItem(action, lines, entries)
         if (entries.isFull) await entries.appendTo(intake)
-        if (pauses.isDue(lines.at - from)) await pauses.pause()
+        if (pace.worked(unitsOfLine(lines.at - from))) await pace.pause()
       }
       await entries.appendTo(intake)
       return { actions, stored: entries.read() }
@@ -65,7 +65,7 @@ const neverChanged =
  * The actions of all items: lines with what to do, and with the documents; `delete` has none. Throws BadDataError where
  * lines can't be told apart, and LimitError (400) for more items than a body of its size may have: each is answered.
  */
-async function readActions(body: Uint8Array, pauses: LinePauses): Promise<string[]> {
+async function readActions(body: Uint8Array, pace: Paced): Promise<string[]> {
   const actions: string[] = []
   const records = new RecordCount(body.length)
   const lines = new LineCursor(body)
@@ -74,7 +74,7 @@ async function readActions(body: Uint8Array, pauses: LinePauses): Promise<string
     const action = actionOf(lines, number)
     actions.push(action)
     if (action !== 'delete' && lines.next()) number++
-    if (pauses.isDue(lines.at - from)) await pauses.pause()
+    if (pace.worked(unitsOfLine(lines.at - from))) await pace.pause()
   }
   return actions
 }

@@ -1,8 +1,9 @@
 /** systemd-journal-upload's export format, as VictoriaLogs takes it. */
+import { unitsOfLine } from '#core/line-cursor.ts'
+import { Pace } from '#core/pace.ts'
 import { JournalReader } from '#wire/journald/parse.ts'
 import type { FieldRules } from '#wire/json-logs/fields.ts'
 import { entriesReply, fieldRules, LogEntries, type StoredEntries } from './log-entries.ts'
-import { LinePauses } from './line-pauses.ts'
 import { serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import type { ServedProtocol } from './protocol.ts'
 
@@ -22,7 +23,7 @@ function protocolOf(push: LogsPush): LogProtocol<FieldRules, StoredEntries> {
     async store(body, rules, intake) {
       const entries = new LogEntries(rules, push)
       const reader = new JournalReader(body)
-      const pauses = new LinePauses(push.clock)
+      const pace = new Pace(push.clock)
       let from = 0
       for (let fields = reader.next(); fields !== undefined; fields = reader.next()) {
         const isEntry = fields.size > 0
@@ -31,7 +32,7 @@ function protocolOf(push: LogsPush): LogProtocol<FieldRules, StoredEntries> {
           if (name.startsWith('__') && !rules.timeFields.includes(name)) fields.delete(name)
         if (isEntry) entries.addFields(fields)
         if (entries.isFull) await entries.appendTo(intake)
-        if (pauses.isDue(reader.at - from)) await pauses.pause()
+        if (pace.worked(unitsOfLine(reader.at - from))) await pace.pause()
         from = reader.at
       }
       if (reader.problem !== undefined) entries.addRefused(reader.problem)

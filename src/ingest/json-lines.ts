@@ -1,13 +1,13 @@
 /** VictoriaMetrics' JSON lines, one series a line: /api/v1/import. */
 import { BadDataError, messageOf, UnavailableError } from '#core/errors.ts'
-import { endOfEmptyLines } from '#core/line-cursor.ts'
+import { endOfEmptyLines, unitsOfLine } from '#core/line-cursor.ts'
+import { Pace } from '#core/pace.ts'
 import { refuse } from '#model/append-outcome.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder, type WriteBatch } from '#model/write-batch.ts'
 import { addJsonLine } from '#wire/json-lines/parse.ts'
 import { keyPairs } from '#wire/remote-write/encode.ts'
 import { decodeLargeSamples, decoderFor } from './large-bodies.ts'
-import { LinePauses } from './line-pauses.ts'
 import {
   addOutcome,
   batchSamples,
@@ -33,7 +33,7 @@ function protocolOf(push: MetricsPush): MetricsProtocol<ExtraLabels> {
     async store(body, extra, intake) {
       const total = emptyOutcome()
       const builder = new BatchBuilder()
-      const pauses = new LinePauses(push.clock)
+      const pace = new Pace(push.clock)
       for (let from = 0, number = 1; from < body.length; number++) {
         const start = endOfEmptyLines(body, from)
         number += start - from
@@ -49,7 +49,7 @@ function protocolOf(push: MetricsPush): MetricsProtocol<ExtraLabels> {
           refuse(total, `line ${number}: ${messageOf(error)}`)
         }
         if (long !== undefined) addOutcome(total, await intake.append(long))
-        if (pauses.isDue(bytes)) await pauses.pause()
+        if (pace.worked(unitsOfLine(bytes))) await pace.pause()
         if (builder.batch.sampleCount < batchSamples) continue
         addOutcome(total, await intake.append(builder.batch))
         builder.clear()

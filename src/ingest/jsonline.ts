@@ -1,8 +1,8 @@
 /** VictoriaLogs' JSON lines: one object a line. What is wrong with a line costs that line, and is answered. */
 import type { FieldRules } from '#wire/json-logs/fields.ts'
-import { LineCursor } from '#core/line-cursor.ts'
+import { LineCursor, unitsOfLine } from '#core/line-cursor.ts'
+import { Pace } from '#core/pace.ts'
 import { entriesReply, fieldRules, LogEntries, type StoredEntries } from './log-entries.ts'
-import { LinePauses } from './line-pauses.ts'
 import { serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
 import type { ServedProtocol } from './protocol.ts'
 
@@ -22,11 +22,11 @@ function protocolOf(push: LogsPush): LogProtocol<Format, StoredEntries> {
     async store(body, { rules, isDebug }, intake) {
       const entries = new LogEntries(rules, push)
       const lines = new LineCursor(body)
-      const pauses = new LinePauses(push.clock)
+      const pace = new Pace(push.clock)
       while (lines.next()) {
         entries.addObject(lines.bytes())
         if (entries.isFull) await (isDebug ? entries.drop() : entries.appendTo(intake))
-        if (pauses.isDue(lines.to - lines.from)) await pauses.pause()
+        if (pace.worked(unitsOfLine(lines.to - lines.from))) await pace.pause()
       }
       if (!isDebug) await entries.appendTo(intake)
       return entries.read()

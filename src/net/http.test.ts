@@ -380,6 +380,49 @@ test('a client that goes away aborts the signal of its request', async () => {
   })
 })
 
+test('an answer whose client has gone is dropped: before it is there, and while it is sent', async () => {
+  let dropped = 0
+  let onAsked = (): void => {}
+  const drop = (): void => {
+    dropped++
+  }
+  const late: Handler = async ({ signal }) => {
+    onAsked()
+    await new Promise(resolve => {
+      signal.addEventListener('abort', resolve)
+    })
+    return { status: 200, body: ['a'], drop }
+  }
+  const endless: Handler = async () => ({
+    status: 200,
+    body: (async function* () {
+      for (;;) {
+        yield 'a'.repeat(1000)
+        onAsked()
+        await new Promise(setImmediate)
+      }
+    })(),
+    drop,
+  })
+  const whole: Handler = async () => ({ status: 200, body: ['a'], drop })
+  const routes = [route(['GET'], '/late', late), route(['GET'], '/endless', endless), route(['GET'], '/', whole)]
+  await serving(routes, async url => {
+    for (const [i, path] of ['/late', '/endless'].entries()) {
+      const asked = new Promise<void>(resolve => (onAsked = resolve))
+      const client = requestHttp(url + path)
+      client.on('error', () => {
+        // Destroyed by us.
+      })
+      client.end()
+      await asked
+      client.destroy()
+      while (dropped <= i) await new Promise(setImmediate)
+    }
+    assert.equal(await (await fetch(url)).text(), 'a')
+    assert.equal(dropped, 2)
+  })
+})
+
 test('one server listens at several addresses, and two routes of one path are a bug', async () => {
   const server = new HttpServer([route(['GET'], '/', async () => ({ status: 200, body: 'ok' }))], [], {
     log: silentLog,

@@ -153,12 +153,14 @@ export class HttpServer {
     const startedMs = this.#options.monotonicMs()
     const abort = new AbortController()
     const held = holdsOf(this.#options.memory)
+    let answer: HttpReply | undefined
     reply.raw.once('close', () => {
       held?.answer.close()
-      if (!reply.raw.writableFinished) abort.abort()
+      if (reply.raw.writableFinished) return
+      abort.abort()
+      answer?.drop?.()
     })
     const request = this.#wrap(raw, abort.signal, held)
-    let answer: HttpReply
     try {
       answer = await route.handler(request)
     } catch (error) {
@@ -166,6 +168,7 @@ export class HttpServer {
         this.#options.log.debug('request failed', { path: request.path, error: messageOf(error) })
       answer = this.#options.onError(error, request)
     }
+    if (abort.signal.aborted) answer.drop?.()
     held?.body.close()
     this.#options.onRequest(route.path, answer.status, (this.#options.monotonicMs() - startedMs) / 1000)
     // A connection that is kept would keep the server from closing.

@@ -30,6 +30,15 @@ export class BodyPipe implements AsyncIterable<Uint8Array> {
     this.#onPiece?.()
   }
 
+  /** The reader goes away, or never came. */
+  stop(): void {
+    if (this.#isEnded) return
+    this.#isEnded = true
+    this.#onTaken?.()
+    this.#onPiece?.()
+    this.#onStop()
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     try {
       for (;;) {
@@ -47,10 +56,7 @@ export class BodyPipe implements AsyncIterable<Uint8Array> {
         })
       }
     } finally {
-      const wasUnderWay = !this.#isEnded
-      this.#isEnded = true
-      this.#onTaken?.()
-      if (wasUnderWay) this.#onStop()
+      this.stop()
     }
   }
 }

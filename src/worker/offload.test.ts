@@ -213,10 +213,11 @@ const partBytes = 256 * 1024
 
 /** Parts of letters, each made when it is asked for. */
 const parts =
-  (count: number): ((side: string, events: string[]) => Handler) =>
+  (count: number, heldBytes = 0): ((side: string, events: string[]) => Handler) =>
   (_side, events) =>
   async () => ({
     status: 200,
+    heldBytes,
     body: (function* () {
       try {
         for (let i = 0; i < count; i++) {
@@ -254,6 +255,24 @@ test('a reader that goes away ends the making of the body', async () => {
   assert.ok(typeof body === 'object' && Symbol.asyncIterator in body)
   for await (const piece of body) if (piece.length > 0) break
   for (let i = 0; i < 5; i++) await new Promise(setImmediate)
+  assert.deepEqual([events.includes('cancel'), events.at(-1), events.length < 8], [true, 'ended', true])
+})
+
+test('an answer that nobody reads, or that there is no memory for, is not made on', async () => {
+  const turns = async (): Promise<void> => {
+    for (let i = 0; i < 5; i++) await new Promise(setImmediate)
+  }
+  const { ask, events } = stage({ '/long': parts(50), '/held': parts(50, 1 << 20) })
+  const { drop } = await ask('/long')
+  drop?.()
+  await turns()
+  assert.deepEqual([events.includes('cancel'), events.at(-1), events.length < 8], [true, 'ended', true])
+  events.length = 0
+  const holdAnswer = (): never => {
+    throw new LimitError('no memory', 422)
+  }
+  assert.equal((await ask('/held', { holdAnswer })).status, 422)
+  await turns()
   assert.deepEqual([events.includes('cancel'), events.at(-1), events.length < 8], [true, 'ended', true])
 })
 

@@ -5,7 +5,7 @@ import { BodyPipe } from './body-pipe.ts'
 import type { CarriedReply, CarriedRequest, MainCalls, WorkerCalls } from './calls.ts'
 import type { Costs } from './costs.ts'
 import type { Link } from './link.ts'
-import type { Pool } from './pool.ts'
+import type { JobWork, Pool } from './pool.ts'
 
 export interface OffloadOptions {
   clock: Clock
@@ -46,7 +46,12 @@ function offloadedRoute(route: Route, options: OffloadOptions, onIncomplete: () 
       if (reply !== undefined) return reply
     }
     const reply = await ask(carried, request.signal, options, key, onIncomplete)
-    holdAnswerOf(request, reply)
+    try {
+      holdAnswerOf(request, reply)
+    } catch (error) {
+      reply.drop?.()
+      throw error
+    }
     return reply
   }
   return {
@@ -117,7 +122,7 @@ function ask(
   const gone = new AbortController()
   return new Promise((resolve, reject) => {
     let pipe: BodyPipe | undefined
-    const work = async (link: Link<WorkerCalls, MainCalls>, id: number): Promise<void> => {
+    const work: JobWork<void, WorkerCalls, MainCalls> = async (link, id, answering) => {
       const reply = await link.call('request', { ...carried, id })
       if (reply.isIncomplete) onIncomplete()
       costs.note(key, reply.workMs, !reply.hasMore)
@@ -128,6 +133,7 @@ function ask(
       pipe = new BodyPipe(() => {
         gone.abort()
       })
+      answering()
       resolve(replyOf(reply, pipe))
       await pump(link, id, reply.body, pipe)
     }
@@ -154,6 +160,7 @@ function replyOf(
     ...held,
     ...(headers === undefined ? {} : { headers }),
     ...(body === undefined ? {} : { body }),
+    ...(body instanceof BodyPipe ? { drop: () => body.stop() } : {}),
   }
 }
 

@@ -239,7 +239,10 @@ test('too little memory for all: the last job waits until another is done, and o
   control.abort()
   assert.ok((await stateOf(first)) instanceof CanceledError)
   assert.deepEqual(begun[0], ['slow first', 'slow second', 'slow second'])
+  // Begun again it has another number: what is left of its first attempt is not taken for it.
   pool.refuseMemory([2])
+  assert.equal(await stateOf(second), 'waiting')
+  pool.refuseMemory([3])
   assert.ok((await stateOf(second)) instanceof LimitError)
 })
 
@@ -333,5 +336,26 @@ test('a thread has no more jobs than it may, the others wait until one of them i
   first[0]!.abort()
   assert.deepEqual(await Promise.all([fifth, sixth]), ['quick fifth done', 'quick sixth done'])
   assert.equal(begun.flat().includes('quick gone'), false)
+  pool.close()
+})
+
+test('a job whose answer is being taken keeps no other one waiting, and has no limit of time', async () => {
+  const { pool, run, begun, clock } = stage(1, false, 1)
+  const ends: (() => void)[] = []
+  const answered = pool.run(
+    async (link, _id, answering) => {
+      await link.call('work', 'quick answer')
+      answering()
+      await new Promise<void>(resolve => ends.push(resolve))
+      return 'taken'
+    },
+    { timeoutMs: 1000 },
+  )
+  assert.equal(await run('quick next'), 'quick next done')
+  assert.deepEqual(begun, [['quick answer', 'quick next']])
+  await clock.advance(100_000)
+  ends[0]!()
+  assert.equal(await answered, 'taken')
+  assert.equal(pool.running, 0)
   pool.close()
 })

@@ -50,7 +50,7 @@ export interface PoolOptions<In extends ThreadReports> {
   threadsMax: number
   start: () => ThreadHandle
   handlers: OwnHandlers<In>
-  /** Jobs of a thread at a time; others wait. Unless given, any number. */
+  /** Jobs of a thread at a time, but for those whose answers are being taken; others wait. Unless given, any number. */
   jobsPerThread?: number
   /** What one thread may use; for messages. */
   memoryBytesMax: number
@@ -68,8 +68,16 @@ export interface JobOptions {
   isRepeatable?: () => boolean
 }
 
-/** Work of a job on a thread; called again where the job is done again. `id` names the job in calls. */
-export type JobWork<T, Out extends Calls, In extends Calls> = (link: Link<Out, In>, id: number) => Promise<T>
+/**
+ * Work of a job on a thread; called again, with another number, where the job is done again. `id` names the job in
+ * calls. `answering` is to be called when the work is done but for an answer that is made as its reader takes it: it
+ * keeps no other job waiting then, and has no more limit of time.
+ */
+export type JobWork<T, Out extends Calls, In extends Calls> = (
+  link: Link<Out, In>,
+  id: number,
+  answering: () => void,
+) => Promise<T>
 
 /** So long a thread may be silent before it counts as stuck, or is ended for a job that was cancelled. */
 const silenceMs = 1000
@@ -94,7 +102,10 @@ interface Job<Out extends Calls, In extends Calls> {
   /** Where it is, and since when; undefined while it waits. */
   thread: Thread<Out, In> | undefined
   sentMs: number
+  /** Its answer is being taken. */
+  isAnswering: boolean
   isSettled: boolean
+  timer: Timer | undefined
   resolve: (value: unknown) => void
   reject: (error: unknown) => void
 }
@@ -120,6 +131,13 @@ class Thread<Out extends Calls, In extends Calls> {
     this.handle = handle
     this.isAlone = isAlone
     this.link = new Link(handle.port, handlers(this))
+  }
+
+  /** Jobs whose work is not done. */
+  get working(): number {
+    let count = 0
+    for (const { isAnswering } of this.jobs) if (!isAnswering) count++
+    return count
   }
 }
 
@@ -190,7 +208,9 @@ export class Pool<Out extends ThreadCalls, In extends ThreadReports> {
         failures: 0,
         thread: undefined,
         sentMs: 0,
+        isAnswering: false,
         isSettled: false,
+        timer: undefined,
         resolve: value => {
           // The work of this job resolves with a T.
           resolve(value as T)
@@ -204,11 +224,11 @@ export class Pool<Out extends ThreadCalls, In extends ThreadReports> {
         this.#giveUp(job, reason instanceof TimeoutError ? reason : new CanceledError('the request was canceled'))
       }
       signal?.addEventListener('abort', onAbort, { once: true })
-      const timer = this.#options.clock.after(timeoutMs, () => {
+      job.timer = this.#options.clock.after(timeoutMs, () => {
         this.#giveUp(job, new TimeoutError(`the request took longer than ${Math.round(timeoutMs / 1000)} s`))
       })
       const finish = (): void => {
-        timer.cancel()
+        job.timer?.cancel()
         signal?.removeEventListener('abort', onAbort)
       }
       const { resolve: resolved, reject: rejected } = job
@@ -227,7 +247,7 @@ export class Pool<Out extends ThreadCalls, In extends ThreadReports> {
   /** Begins a job where there is room for it; else it waits until another one is done. */
   #begin(job: Job<Out, In>): void {
     const thread = this.#choose()
-    if (thread.jobs.size >= (this.#options.jobsPerThread ?? Infinity)) this.#waiting.push(job)
+    if (thread.working >= (this.#options.jobsPerThread ?? Infinity)) this.#waiting.push(job)
     else this.#assign(job, thread)
   }
 
@@ -296,6 +316,8 @@ export class Pool<Out extends ThreadCalls, In extends ThreadReports> {
     thread.idleTimer?.cancel()
     job.thread = thread
     job.sentMs = this.#options.clock.monotonicMs()
+    // What is under way of an earlier attempt, on that thread perhaps, has another number.
+    if (job.attempts > 0) this.#renumber(job)
     const attempt = ++job.attempts
     thread.jobs.add(job)
     this.#armWatch()
@@ -303,7 +325,13 @@ export class Pool<Out extends ThreadCalls, In extends ThreadReports> {
       if (job.isSettled || job.attempts !== attempt) return
       this.#settle(job, deliver)
     }
-    job.work(thread.link, job.id).then(
+    const answering = (): void => {
+      if (job.isSettled || job.attempts !== attempt) return
+      job.isAnswering = true
+      job.timer?.cancel()
+      this.#startWaiting()
+    }
+    job.work(thread.link, job.id, answering).then(
       value => {
         settle(() => {
           job.resolve(value)
@@ -315,6 +343,12 @@ export class Pool<Out extends ThreadCalls, In extends ThreadReports> {
         })
       },
     )
+  }
+
+  #renumber(job: Job<Out, In>): void {
+    this.#running.delete(job.id)
+    job.id = this.#next++
+    this.#running.set(job.id, job)
   }
 
   #settle(job: Job<Out, In>, deliver: () => void): void {

@@ -587,7 +587,7 @@ export class Alertmanager {
     return run
   }
 
-  /** Writes what is in the state when its turn comes: those that wait for it share one file. */
+  /** Writes the state when its turn comes. Callers that wait for the same turn share one write. */
   #writeSoon(): Promise<void> {
     this.#awaited ??= this.#inTurn(() => {
       this.#awaited = undefined
@@ -652,7 +652,7 @@ function notificationReason(
   return entry.atMs < nowMs - repeatMs ? 'repeat interval elapsed' : undefined
 }
 
-/** Whether some of the ids are not among those that are known. */
+/** Whether `ids` has one that `known` lacks. */
 function hasOthers(ids: readonly string[], known: readonly string[]): boolean {
   const set = new Set(known)
   return ids.some(id => !set.has(id))

@@ -214,7 +214,7 @@ test('without its disk an Alertmanager takes up the copy, also when the bucket c
   await third.stop()
 })
 
-test('alerts beyond a limit are refused with its name, those that are there change and end as before', async () => {
+test('an alert beyond a limit is refused with the limit; known alerts change and end as before', async () => {
   const world = new World()
   world.limits = { alertsMax: 200, labelCharactersMax: 100, alertCharactersMax: 1000, allAlertsCharactersMax: 20_000 }
   const manager = await world.open()

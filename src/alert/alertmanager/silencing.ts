@@ -10,7 +10,7 @@ interface Compared {
   readonly silences: Silence[]
 }
 
-/** Silences of before, beyond those that there are, before the list is made anew. */
+/** So many removed silences stay in the list before it is built again. */
 const staleMax = 1000
 
 export class Silencing {

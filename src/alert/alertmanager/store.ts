@@ -188,8 +188,8 @@ export class AlertmanagerState {
     }
     if (this.silences.size >= silencesMax)
       throw new LimitError(
-        `there are ${this.silences.size} silences, which is the limit; those that ended count for five days: ` +
-          'raise limits.silences',
+        `there are ${this.silences.size} silences, which is the limit, with those that ended in the last five ` +
+          'days; raise limits.silences',
         429,
       )
     if (old !== undefined && silenceState(old, nowMs) !== 'expired') this.expireSilence(old.id, nowMs)
