@@ -1,7 +1,7 @@
 /** Requests that workers answer: whole answers, long ones in parts, errors in the dialect, what is cheap stays here. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BadQueryError, LimitError } from '#core/errors.ts'
+import { BadQueryError, CanceledError, LimitError } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import {
@@ -46,6 +46,7 @@ interface Stage {
   /** Where handlers ran, and what went on there. */
   events: string[]
   incomplete: () => number
+  pool: Pool<WorkerCalls, MainCalls>
   ask: (path: string, options?: Partial<HttpRequest>) => Promise<HttpReply>
 }
 
@@ -113,7 +114,7 @@ function stage(handlers: Readonly<Record<string, (side: string, events: string[]
       ...more,
     })
   }
-  return { clock, threads, events, incomplete: () => incomplete, ask }
+  return { clock, threads, events, incomplete: () => incomplete, pool, ask }
 }
 
 async function textOf({ body }: HttpReply): Promise<string> {
@@ -256,6 +257,33 @@ test('a reader that goes away ends the making of the body', async () => {
   for await (const piece of body) if (piece.length > 0) break
   for (let i = 0; i < 5; i++) await new Promise(setImmediate)
   assert.deepEqual([events.includes('cancel'), events.at(-1), events.length < 8], [true, 'ended', true])
+})
+
+test('a request that waits for memory is answered when it was done again, not with its first end', async () => {
+  const release: (() => void)[] = []
+  const { ask, pool, events } = stage({
+    '/slow': (_side, seen) => async request => {
+      seen.push('begun')
+      await new Promise<void>((resolve, reject) => {
+        release.push(resolve)
+        request.signal.addEventListener('abort', () => {
+          reject(new CanceledError('the request was canceled'))
+        })
+      })
+      return { status: 200, body: 'done' }
+    },
+  })
+  const first = ask('/slow')
+  const second = ask('/slow')
+  while (release.length < 2) await new Promise(setImmediate)
+  pool.refuseMemory([1, 2])
+  while (!events.includes('cancel')) await new Promise(setImmediate)
+  await new Promise(setImmediate)
+  release[0]!()
+  assert.equal((await first).status, 200)
+  while (release.length < 3) await new Promise(setImmediate)
+  release[2]!()
+  assert.deepEqual([(await second).status, pool.parked], [200, 1])
 })
 
 test('an answer that nobody reads, or that there is no memory for, is not made on', async () => {

@@ -122,8 +122,10 @@ function ask(
   const gone = new AbortController()
   return new Promise((resolve, reject) => {
     let pipe: BodyPipe | undefined
-    const work: JobWork<void, WorkerCalls, MainCalls> = async (link, id, answering) => {
+    const work: JobWork<void, WorkerCalls, MainCalls> = async (link, id, attempt) => {
       const reply = await link.call('request', { ...carried, id })
+      // One that was told to stop answers, too: that it was cancelled.
+      if (attempt.isVoid) return
       if (reply.isIncomplete) onIncomplete()
       costs.note(key, reply.workMs, !reply.hasMore)
       if (!reply.hasMore) {
@@ -133,7 +135,7 @@ function ask(
       pipe = new BodyPipe(() => {
         gone.abort()
       })
-      answering()
+      attempt.answering()
       resolve(replyOf(reply, pipe))
       await pump(link, id, reply.body, pipe)
     }

@@ -343,9 +343,9 @@ test('a job whose answer is being taken keeps no other one waiting, and has no l
   const { pool, run, begun, clock } = stage(1, false, 1)
   const ends: (() => void)[] = []
   const answered = pool.run(
-    async (link, _id, answering) => {
+    async (link, _id, attempt) => {
       await link.call('work', 'quick answer')
-      answering()
+      attempt.answering()
       await new Promise<void>(resolve => ends.push(resolve))
       return 'taken'
     },

@@ -68,15 +68,25 @@ export interface JobOptions {
   isRepeatable?: () => boolean
 }
 
+/** One of the times that a job is begun. */
+export interface Attempt {
+  /** The job was taken from the thread, or given up: what comes of this attempt does not count. */
+  readonly isVoid: boolean
+  /**
+   * To be called when the work is done but for an answer that is made as its reader takes it: it keeps no other job
+   * waiting then, and has no more limit of time.
+   */
+  answering(): void
+}
+
 /**
  * Work of a job on a thread; called again, with another number, where the job is done again. `id` names the job in
- * calls. `answering` is to be called when the work is done but for an answer that is made as its reader takes it: it
- * keeps no other job waiting then, and has no more limit of time.
+ * calls.
  */
 export type JobWork<T, Out extends Calls, In extends Calls> = (
   link: Link<Out, In>,
   id: number,
-  answering: () => void,
+  attempt: Attempt,
 ) => Promise<T>
 
 /** So long a thread may be silent before it counts as stuck, or is ended for a job that was cancelled. */
@@ -318,20 +328,24 @@ export class Pool<Out extends ThreadCalls, In extends ThreadReports> {
     job.sentMs = this.#options.clock.monotonicMs()
     // What is under way of an earlier attempt, on that thread perhaps, has another number.
     if (job.attempts > 0) this.#renumber(job)
-    const attempt = ++job.attempts
+    const number = ++job.attempts
     thread.jobs.add(job)
     this.#armWatch()
+    const attempt: Attempt = {
+      get isVoid() {
+        return job.isSettled || job.attempts !== number
+      },
+      answering: () => {
+        if (attempt.isVoid) return
+        job.isAnswering = true
+        job.timer?.cancel()
+        this.#startWaiting()
+      },
+    }
     const settle = (deliver: () => void): void => {
-      if (job.isSettled || job.attempts !== attempt) return
-      this.#settle(job, deliver)
+      if (!attempt.isVoid) this.#settle(job, deliver)
     }
-    const answering = (): void => {
-      if (job.isSettled || job.attempts !== attempt) return
-      job.isAnswering = true
-      job.timer?.cancel()
-      this.#startWaiting()
-    }
-    job.work(thread.link, job.id, answering).then(
+    job.work(thread.link, job.id, attempt).then(
       value => {
         settle(() => {
           job.resolve(value)
