@@ -1,21 +1,28 @@
 /** compose.yaml: the stack on one host. */
 import type { SignalName } from '#core/signal-name.ts'
+import { alertingOf } from './alerting.ts'
 import { dataSources, provisioning } from './grafana.ts'
-import { images, mimirConfig } from './lgtm.ts'
+import { mimirConfig } from './lgtm.ts'
 import { lokiConfig, tempoConfig } from './lgtm-config.ts'
 import { storeServices } from './release.ts'
-import type { Engine, Stack, StackS3 } from './stack.ts'
+import { imageOf, type Engine, type Stack, type StackS3 } from './stack.ts'
 import { defined, yamlText, type FileTree } from './tree.ts'
+import { images, type Image } from './versions.ts'
 
 type Service = Record<string, unknown>
 interface Parts {
   services: Record<string, Service>
+  /** On which ports each listens, inside the network: by the names that reach it. */
+  ports: Record<string, readonly number[]>
   volumes: string[]
   files: FileTree
+  /** Names of files below ./secrets. */
   secrets: Set<string>
 }
 
 const network = 'observability'
+/** The API and its aliases of Loki and Tempo, OTLP by gRPC and by HTTP. */
+const tercetPorts = [8428, 3100, 3200, 4317, 4318]
 const probe = { interval: '10s', timeout: '5s', retries: 5, start_period: '10s' } as const
 
 /** What every container has: no rights, no writable root, no surprise after a restart of the host. */
@@ -29,6 +36,12 @@ function hardened(service: Service, memory: string): Service {
     security_opt: ['no-new-privileges:true'],
     deploy: { resources: { limits: { memory } } },
   }
+}
+
+/** Adds a service, under its own name and others. */
+function addService(parts: Parts, name: string, service: Service, ports: readonly number[], aliases: string[]): void {
+  parts.services[name] = service
+  for (const known of [name, ...aliases]) parts.ports[known] = ports
 }
 
 const secretFile = (signal: SignalName, part: 'access-key-id' | 'secret-access-key'): string => `${signal}-s3-${part}`
@@ -62,14 +75,15 @@ function bucketEnvironment(stack: Stack, s3: StackS3): Record<string, string> {
 }
 
 function addTercet(stack: Stack, parts: Parts): void {
-  const { s3, retention, alerting } = stack
+  const { s3, retention } = stack
   parts.volumes.push('victoriametrics-data')
   addScrapeConfig(stack, parts, 'tercet', 'What the server scrapes, in the syntax of Prometheus.')
-  if (alerting.config !== '') parts.files.set('config/alertmanager.yml', `${alerting.config.trimEnd()}\n`)
+  parts.files.set('config/rules/example.yml', exampleRules)
   const secrets = s3Secrets(stack, parts, stack.signals)
-  parts.services['victoriametrics'] = hardened(
+  const alertmanager = addAlertmanagerConfig(stack, parts, secrets)
+  const service = hardened(
     {
-      image: `${stack.image.repository}:${stack.image.tag}`,
+      image: imageOf(stack.image),
       container_name: 'victoriametrics',
       hostname: 'victoriametrics',
       command: ['up', '-storageDataPath=/data', `-retentionPeriod=${retention.metrics}`],
@@ -80,9 +94,12 @@ function addTercet(stack: Stack, parts: Parts): void {
         TERCET_TRACES_RETENTION: retention.traces,
         TERCET_SCRAPE_CONFIG_FILE: '/etc/tercet/prometheus.yml',
         ...(s3 === undefined ? {} : bucketEnvironment(stack, s3)),
-        ...(alerting.config === '' ? {} : { TERCET_ALERTMANAGER_CONFIG_FILE: '/etc/tercet/alertmanager.yml' }),
+        TERCET_RULE_FILES: '/etc/tercet/rules/*.yml',
+        TERCET_ALERTMANAGER_CONFIG_FILE: alertmanager,
+        // Docker's log driver sends here from the host: see `logging` below.
+        TERCET_LISTEN_SYSLOG_UDP: '0.0.0.0:5514',
       },
-      ports: ['127.0.0.1:8428:8428', '127.0.0.1:4317:4317', '127.0.0.1:4318:4318'],
+      ports: [...tercetPorts.map(port => `127.0.0.1:${port}:${port}`), '127.0.0.1:5514:5514/udp'],
       volumes: ['victoriametrics-data:/data', './config:/etc/tercet:ro'],
       networks: { [network]: { aliases: Object.values(storeServices) } },
       healthcheck: { test: ['CMD', 'node', '/app/src/app/main.ts', 'healthcheck'], ...probe },
@@ -94,8 +111,31 @@ function addTercet(stack: Stack, parts: Parts): void {
     },
     '512m',
   )
+  addService(parts, 'victoriametrics', service, tercetPorts, Object.values(storeServices))
   const comment = `# For programs that send to the store, inside the network ${network}.\n`
   parts.files.set('.env', comment + clientEnvironment(stack))
+}
+
+/** A group without rules, so that the pattern finds a file. */
+const exampleRules = yamlText({ groups: [] }, 'Rules in the syntax of Prometheus; every *.yml of this folder is read.')
+
+/** With credentials in it, it is a secret like the keys. The path in the container. */
+function addAlertmanagerConfig(stack: Stack, parts: Parts, secrets: string[]): string {
+  const alerting = alertingOf(stack)
+  if (alerting.kind === 'secret') {
+    parts.secrets.add('alertmanager.yml')
+    secrets.push('alertmanager.yml')
+    return '/run/secrets/alertmanager.yml'
+  }
+  const text =
+    alerting.kind === 'clear'
+      ? `${alerting.config.trimEnd()}\n`
+      : yamlText(
+          { route: { receiver: 'nobody' }, receivers: [{ name: 'nobody' }] },
+          'Who is told of alerts, in the syntax of Alertmanager.',
+        )
+  parts.files.set('config/alertmanager.yml', text)
+  return '/etc/tercet/alertmanager.yml'
 }
 
 /** prometheus.yml for a server that scrapes itself. */
@@ -118,7 +158,7 @@ function clientEnvironment({ scrape }: Stack): string {
 
 interface VictoriaServer {
   name: string
-  image: string
+  image: Image
   port: number
   flags: readonly string[]
   volumes: readonly string[]
@@ -127,21 +167,21 @@ interface VictoriaServer {
 const victoriaServers: Readonly<Record<SignalName, VictoriaServer>> = {
   metrics: {
     name: 'victoriametrics',
-    image: 'docker.io/victoriametrics/victoria-metrics:v1.150.0',
+    image: images.victoriaMetrics,
     port: 8428,
     flags: ['-promscrape.config=/etc/victoriametrics/prometheus.yml'],
     volumes: ['./config:/etc/victoriametrics:ro'],
   },
   logs: {
     name: 'victorialogs',
-    image: 'docker.io/victoriametrics/victoria-logs:v1.52.0',
+    image: images.victoriaLogs,
     port: 9428,
     flags: [],
     volumes: [],
   },
   traces: {
     name: 'victoriatraces',
-    image: 'docker.io/victoriametrics/victoria-traces:v0.9.2',
+    image: images.victoriaTraces,
     port: 10428,
     flags: [],
     volumes: [],
@@ -152,9 +192,9 @@ function addVictoria(stack: Stack, parts: Parts): void {
   for (const signal of stack.signals) {
     const { name, image, port, flags, volumes } = victoriaServers[signal]
     parts.volumes.push(`${name}-data`)
-    parts.services[name] = hardened(
+    const service = hardened(
       {
-        image,
+        image: `${image.repository}:${image.tag}`,
         container_name: name,
         hostname: name,
         command: [
@@ -171,6 +211,7 @@ function addVictoria(stack: Stack, parts: Parts): void {
       },
       '2g',
     )
+    addService(parts, name, service, [port], [storeServices[signal]])
   }
   if (!stack.signals.includes('metrics')) return
   addScrapeConfig(stack, parts, 'victoriametrics')
@@ -217,7 +258,7 @@ function addLgtm(stack: Stack, parts: Parts): void {
         `# Copy to secrets/${name}.env, which stays out of version control.\n` +
           'S3_ACCESS_KEY_ID=\nS3_SECRET_ACCESS_KEY=\n',
       )
-    parts.services[name] = hardened(
+    const service = hardened(
       {
         image: `${images[name].repository}:${images[name].tag}`,
         container_name: name,
@@ -230,6 +271,7 @@ function addLgtm(stack: Stack, parts: Parts): void {
       },
       memory,
     )
+    addService(parts, name, service, ports, [storeServices[signal]])
   }
 }
 
@@ -238,7 +280,7 @@ function addGrafana(stack: Stack, parts: Parts): void {
   parts.files.set('config/grafana/datasources/observability.yaml', yamlText(provisioning(stack, composeUrl(stack))))
   const needsPlugin = dataSources(stack).some(source => source.type === 'victoriametrics-logs-datasource')
   const stores = Object.keys(parts.services).filter(name => name !== 's3' && name !== 'bootstrap')
-  parts.services['grafana'] = hardened(
+  const service = hardened(
     {
       image: `docker.io/grafana/grafana:${stack.grafana.tag}`,
       container_name: 'grafana',
@@ -247,14 +289,16 @@ function addGrafana(stack: Stack, parts: Parts): void {
       ports: ['127.0.0.1:3000:3000'],
       environment: {
         GF_ANALYTICS_REPORTING_ENABLED: 'false',
-        ...(needsPlugin ? { GF_INSTALL_PLUGINS: 'victoriametrics-logs-datasource' } : {}),
+        ...(needsPlugin ? { GF_PLUGINS_PREINSTALL_SYNC: 'victoriametrics-logs-datasource' } : {}),
       },
       volumes: ['grafana-data:/var/lib/grafana', './config/grafana:/etc/grafana/provisioning:ro'],
       networks: { [network]: {} },
       depends_on: Object.fromEntries(stores.map(name => [name, { condition: 'service_started' }])),
+      ...(stack.engine === 'tercet' ? { logging: logsToTercet } : {}),
     },
     '512m',
   )
+  addService(parts, 'grafana', service, [3000], [])
 }
 
 const addEngine: Readonly<Record<Engine, (stack: Stack, parts: Parts) => void>> = {
@@ -263,9 +307,9 @@ const addEngine: Readonly<Record<Engine, (stack: Stack, parts: Parts) => void>> 
   lgtm: addLgtm,
 }
 
-/** compose.yaml, and the files beside it. */
-export function renderCompose(stack: Stack): FileTree {
-  const parts: Parts = { services: {}, volumes: [], files: new Map(), secrets: new Set() }
+/** compose.yaml, and the files beside it; and on which ports its services listen, by the names that reach them. */
+export function renderCompose(stack: Stack): { tree: FileTree; services: Parts['ports'] } {
+  const parts: Parts = { services: {}, ports: {}, volumes: [], files: new Map(), secrets: new Set() }
   addEngine[stack.engine](stack, parts)
   if (stack.developmentS3.isOn) addDevelopmentS3(stack, parts)
   if (stack.grafana.isOn) addGrafana(stack, parts)
@@ -277,13 +321,37 @@ export function renderCompose(stack: Stack): FileTree {
     volumes: Object.fromEntries(parts.volumes.map(volume => [volume, { name: volume }])),
     secrets: secrets.length === 0 ? undefined : Object.fromEntries(secrets),
   })
-  const comment =
-    secrets.length === 0
-      ? 'docker compose up -d'
-      : 'Put the keys into ./secrets, one a file, then: docker compose up -d'
-  const tree: FileTree = new Map([['compose.yaml', yamlText(document, comment)], ...parts.files])
-  if (stack.s3 !== undefined) tree.set('.gitignore', 'secrets/*\n!secrets/*.example\n')
-  return tree
+  const tree: FileTree = new Map([['compose.yaml', yamlText(document, commentOf(secrets.length > 0))], ...parts.files])
+  if (secrets.length > 0) tree.set('secrets/README.md', secretsReadme([...parts.secrets]))
+  if (stack.s3 !== undefined || secrets.length > 0)
+    tree.set('.gitignore', 'secrets/*\n!secrets/*.example\n!secrets/README.md\n')
+  return { tree, services: parts.ports }
+}
+
+function commentOf(hasSecrets: boolean): string {
+  if (!hasSecrets) return 'docker compose up -d'
+  return 'Put the keys into ./secrets, one a file, as secrets/README.md says; then: docker compose up -d'
+}
+
+/** Compose mounts a file of secrets as it is on the host, with its owner and its mode. */
+function secretsReadme(names: readonly string[]): string {
+  return `# Files that this stack reads its secrets from
+
+Each file holds one value and nothing else:
+
+${names.map(name => `    ${name}\n`).join('')}
+The containers run as the user 10001, and compose mounts a file with the owner and the mode that it has on the host: a key
+of mode 0600 that is yours can't be read in the container, and the server would end at its start with
+"permission denied". Give the files to that user, and nobody else can read them:
+
+    sudo chown 10001:10001 ${names.join(' ')}
+    sudo chmod 0400 ${names.join(' ')}
+
+Without sudo, let the files be read by all, and the folder be entered by you alone:
+
+    chmod 0644 ${names.join(' ')}
+    chmod 0700 .
+`
 }
 
 /** Hosts as they are inside the network of compose: VictoriaLogs is one process there. */
@@ -291,10 +359,20 @@ function composeUrl(stack: Stack): (url: string) => string {
   return stack.engine === 'victoria' ? url => url.replace('http://vlselect:9471', 'http://logs-store:9428') : url => url
 }
 
+/**
+ * What containers write goes to Tercet by the driver that every Docker has; it sends from the host. Copy it to your own
+ * services.
+ */
+const logsToTercet = {
+  driver: 'syslog',
+  options: { 'syslog-address': 'udp://127.0.0.1:5514', 'syslog-format': 'rfc5424micro', tag: '{{.Name}}' },
+} as const
+
 /** A store for trying out, and the buckets in it. */
 function addDevelopmentS3(stack: Stack, parts: Parts): void {
   const { image, command, environment, port, healthcheck } = stack.developmentS3
   parts.volumes.push('s3-data')
+  parts.ports['s3'] = [port]
   parts.services['s3'] = {
     image,
     container_name: 's3',
@@ -310,7 +388,7 @@ function addDevelopmentS3(stack: Stack, parts: Parts): void {
   }
   for (const part of ['access-key-id', 'secret-access-key']) parts.secrets.add(`admin-s3-${part}`)
   parts.services['bootstrap'] = {
-    image: `${stack.image.repository}:${stack.image.tag}`,
+    image: imageOf(stack.image),
     read_only: true,
     tmpfs: ['/tmp'],
     cap_drop: ['ALL'],

@@ -1,30 +1,50 @@
 /**
  * A tree for Flux:
- * `<root>/<namespace>/<app>/{ks.yaml,app/{kustomization,ocirepository,helmrelease,secret.sops}.yaml}`.
+ * `<root>/<namespace>/<app>/{ks.yaml,app/{kustomization,helmrelease,ocirepository|gitrepository,secret.sops}.yaml}`.
  */
-import type { Plan, Release } from './release.ts'
-import type { SignalName } from '#core/signal-name.ts'
-import type { Stack } from './stack.ts'
-import { defined, documents, yamlText, type FileTree, type KubeObject } from './tree.ts'
+import { schemaComment } from './schema-comments.ts'
+import type { Plan, Release, SecretSpec } from './release.ts'
+import type { ChartSource, GitRef, Stack } from './stack.ts'
+import { documents, yamlText, type FileTree, type KubeObject } from './tree.ts'
+import type { Chart } from './versions.ts'
 
 /**
  * Seals a Secret for a path of the tree; undefined where there is nothing to seal, and the Secret comes from
  * elsewhere.
  */
-export type SealSecret = (path: string, name: string, signal: SignalName) => Promise<string | undefined>
+export type SealSecret = (path: string, secret: SecretSpec) => Promise<string | undefined>
+
+/** Objects without a chart: an application of their own. */
+export interface ObjectGroup {
+  name: string
+  namespace: string
+  /** Its file's name. */
+  file: string
+  objects: readonly KubeObject[]
+}
 
 const kustomizeVersion = 'kustomize.config.k8s.io/v1beta1'
 const noSubstitution = { 'kustomize.toolkit.fluxcd.io/substitute': 'disabled' } as const
 
+/** A file of one object, with the line by which editors find its schema. */
+function objectText(object: KubeObject, note?: string): string {
+  return yamlText(object, [schemaComment(object), note].filter(line => line !== undefined && line !== '').join('\n'))
+}
+
 /** The Kustomization of one application; `path` is below the root of the repository. */
-export function ksOf(stack: Stack, name: string, path: string, dependsOn: readonly string[]): KubeObject {
+function ksOf(
+  stack: Stack,
+  app: { name: string; namespace: string },
+  path: string,
+  after: readonly string[],
+): KubeObject {
   const { flux } = stack
   return {
     apiVersion: 'kustomize.toolkit.fluxcd.io/v1',
     kind: 'Kustomization',
-    metadata: { name },
+    metadata: { name: app.name },
     spec: {
-      ...(dependsOn.length === 0 ? {} : { dependsOn: dependsOn.map(other => ({ name: other })) }),
+      ...(after.length === 0 ? {} : { dependsOn: after.map(other => ({ name: other })) }),
       ...(stack.ageRecipients.length === 0
         ? {}
         : { decryption: { provider: 'sops', secretRef: { name: flux.decryptionSecret } } }),
@@ -33,14 +53,14 @@ export function ksOf(stack: Stack, name: string, path: string, dependsOn: readon
       prune: true,
       retryInterval: '2m',
       sourceRef: { kind: 'GitRepository', name: flux.sourceName, namespace: 'flux-system' },
-      targetNamespace: stack.namespace,
+      targetNamespace: app.namespace,
       timeout: '10m',
       wait: true,
     },
   }
 }
 
-function repositoryOf({ name, chart }: Release): KubeObject {
+function ociRepositoryOf(name: string, { url, version }: Pick<Chart, 'url' | 'version'>): KubeObject {
   return {
     apiVersion: 'source.toolkit.fluxcd.io/v1',
     kind: 'OCIRepository',
@@ -48,20 +68,64 @@ function repositoryOf({ name, chart }: Release): KubeObject {
     spec: {
       interval: '15m',
       layerSelector: { mediaType: 'application/vnd.cncf.helm.chart.content.v1.tar+gzip', operation: 'copy' },
-      ref: { tag: chart.version },
-      url: chart.url,
+      ref: { tag: version },
+      url,
     },
   }
 }
 
-function helmReleaseOf(stack: Stack, { name, values }: Release): KubeObject {
+function gitRepositoryOf(name: string, source: { url: string; ref: GitRef; path: string }): KubeObject {
+  return {
+    apiVersion: 'source.toolkit.fluxcd.io/v1',
+    kind: 'GitRepository',
+    metadata: { name },
+    spec: { ignore: `/*\n!/${source.path}\n`, interval: '15m', ref: source.ref, url: source.url },
+  }
+}
+
+/** Where the chart of a release comes from: the file of its source, where it has one, and the reference to it. */
+interface ReleaseSource {
+  file?: { name: string; text: string }
+  reference: Record<string, unknown>
+}
+
+function sourceOf(stack: Stack, { name, chart }: Release): ReleaseSource {
+  const source: ChartSource = chart === 'tercet' ? stack.chart : { from: 'oci', ...chart }
+  switch (source.from) {
+    case 'oci':
+      return {
+        file: { name: 'ocirepository.yaml', text: objectText(ociRepositoryOf(name, source)) },
+        reference: { chartRef: { kind: 'OCIRepository', name } },
+      }
+    case 'git':
+      return {
+        file: { name: 'gitrepository.yaml', text: objectText(gitRepositoryOf(name, source)) },
+        reference: chartFromGit(source.path, { kind: 'GitRepository', name }),
+      }
+    case 'path':
+      return {
+        reference: chartFromGit(source.path, {
+          kind: 'GitRepository',
+          name: stack.flux.sourceName,
+          namespace: 'flux-system',
+        }),
+      }
+  }
+}
+
+/** A new commit is a new version, whatever its Chart.yaml says. */
+function chartFromGit(path: string, sourceRef: Record<string, string>): Record<string, unknown> {
+  return { chart: { spec: { chart: `./${path}`, reconcileStrategy: 'Revision', sourceRef } } }
+}
+
+function helmReleaseOf(stack: Stack, { name, values }: Release, reference: Record<string, unknown>): KubeObject {
   return {
     apiVersion: 'helm.toolkit.fluxcd.io/v2',
     kind: 'HelmRelease',
     // Values hold ${NAME} for the programs, which Flux must leave alone.
     metadata: { name, annotations: { ...noSubstitution } },
     spec: {
-      chartRef: { kind: 'OCIRepository', name },
+      ...reference,
       interval: stack.flux.interval,
       install: { crds: 'CreateReplace', remediation: { retries: -1 } },
       upgrade: {
@@ -75,70 +139,92 @@ function helmReleaseOf(stack: Stack, { name, values }: Release): KubeObject {
   }
 }
 
+/** The External Secrets operator makes the Secret from what a store has under the name, a property each key. */
+function externalSecretOf(store: NonNullable<Stack['externalSecrets']>, { name, keys }: SecretSpec): KubeObject {
+  return {
+    apiVersion: 'external-secrets.io/v1',
+    kind: 'ExternalSecret',
+    metadata: { name },
+    spec: {
+      refreshInterval: '1h',
+      secretStoreRef: { kind: store.kind, name: store.store },
+      target: { name },
+      data: keys.map(key => ({ secretKey: key, remoteRef: { key: `${store.prefix}${name}`, property: key } })),
+    },
+  }
+}
+
 /** Collects the files of a plan. */
 class FluxTree {
   readonly tree: FileTree = new Map()
   /** Secrets that are not in the tree. */
-  readonly unsealed: string[] = []
+  readonly unsealed: SecretSpec[] = []
   readonly #stack: Stack
   readonly #seal: SealSecret
-  readonly #base: string
+  /** Of each namespace. */
+  readonly #applications = new Map<string, string[]>()
 
   constructor(stack: Stack, seal: SealSecret) {
     this.#stack = stack
     this.#seal = seal
-    this.#base = `${stack.root.replace(/\/+$/, '')}/${stack.namespace}`
   }
 
-  addNamespace(applications: readonly string[]): void {
-    const { isMeshed, namespace } = this.#stack
-    const object = defined({
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: {
-        name: namespace,
-        annotations: isMeshed ? { 'linkerd.io/inject': 'enabled' } : undefined,
-        labels: { 'kustomize.toolkit.fluxcd.io/prune': 'disabled' },
-      },
-    })
-    this.tree.set(`${this.#base}/namespace.yaml`, yamlText(object))
-    const resources = ['./namespace.yaml', ...applications.map(name => `./${name}/ks.yaml`)]
-    this.tree.set(
-      `${this.#base}/kustomization.yaml`,
-      yamlText({ apiVersion: kustomizeVersion, kind: 'Kustomization', namespace: 'flux-system', resources }),
-    )
+  /** One for each namespace of the applications. */
+  addNamespaces(): void {
+    for (const [namespace, applications] of this.#applications) {
+      const base = namespacePath(this.#stack, namespace)
+      this.tree.set(`${base}/namespace.yaml`, yamlText(namespaceOf(this.#stack, namespace)))
+      const resources = ['./namespace.yaml', ...applications.map(name => `./${name}/ks.yaml`)]
+      const list = { apiVersion: kustomizeVersion, kind: 'Kustomization', namespace: 'flux-system', resources }
+      this.tree.set(`${base}/kustomization.yaml`, yamlText(list))
+    }
   }
 
   async addRelease(release: Release): Promise<void> {
-    const app = this.#addApplication(release.name, release.dependsOn)
-    this.tree.set(`${app}/helmrelease.yaml`, yamlText(helmReleaseOf(this.#stack, release)))
-    this.tree.set(`${app}/ocirepository.yaml`, yamlText(repositoryOf(release)))
-    const sealed = await this.#addSecrets(app, release)
-    for (const [file, objects] of Object.entries(release.objects))
-      this.tree.set(`${app}/${file}`, objects.length === 1 ? yamlText(objects[0]) : documents(objects))
-    this.#addResources(app, ['helmrelease.yaml', 'ocirepository.yaml', ...Object.keys(release.objects), ...sealed])
+    const namespace = release.namespace ?? this.#stack.namespace
+    const app = this.#addApplication({ name: release.name, namespace }, release.dependsOn)
+    const { file, reference } = sourceOf(this.#stack, release)
+    this.tree.set(`${app}/helmrelease.yaml`, objectText(helmReleaseOf(this.#stack, release, reference)))
+    if (file !== undefined) this.tree.set(`${app}/${file.name}`, file.text)
+    const secrets = await this.#addSecrets(app, release)
+    for (const [path, objects] of Object.entries(release.objects)) this.#addObjects(`${app}/${path}`, objects)
+    const sources = file === undefined ? [] : [file.name]
+    this.#addResources(app, ['helmrelease.yaml', ...sources, ...Object.keys(release.objects), ...secrets])
   }
 
-  addObjects(name: string, objects: readonly KubeObject[], dependsOn: readonly string[]): void {
-    const app = this.#addApplication(name, dependsOn)
-    this.#addResources(app, ['configmap.yaml'])
-    this.tree.set(`${app}/configmap.yaml`, documents(objects))
+  addGroup({ name, namespace, file, objects }: ObjectGroup, dependsOn: readonly string[]): void {
+    const app = this.#addApplication({ name, namespace }, dependsOn)
+    this.#addResources(app, [file])
+    this.#addObjects(`${app}/${file}`, objects)
+  }
+
+  #addObjects(path: string, objects: readonly KubeObject[]): void {
+    const [only] = objects
+    this.tree.set(path, only !== undefined && objects.length === 1 ? objectText(only) : documents(objects))
   }
 
   /** The directory of its objects. */
-  #addApplication(name: string, dependsOn: readonly string[]): string {
-    const app = `${this.#base}/${name}/app`
-    this.tree.set(`${this.#base}/${name}/ks.yaml`, yamlText(ksOf(this.#stack, name, app, dependsOn)))
+  #addApplication(application: { name: string; namespace: string }, dependsOn: readonly string[]): string {
+    const { name, namespace } = application
+    const base = namespacePath(this.#stack, namespace)
+    const app = `${base}/${name}/app`
+    this.#applications.set(namespace, [...(this.#applications.get(namespace) ?? []), name])
+    this.tree.set(`${base}/${name}/ks.yaml`, objectText(ksOf(this.#stack, application, app, dependsOn)))
     return app
   }
 
   /** The names of the files. */
   async #addSecrets(app: string, { secrets }: Release): Promise<string[]> {
     const files: string[] = []
-    for (const { name, signal } of secrets) {
-      const file = `${secrets.length === 1 ? 'secret' : name}.sops.yaml`
-      const text = await this.#seal(`${app}/${file}`, name, signal)
-      if (text === undefined) this.unsealed.push(name)
+    const { externalSecrets } = this.#stack
+    for (const secret of secrets) {
+      const stem = secrets.length === 1 ? (externalSecrets === undefined ? 'secret' : 'externalsecret') : secret.name
+      const file = externalSecrets === undefined ? `${stem}.sops.yaml` : `${stem}.yaml`
+      const text =
+        externalSecrets === undefined
+          ? await this.#seal(`${app}/${file}`, secret)
+          : objectText(externalSecretOf(externalSecrets, secret))
+      if (text === undefined) this.unsealed.push(secret)
       else {
         this.tree.set(`${app}/${file}`, text)
         files.push(file)
@@ -156,21 +242,36 @@ class FluxTree {
   }
 }
 
-/**
- * A plan as a tree. `more`: objects without a chart, by application. Secrets that `seal` has nothing for are named in
- * the returned list.
- */
+/** Where the applications of a namespace are. */
+export function namespacePath({ root }: Stack, namespace: string): string {
+  return `${root.replace(/\/+$/, '')}/${namespace}`
+}
+
+function namespaceOf({ isMeshed }: Stack, name: string): KubeObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: {
+      name,
+      ...(isMeshed ? { annotations: { 'linkerd.io/inject': 'enabled' } } : {}),
+      labels: { 'kustomize.toolkit.fluxcd.io/prune': 'disabled' },
+    },
+  }
+}
+
+/** A plan as a tree. Secrets that `seal` has nothing for are named in the returned list. */
 export async function renderFlux(
   stack: Stack,
   plan: Plan,
   seal: SealSecret,
-  more: Readonly<Record<string, readonly KubeObject[]>> = {},
-): Promise<{ tree: FileTree; unsealed: string[] }> {
+  groups: readonly ObjectGroup[] = [],
+): Promise<{ tree: FileTree; unsealed: SecretSpec[] }> {
   const flux = new FluxTree(stack, seal)
-  const releases = plan.releases.map(release => release.name)
-  flux.addNamespace([...releases, ...Object.keys(more)])
   for (const release of plan.releases) await flux.addRelease(release)
-  const stores = releases.filter(name => !name.endsWith('-agent') && !name.endsWith('-backup'))
-  for (const [name, objects] of Object.entries(more)) flux.addObjects(name, objects, stores)
+  const stores = plan.releases
+    .map(release => release.name)
+    .filter(name => !name.endsWith('-agent') && !name.endsWith('-backup'))
+  for (const group of groups) flux.addGroup(group, stores)
+  flux.addNamespaces()
   return { tree: flux.tree, unsealed: flux.unsealed }
 }

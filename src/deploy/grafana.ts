@@ -1,7 +1,8 @@
 /** Grafana's data sources, in every form that Grafana takes them. Their uids never change, whatever the engine is. */
-import { charts, clientUrls, resources, type Release } from './release.ts'
+import { clientUrls, resources, type Release } from './release.ts'
 import type { Stack } from './stack.ts'
 import { defined, documents, yamlText, type FileTree, type KubeObject } from './tree.ts'
+import { charts } from './versions.ts'
 
 /** Escaped for Grafana, which expands $NAME in provisioning files. */
 const rawValue = '$$' + '{__value.raw}'
@@ -151,7 +152,7 @@ export function grafanaValues(stack: Stack): Record<string, unknown> {
 }
 
 /** Objects of grafana-operator. */
-function operatorSources(stack: Stack): KubeObject[] {
+export function operatorSources(stack: Stack): KubeObject[] {
   return dataSources(stack, inNamespace(stack)).map(source => ({
     apiVersion: 'grafana.integreatly.org/v1beta1',
     kind: 'GrafanaDatasource',
@@ -181,6 +182,7 @@ function unescaped(value: unknown): unknown {
 export function grafanaRelease(stack: Stack, dependsOn: readonly string[]): Release {
   return {
     name: 'grafana',
+    namespace: stack.grafana.namespace,
     chart: charts.grafana,
     secrets: [],
     dependsOn,
@@ -189,6 +191,8 @@ export function grafanaRelease(stack: Stack, dependsOn: readonly string[]): Rele
     objects: {},
     values: {
       fullnameOverride: 'grafana',
+      // An umbrella has one namespace.
+      ...(stack.grafana.namespace === stack.namespace ? {} : { namespaceOverride: stack.grafana.namespace }),
       image: { tag: stack.grafana.tag },
       replicas: 1,
       resources: resources('100m', '256Mi', '1Gi'),

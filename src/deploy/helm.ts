@@ -2,9 +2,11 @@
  * An umbrella chart: one dependency an application, each with its condition, and templates for what stands beside
  * them.
  */
-import type { Plan, Release } from './release.ts'
+import type { ObjectGroup } from './flux.ts'
+import type { Plan, Release, SecretSpec } from './release.ts'
 import type { Stack } from './stack.ts'
 import { yamlText, type FileTree, type KubeObject } from './tree.ts'
+import { tercetVersion } from './versions.ts'
 
 /** Text that Helm's templates leave alone. */
 function untemplated(text: string): string {
@@ -25,27 +27,54 @@ function asTemplate(object: KubeObject, releaseName: string): string {
       )
 }
 
+/** Our own chart travels along. */
 function dependencyOf({ name, chart }: Release): Record<string, string> {
+  const own = { name: 'tercet', url: '', version: tercetVersion }
+  const { name: chartName, url, version } = chart === 'tercet' ? own : chart
   return {
-    name: chart.name,
-    ...(name === chart.name ? {} : { alias: name }),
-    version: chart.version,
-    repository: chart.name === 'tercet' ? '' : chart.url.slice(0, chart.url.lastIndexOf('/')),
+    name: chartName,
+    ...(name === chartName ? {} : { alias: name }),
+    version,
+    repository: url.slice(0, Math.max(url.lastIndexOf('/'), 0)),
     condition: `${name}.enabled`,
   }
 }
 
 /** Objects beside a chart, in a template that its condition turns off. */
 function templateOf(release: Release, objects: readonly KubeObject[]): string {
-  const documents = objects.map(object => `---\n${asTemplate(object, release.name)}`).join('')
+  const documents = objects.map(object => conditioned(object, `---\n${asTemplate(object, release.name)}`)).join('')
   return `{{- if (index .Values ${JSON.stringify(release.name)}).enabled }}\n${documents}{{- end }}\n`
+}
+
+/** An object of a CustomResourceDefinition that may not be there is left out without it. */
+function conditioned({ apiVersion }: KubeObject, text: string): string {
+  return isOptional(apiVersion)
+    ? `{{- if .Capabilities.APIVersions.Has ${JSON.stringify(apiVersion)} }}\n${text}{{- end }}\n`
+    : text
+}
+
+function isOptional(apiVersion: string): boolean {
+  return /^(monitoring\.coreos\.com|grafana\.integreatly\.org|gateway\.networking\.k8s\.io)\//.test(apiVersion)
+}
+
+function notesOf(secrets: readonly SecretSpec[]): string {
+  const lines = new Set(secrets.map(({ name, keys }) => `  ${name}: ${keys.join(', ')}\n`))
+  return (
+    'These Secrets, which are no part of this chart, are expected in the namespace {{ .Release.Namespace }}:\n' +
+    [...lines].join('')
+  )
 }
 
 /**
  * `ownChart`: the files of our chart, which travels along; the others come from their registries (helm dependency
  * build).
  */
-export function renderHelm(stack: Stack, plan: Plan, ownChart: FileTree, more: readonly KubeObject[] = []): FileTree {
+export function renderHelm(
+  stack: Stack,
+  plan: Plan,
+  ownChart: FileTree,
+  groups: readonly ObjectGroup[] = [],
+): FileTree {
   const tree: FileTree = new Map()
   const umbrella = `${stack.name}-stack`
   const chart = {
@@ -60,19 +89,17 @@ export function renderHelm(stack: Stack, plan: Plan, ownChart: FileTree, more: r
   const values = Object.fromEntries(plan.releases.map(({ name, values: own }) => [name, { enabled: true, ...own }]))
   const command = `helm install ${umbrella} . --namespace ${stack.namespace} --create-namespace`
   tree.set('values.yaml', yamlText(values, command))
-  const secrets = new Set(plan.releases.flatMap(release => release.secrets.map(secret => secret.name)))
-  if (secrets.size > 0)
-    tree.set(
-      'templates/NOTES.txt',
-      `The Secrets ${[...secrets].join(', ')} with S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are expected ` +
-        'in the namespace {{ .Release.Namespace }}; they are no part of this chart.\n',
-    )
+  const secrets = plan.releases.flatMap(release => release.secrets)
+  if (secrets.length > 0) tree.set('templates/NOTES.txt', notesOf(secrets))
   for (const release of plan.releases)
     for (const [file, objects] of Object.entries(release.objects))
       tree.set(`templates/${release.name}-${file}`, templateOf(release, objects))
-  if (more.length > 0)
-    tree.set('templates/grafana-datasources.yaml', more.map(o => `---\n${untemplated(yamlText(o))}`).join(''))
-  if (plan.releases.some(release => release.chart.name === 'tercet'))
+  for (const { name, objects } of groups)
+    tree.set(
+      `templates/${name}.yaml`,
+      objects.map(object => conditioned(object, `---\n${untemplated(yamlText(object))}`)).join(''),
+    )
+  if (plan.releases.some(release => release.chart === 'tercet'))
     for (const [path, text] of ownChart) tree.set(`charts/tercet/${path}`, text)
   return tree
 }

@@ -1,6 +1,5 @@
 /** The engine lgtm: Mimir, Loki and Tempo, one process each, on the buckets that Tercet writes. */
 import {
-  charts,
   containerSecurity,
   hostOf,
   podSecurity,
@@ -14,13 +13,9 @@ import {
 import type { SignalName } from '#core/signal-name.ts'
 import { hours, idVariable, keyVariable, lokiSchema, otlpReceivers, tempoStorage } from './lgtm-config.ts'
 import type { Stack, StackS3 } from './stack.ts'
+import { imageValues } from './tercet.ts'
 import { defined, yamlText, type KubeObject } from './tree.ts'
-
-export const images = {
-  mimir: { repository: 'docker.io/grafana/mimir', tag: '3.0.1' },
-  loki: { repository: 'docker.io/grafana/loki', tag: '3.7.6' },
-  tempo: { repository: 'docker.io/grafana/tempo', tag: '2.10.8' },
-} as const
+import { charts, images } from './versions.ts'
 
 const inMemory = { kvstore: { store: 'inmemory' } } as const
 
@@ -140,7 +135,6 @@ export function lokiValues(stack: Stack): Record<string, unknown> {
     test: off,
     minio: off,
     sidecar: { rules: off },
-    monitoring: { selfMonitoring: { enabled: false, grafanaAgent: { installOperator: false } } },
   })
 }
 
@@ -175,9 +169,12 @@ export function tempoValues(stack: Stack): Record<string, unknown> {
 
 function mimirValues(stack: Stack): Record<string, unknown> {
   return defined({
+    // The chart takes both names from the release otherwise, which in an umbrella is the umbrella's.
+    global: { nameOverride: 'mimir', fullnameOverride: 'mimir' },
     controllers: {
       mimir: {
         type: 'statefulset',
+        replicas: 1,
         annotations: { 'reloader.stakater.com/auto': 'true' },
         pod: stack.isMeshed ? { annotations: meshAnnotations(stack) } : undefined,
         statefulset: stack.persistence.isOn ? { volumeClaimTemplates: [mimirClaim(stack)] } : undefined,
@@ -257,7 +254,8 @@ function prometheusValues(): KubeObject {
   }
 }
 
-const storeMonitor: KubeObject = {
+/** An application of its own: without the Prometheus operator's CustomResourceDefinitions it alone fails. */
+export const storeMonitor: KubeObject = {
   apiVersion: 'monitoring.coreos.com/v1',
   kind: 'ServiceMonitor',
   metadata: { name: 'metrics-store' },
@@ -293,7 +291,7 @@ function lokiRelease(stack: Stack): Release {
     services: { loki: [3100, 9095] },
     objects: {
       'service.yaml': [storeService('logs', podsOf('loki'), [{ name: 'http', port: 3100, targetPort: 3100 }])],
-      ...policyOf(stack, 'loki', podsOf('loki'), [3100, 9095]),
+      ...policyOf(stack, 'loki', { matchLabels: podsOf('loki') }, [3100, 9095]),
     },
   }
 }
@@ -315,7 +313,7 @@ function tempoRelease(stack: Stack): Release {
           { name: 'otlp-http', port: 4318, targetPort: 4318 },
         ]),
       ],
-      ...policyOf(stack, 'tempo', podsOf('tempo'), [3200, 4317, 4318]),
+      ...policyOf(stack, 'tempo', { matchLabels: podsOf('tempo') }, [3200, 4317, 4318]),
     },
   }
 }
@@ -337,8 +335,7 @@ function mimirRelease(stack: Stack): Release {
         ]),
       ],
       'prometheus-values.yaml': [prometheusValues()],
-      'servicemonitor.yaml': [storeMonitor],
-      ...policyOf(stack, 'mimir', podsOf('mimir'), [8080, 9095]),
+      ...policyOf(stack, 'mimir', { matchLabels: podsOf('mimir') }, [8080, 9095]),
     },
   }
 }
@@ -347,7 +344,7 @@ function mimirRelease(stack: Stack): Release {
 function agentRelease(stack: Stack): Release {
   return {
     name: `${stack.name}-agent`,
-    chart: charts.tercet,
+    chart: 'tercet',
     secrets: [],
     services: {},
     makes: [],
@@ -355,7 +352,7 @@ function agentRelease(stack: Stack): Release {
     dependsOn: stack.signals.includes('metrics') ? ['mimir'] : [],
     values: defined({
       fullnameOverride: stack.name,
-      image: { repository: stack.image.repository, tag: stack.image.tag },
+      image: imageValues(stack),
       scrape: stack.scrape,
       server: { enabled: false },
       agent: { enabled: true, logs: stack.agent.isFollowingLogs ? true : undefined },

@@ -2,14 +2,25 @@
 import type { SignalName } from '#core/signal-name.ts'
 import type { Stack } from './stack.ts'
 import type { KubeObject } from './tree.ts'
+import type { Chart } from './versions.ts'
+
+/** A Secret that a release reads. */
+export interface SecretSpec {
+  name: string
+  /** What it has to have. */
+  keys: readonly string[]
+  /** Its content, where stack.yaml itself has it; otherwise it is given beside it, or there already. */
+  content?: Readonly<Record<string, string>>
+}
 
 export interface Release {
   /** Name of the HelmRelease, of its directory, and of what depends on it. */
   name: string
-  chart: { name: string; url: string; version: string }
+  /** Where it runs, if not in the namespace of the stack. */
+  namespace?: string
+  chart: Chart | 'tercet'
   values: Record<string, unknown>
-  /** Secrets with S3 credentials that it reads, by signal. */
-  secrets: readonly { name: string; signal: SignalName }[]
+  secrets: readonly SecretSpec[]
   dependsOn: readonly string[]
   /** Services that the chart makes with these values: name to ports. What it makes is known, not rendered here. */
   services: Readonly<Record<string, readonly number[]>>
@@ -24,30 +35,6 @@ export interface Plan {
   /** What a reader must know before it is applied: a name, and a sentence. */
   warnings: readonly { name: string; text: string }[]
 }
-
-/** Charts and their versions, as tried (specs/deploy.md 3.1). */
-export const charts = {
-  tercet: { name: 'tercet', url: 'oci://ghcr.io/tercet/charts/tercet', version: '0.1.0' },
-  k8sStack: {
-    name: 'victoria-metrics-k8s-stack',
-    url: 'oci://ghcr.io/victoriametrics/helm-charts/victoria-metrics-k8s-stack',
-    version: '0.91.2',
-  },
-  logsCluster: {
-    name: 'victoria-logs-cluster',
-    url: 'oci://ghcr.io/victoriametrics/helm-charts/victoria-logs-cluster',
-    version: '0.2.8',
-  },
-  tracesSingle: {
-    name: 'victoria-traces-single',
-    url: 'oci://ghcr.io/victoriametrics/helm-charts/victoria-traces-single',
-    version: '0.1.11',
-  },
-  loki: { name: 'loki', url: 'oci://ghcr.io/grafana-community/helm-charts/loki', version: '18.11.0' },
-  tempo: { name: 'tempo', url: 'oci://ghcr.io/grafana-community/helm-charts/tempo', version: '2.2.4' },
-  grafana: { name: 'grafana', url: 'oci://ghcr.io/grafana-community/helm-charts/grafana', version: '12.11.1' },
-  appTemplate: { name: 'app-template', url: 'oci://ghcr.io/bjw-s-labs/helm/app-template', version: '5.1.0' },
-} as const
 
 export const resources = (
   cpu: string,
@@ -123,13 +110,14 @@ export function storeService(
   }
 }
 
+/** As Kubernetes has it, as far as we need it. */
+export interface LabelSelector {
+  matchLabels: Readonly<Record<string, string>>
+  matchExpressions?: readonly { key: string; operator: 'In'; values: readonly string[] }[]
+}
+
 /** What may come in and go out; DNS always may. */
-function networkPolicyOf(
-  stack: Stack,
-  name: string,
-  selector: Record<string, string>,
-  ports: readonly number[],
-): KubeObject {
+function networkPolicyOf(stack: Stack, name: string, selector: LabelSelector, ports: readonly number[]): KubeObject {
   const { fromNamespaces, toCidrs } = stack.networkPolicy
   const namespace = (text: string): object => ({
     namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': text } },
@@ -139,7 +127,7 @@ function networkPolicyOf(
     kind: 'NetworkPolicy',
     metadata: { name },
     spec: {
-      podSelector: { matchLabels: selector },
+      podSelector: selector,
       policyTypes: ['Ingress', 'Egress'],
       ingress: [
         {
@@ -166,7 +154,7 @@ function networkPolicyOf(
 export function policyOf(
   stack: Stack,
   name: string,
-  selector: Record<string, string>,
+  selector: LabelSelector,
   ports: readonly number[],
 ): Release['objects'] {
   return stack.networkPolicy.isOn ? { 'networkpolicy.yaml': [networkPolicyOf(stack, name, selector, ports)] } : {}
@@ -174,7 +162,7 @@ export function policyOf(
 
 /** The Secret of a signal's keys, where there is a store. */
 export function secretsOf({ s3 }: Stack, signal: SignalName): Release['secrets'] {
-  return s3 === undefined ? [] : [{ signal, name: s3.secrets[signal] }]
+  return s3 === undefined ? [] : [{ name: s3.secrets[signal], keys: ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'] }]
 }
 
 /** Host and port of an endpoint, as servers in Go like it. */

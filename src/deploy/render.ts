@@ -4,13 +4,14 @@
  */
 import { parseAllDocuments } from 'yaml'
 import { BadDataError } from '#core/errors.ts'
+import { composeProblems } from './compose-references.ts'
 import { renderCompose } from './compose.ts'
-import { renderFlux, type SealSecret } from './flux.ts'
-import { dataSourceConfigMap, grafanaRelease, renderGrafana } from './grafana.ts'
+import { renderFlux, type ObjectGroup, type SealSecret } from './flux.ts'
+import { dataSourceConfigMap, grafanaRelease, operatorSources, renderGrafana } from './grafana.ts'
 import { renderHelm } from './helm.ts'
-import { planLgtm } from './lgtm.ts'
-import { findUnresolved } from './references.ts'
-import type { Plan } from './release.ts'
+import { planLgtm, storeMonitor } from './lgtm.ts'
+import { findUnresolved, type Known } from './references.ts'
+import type { Plan, SecretSpec } from './release.ts'
 import { sopsConfigText } from './sops-config.ts'
 import type { Stack, Target } from './stack.ts'
 import { planTercet } from './tercet.ts'
@@ -37,7 +38,7 @@ export function planOf(stack: Stack): Plan {
   const plan =
     stack.engine === 'tercet' ? planTercet(stack) : stack.engine === 'victoria' ? planVictoria(stack) : planLgtm(stack)
   if (!stack.grafana.isOn) return plan
-  // Data sources first have something to ask.
+  // Grafana comes when its data sources have something to ask.
   const stores = plan.releases.filter(r => Object.keys(r.services).length > 0).map(r => r.name)
   return { ...plan, releases: [...plan.releases, grafanaRelease(stack, stores)] }
 }
@@ -62,77 +63,138 @@ export function objectsOf(tree: FileTree): KubeObject[] {
   return objects
 }
 
-/** Hosts that are outside by what the configuration says. */
-export function externalOf(stack: Stack, plan: Plan): string[] {
+/** Throws BadDataError where a tree names what is neither in it nor declared external. */
+export async function render({ stack, target, ownChart, seal, configText }: RenderInput): Promise<Rendered> {
+  const plan = planOf(stack)
+  const groups = groupsOf(stack)
+  switch (target) {
+    case 'grafana': {
+      const tree = renderGrafana(stack)
+      const secrets = plan.releases.flatMap(release => release.secrets)
+      refuseUnresolved(findUnresolved([...objectsOf(tree), ...objectsOfPlan(plan, [])], knownOf(stack, plan, secrets)))
+      return { tree, warnings: [] }
+    }
+    case 'compose': {
+      const { tree, services } = renderCompose(stack)
+      if (stack.developmentS3.isOn) tree.set('stack.yaml', configText)
+      refuseUnresolved(composeProblems(tree, { services, external: externalOf(stack, plan) }))
+      return { tree, warnings: plan.warnings.filter(warning => !kubernetesOnly.has(warning.name)) }
+    }
+    case 'helm': {
+      const secrets = plan.releases.flatMap(release => release.secrets)
+      refuseUnresolved(findUnresolved(objectsOfPlan(plan, groups), knownOf(stack, plan, secrets)))
+      return {
+        tree: renderHelm(stack, plan, ownChart, groups),
+        warnings: [...plan.warnings, ...secretsByHand(secrets)],
+      }
+    }
+    case 'flux':
+      return renderFluxTree({ stack, plan, groups, seal, ownChart })
+  }
+}
+
+/** Objects that belong to no chart. */
+function groupsOf(stack: Stack): ObjectGroup[] {
+  const groups: ObjectGroup[] = []
+  if (!stack.grafana.isOn)
+    groups.push({
+      name: 'grafana-datasources',
+      namespace: stack.grafana.namespace,
+      ...(stack.grafana.objects === 'operator'
+        ? { file: 'grafanadatasource.yaml', objects: operatorSources(stack) }
+        : { file: 'configmap.yaml', objects: [dataSourceConfigMap(stack)] }),
+    })
+  if (stack.engine === 'lgtm' && stack.hasMonitors && stack.signals.includes('metrics'))
+    groups.push({
+      name: 'metrics-store-monitor',
+      namespace: stack.namespace,
+      file: 'servicemonitor.yaml',
+      objects: [storeMonitor],
+    })
+  return groups
+}
+
+/** The values of releases as objects, for charts that are rendered elsewhere, and what stands beside them. */
+function objectsOfPlan(plan: Plan, groups: readonly ObjectGroup[]): KubeObject[] {
+  return [
+    ...plan.releases.flatMap(({ name, values, objects }) => [
+      { apiVersion: 'helm', kind: 'Values', metadata: { name }, values },
+      ...Object.values(objects).flat(),
+    ]),
+    ...groups.flatMap(group => group.objects),
+  ]
+}
+
+/** `secrets`: those that somebody makes by hand. */
+function knownOf(stack: Stack, plan: Plan, secrets: readonly SecretSpec[] = []): Known {
+  return {
+    services: Object.fromEntries(plan.releases.flatMap(release => Object.entries(release.services))),
+    external: [...externalOf(stack, plan), ...secrets.map(({ name }) => `Secret/${name}`)],
+  }
+}
+
+/** What is outside by what the configuration says. */
+function externalOf(stack: Stack, plan: Plan): string[] {
   const endpoint = stack.s3?.endpoint ?? ''
   const host = (text: string): string[] => (URL.canParse(text) ? [`host:${new URL(text).hostname}`] : [])
+  const sources = plan.releases.map(({ chart }) =>
+    chart !== 'tercet' ? chart.url : stack.chart.from === 'path' ? '' : stack.chart.url,
+  )
   return [
     ...stack.external,
     ...host(endpoint),
-    ...plan.releases.flatMap(r => host(r.chart.url.replace(/^oci:/, 'https:'))),
+    ...sources.flatMap(url => host(url.replace(/^oci:/, 'https:'))),
+    // Where editors look for schemas.
+    'host:raw.githubusercontent.com',
     ...plan.releases.flatMap(r => r.makes),
     `GitRepository/${stack.flux.sourceName}`,
     `Secret/${stack.flux.decryptionSecret}`,
     `Namespace/${stack.namespace}`,
     `Namespace/${stack.grafana.namespace}`,
+    ...(stack.externalSecrets === undefined ? [] : [`${stack.externalSecrets.kind}/${stack.externalSecrets.store}`]),
   ]
 }
 
-/** Throws BadDataError where a tree for Flux names what is neither in it nor declared external. */
-export async function render({ stack, target, ownChart, seal, configText }: RenderInput): Promise<Rendered> {
-  const plan = planOf(stack)
-  const dataSourceObjects = stack.grafana.isOn ? [] : [dataSourceConfigMap(stack)]
-  switch (target) {
-    case 'grafana':
-      return { tree: renderGrafana(stack), warnings: [] }
-    case 'compose': {
-      const tree = renderCompose(stack)
-      if (stack.developmentS3.isOn) tree.set('stack.yaml', configText)
-      return { tree, warnings: plan.warnings.filter(warning => !kubernetesOnly.has(warning.name)) }
-    }
-    case 'helm':
-      return {
-        tree: renderHelm(stack, plan, ownChart, dataSourceObjects),
-        warnings: [...plan.warnings, ...secretsByHand(plan)],
-      }
-    case 'flux':
-      return renderFluxTree(stack, plan, seal, dataSourceObjects)
-  }
+function refuseUnresolved(problems: readonly string[]): void {
+  if (problems.length === 0) return
+  throw new BadDataError(
+    'what was rendered names what is not there; name it in `external` if it is there already:\n  ' +
+      problems.join('\n  '),
+  )
 }
 
-function secretsByHand(plan: Plan): Rendered['warnings'] {
-  const secrets = new Set(plan.releases.flatMap(release => release.secrets.map(secret => secret.name)))
-  if (secrets.size === 0) return []
-  const text = `Helm charts carry no sealed Secrets: ${[...secrets].join(', ')} must be in the namespace`
+function secretsByHand(secrets: readonly SecretSpec[]): Rendered['warnings'] {
+  const names = new Set(secrets.map(secret => secret.name))
+  if (names.size === 0) return []
+  const text = `Helm charts carry no sealed Secrets: ${[...names].join(', ')} must be in the namespace`
   return [{ name: 'secrets-by-hand', text }]
 }
 
-async function renderFluxTree(
-  stack: Stack,
-  plan: Plan,
-  seal: SealSecret,
-  dataSourceObjects: readonly KubeObject[],
-): Promise<Rendered> {
-  const more: Record<string, readonly KubeObject[]> =
-    dataSourceObjects.length === 0 ? {} : { 'grafana-datasources': dataSourceObjects }
-  const { tree, unsealed } = await renderFlux(stack, plan, seal, more)
+interface FluxInput {
+  stack: Stack
+  plan: Plan
+  groups: readonly ObjectGroup[]
+  seal: SealSecret
+  ownChart: FileTree
+}
+
+async function renderFluxTree({ stack, plan, groups, seal, ownChart }: FluxInput): Promise<Rendered> {
+  const { tree, unsealed } = await renderFlux(stack, plan, seal, groups)
   if (stack.ageRecipients.length > 0) tree.set('.sops.yaml', sopsConfigText(stack.ageRecipients, stack.root))
-  const missing = [...new Set(unsealed)].map(name => ({
+  refuseUnresolved(findUnresolved(objectsOf(tree), knownOf(stack, plan, unsealed)))
+  if (stack.chart.from === 'path' && plan.releases.some(release => release.chart === 'tercet'))
+    for (const [path, text] of ownChart) tree.set(`${stack.chart.path}/${path}`, text)
+  return { tree, warnings: [...plan.warnings, ...secretsMissing(unsealed)] }
+}
+
+function secretsMissing(unsealed: readonly SecretSpec[]): { name: string; text: string }[] {
+  const byName = new Map(unsealed.map(secret => [secret.name, secret]))
+  return [...byName.values()].map(({ name, keys }) => ({
     name: 'secret-missing',
     text:
-      `the Secret ${name} is not in the tree: name age_recipients, and its keys with --secrets, ` +
+      `the Secret ${name} (${keys.join(', ')}) is not in the tree: name age_recipients, and its keys with --secrets, ` +
       'or make it by hand',
   }))
-  const problems = findUnresolved(objectsOf(tree), {
-    services: Object.fromEntries(plan.releases.flatMap(release => Object.entries(release.services))),
-    external: [...externalOf(stack, plan), ...unsealed.map(name => `Secret/${name}`)],
-  })
-  if (problems.length > 0)
-    throw new BadDataError(
-      'what was rendered names what is not there; name it in `external` if it is there already:\n  ' +
-        problems.join('\n  '),
-    )
-  return { tree, warnings: [...plan.warnings, ...missing] }
 }
 
 const kubernetesOnly = new Set([

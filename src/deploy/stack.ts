@@ -3,6 +3,7 @@ import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
 import { signals, type SignalName } from '#core/signal-name.ts'
 import { parseSettings, type Section } from '#lang/settings/section.ts'
+import { tercetVersion } from './versions.ts'
 
 export const engines = ['tercet', 'victoria', 'lgtm'] as const
 export type Engine = (typeof engines)[number]
@@ -12,6 +13,29 @@ export type Target = (typeof targets)[number]
 export interface Resources {
   requests: { cpu: string; memory: string }
   limits: { memory: string; cpu?: string }
+}
+
+/** `digest` (sha256:…) goes before the tag; the tag stays for readers. */
+export interface StackImage {
+  repository: string
+  tag: string
+  digest: string
+}
+
+/**
+ * Where Flux takes Tercet's chart from: a registry; a path in a Git repository, with a branch, tag or commit; or a path
+ * in the very repository that the tree is for, to which the chart is rendered.
+ */
+export type ChartSource =
+  | { from: 'oci'; url: string; version: string }
+  | { from: 'git'; url: string; ref: GitRef; path: string }
+  | { from: 'path'; path: string }
+export type GitRef = { branch: string } | { tag: string } | { commit: string }
+
+/** alertmanager.yml as text, or the Secret that has it. */
+export interface Alerting {
+  config: string
+  secret: { name: string; key: string } | undefined
 }
 
 /** The object store, and a bucket and a Secret of its keys a signal. */
@@ -29,14 +53,22 @@ export interface Stack {
   namespace: string
   /** Where the tree of applications begins. */
   root: string
-  image: { repository: string; tag: string }
+  image: StackImage
+  chart: ChartSource
   s3: StackS3 | undefined
   retention: Record<SignalName, string>
   scrape: { interval: string; timeout: string }
   persistence: { isOn: boolean; size: string; storageClass: string }
   agent: { isOn: boolean; isFollowingLogs: boolean }
   signals: readonly SignalName[]
-  grafana: { isOn: boolean; tag: string; namespace: string; orgId: string }
+  grafana: {
+    isOn: boolean
+    tag: string
+    namespace: string
+    orgId: string
+    /** How data sources and dashboards are handed to a Grafana that is there. */
+    objects: 'configmap' | 'operator'
+  }
   /** Compose: a development S3 beside it. */
   developmentS3: {
     isOn: boolean
@@ -47,7 +79,15 @@ export interface Stack {
     healthcheck: string[]
   }
   networkPolicy: { isOn: boolean; fromNamespaces: string[]; toCidrs: string[] }
-  alerting: { config: string }
+  alerting: Alerting
+  /** Where the Secrets come from: files sealed for age, or objects of the External Secrets operator. */
+  externalSecrets: { store: string; kind: string; prefix: string } | undefined
+  /** Host name under which the API is reached from outside the cluster, and what leads there; '' for none. */
+  expose: { host: string; gateway: string; gatewayNamespace: string; ingressClass: string; tlsSecret: string }
+  /** Services under the names that the documents use for other engines. */
+  hasAliases: boolean
+  /** ServiceMonitors and PrometheusRules, which need the Prometheus operator's CustomResourceDefinitions. */
+  hasMonitors: boolean
   isMeshed: boolean
   ageRecipients: string[]
   /** Objects that are there already: `Secret/name`, `Service/name:port`. */
@@ -183,6 +223,110 @@ function readEngine(top: Section, given: string | undefined): Engine {
   return engine
 }
 
+function readChoice<T extends string>(section: Section, name: string, known: readonly [T, ...T[]]): T {
+  const text = section.text(name, known[0])
+  return (
+    known.find(choice => choice === text) ??
+    section.refuse(`${name}: ${JSON.stringify(text)} is not one of ${known.join(', ')}`)
+  )
+}
+
+const publishedChart = 'oci://ghcr.io/tercet/charts/tercet'
+
+function readChartSource(section: Section): ChartSource {
+  const git = section.section('git')
+  const source = git === undefined ? readPlainSource(section) : readGitSource(git)
+  git?.finish()
+  if (git !== undefined && (section.has('oci') || section.has('path')))
+    section.refuse('one of oci, git and path was expected')
+  return source
+}
+
+function readPlainSource(section: Section): ChartSource {
+  const path = section.text('path')
+  const url = section.text('oci', publishedChart)
+  const version = section.text('version', tercetVersion)
+  if (path !== '' && section.has('oci')) section.refuse('one of oci, git and path was expected')
+  if (path !== '') {
+    if (path.startsWith('/') || path.split('/').includes('..'))
+      section.refuse(`path ${JSON.stringify(path)} is not below the root of the repository`)
+    return { from: 'path', path: path.replace(/^\.\//, '').replace(/\/+$/, '') }
+  }
+  if (!/^oci:\/\/[^/]+\/.+/.test(url))
+    section.refuse(`oci: ${JSON.stringify(url)} is no address of a chart in a registry; oci://host/path was expected`)
+  return { from: 'oci', url: url.replace(/\/+$/, ''), version }
+}
+
+function readGitSource(git: Section): ChartSource {
+  const url = git.text('url')
+  if (!/^(https?|ssh):\/\//.test(url))
+    git.refuse(`url: ${JSON.stringify(url)} is no repository; https://host/path or ssh://host/path was expected`)
+  return {
+    from: 'git',
+    url,
+    ref: gitRefOf(git.text('ref', `v${tercetVersion}`)),
+    path: git.text('path', 'deploy/chart'),
+  }
+}
+
+/** A commit by its form, a version as a tag, anything else a branch; `branch:x` and `tag:x` say it. */
+function gitRefOf(text: string): GitRef {
+  const [, kind, name] = /^(branch|tag|commit):(.+)$/.exec(text) ?? []
+  if (name !== undefined)
+    return kind === 'tag' ? { tag: name } : kind === 'commit' ? { commit: name } : { branch: name }
+  if (/^[0-9a-f]{40}$/.test(text)) return { commit: text }
+  return /^v?\d+\.\d+/.test(text) ? { tag: text } : { branch: text }
+}
+
+function readImage(section: Section): StackImage {
+  const digest = section.text('digest')
+  if (digest !== '' && !/^sha256:[0-9a-f]{64}$/.test(digest))
+    section.refuse(`digest: ${JSON.stringify(digest)} is no digest; sha256: and 64 hexadecimal digits were expected`)
+  return {
+    repository: section.text('repository', 'ghcr.io/tercet/tercet'),
+    tag: section.text('tag', tercetVersion),
+    digest,
+  }
+}
+
+/** The image as a container names it. */
+export function imageOf({ repository, tag, digest }: StackImage): string {
+  return `${repository}:${tag}${digest === '' ? '' : `@${digest}`}`
+}
+
+function readAlerting(section: Section): Alerting {
+  const config = section.text('alertmanager_config')
+  const secret = section.section('secret')
+  if (secret === undefined) return { config, secret: undefined }
+  const named = { name: secret.text('name'), key: secret.text('key', 'alertmanager.yml') }
+  secret.finish()
+  if (named.name === '') section.refuse('secret: its name was expected')
+  if (config !== '') section.refuse('alertmanager_config and secret are the same thing twice; name one')
+  return { config, secret: named }
+}
+
+function readExternalSecrets(section: Section): Stack['externalSecrets'] {
+  const store = section.text('store')
+  const kind = readChoice(section, 'kind', ['ClusterSecretStore', 'SecretStore'])
+  if (store === '') section.refuse('store: the name of a ClusterSecretStore or SecretStore was expected')
+  return { store, kind, prefix: section.text('prefix') }
+}
+
+function readExpose(section: Section): Stack['expose'] {
+  const expose = {
+    host: section.text('host'),
+    gateway: section.text('gateway'),
+    gatewayNamespace: section.text('gateway_namespace'),
+    ingressClass: section.text('ingress_class'),
+    tlsSecret: section.text('tls_secret'),
+  }
+  if (expose.host === '' && Object.values(expose).some(text => text !== ''))
+    section.refuse('host: a host name was expected beside its gateway or ingress_class')
+  if (expose.host !== '' && (expose.gateway === '') === (expose.ingressClass === ''))
+    section.refuse('either gateway (for an HTTPRoute) or ingress_class (for an Ingress) was expected beside host')
+  return expose
+}
+
 /** How the pieces of the stack run, and where. */
 function readDeployment(
   top: Section,
@@ -207,6 +351,7 @@ function readDeployment(
       tag: section.text('tag', '13.2.0'),
       namespace: section.text('namespace', '') || top.text('namespace', 'monitoring'),
       orgId: section.text('org_id'),
+      objects: readChoice(section, 'objects', ['configmap', 'operator']),
     })),
     developmentS3: readSection('development_s3', readDevelopmentS3),
     networkPolicy: readSection('network_policy', section => ({
@@ -228,10 +373,8 @@ export function readStack(text: string, path: string, engineGiven?: string): Sta
     name: top.text('name', 'tercet'),
     namespace: top.text('namespace', 'monitoring'),
     root: top.text('root', 'kubernetes/apps'),
-    image: readSection('image', section => ({
-      repository: section.text('repository', 'ghcr.io/tercet/tercet'),
-      tag: section.text('tag', '0.1.0'),
-    })),
+    image: readSection('image', readImage),
+    chart: readSection('chart', readChartSource),
     s3: top.has('s3') ? readSection('s3', section => readS3(section, engine)) : undefined,
     retention: readSection('retention', section => ({
       metrics: retentionOf(section, 'metrics'),
@@ -239,7 +382,11 @@ export function readStack(text: string, path: string, engineGiven?: string): Sta
       traces: retentionOf(section, 'traces'),
     })),
     ...readDeployment(top, readSection, engine),
-    alerting: readSection('alerting', section => ({ config: section.text('alertmanager_config') })),
+    alerting: readSection('alerting', readAlerting),
+    externalSecrets: top.has('external_secrets') ? readSection('external_secrets', readExternalSecrets) : undefined,
+    expose: readSection('expose', readExpose),
+    hasAliases: top.isOn('aliases', false),
+    hasMonitors: top.isOn('monitors', engine === 'lgtm'),
     isMeshed: top.isOn('mesh', false),
     ageRecipients: top.texts('age_recipients'),
     external: top.texts('external'),

@@ -1,14 +1,16 @@
 /** The engine tercet: our own chart. */
-import { charts, secretsOf, storeServices, type Plan, type Release } from './release.ts'
+import { alertingOf } from './alerting.ts'
+import { secretsOf, storeServices, type Plan, type Release } from './release.ts'
 import type { Stack } from './stack.ts'
 import { defined } from './tree.ts'
 
 /** Values of the chart that differ from its defaults. */
 export function tercetValues(stack: Stack): Record<string, unknown> {
   const { s3, retention, persistence, networkPolicy } = stack
+  const alerting = alertingOf(stack)
   return defined({
     fullnameOverride: stack.name === 'tercet' ? undefined : stack.name,
-    image: { repository: stack.image.repository, tag: stack.image.tag },
+    image: imageValues(stack),
     retention: retention.metrics,
     logsRetention: retention.logs === retention.metrics ? undefined : retention.logs,
     tracesRetention: retention.traces === retention.metrics ? undefined : retention.traces,
@@ -26,7 +28,9 @@ export function tercetValues(stack: Stack): Record<string, unknown> {
       persistence: persistence.isOn
         ? { enabled: true, size: persistence.size, storageClass: persistence.storageClass || undefined }
         : { enabled: false },
-      alertmanagerConfig: stack.alerting.config || undefined,
+      alertmanagerConfig: alerting.kind === 'clear' ? alerting.config : undefined,
+      alertmanagerConfigSecret:
+        alerting.kind === 'secret' ? { name: alerting.secret.name, key: alerting.key } : undefined,
       podAnnotations: stack.isMeshed ? { 'linkerd.io/inject': 'enabled' } : undefined,
     },
     agent: stack.agent.isOn
@@ -41,6 +45,10 @@ export function tercetValues(stack: Stack): Record<string, unknown> {
       ? { enabled: true, fromNamespaces: networkPolicy.fromNamespaces, toCidrs: networkPolicy.toCidrs }
       : undefined,
   })
+}
+
+export function imageValues({ image }: Stack): Record<string, unknown> {
+  return { repository: image.repository, tag: image.tag, digest: image.digest || undefined }
 }
 
 /** One release, of our own chart. */
@@ -58,10 +66,12 @@ export function planTercet(stack: Stack): Plan {
     })
   // Signals may share a Secret; an empty name means the credentials of the machine.
   const all = (['metrics', 'logs', 'traces'] as const).flatMap(signal => secretsOf(stack, signal))
-  const secrets = all.filter(({ name }, i) => name !== '' && all.findIndex(other => other.name === name) === i)
+  const keys = all.filter(({ name }, i) => name !== '' && all.findIndex(other => other.name === name) === i)
+  const alerting = alertingOf(stack)
+  const secrets = alerting.kind === 'secret' ? [...keys, alerting.secret] : keys
   const release: Release = {
     name: stack.name,
-    chart: charts.tercet,
+    chart: 'tercet',
     values: tercetValues(stack),
     secrets,
     dependsOn: [],

@@ -2,8 +2,9 @@
  * The engine victoria: VictoriaMetrics' k8s-stack and its cluster of logs, as the documents name them, with what they
  * have wrong put right.
  */
+import { parse } from 'yaml'
+import { alertingOf } from './alerting.ts'
 import {
-  charts,
   containerSecurity,
   podSecurity,
   policyOf,
@@ -15,10 +16,13 @@ import {
 } from './release.ts'
 import type { Stack, StackS3 } from './stack.ts'
 import { defined } from './tree.ts'
+import { charts, images } from './versions.ts'
 
 const stackName = 'victoria-metrics-k8s-stack'
 const logsName = 'victoria-logs-cluster'
 const tracesName = 'victoria-traces-single'
+/** For images whose user we do not know. */
+const unprivileged = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } }
 const reloader = { configReloaderResources: resources('10m', '32Mi', '64Mi') }
 
 function claimOf({ persistence }: Stack): Record<string, unknown> {
@@ -34,6 +38,7 @@ const meshOf = (stack: Stack): Record<string, unknown> =>
 
 /** Every value path is one of the chart's own values.yaml; each `spec` is the CRD's. */
 export function k8sStackValues(stack: Stack): Record<string, unknown> {
+  const alerting = alertingOf(stack)
   return defined({
     fullnameOverride: stackName,
     'victoria-metrics-operator': {
@@ -53,10 +58,12 @@ export function k8sStackValues(stack: Stack): Record<string, unknown> {
         replicaCount: 1,
         resources: resources('50m', '128Mi', '512Mi'),
         ...reloader,
-        ...(stack.alerting.config === '' ? {} : { configRawYaml: stack.alerting.config }),
+        ...(alerting.kind === 'secret' ? { configSecret: alerting.secret.name } : {}),
         ...meshOf(stack),
       },
+      ...(alerting.kind === 'clear' ? { config: parse(alerting.config) as unknown } : {}),
     },
+    syncJob: { resources: resources('10m', '64Mi', '256Mi'), containerSecurityContext: unprivileged },
     grafana: { enabled: false },
     defaultDatasources: { grafanaOperator: { enabled: false } },
     'kube-state-metrics': { enabled: true, resources: resources('10m', '64Mi', '256Mi') },
@@ -174,7 +181,7 @@ function backupContainer(s3: StackS3): Record<string, unknown> {
     valueFrom: { secretKeyRef: { name: s3.secrets.metrics, key } },
   })
   return {
-    image: { repository: 'docker.io/victoriametrics/vmbackup', tag: 'v1.150.0' },
+    image: images.vmbackup,
     args: [
       '-storageDataPath=/storage',
       `-snapshot.createURL=http://vmsingle-${stackName}:8428/snapshot/create`,
@@ -204,13 +211,18 @@ export function planVictoria(stack: Stack): Plan {
   return { releases, warnings: victoriaWarnings(stack) }
 }
 
+function alertingSecrets(stack: Stack): Release['secrets'] {
+  const alerting = alertingOf(stack)
+  return alerting.kind === 'secret' ? [alerting.secret] : []
+}
+
 function metricsRelease(stack: Stack): Release {
   return {
     name: stackName,
     chart: charts.k8sStack,
     values: k8sStackValues(stack),
     dependsOn: [],
-    secrets: secretsOf(stack, 'metrics'),
+    secrets: [...secretsOf(stack, 'metrics'), ...alertingSecrets(stack)],
     makes: [`PersistentVolumeClaim/vmsingle-${stackName}`],
     services: {
       [`vmsingle-${stackName}`]: [8428],
@@ -225,13 +237,15 @@ function metricsRelease(stack: Stack): Release {
           { name: 'http-operator', port: 8429, targetPort: 8428 },
         ]),
       ],
-      ...policyOf(stack, 'vmsingle', singleLabels, [8428]),
+      ...policyOf(stack, 'vmsingle', { matchLabels: singleLabels }, [8428]),
     },
   }
 }
 
 function logsRelease(stack: Stack): Release {
   const instance = { 'app.kubernetes.io/instance': logsName }
+  // Not Vector's pods, which ask the API server.
+  const roles = { key: 'app', operator: 'In', values: ['vlinsert', 'vlselect', 'vlstorage'] } as const
   return {
     name: logsName,
     chart: charts.logsCluster,
@@ -247,12 +261,13 @@ function logsRelease(stack: Stack): Release {
           { name: 'loki', port: 3100, targetPort: 9481 },
         ]),
       ],
-      ...policyOf(stack, 'victoria-logs', instance, [9471, 9481, 9491]),
+      ...policyOf(stack, 'victoria-logs', { matchLabels: instance, matchExpressions: [roles] }, [9471, 9481, 9491]),
     },
   }
 }
 
 function tracesRelease(stack: Stack): Release {
+  const pods = { app: 'server', 'app.kubernetes.io/instance': tracesName }
   return {
     name: tracesName,
     chart: charts.tracesSingle,
@@ -269,11 +284,8 @@ function tracesRelease(stack: Stack): Release {
       },
     }),
     objects: {
-      'service.yaml': [
-        storeService('traces', { app: 'server', 'app.kubernetes.io/instance': tracesName }, [
-          { name: 'http', port: 10428, targetPort: 10428 },
-        ]),
-      ],
+      'service.yaml': [storeService('traces', pods, [{ name: 'http', port: 10428, targetPort: 10428 }])],
+      ...policyOf(stack, 'victoria-traces', { matchLabels: pods }, [10428]),
     },
   }
 }
@@ -296,6 +308,13 @@ function victoriaWarnings(stack: Stack): { name: string; text: string }[] {
       text: 'MetricsQL differs from PromQL on purpose (rate and increase, staleness, names that stay)',
     },
   ]
+  if (stack.signals.includes('metrics'))
+    warnings.push({
+      name: 'downloads-at-deploy',
+      text:
+        'the chart victoria-metrics-k8s-stack has a job that fetches rules and dashboards from their repositories at ' +
+        'each deployment; without a way out of the cluster set syncJob.enabled to false',
+    })
   if (stack.s3 !== undefined) {
     warnings.push({
       name: 'metrics-s3-is-backup',

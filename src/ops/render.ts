@@ -1,4 +1,5 @@
 /** `tercet deploy render`: the tree of a stack, in a directory. */
+import { namespacePath } from '#deploy/flux.ts'
 import { render } from '#deploy/render.ts'
 import type { Target } from '#deploy/stack.ts'
 import type { Output } from './output.ts'
@@ -23,9 +24,10 @@ export async function renderStack(options: RenderOptions, { out, err }: Output):
     seal: sealerFor(stack, directory, secretsPath),
     configText: text,
   })
-  const namespacePath = `${stack.root.replace(/\/+$/, '')}/${stack.namespace}`
-  const shared = target === 'flux' ? [`${namespacePath}/kustomization.yaml`, `${namespacePath}/namespace.yaml`] : []
-  if (target === 'flux') keepForeign(directory, tree, namespacePath)
+  const namespaces = target === 'flux' ? [...new Set([stack.namespace, stack.grafana.namespace])] : []
+  const places = namespaces.map(namespace => namespacePath(stack, namespace))
+  const shared = places.flatMap(path => [`${path}/kustomization.yaml`, `${path}/namespace.yaml`])
+  for (const path of places) if (tree.has(`${path}/kustomization.yaml`)) keepForeign(directory, tree, path)
   const { written, removed } = writeTree(directory, tree, shared)
   for (const { name, text: sentence } of warnings) err(`warning ${name}: ${sentence}`)
   out(

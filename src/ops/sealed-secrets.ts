@@ -6,6 +6,7 @@ import { systemClock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import { systemRandom } from '#core/random.ts'
 import type { SealSecret } from '#deploy/flux.ts'
+import type { SecretSpec } from '#deploy/release.ts'
 import { identitiesIn, seal, secretProblems } from '#deploy/sops.ts'
 import { readSopsConfig, ruleForPath } from '#deploy/sops-config.ts'
 import { secretRule, type SealRule } from '#deploy/sops-rule.ts'
@@ -22,14 +23,8 @@ export function systemIdentities(): string[] {
 /** In clear: `{ loki-s3-secret: { S3_ACCESS_KEY_ID: ..., S3_SECRET_ACCESS_KEY: ... } }`. */
 type ClearSecrets = Readonly<Record<string, Readonly<Record<string, string>>>>
 
-const secretKeys = ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY']
-
-function isSecret(value: unknown): value is Record<string, string> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    secretKeys.every(key => key in value && typeof (value as Record<string, unknown>)[key] === 'string')
-  )
+function isMapOfTexts(value: unknown): value is Record<string, string> {
+  return typeof value === 'object' && value !== null && Object.values(value).every(text => typeof text === 'string')
 }
 
 /** Throws BadDataError. */
@@ -41,25 +36,31 @@ function readSecrets(path: string): ClearSecrets {
     )
   const secrets: Record<string, Record<string, string>> = {}
   for (const [name, keys] of Object.entries(value)) {
-    if (!isSecret(keys)) {
-      const missing = secretKeys.find(key => typeof (keys as Record<string, unknown> | null)?.[key] !== 'string')
-      throw new BadDataError(`${path}: ${name} has no text ${missing}`)
-    }
+    if (!isMapOfTexts(keys)) throw new BadDataError(`${path}: ${name} is no map of keys and texts`)
     secrets[name] = keys
   }
   return secrets
+}
+
+/** What is given for a Secret, or what stack.yaml itself has of it. Throws BadDataError where a key is missing. */
+function contentOf(secret: SecretSpec, given: ClearSecrets, path: string): Record<string, string> | undefined {
+  const content = given[secret.name] ?? secret.content
+  const missing = content === undefined ? undefined : secret.keys.find(key => content[key] === undefined)
+  if (missing !== undefined) throw new BadDataError(`${path}: ${secret.name} has no text ${missing}`)
+  return content
 }
 
 /** Seals the Secrets of `secretsPath`; a Secret that is not in it stays as the directory has it already. */
 export function sealerFor(stack: Stack, directory: string, secretsPath: string | undefined): SealSecret {
   const secrets = secretsPath === undefined ? {} : readSecrets(secretsPath)
   const identities = systemIdentities()
-  return async (path, name) => {
+  return async (path, secret) => {
     const file = join(directory, path)
     const there = existsSync(file) ? readFileSync(file, 'utf8') : undefined
-    const keys = secrets[name]
-    if (keys === undefined || stack.ageRecipients.length === 0) return there
-    const clear = yamlText({ apiVersion: 'v1', kind: 'Secret', metadata: { name }, type: 'Opaque', stringData: keys })
+    const stringData = contentOf(secret, secrets, secretsPath ?? 'stack.yaml')
+    if (stringData === undefined || stack.ageRecipients.length === 0) return there
+    const { name } = secret
+    const clear = yamlText({ apiVersion: 'v1', kind: 'Secret', metadata: { name }, type: 'Opaque', stringData })
     return seal(
       clear,
       secretRule(stack.ageRecipients),

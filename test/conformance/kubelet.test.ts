@@ -295,7 +295,7 @@ test(
   { timeout: 120_000 },
   async () => {
     const directory = mkdtempSync(join(tmpdir(), 'tercet-compose-'))
-    const tree = renderCompose(readStack('', 'stack.yaml', 'tercet'))
+    const { tree } = renderCompose(readStack('', 'stack.yaml', 'tercet'))
     try {
       const service = (
         parse(tree.get('compose.yaml')!) as {
