@@ -5,8 +5,10 @@
 import { parse } from 'yaml'
 
 /** Names that hold a credential, in snake case. */
-const secretName =
-  /(^|_)(password|passwd|passphrase|api_?key|secret_key|secret_access_key|access_token|auth_token|bearer_token|bot_token|token|routing_key|service_key|user_key|private_key|credentials|(client|api|auth|app|shared|webhook)_secret)$/
+const secretName = new RegExp(
+  '(^|_)(password|passwd|passphrase|api_?key|secret_key|secret_access_key|private_key|routing_key|service_key|' +
+    'user_key|token|credentials|(client|api|auth|app|shared|webhook)_secret)$',
+)
 /** Addresses that are a credential themselves: who knows them may post. */
 const secretUrlName = /(^|_)(slack_api_url|webhook_url|incoming_webhook_url)$/
 /** Receivers of Alertmanager of which `api_url` or `url` is such an address. */

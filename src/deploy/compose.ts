@@ -340,8 +340,8 @@ function secretsReadme(names: readonly string[]): string {
 Each file holds one value and nothing else:
 
 ${names.map(name => `    ${name}\n`).join('')}
-The containers run as the user 10001, and compose mounts a file with the owner and the mode that it has on the host: a key
-of mode 0600 that is yours can't be read in the container, and the server would end at its start with
+The containers run as the user 10001, and compose mounts a file with the owner and the mode that it has on the host: a
+key of mode 0600 that is yours can't be read in the container, and the server would end at its start with
 "permission denied". Give the files to that user, and nobody else can read them:
 
     sudo chown 10001:10001 ${names.join(' ')}

@@ -86,7 +86,7 @@ function lokiSettings({ s3, retention }: Stack): Record<string, unknown> {
         ? { type: 'filesystem' }
         : {
             type: 's3',
-            bucketNames: { chunks: s3.buckets.logs, ruler: s3.buckets.logs, admin: s3.buckets.logs },
+            bucketNames: { chunks: s3.buckets.logs, ruler: s3.buckets.logs },
             s3: {
               endpoint: s3.endpoint || undefined,
               region: s3.region,

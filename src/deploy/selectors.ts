@@ -45,7 +45,7 @@ export function selectorProblems(
     const found = problemsOf(object, objects, pods)
     if (found === undefined) continue
     count++
-    problems.push(...found.map(problem => `${object.kind}/${object.metadata.name}: ${problem}`))
+    for (const problem of found) problems.push(`${object.kind}/${object.metadata.name}: ${problem}`)
   }
   return { problems, count }
 }

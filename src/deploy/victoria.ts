@@ -276,8 +276,8 @@ function tracesRelease(stack: Stack): Release {
     makes: [],
     services: { [`${tracesName}-server`]: [10428] },
     values: defined({
-      fullnameOverride: tracesName,
       server: {
+        fullnameOverride: `${tracesName}-server`,
         retentionPeriod: stack.retention.traces,
         persistentVolume: volumeOf(stack),
         resources: resources('100m', '256Mi', '1Gi'),
