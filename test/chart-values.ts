@@ -31,6 +31,8 @@ const openMaps = [
   /\.configReloaderResources$/,
   /(^|\.)(podSecurityContext|securityContext|containerSecurityContext)$/,
   /(^|\.)podAnnotations$/,
+  // A probe of app-template, which Kubernetes reads.
+  /\.probes\.[a-z]+\.spec$/,
   // By VMSingle, VMAgent, VMAlert and VMAlertmanager of the operator's CustomResourceDefinitions.
   /^(vmsingle|vmagent|vmalert|alertmanager)\.spec$/,
   // alertmanager.yml.

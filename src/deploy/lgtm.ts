@@ -218,6 +218,10 @@ function mimirContainer({ s3 }: Stack): Record<string, unknown> {
     image: images.mimir,
     args: ['-config.file=/etc/mimir/mimir.yaml', '-config.expand-env=true'],
     envFrom: keysOf(s3, 'metrics'),
+    ports: [
+      { name: 'http', containerPort: 8080 },
+      { name: 'grpc', containerPort: 9095 },
+    ],
     probes: {
       startup: probe({ ...ready, failureThreshold: 30 }),
       readiness: probe({ ...ready, timeoutSeconds: 5, failureThreshold: 6 }),

@@ -69,13 +69,21 @@ class Resolver {
       /\b(https?|grpc):\/\/(?:[^\s/@'"]*@)?([a-zA-Z0-9.-]+)(?::(\d+))?/g,
     )) {
       this.count++
-      const [name = '', namespace, ...rest] = host.split('.')
-      const isInside =
-        namespace === undefined || rest[0] === 'svc' || (rest.length === 0 && this.#isNamespace(namespace))
-      if (isInside) this.#service(name, namespace ?? home, { scheme, host, port }, where)
+      const inside = this.#inside(host)
+      if (inside !== undefined) this.#service(inside.name, inside.namespace ?? home, { scheme, host, port }, where)
       else if (!this.#external.has(`host:${host}`))
         this.problems.push(`${where}: the host ${host} is neither a Service of this render nor declared external`)
     }
+  }
+
+  /** `service`, `service.namespace`, `service.namespace.svc…`, and a pod's name before the last; undefined: outside. */
+  #inside(host: string): { name: string; namespace: string | undefined } | undefined {
+    const [before = '', ...domain] = host.replace(/\.$/, '').split(/\.(?=svc(?:\.|$))/)
+    const parts = before.split('.')
+    if (domain.length > 0) return { name: parts.at(-2) ?? before, namespace: parts.at(-1) }
+    const [name = '', namespace, ...rest] = parts
+    if (namespace === undefined) return { name, namespace: undefined }
+    return rest.length === 0 && this.#isNamespace(namespace) ? { name, namespace } : undefined
   }
 
   #service(

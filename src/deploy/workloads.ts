@@ -48,7 +48,7 @@ export interface Pod {
 interface PodSpec {
   containers?: Container[]
   initContainers?: Container[]
-  volumes?: Volume[]
+  volumes?: Volume[] | null
   securityContext?: SecurityContext
   hostNetwork?: boolean
 }
@@ -68,13 +68,14 @@ export function podOf({ kind, metadata, ...rest }: KubeObject): Pod | undefined 
   const spec = outer.jobTemplate?.spec ?? outer
   const { template } = spec
   if (template === undefined) return undefined
-  const { containers = [], initContainers = [], volumes = [], securityContext = {}, hostNetwork } = template.spec ?? {}
+  const { containers = [], initContainers = [], volumes, securityContext = {}, hostNetwork } = template.spec ?? {}
   return {
     where: `${kind}/${metadata.name}`,
     namespace: metadata.namespace,
     labels: template.metadata?.labels ?? {},
     containers: [...containers, ...initContainers],
-    volumes,
+    // Templates leave an empty key.
+    volumes: volumes ?? [],
     claims: (spec.volumeClaimTemplates ?? []).map(claim => claim.metadata.name),
     replicas: spec.replicas,
     securityContext,
