@@ -1,6 +1,6 @@
 /** `tercet healthcheck`: is the process on this host ready? */
 import type { Config } from '#app/config.ts'
-import { configFlag, readConfig } from './configuration.ts'
+import { configFlag, readQuietly } from './configuration.ts'
 import { makeVerb } from './verb.ts'
 
 export const healthcheck = makeVerb({
@@ -20,7 +20,7 @@ export const healthcheck = makeVerb({
     'tercet healthcheck --url=http://127.0.0.1:8428/health --timeout=1s   # alive, if not ready',
   ],
   run(given) {
-    return isAnswered(given.optional('url') ?? readyUrl(readConfig(given)), given.durationMs('timeout'))
+    return isAnswered(given.optional('url') ?? readyUrl(readQuietly(given)), given.durationMs('timeout'))
   },
 })
 
