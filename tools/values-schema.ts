@@ -7,19 +7,104 @@ import { isMap, isScalar, isSeq, parseDocument, type Node, type Pair } from 'yam
 
 type Schema = Record<string, unknown>
 
-/** Values that are one of a few. */
+const text: Schema = { type: 'string' }
+const texts: Schema = { type: 'array', items: text }
+const objects: Schema = { type: 'array', items: { type: 'object' } }
+const port: Schema = { type: 'integer', minimum: 1, maximum: 65535 }
+const retention: Schema = { type: 'string', pattern: '^[0-9]+(h|d|w|y)$' }
+const optionalRetention: Schema = { type: 'string', pattern: '^([0-9]+(h|d|w|y))?$' }
+const scrapeDuration: Schema = { type: 'string', pattern: '^[0-9]+(s|m|h)$' }
+
+const aliasService: Schema = {
+  type: 'object',
+  required: ['name', 'ports'],
+  additionalProperties: false,
+  properties: {
+    name: { type: 'string', pattern: '^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$' },
+    ports: {
+      type: 'array',
+      minItems: 1,
+      items: {
+        anyOf: [
+          port,
+          {
+            type: 'object',
+            required: ['port'],
+            additionalProperties: false,
+            properties: { name: text, port, target: { enum: ['http', 'otlp-grpc', 'otlp-http'] } },
+          },
+        ],
+      },
+    },
+  },
+}
+
+const ingressHost: Schema = {
+  type: 'object',
+  required: ['host'],
+  additionalProperties: false,
+  properties: {
+    host: text,
+    paths: {
+      type: 'array',
+      items: {
+        type: 'object',
+        additionalProperties: false,
+        properties: { path: text, pathType: { enum: ['Prefix', 'Exact', 'ImplementationSpecific'] } },
+      },
+    },
+  },
+}
+
+/** Values whose default does not say what they may be. */
 const closed: Readonly<Record<string, Schema>> = {
+  imagePullSecrets: objects,
   durability: { enum: ['auto', 'local', 'bucket'] },
   tenancy: { enum: ['on', 'off', true, false] },
   'image.pullPolicy': { enum: ['IfNotPresent', 'Always', 'Never'] },
   'server.service.type': { enum: ['ClusterIP', 'NodePort', 'LoadBalancer'] },
-  retention: { type: 'string', pattern: '^[0-9]+(h|d|w|y)$' },
-  logsRetention: { type: 'string', pattern: '^([0-9]+(h|d|w|y))?$' },
-  tracesRetention: { type: 'string', pattern: '^([0-9]+(h|d|w|y))?$' },
-  'scrape.interval': { type: 'string', pattern: '^[0-9]+(s|m|h)$' },
-  'scrape.timeout': { type: 'string', pattern: '^[0-9]+(s|m|h)$' },
+  retention,
+  logsRetention: optionalRetention,
+  tracesRetention: optionalRetention,
+  'scrape.interval': scrapeDuration,
+  'scrape.timeout': scrapeDuration,
   'server.replicas': { type: 'integer', minimum: 0 },
-  'server.service.port': { type: 'integer', minimum: 1, maximum: 65535 },
+  'server.service.port': port,
+  'server.aliasServices': { type: 'array', items: { anyOf: [text, aliasService] } },
+  'server.extraArgs': texts,
+  'server.extraEnv': objects,
+  'server.extraEnvFrom': objects,
+  'server.extraVolumes': objects,
+  'server.extraVolumeMounts': objects,
+  'server.scrapeConfigs': objects,
+  'server.rulesConfigMaps': texts,
+  'server.rulesSecrets': texts,
+  'server.tolerations': objects,
+  'server.topologySpreadConstraints': objects,
+  'server.persistence.accessModes': texts,
+  'server.mountToken': { enum: ['auto', 'on', 'off', true, false] },
+  'server.rules': { type: 'object', additionalProperties: text },
+  'agent.extraArgs': texts,
+  'agent.extraEnv': objects,
+  'agent.extraEnvFrom': objects,
+  'agent.extraVolumes': objects,
+  'agent.extraVolumeMounts': objects,
+  'agent.scrapeConfigs': objects,
+  'agent.tolerations': objects,
+  'networkPolicy.fromNamespaces': texts,
+  'networkPolicy.toNamespaces': texts,
+  'networkPolicy.toCidrs': texts,
+  'networkPolicy.apiServerCidrs': texts,
+  'prometheusRule.disabled': texts,
+  'dashboards.kind': { enum: ['configMap', 'grafanaOperator'] },
+  'dashboards.instanceSelector': { type: 'object' },
+  'ingress.hosts': { type: 'array', items: ingressHost },
+  'ingress.tls': objects,
+  'route.parentRefs': objects,
+  'route.hostnames': texts,
+  'route.matches': objects,
+  'route.filters': objects,
+  'route.extraRules': objects,
 }
 /** Maps whose keys are Kubernetes' own. */
 const open = /(^|\.)(resources|requests|limits)$/
@@ -54,8 +139,49 @@ function schemaOf(node: Node | null, path: string): Schema {
   throw new Error(`${path}: no default`)
 }
 
+type ObjectSchema = Schema & { properties: Record<string, ObjectSchema> }
+
+/** `schema` with other properties, and its own description. */
+function withProperties(schema: ObjectSchema, more: Record<string, Schema>): ObjectSchema {
+  return { ...schema, properties: { ...schema.properties, ...more } as ObjectSchema['properties'] }
+}
+
+/** What the other names of values may hold: the same as these. */
+function withAliases(schema: ObjectSchema): ObjectSchema {
+  const { image, agent, server, scrape, vmagent, victoriametrics } = schema.properties
+  const described = (alias: Schema | undefined, like: Schema): Schema => ({
+    ...like,
+    description: alias?.['description'] ?? like['description'],
+  })
+  const persistence = withProperties(server!.properties['persistence']!, {
+    storageClassName: { ...text, description: 'Another name of `storageClass`.' },
+  })
+  const serverWith = withProperties(server!, {
+    persistence,
+    persistentVolume: described(server!.properties['persistentVolume'], persistence),
+    image: described(server!.properties['image'], image!),
+    retention: described(server!.properties['retention'], optionalRetention),
+    retentionPeriod: described(server!.properties['retentionPeriod'], {
+      type: ['string', 'integer'],
+      pattern: '^([0-9]+(h|d|w|y)?)?$',
+    }),
+    env: described(server!.properties['env'], objects),
+    envFrom: described(server!.properties['envFrom'], objects),
+  })
+  const agentWith = described(vmagent, withProperties(agent!, { image: image! }))
+  return withProperties(schema, {
+    server: serverWith,
+    vmagent: agentWith,
+    victoriametrics: described(victoriametrics, {
+      type: 'object',
+      properties: { enabled: { type: 'boolean' }, server: serverWith, vmagent: agentWith, scrape: scrape! },
+      additionalProperties: false,
+    }),
+  })
+}
+
 export function valuesSchema(values: string): Schema {
-  const schema = schemaOf(parseDocument(values).contents, '') as { properties: Record<string, Schema> }
+  const schema = withAliases(schemaOf(parseDocument(values).contents, '') as ObjectSchema)
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Values of the chart tercet',

@@ -8,6 +8,7 @@ import { makeOperators } from './parts/operators.ts'
 import { makeScraping } from './parts/scraping.ts'
 import { metricsRoute, registerProcess } from './parts/self.ts'
 import { makeTailing } from './parts/tailing.ts'
+import { makeWatching } from './parts/watching.ts'
 import type { Composition, Process } from './role.ts'
 
 /** Scrapes, receives and follows log files, and forwards: only what waits to be sent is stored. */
@@ -30,8 +31,9 @@ export function makeAgent(context: Context, own: Process): Composition {
   const tailing = makeTailing(context, forwarding)
   const admin = makeAdmin([], () => own.reload())
   const health = makeHealth(own)
+  const watching = makeWatching(context, () => own.reload())
   return {
-    parts: [health, makeMemory(context), forwarding, scraping, operators, tailing, self, admin],
+    parts: [health, makeMemory(context), forwarding, scraping, operators, tailing, self, admin, watching],
     signals: [],
     remotes: () => forwarding.remotes(),
     onRequest: () => {

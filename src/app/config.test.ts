@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { spawnSync } from 'node:child_process'
 import { loadConfig } from './config.ts'
@@ -51,10 +53,68 @@ test('unknown keys and bad values: file, line, column and the nearest key', () =
       (error: Error) => message.test(error.message),
       `${text} ${flags}`,
     )
+})
+
+test('unknown variables are warnings, those of Kubernetes for Services are none, bad values are errors', () => {
+  const links = {
+    TERCET_SERVICE_HOST: '10.0.0.1',
+    TERCET_SERVICE_PORT: '8428',
+    TERCET_SERVICE_PORT_OTLP_GRPC: '4317',
+    TERCET_PORT: 'tcp://10.0.0.1:8428',
+    TERCET_PORT_8428_TCP: 'tcp://10.0.0.1:8428',
+    TERCET_PORT_8428_TCP_PROTO: 'tcp',
+    TERCET_PORT_8428_TCP_PORT: '8428',
+    TERCET_PORT_8428_TCP_ADDR: '10.0.0.1',
+    TERCET_PORT_514_UDP_ADDR: '10.0.0.1',
+    TERCET_LOGS_STORE_SERVICE_HOST: '10.0.0.2',
+    TERCET_LOGS_STORE_PORT: 'tcp://10.0.0.2:3100',
+    TERCET_LOGS_STORE_PORT_3100_TCP: 'tcp://10.0.0.2:3100',
+  }
+  assert.deepEqual(load('', [], { ...links, OTHER: 'x', TERCET_LOG_LEVEL: 'warn' }).warnings, [])
+  const unknown: [variable: string, value: string, nearest: RegExp][] = [
+    ['TERCET_METRICS_RETENTON', '1d', /TERCET_METRICS_RETENTION$/],
+    ['TERCET_LISTEN_HTTPS', '8428', /TERCET_LISTEN_HTTP$/],
+    // As those of Kubernetes, but for the value.
+    ['TERCET_SERVICE_PORT', 'http', /TERCET_/],
+    ['TERCET_HTTP_PORT', '8428', /TERCET_/],
+    ['TERCET_CI_JOB', '1', /TERCET_/],
+    ['TERCET_', '', /TERCET_/],
+  ]
+  for (const [variable, value, nearest] of unknown) {
+    const [warning = '', ...others] = load('', [], { [variable]: value }).warnings
+    assert.deepEqual(others, [])
+    assert.ok(warning.startsWith(`environment variable ${variable} is no key and has no effect; the nearest`), warning)
+    assert.match(warning, nearest)
+  }
   assert.throws(
-    () => load('', [], { TERCET_METRICS_RETENTON: '1d' }),
-    /unknown key; the nearest is "TERCET_METRICS_RETENTION"/,
+    () => load('', [], { TERCET_METRICS_RETENTION: 'soon' }),
+    /environment variable TERCET_METRICS_RETENTION: metrics\.retention: "soon" is not a duration/,
   )
+})
+
+test('every verb that reads the environment starts with unknown variables, and says so', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'tercet-environment-'))
+  try {
+    const env = {
+      ...process.env,
+      TERCET_DATA_DIR: join(directory, 'data'),
+      TERCET_PORT: 'tcp://10.0.0.1:8428',
+      TERCET_CI_JOB: '7',
+    }
+    const run = (...args: string[]): { status: number | null; stderr: string } =>
+      spawnSync(process.execPath, ['src/app/main.ts', ...args], { encoding: 'utf8', env })
+    const said = /^tercet: warning: environment variable TERCET_CI_JOB is no key and has no effect; the nearest is/m
+    const check = run('check')
+    assert.equal(check.status, 0, check.stderr)
+    assert.match(check.stderr, said)
+    assert.doesNotMatch(check.stderr, /TERCET_PORT/)
+    // Nobody listens at port 1; a probe says that alone.
+    const health = run('healthcheck', '--listen.http=127.0.0.1:1')
+    assert.equal(health.status, 1)
+    assert.doesNotMatch(health.stderr, /TERCET_/)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
 })
 
 test('docs/configuration.md is what the table says', () => {

@@ -1,22 +1,30 @@
 /**
- * Configuration from defaults, one file, the environment and flags, in rising order. Unknown keys and bad values are
- * refused with their place.
+ * Configuration from defaults, one file, the environment and flags, in rising order. Bad values and unknown keys are
+ * refused with their place; unknown variables of the environment, which may be another program's, are warnings.
  */
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml'
 import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
 import { nearestOf } from '#core/nearest.ts'
 import { ownOf } from '#core/own.ts'
+import { findVariables, type Environment } from './environment.ts'
 import { isOptionName, optionNames, optionOf, type OptionName } from './options.ts'
 
 export class Config {
   readonly #values: ReadonlyMap<OptionName, string>
   readonly #places: ReadonlyMap<OptionName, string>
+  /** What the start should say of it, a sentence each. */
+  readonly warnings: readonly string[]
 
   /** `places`: where each value stands. */
-  constructor(values: ReadonlyMap<OptionName, string>, places: ReadonlyMap<OptionName, string>) {
+  constructor(
+    values: ReadonlyMap<OptionName, string>,
+    places: ReadonlyMap<OptionName, string>,
+    warnings: readonly string[],
+  ) {
     this.#values = values
     this.#places = places
+    this.warnings = warnings
   }
 
   placeOf(name: OptionName): string {
@@ -107,7 +115,7 @@ function memoryOf(text: string, wholeBytes: number): number | undefined {
 }
 
 /** The reason why a value does not fit, or undefined. */
-function problemOf(name: OptionName, value: string): string | undefined {
+export function problemOf(name: OptionName, value: string): string | undefined {
   const { kind } = optionOf(name)
   if (typeof kind !== 'string')
     return kind.includes(value) ? undefined : `${JSON.stringify(value)} is not one of ${kind.join(', ')}`
@@ -161,12 +169,7 @@ function nearest(key: string): string {
   return nearestOf(key, optionNames) ?? ''
 }
 
-function readFile(
-  values: Collected,
-  path: string,
-  text: string,
-  environment: Readonly<Record<string, string | undefined>>,
-): void {
+function readFile(values: Collected, path: string, text: string, environment: Environment): void {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
   const placeOf = (offset: number): string => {
@@ -215,7 +218,7 @@ function readFile(
 }
 
 /** `${NAME}` becomes the environment variable; a missing one is an error. */
-function expand(value: string, environment: Readonly<Record<string, string | undefined>>, place: string): string {
+function expand(value: string, environment: Environment, place: string): string {
   return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
     const found = environment[name]
     if (found === undefined) throw new BadDataError(`${place}: environment variable ${name} is not set`)
@@ -225,32 +228,20 @@ function expand(value: string, environment: Readonly<Record<string, string | und
 
 export interface ConfigSources {
   file?: { path: string; text: string }
-  environment: Readonly<Record<string, string | undefined>>
+  environment: Environment
   /** `key=value` or `key` (true), without the dashes. */
   flags: readonly string[]
-}
-
-/** `metrics.retention` is TERCET_METRICS_RETENTION. */
-function environmentName(option: string): string {
-  return `TERCET_${option.toUpperCase().replaceAll('.', '_')}`
 }
 
 export function loadConfig({ file, environment, flags }: ConfigSources): Config {
   const values: Collected = { values: new Map(), places: new Map() }
   if (file !== undefined) readFile(values, file.path, file.text, environment)
-  for (const [name, value] of Object.entries(environment)) {
-    if (!name.startsWith('TERCET_') || value === undefined) continue
-    const key = optionNames.find(option => environmentName(option) === name)
-    if (key === undefined) {
-      const known = environmentName(nearest(name.slice(7).toLowerCase()))
-      throw new BadDataError(`environment variable ${name}: unknown key; the nearest is ${JSON.stringify(known)}`)
-    }
-    set(values, key, value, `environment variable ${name}`)
-  }
+  const { keys, warnings } = findVariables(environment)
+  for (const { option, variable, value } of keys) set(values, option, value, `environment variable ${variable}`)
   for (const flag of flags) {
     const equals = flag.indexOf('=')
     const key = equals < 0 ? flag : flag.slice(0, equals)
     set(values, key, equals < 0 ? 'true' : flag.slice(equals + 1), `flag --${key}`)
   }
-  return new Config(values.values, values.places)
+  return new Config(values.values, values.places, warnings)
 }

@@ -34,6 +34,12 @@ export const optionTable = {
     'Extra address for OpenTelemetry over HTTP; the same routes as listen.http.',
   ),
   'listen.otlp_grpc': option('address', '127.0.0.1:4317', 'Address for OpenTelemetry over gRPC.'),
+  'listen.health': option(
+    'address',
+    'off',
+    'Address without TLS that answers /health, /-/healthy, /ready and /-/ready alone: for probes, which have no ' +
+      'certificate to show where tls.client_ca_file asks for one.',
+  ),
   'listen.loki_grpc': option('address', 'off', "Address for Loki's gRPC Pusher; it is served at listen.otlp_grpc too."),
   'listen.grpc_aliases': option(
     'list',
@@ -72,6 +78,12 @@ export const optionTable = {
     'alertmanager.yml: how alerts are grouped and held back, and who is notified. ' +
       'Without it alerts are kept and shown, and nobody is notified.',
   ),
+  files_check_interval: option(
+    'duration',
+    'inf',
+    'How often scrape_config_file, rule_files and alertmanager_config_file are looked at, and all files read again ' +
+      'where one has changed (as at /-/reload); inf or 0s: never.',
+  ),
   'limits.notify_link_local': option(
     'switch',
     'false',
@@ -97,6 +109,12 @@ export const optionTable = {
     'list',
     '',
     'Base URLs of OpenTelemetry receivers that an agent hands traces to, and logs and metrics: http://tempo:4318.',
+  ),
+  'agent.client_config_file': option(
+    'text',
+    '',
+    "File that says how agent.remote_write, agent.loki and agent.otlp are reached, in Prometheus' form of an " +
+      'http_config: basic_auth, authorization, tls_config, proxy_url.',
   ),
   'agent.queue_size': option(
     'bytes',

@@ -1,6 +1,7 @@
 /** The addresses that all parts share: one HTTP server and one gRPC server over the routes and methods of the parts. */
 import { errorReply } from '#api/prometheus/respond.ts'
 import { UnavailableError } from '#core/errors.ts'
+import { Auth, openPaths } from '#net/auth.ts'
 import { GrpcServer, type GrpcMethod } from '#net/grpc.ts'
 import { HttpServer, type RequestObserver } from '#net/http.ts'
 import { RouteTable, type HttpReply, type Route } from '#net/route-table.ts'
@@ -16,6 +17,8 @@ const startingReply: HttpReply = {
   headers: { 'content-type': 'text/plain; charset=utf-8', 'retry-after': '2' },
   body: 'the process is starting\n',
 }
+
+const noAuth = new Auth({ username: '', password: '', bearerToken: '' })
 
 /** Routes that change something, other than by ingestion: browsers send telemetry from everybody's pages. */
 function isAction({ methods, path }: Route): boolean {
@@ -63,6 +66,8 @@ export class Servers implements SharedServers {
   readonly #context: Context
   readonly #http: HttpServer
   readonly #grpc: GrpcServer | undefined
+  /** Health and readiness without TLS and credentials. */
+  readonly #health: HttpServer
   /** As they were opened, in that order. */
   readonly addresses: Address[] = []
 
@@ -75,19 +80,21 @@ export class Servers implements SharedServers {
     const table = new RouteTable()
     for (const part of parts) table.add(part.name, gate.routes(part))
     const sockets = parts.flatMap(part => gate.sockets(part))
-    this.#http = new HttpServer(guardOrigin(table.routes, isAction), sockets, {
+    const options = {
       log: world.log,
       bodyBytesMax: limits.bodyBytesMax,
       decodedBytesMax: limits.decodedBytesMax,
       onError: errorReply,
       monotonicMs: () => world.clock.monotonicMs(),
-      after: (delayMs, run) => world.clock.after(delayMs, run),
+      after: (delayMs: number, run: () => void) => world.clock.after(delayMs, run),
       memory,
       writeTimeoutMs,
       onSlowReader: () => slowReaders.http++,
       onRequest,
-      ...security,
-    })
+    }
+    this.#http = new HttpServer(guardOrigin(table.routes, isAction), sockets, { ...options, ...security })
+    const health = table.routes.filter(({ path }) => openPaths.has(path))
+    this.#health = new HttpServer(health, [], { ...options, auth: noAuth, tls: undefined })
     const methods = parts.flatMap(part => gate.grpc(part))
     if (methods.length > 0)
       this.#grpc = new GrpcServer(methods, limits.bodyBytesMax, security.auth, security.tls, {
@@ -109,15 +116,16 @@ export class Servers implements SharedServers {
     await this.#openHttp('http', config.text('listen.http'))
     await this.#openHttp('otlp_http', config.text('listen.otlp_http'))
     for (const alias of config.list('listen.aliases')) await this.#openHttp('alias', alias)
+    await this.#openHttp('health', config.text('listen.health'), this.#health)
     await this.#openGrpc('otlp_grpc', config.text('listen.otlp_grpc'))
     for (const alias of config.list('listen.grpc_aliases')) await this.#openGrpc('grpc_alias', alias)
     await this.#openGrpc('loki_grpc', config.text('listen.loki_grpc'))
   }
 
-  async #openHttp(name: string, setting: string): Promise<void> {
+  async #openHttp(name: string, setting: string, server = this.#http): Promise<void> {
     if (setting === 'off') return
     const { host, port } = hostAndPort(setting)
-    this.addresses.push({ name, address: await this.#http.listen(host, port) })
+    this.addresses.push({ name, address: await server.listen(host, port) })
   }
 
   async #openGrpc(name: string, setting: string): Promise<void> {
@@ -128,5 +136,6 @@ export class Servers implements SharedServers {
   async close(): Promise<void> {
     await this.#http.close()
     await this.#grpc?.close()
+    await this.#health.close()
   }
 }

@@ -14,6 +14,7 @@ import { makeScraping } from './parts/scraping.ts'
 import { makeSelf } from './parts/self.ts'
 import { makeTraces } from './parts/traces.ts'
 import { makeUi } from './parts/ui.ts'
+import { makeWatching } from './parts/watching.ts'
 import { makeWorkers } from './parts/workers.ts'
 import type { Composition, Process } from './role.ts'
 import { defaultTenants } from '#api/tenancy.ts'
@@ -61,6 +62,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
       self,
       ui,
       admin,
+      makeWatching(context, () => own.reload()),
     ],
     signals,
     remotes: () => [],

@@ -70,7 +70,8 @@ const wrong: readonly (readonly [line: string, problem: string])[] = [
     '-dedup.minScrapeInterval=1s',
     "unknown flag -dedup.minScrapeInterval; options begin with two dashes, and of VictoriaMetrics' own " +
       '-retentionPeriod, ' +
-      '-storageDataPath, -httpListenAddr, -promscrape.config, -loggerFormat, -loggerLevel are known',
+      '-storageDataPath, -httpListenAddr, -promscrape.config, -loggerFormat, -loggerLevel, ' +
+      '-envflag.enable, -envflag.prefix are known',
   ],
 ]
 for (const [line, message] of wrong)
@@ -80,3 +81,25 @@ for (const [line, message] of wrong)
       (error: unknown) => error instanceof BadDataError && error.message === message,
     )
   })
+
+test("VictoriaMetrics' flags from variables, where -envflag.enable says so; the command line wins", () => {
+  const environment = {
+    VM_retentionPeriod: '3',
+    VM_promscrape_config: '/etc/p.yml',
+    VM_other: 'x',
+    VM_PORT: 'tcp://10.0.0.1:8428',
+    storageDataPath: '/d',
+  }
+  const keys = (...argv: string[]): readonly string[] => readArguments(verb, argv, environment).configuration
+  assert.deepEqual(keys('-envflag.prefix=VM_'), [])
+  assert.deepEqual(keys('-envflag.enable'), ['data_dir=/d'])
+  assert.deepEqual(keys('-envflag.enable=true', '-envflag.prefix=VM_', '-retentionPeriod=7d'), [
+    'metrics.retention=93d',
+    'scrape_config_file=/etc/p.yml',
+    'metrics.retention=7d',
+  ])
+  assert.throws(
+    () => readArguments(verb, ['-envflag.enable', '-envflag.prefix=VM_'], { VM_retentionPeriod: 'soon' }),
+    /environment variable VM_retentionPeriod: metrics\.retention: "soon" is not a duration/,
+  )
+})

@@ -4,13 +4,14 @@ import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import { nearestOf } from '#core/nearest.ts'
+import type { Environment } from '#app/environment.ts'
 import { isOptionName, optionNames, optionOf } from '#app/options.ts'
 import { Given, shownFlag, type Flag, type Verb } from './verb.ts'
-import { victoriaFlag } from './victoria-flags.ts'
+import { flagsOfEnvironment, isEnvironmentFlag, victoriaFlag } from './victoria-flags.ts'
 
-/** `argv` is what stands behind the name of the verb. */
-export function readArguments(verb: Verb, argv: readonly string[]): Given {
-  const reader = new ArgumentReader(verb)
+/** `argv` is what stands behind the name of the verb; the environment is asked where -envflag.enable says so. */
+export function readArguments(verb: Verb, argv: readonly string[], environment: Environment = process.env): Given {
+  const reader = new ArgumentReader(verb, environment)
   reader.read(argv)
   return reader.finish()
 }
@@ -20,9 +21,13 @@ class ArgumentReader {
   readonly #values = new Map<string, string[]>()
   readonly #words: string[] = []
   readonly #configuration: string[] = []
+  readonly #environment: Environment
+  /** -envflag.enable and -envflag.prefix. */
+  readonly #environmentFlags = new Map<string, string>()
 
-  constructor(verb: Verb) {
+  constructor(verb: Verb, environment: Environment) {
     this.#verb = verb
+    this.#environment = environment
   }
 
   read(argv: readonly string[]): void {
@@ -47,7 +52,8 @@ class ArgumentReader {
     const flag = flags.find(f => f.name === name || f.short === name)
     if (flag !== undefined) return this.#readOwnFlag(flag, written, value, next)
     if (configuration !== undefined && !argument.startsWith('--')) {
-      this.#configuration.push(victoriaFlag(name, value))
+      if (isEnvironmentFlag(name)) this.#environmentFlags.set(name, value ?? 'true')
+      else this.#configuration.push(victoriaFlag(name, value))
       return false
     }
     if (configuration === undefined || !isOptionName(name)) throw new BadDataError(this.#unknownFlag(name))
@@ -101,7 +107,13 @@ class ArgumentReader {
       throw new BadDataError(`${name} takes ${expected}: tercet ${name} ${words?.shown ?? ''}`)
     const missing = areFiles === true ? this.#words.find(word => !/[*?]/.test(word) && !existsSync(word)) : undefined
     if (missing !== undefined) throw new BadDataError(`${name}: ${missing}: no such file`)
-    return new Given(flags, this.#values, this.#words, this.#configuration)
+    // Flags of the command line are later, and win.
+    return new Given(flags, this.#values, this.#words, [...this.#flagsOfEnvironment(), ...this.#configuration])
+  }
+
+  #flagsOfEnvironment(): string[] {
+    const isOn = this.#environmentFlags.get('envflag.enable') === 'true'
+    return isOn ? flagsOfEnvironment(this.#environment, this.#environmentFlags.get('envflag.prefix') ?? '') : []
   }
 }
 

@@ -11,14 +11,26 @@ export const configFlag = {
   help: "Tercet's own configuration; without it tercet.yaml of this directory, where there is one.",
 } as const satisfies Flag
 
-/** Throws BadDataError with the place of what is wrong. */
+/** Throws BadDataError with the place of what is wrong; prints what is odd. */
 export function readConfig(given: Given<'config'>): Config {
+  const config = readQuietly(given)
+  printWarnings(config)
+  return config
+}
+
+/** As `readConfig`, for who logs the warnings, or need not repeat what the process said that it asks. */
+export function readQuietly(given: Given<'config'>): Config {
   const path = given.optional('config') ?? (existsSync('tercet.yaml') ? 'tercet.yaml' : undefined)
   return loadConfig({
     ...(path === undefined ? {} : { file: { path, text: readFileSync(path, 'utf8') } }),
     environment: process.env,
     flags: given.configuration,
   })
+}
+
+/** On standard error, where they are in nobody's way. */
+export function printWarnings({ warnings }: Config): void {
+  for (const warning of warnings) process.stderr.write(`tercet: warning: ${warning}\n`)
 }
 
 /** The outside world, with a log as the configuration has it. */

@@ -7,6 +7,7 @@ import { makeLog } from '#app/logger.ts'
 import { systemWorld } from '#app/world.ts'
 import { terminalOutput } from '#ops/output.ts'
 import { outputFlag } from './common-flags.ts'
+import { printWarnings } from './configuration.ts'
 import { makeVerb, oneOf } from './verb.ts'
 
 export const deployGraduate = makeVerb({
@@ -34,14 +35,16 @@ export const deployGraduate = makeVerb({
     const url = given.optional('url')
     if (given.isOn('hand-over') && url === undefined)
       throw new BadDataError('--hand-over asks the running process to flush and stop writing: name its --url')
+    const config = loadConfig({
+      file: { path: tercetPath, text: readFileSync(tercetPath, 'utf8') },
+      environment: process.env,
+      flags: [],
+    })
+    printWarnings(config)
     const { graduate } = await import('#ops/graduate.ts')
     await graduate(
       {
-        config: loadConfig({
-          file: { path: tercetPath, text: readFileSync(tercetPath, 'utf8') },
-          environment: process.env,
-          flags: [],
-        }),
+        config,
         world: systemWorld(makeLog('logfmt', 'error')),
         stackPath,
         stackText: stackPath === undefined ? '' : readFileSync(stackPath, 'utf8'),

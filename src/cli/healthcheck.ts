@@ -1,6 +1,6 @@
 /** `tercet healthcheck`: is the process on this host ready? */
 import type { Config } from '#app/config.ts'
-import { configFlag, readConfig } from './configuration.ts'
+import { configFlag, readQuietly } from './configuration.ts'
 import { makeVerb } from './verb.ts'
 
 export const healthcheck = makeVerb({
@@ -20,15 +20,17 @@ export const healthcheck = makeVerb({
     'tercet healthcheck --url=http://127.0.0.1:8428/health --timeout=1s   # alive, if not ready',
   ],
   run(given) {
-    return isAnswered(given.optional('url') ?? readyUrl(readConfig(given)), given.durationMs('timeout'))
+    return isAnswered(given.optional('url') ?? readyUrl(readQuietly(given)), given.durationMs('timeout'))
   },
 })
 
-/** A process that listens on all addresses is asked on the loopback one. */
+/** A process that listens on all addresses is asked on the loopback one; without TLS where listen.health is open. */
 function readyUrl(config: Config): string {
-  const [, host = '', port = '8428'] = /^(.*):(\d+)$/.exec(config.text('listen.http')) ?? []
-  const scheme = config.text('tls.cert_file') === '' ? 'http' : 'https'
-  return `${scheme}://${['', '0.0.0.0', '[::]'].includes(host) ? '127.0.0.1' : host}:${port}/-/ready`
+  const health = config.text('listen.health')
+  const isPlain = health !== 'off' || config.text('tls.cert_file') === ''
+  const [, host = '', port = '8428'] = /^(.*):(\d+)$/.exec(health === 'off' ? config.text('listen.http') : health) ?? []
+  const asked = ['', '0.0.0.0', '[::]'].includes(host) ? '127.0.0.1' : host
+  return `${isPlain ? 'http' : 'https'}://${asked}:${port}/-/ready`
 }
 
 /** 0 when the answer is 200. Certificates are not checked: the process is on this host. */

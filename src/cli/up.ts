@@ -10,7 +10,7 @@ import type { World } from '#app/world.ts'
 import { collectGarbage } from '#core/garbage.ts'
 import { BucketError } from '#bucket/bucket.ts'
 import { greatest } from '#core/lists.ts'
-import { configFlag, readConfig, worldOf } from './configuration.ts'
+import { configFlag, readQuietly, worldOf } from './configuration.ts'
 import { failureOf } from './failure.ts'
 import { makeVerb } from './verb.ts'
 
@@ -25,7 +25,7 @@ export const up = makeVerb({
     'tercet up --bucket.s3.endpoint=https://minio:9000 --bucket.s3.bucket=metrics --durability=bucket',
   ],
   async run(given) {
-    const config = readConfig(given)
+    const config = readQuietly(given)
     try {
       return await runProcess(config)
     } catch (error) {
@@ -60,6 +60,8 @@ async function runProcess(config: Config): Promise<number> {
   const heapFlags = heapFlagsOf(config.memory('memory_limit', world.memoryBytes))
   if (isAgent) await becomeSmall(heapFlags)
   else if (heapFlags.length > 0) replaceProcess(heapFlags, {})
+  // Once: a process that is replaced reads its configuration again.
+  for (const warning of config.warnings) world.log.warn('the configuration has something unknown', { warning })
   const dataDir = config.text('data_dir')
   const pidFile = `${dataDir}/tercet.pid`
   mkdirSync(dataDir, { recursive: true })

@@ -1,6 +1,6 @@
 /** The disk and the disk in memory: one suite for both. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { after } from 'node:test'
@@ -65,3 +65,17 @@ for (const { name, files } of [
     assert.ok((await files.freeBytes(root)) > 0)
   })
 }
+
+test('a directory that Kubernetes mounts: links to files are listed, no others', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'tercet-links-'))
+  try {
+    mkdirSync(join(directory, '..2026_11_30'))
+    writeFileSync(join(directory, '..2026_11_30', 'rules.yml'), 'groups: []')
+    symlinkSync('..2026_11_30', join(directory, '..data'))
+    symlinkSync('..data/rules.yml', join(directory, 'rules.yml'))
+    symlinkSync('..data/gone.yml', join(directory, 'gone.yml'))
+    assert.deepEqual(await systemFiles.list(directory), ['rules.yml'])
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})

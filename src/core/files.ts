@@ -24,7 +24,10 @@ export interface Files {
    * is the new one also after a power failure.
    */
   writeAtomic(path: string, bytes: Uint8Array, isForced?: boolean): Promise<void>
-  /** Names of the plain files in a directory, sorted; empty when there is no such directory. */
+  /**
+   * Names of the plain files in a directory, and of links to such, sorted; empty when there is no such directory.
+   * Kubernetes mounts ConfigMaps and Secrets as links.
+   */
   list(directory: string): Promise<string[]>
   /** Names of the directories in a directory, sorted. */
   listDirectories(directory: string): Promise<string[]>
@@ -34,6 +37,15 @@ export interface Files {
   removeDirectory(directory: string): Promise<void>
   /** Free bytes on the disk that holds `directory`. */
   freeBytes(directory: string): Promise<number>
+}
+
+async function leadsToFile(link: string): Promise<boolean> {
+  try {
+    return (await stat(link)).isFile()
+  } catch (error) {
+    if (isMissing(error)) return false
+    throw error
+  }
 }
 
 function isMissing(error: unknown): boolean {
@@ -115,8 +127,11 @@ export const systemFiles: Files = {
   async list(directory) {
     try {
       const entries = await readdir(directory, { withFileTypes: true })
+      const isListed = await Promise.all(
+        entries.map(e => e.isFile() || (e.isSymbolicLink() && leadsToFile(`${directory}/${e.name}`))),
+      )
       return entries
-        .filter(e => e.isFile())
+        .filter((_, i) => isListed[i])
         .map(e => e.name)
         .sort()
     } catch (error) {

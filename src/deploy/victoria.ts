@@ -226,7 +226,7 @@ function metricsRelease(stack: Stack): Release {
     makes: [`PersistentVolumeClaim/vmsingle-${stackName}`],
     services: {
       [`vmsingle-${stackName}`]: [8428],
-      [`vmagent-${stackName}`]: [8429],
+      ...(stack.agent.isOn ? { [`vmagent-${stackName}`]: [8429] } : {}),
       [`vmalert-${stackName}`]: [8080],
       [`vmalertmanager-${stackName}`]: [9093],
     },

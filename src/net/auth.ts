@@ -8,7 +8,7 @@ export interface AuthOptions {
 }
 
 /** Paths that answer without credentials: what probes ask. */
-const openPaths: ReadonlySet<string> = new Set(['/health', '/-/healthy', '/-/ready', '/ready'])
+export const openPaths: ReadonlySet<string> = new Set(['/health', '/-/healthy', '/-/ready', '/ready'])
 
 function isSame(given: string, wanted: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest()

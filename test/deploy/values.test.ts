@@ -33,7 +33,7 @@ test('every rendered value is a key of its chart', t => {
 
 /** What app-template lets its user name: controllers, containers, ports, volumes, files, variables. */
 function isName(path: string): boolean {
-  return /^(controllers|service|configMaps|persistence)\.[^.]+$|\.(containers|ports|env)\.[^.]+$|\.(annotations|data)\./.test(path)
+  return /^(controllers|service|configMaps|persistence)\.[^.]+$|\.(containers|ports|env)\.[^.]+$|\.(annotations|data)\./.test(
     path,
   )
 }

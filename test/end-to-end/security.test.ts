@@ -5,6 +5,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { after, test } from 'node:test'
 import { credentials, makeGenericClientConstructor } from '@grpc/grpc-js'
+import { runCommand } from '../run-cli.ts'
 import { runTercet, temporaryDirectory } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
 
@@ -119,6 +120,19 @@ if (hasOpenssl) {
     running = await runTercet([...flags, `tls.client_ca_file=${file('ca.pem')}`])
     assert.equal((await get(`${running.url}/health`, { ca, cert, key })).status, 200)
     await assert.rejects(get(`${running.url}/health`, { ca }))
+    await running.stop()
+    // Probes have no certificate: an address of their own answers health and nothing else, also with credentials on.
+    writeFileSync(file('token'), 'secret')
+    const probed = [`auth.bearer_token_file=${file('token')}`, 'listen.health=127.0.0.1:0']
+    running = await runTercet([...flags, `tls.client_ca_file=${file('ca.pem')}`, ...probed])
+    const health = running.tercet.addresses.find(a => a.name === 'health')!.address
+    for (const path of ['/health', '/ready', '/-/healthy', '/-/ready'])
+      assert.equal((await fetch(`http://${health}${path}`)).status, 200, path)
+    for (const path of ['/metrics', '/', '/api/v1/query?query=1', '/-/flush'])
+      assert.equal((await fetch(`http://${health}${path}`)).status, 404, path)
+    const keys = [...flags, `tls.client_ca_file=${file('ca.pem')}`, `listen.health=${health}`].map(flag => `--${flag}`)
+    const check = await runCommand(['healthcheck', ...keys])
+    assert.equal(check.code, 0, check.err)
     await running.stop()
   })
 }

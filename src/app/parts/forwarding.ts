@@ -1,13 +1,14 @@
 /** Forwarding, the agent's part: what is scraped and received waits in queues on the disk and is sent on to remotes. */
 import { createHash } from 'node:crypto'
 import type { Registry } from '#core/counter.ts'
-import { BadDataError } from '#core/errors.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
 import { DiskQueue } from '#forward/disk-queue.ts'
 import { kept, MetricsForwarder, type MetricsRemote } from '#forward/metrics-forwarder.ts'
 import { packMessage, Remote, type Lane, type RemoteOptions } from '#forward/remote.ts'
 import { agentMetricsRoutes } from '#ingest/metrics-protocols.ts'
 import { ingestError } from '#ingest/reply.ts'
-import { plainClient } from '#lang/settings/http-client.ts'
+import { plainClient, readHttpClient, type HttpClientSettings } from '#lang/settings/http-client.ts'
+import { parseSettings } from '#lang/settings/section.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import { at, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
 import type { PrometheusConfig, RemoteWriteSettings } from '#scrape/config.ts'
@@ -25,7 +26,7 @@ type Delivery = Pick<RemoteOptions, 'timeoutMs' | 'lanes' | 'minBackoffMs' | 'ma
   identity?: string
 }
 type RemoteKind = 'remote_write' | 'loki' | 'otlp'
-type ClientFor = (settings: typeof plainClient) => HttpClient
+type ClientFor = (settings: HttpClientSettings) => HttpClient
 
 /** The remotes of the process, each opened once: who asks for the same one again gets it. */
 class Remotes {
@@ -194,8 +195,10 @@ export function makeForwarding(context: Context, clientFor: ClientFor): Forwardi
     isWithHistograms: settings.sendNativeHistograms,
     version: settings.protobufMessage === 'prometheus.WriteRequest' ? 1 : 2,
   })
+  // As agent.client_config_file says it, once the part has started.
+  let named: Delivery = defaultDelivery
   const fromFlag = async (url: string): Promise<MetricsRemote> => ({
-    remote: await remotes.open('remote_write', url, defaultDelivery),
+    remote: await remotes.open('remote_write', url, named),
     rules: [],
     isWithExemplars: true,
     isWithHistograms: true,
@@ -220,13 +223,32 @@ export function makeForwarding(context: Context, clientFor: ClientFor): Forwardi
       registry.read('tercet_agent_samples_total', help, 'counter', () => forwarder.samples)
     },
     start: async () => {
-      for (const url of config.list('agent.loki')) loki.push(await remotes.open('loki', url, defaultDelivery))
-      for (const url of config.list('agent.otlp'))
-        otlp.push(await remotes.open('otlp', url.replace(/\/+$/, ''), defaultDelivery))
+      const settings = await readClientConfig(config.text('agent.client_config_file'), context)
+      if (settings !== undefined) named = { ...defaultDelivery, client: clientFor(settings) }
+      for (const url of config.list('agent.loki')) loki.push(await remotes.open('loki', url, named))
+      for (const url of config.list('agent.otlp')) otlp.push(await remotes.open('otlp', url.replace(/\/+$/, ''), named))
     },
     stop: () => remotes.stop(),
   })
   return { ...part, forwarder, loki, remotes: () => remotes.all(), apply }
+}
+
+/** How remotes are reached that the configuration names by a URL alone; undefined: without anything. */
+async function readClientConfig(
+  path: string,
+  { world, env }: Pick<Context, 'world' | 'env'>,
+): Promise<HttpClientSettings | undefined> {
+  if (path === '') return undefined
+  let text: string
+  try {
+    text = Buffer.from(await world.files.read(path)).toString('utf8')
+  } catch (error) {
+    throw new BadDataError(`${path}: ${messageOf(error)}`, { cause: error })
+  }
+  const section = parseSettings(text, path, env).section()
+  const settings = readHttpClient(section)
+  section.finish()
+  return settings
 }
 
 function relayRoutes(loki: readonly Remote[], otlp: readonly Remote[]): Route[] {
