@@ -18,8 +18,14 @@ const secretUrlReceivers: Readonly<Record<string, string>> = {
   webhook_configs: 'url',
 }
 
-/** `${NAME}`, `$NAME`, `$(NAME)`, `%{NAME}`, `$__file{…}`, `{{ … }}`, `<placeholder>`, and what sops has encrypted. */
-const referenceForm = /^(\$\{|\$\(|%\{|\$[A-Za-z_]|\{\{|<[^>]*>$|ENC\[)/
+/**
+ * `${NAME}`, `$NAME`, `$(NAME)`, `%{NAME}`, `$__file{…}`, `{{ … }}`, `<placeholder>`, NAME of a variable or key, and what
+ * sops has encrypted.
+ */
+const referenceForm = /^(\$\{|\$\(|%\{|\$[A-Za-z_]|\{\{|<[^>]*>$|ENC\[|[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$)/
+
+/** Nothing, or what is no credential. */
+const switchForm = /^(auto|true|false|on|off|none|default|enabled|disabled)?$/i
 
 /** Paths of the values in clear, like `receivers.0.slack_configs.0.api_url`. */
 export function credentialsInClear(value: unknown): string[] {
@@ -44,7 +50,8 @@ function walk(value: unknown, path: readonly string[], list: string, found: stri
 }
 
 function isCredential(value: string, name: string, list: string): boolean {
-  if (value === '' || referenceForm.test(value)) return false
+  // In charts' values it is the name of a key in a Secret.
+  if (name === 'userKey' || switchForm.test(value) || referenceForm.test(value)) return false
   const words = name
     .replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2')
     .replaceAll('-', '_')

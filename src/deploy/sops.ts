@@ -7,6 +7,7 @@ import { isMap, isScalar, isSeq, parseDocument, type Document, type Node, type P
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import type { Random } from '#core/random.ts'
+import { credentialsInClear } from './clear-credentials.ts'
 import { decryptText, encryptedForm, encryptText, Mac, type LeafType } from './sops-cipher.ts'
 import {
   metadataOf,
@@ -407,8 +408,8 @@ function setPlain(node: Scalar, type: string, bytes: Buffer, path: readonly stri
 }
 
 /**
- * Why a file must not be committed: a Secret that is not sealed, or a sealed file with a value in clear that should
- * not be. Empty where all is well. Needs no key; with identities the MAC is checked too.
+ * Why a file must not be committed: a Secret that is not sealed, a sealed file with a value in clear that should not
+ * be, or a credential in any other object or configuration, as those of receivers of alerts. Empty where all is well. Needs no key; with identities the MAC is checked too.
  */
 export async function secretProblems(text: string, identities: readonly string[] = []): Promise<string[]> {
   const problems: string[] = []
@@ -418,7 +419,10 @@ export async function secretProblems(text: string, identities: readonly string[]
     if (document.errors.length > 0 || !isMap(document.contents)) continue
     const metadata = metadataOf(document)
     const isSecret = document.get('kind') === 'Secret'
-    if (metadata === undefined && !isSecret) continue
+    if (metadata === undefined && !isSecret) {
+      addAll(problems, credentialProblems(document))
+      continue
+    }
     const found = valuesInClear(document, metadata === undefined ? secretRule([]) : ruleOf(metadata), isSecret)
     if (metadata === undefined && found.length > 0)
       problems.push(`the Secret ${String(document.getIn(['metadata', 'name']))} is not sealed: ${found.join(', ')}`)
@@ -427,6 +431,20 @@ export async function secretProblems(text: string, identities: readonly string[]
       addAll(problems, await unsealProblems(part, identities))
   }
   return problems
+}
+
+/** Kinds that name the keys of Secrets, or explain fields, and hold no values. */
+const withoutValues = ['ExternalSecret', 'ClusterExternalSecret', 'PushSecret', 'CustomResourceDefinition']
+
+function credentialProblems(document: Document): string[] {
+  const kind = document.get('kind')
+  if (typeof kind === 'string' && withoutValues.includes(kind)) return []
+  const name = document.getIn(['metadata', 'name'])
+  const where = typeof kind === 'string' && typeof name === 'string' ? `${kind} ${name}: ` : ''
+  return credentialsInClear(document.toJS()).map(
+    path =>
+      `${where}${path} is a credential in clear: keep it in a sealed Secret, and name its file or the Secret here`,
+  )
 }
 
 function valuesInClear(document: Document, rule: SealRule, isSecret: boolean): string[] {
