@@ -48,7 +48,7 @@ export const inTemplatesAlone: Readonly<Record<string, readonly string[]>> = { g
 
 /** Keys that a chart reads and its values.yaml has in comments alone, as the text says. */
 function isInComment(text: string, key: string): boolean {
-  return new RegExp(`^\\s*#[\\s-]*${key.replaceAll(/[.*+?^\${}()|[\]\\]/g, '\\$&')}:`, 'm').test(text)
+  return text.split('\n').some(line => /^\s*#[\s-]*([^\s:]+):/.exec(line)?.[1] === key)
 }
 
 export interface ValuesCheck {

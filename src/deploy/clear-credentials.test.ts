@@ -65,10 +65,12 @@ for (const text of fine)
 
 test('objects of every kind are looked at, but for those that name keys', async () => {
   const map =
-    'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x.yaml: "global:\\n  slack_api_url: https://h.example.net\\n"}\n'
+    'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n' +
+    'data: {x.yaml: "global:\\n  slack_api_url: https://h.example.net\\n"}\n'
   assert.match((await secretProblems(map)).join(), /^ConfigMap a: data\.x\.yaml\.global\.slack_api_url is a credential/)
   const release =
-    'kind: HelmRelease\nmetadata: {name: b}\nspec: {values: {alertmanager: {config: {global: {smtp_auth_password: x}}}}}\n'
+    'kind: HelmRelease\nmetadata: {name: b}\n' +
+    'spec: {values: {alertmanager: {config: {global: {smtp_auth_password: x}}}}}\n'
   assert.match((await secretProblems(release)).join(), /^HelmRelease b: spec\.values\.alertmanager/)
   assert.match((await secretProblems('global: {smtp_auth_password: x}\n')).join(), /^global\.smtp_auth_password/)
   const external =

@@ -5,10 +5,9 @@
 import { parse } from 'yaml'
 
 /** Names that hold a credential, in snake case. */
-const secretName = new RegExp(
-  '(^|_)(password|passwd|passphrase|api_?key|secret_key|secret_access_key|private_key|routing_key|service_key|' +
-    'user_key|token|credentials|(client|api|auth|app|shared|webhook)_secret)$',
-)
+const secretNames =
+  /(^|_)(password|passwd|passphrase|token|credentials|api_?key|(secret|secret_access|private|routing|service|user)_key)$/
+const sharedSecretNames = /(^|_)(client|api|auth|app|shared|webhook)_secret$/
 /** Addresses that are a credential themselves: who knows them may post. */
 const secretUrlName = /(^|_)(slack_api_url|webhook_url|incoming_webhook_url)$/
 /** Receivers of Alertmanager of which `api_url` or `url` is such an address. */
@@ -19,8 +18,8 @@ const secretUrlReceivers: Readonly<Record<string, string>> = {
 }
 
 /**
- * `${NAME}`, `$NAME`, `$(NAME)`, `%{NAME}`, `$__file{…}`, `{{ … }}`, `<placeholder>`, NAME of a variable or key, and what
- * sops has encrypted.
+ * `${NAME}`, `$NAME`, `$(NAME)`, `%{NAME}`, `$__file{…}`, `{{ … }}`, `<placeholder>`, NAME of a variable or key, and
+ * what sops has encrypted.
  */
 const referenceForm = /^(\$\{|\$\(|%\{|\$[A-Za-z_]|\{\{|<[^>]*>$|ENC\[|[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$)/
 
@@ -56,7 +55,7 @@ function isCredential(value: string, name: string, list: string): boolean {
     .replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2')
     .replaceAll('-', '_')
     .toLowerCase()
-  if (secretName.test(words) || secretUrlName.test(words)) return true
+  if (secretNames.test(words) || sharedSecretNames.test(words) || secretUrlName.test(words)) return true
   if (hasPassword(value)) return true
   return secretUrlReceivers[list] === name && (list !== 'webhook_configs' || hasTokenInPath(value))
 }

@@ -409,7 +409,8 @@ function setPlain(node: Scalar, type: string, bytes: Buffer, path: readonly stri
 
 /**
  * Why a file must not be committed: a Secret that is not sealed, a sealed file with a value in clear that should not
- * be, or a credential in any other object or configuration, as those of receivers of alerts. Empty where all is well. Needs no key; with identities the MAC is checked too.
+ * be, or a credential in any other object or configuration, as those of receivers of alerts. Empty where all is well.
+ * Needs no key; with identities the MAC is checked too.
  */
 export async function secretProblems(text: string, identities: readonly string[] = []): Promise<string[]> {
   const problems: string[] = []

@@ -32,6 +32,18 @@ export type ChartSource =
   | { from: 'path'; path: string }
 export type GitRef = { branch: string } | { tag: string } | { commit: string }
 
+/** Either `gateway` (an HTTPRoute) or `ingressClass` (an Ingress); '' for what is not there. */
+export interface Expose {
+  host: string
+  gateway: string
+  gatewayNamespace: string
+  ingressClass: string
+  /** Certificate of an Ingress. */
+  tlsSecret: string
+  /** Credentials that are asked for. */
+  authSecret: string
+}
+
 /** alertmanager.yml as text, or the Secret that has it. */
 export interface Alerting {
   config: string
@@ -59,7 +71,8 @@ export interface Stack {
   retention: Record<SignalName, string>
   scrape: { interval: string; timeout: string }
   persistence: { isOn: boolean; size: string; storageClass: string }
-  agent: { isOn: boolean; isFollowingLogs: boolean }
+  /** `hasKubelet`: scrapes the kubelet and cAdvisor of its node. */
+  agent: { isOn: boolean; isFollowingLogs: boolean; hasKubelet: boolean }
   signals: readonly SignalName[]
   grafana: {
     isOn: boolean
@@ -83,7 +96,7 @@ export interface Stack {
   /** Where the Secrets come from: files sealed for age, or objects of the External Secrets operator. */
   externalSecrets: { store: string; kind: string; prefix: string } | undefined
   /** Host name under which the API is reached from outside the cluster, and what leads there; '' for none. */
-  expose: { host: string; gateway: string; gatewayNamespace: string; ingressClass: string; tlsSecret: string }
+  expose: Expose
   /** Services under the names that the documents use for other engines. */
   hasAliases: boolean
   /** ServiceMonitors and PrometheusRules, which need the Prometheus operator's CustomResourceDefinitions. */
@@ -312,13 +325,14 @@ function readExternalSecrets(section: Section): Stack['externalSecrets'] {
   return { store, kind, prefix: section.text('prefix') }
 }
 
-function readExpose(section: Section): Stack['expose'] {
+function readExpose(section: Section): Expose {
   const expose = {
     host: section.text('host'),
     gateway: section.text('gateway'),
     gatewayNamespace: section.text('gateway_namespace'),
     ingressClass: section.text('ingress_class'),
     tlsSecret: section.text('tls_secret'),
+    authSecret: section.text('auth_secret'),
   }
   if (expose.host === '' && Object.values(expose).some(text => text !== ''))
     section.refuse('host: a host name was expected beside its gateway or ingress_class')
@@ -344,6 +358,7 @@ function readDeployment(
     agent: readSection('agent', section => ({
       isOn: section.isOn('enabled', true),
       isFollowingLogs: section.isOn('logs', false),
+      hasKubelet: section.isOn('kubelet', true),
     })),
     signals: readSignals(top, engine),
     grafana: readSection('grafana', section => ({

@@ -1,12 +1,12 @@
 /** The engine tercet: our own chart. */
 import { alertingOf } from './alerting.ts'
 import { secretsOf, storeServices, type Plan, type Release } from './release.ts'
-import type { Stack } from './stack.ts'
+import type { Expose, Stack } from './stack.ts'
 import { defined } from './tree.ts'
 
 /** Values of the chart that differ from its defaults. */
 export function tercetValues(stack: Stack): Record<string, unknown> {
-  const { s3, retention, persistence, networkPolicy } = stack
+  const { s3, retention, persistence, networkPolicy, expose } = stack
   const alerting = alertingOf(stack)
   return defined({
     fullnameOverride: stack.name === 'tercet' ? undefined : stack.name,
@@ -32,11 +32,18 @@ export function tercetValues(stack: Stack): Record<string, unknown> {
       alertmanagerConfigSecret:
         alerting.kind === 'secret' ? { name: alerting.secret.name, key: alerting.key } : undefined,
       podAnnotations: stack.isMeshed ? { 'linkerd.io/inject': 'enabled' } : undefined,
+      aliasServices: stack.hasAliases ? aliases : undefined,
     },
+    auth: expose.authSecret === '' ? undefined : { existingSecret: expose.authSecret },
+    ...routeValues(expose),
+    dashboards: { enabled: true, kind: stack.grafana.objects === 'operator' ? 'grafanaOperator' : 'configMap' },
+    serviceMonitor: stack.hasMonitors ? { enabled: true } : undefined,
+    prometheusRule: stack.hasMonitors ? { enabled: true } : undefined,
     agent: stack.agent.isOn
       ? {
           enabled: true,
           logs: stack.agent.isFollowingLogs ? true : undefined,
+          kubelet: stack.agent.hasKubelet ? { enabled: true } : undefined,
           podAnnotations: stack.isMeshed ? { 'linkerd.io/inject': 'enabled' } : undefined,
         }
       : { enabled: false },
@@ -45,6 +52,30 @@ export function tercetValues(stack: Stack): Record<string, unknown> {
       ? { enabled: true, fromNamespaces: networkPolicy.fromNamespaces, toCidrs: networkPolicy.toCidrs }
       : undefined,
   })
+}
+
+/** The names that the documents have for Mimir, Loki, VictoriaLogs and VictoriaMetrics; each has its ports. */
+const aliases = ['loki-gateway', 'mimir-gateway', 'tempo', 'vlinsert', 'vlselect', 'vmsingle'] as const
+
+function routeValues(expose: Expose): Record<string, unknown> {
+  const { host, gateway, gatewayNamespace, ingressClass, tlsSecret } = expose
+  if (host === '') return {}
+  if (gateway !== '')
+    return {
+      route: {
+        enabled: true,
+        hostnames: [host],
+        parentRefs: [defined({ name: gateway, namespace: gatewayNamespace || undefined })],
+      },
+    }
+  return {
+    ingress: defined({
+      enabled: true,
+      className: ingressClass,
+      hosts: [{ host }],
+      tls: tlsSecret === '' ? undefined : [{ secretName: tlsSecret, hosts: [host] }],
+    }),
+  }
 }
 
 export function imageValues({ image }: Stack): Record<string, unknown> {
@@ -63,6 +94,11 @@ export function planTercet(stack: Stack): Plan {
     warnings.push({
       name: 'no-bucket',
       text: 'no s3 is configured: the data lies on one volume of the cluster, and nowhere else',
+    })
+  if (stack.expose.host !== '' && stack.expose.authSecret === '')
+    warnings.push({
+      name: 'exposed-without-auth',
+      text: `everybody who reaches ${stack.expose.host} may read and write; name expose.auth_secret, or ask before it`,
     })
   // Signals may share a Secret; an empty name means the credentials of the machine.
   const all = (['metrics', 'logs', 'traces'] as const).flatMap(signal => secretsOf(stack, signal))

@@ -26,7 +26,7 @@ const cluster = {
     // Rules and dashboards that the stack's job fetches, and the pages that its rules name.
     'host:raw.githubusercontent.com',
     'host:runbooks.prometheus-operator.dev',
-    // The chart names a headless Service that it does not make: its pod gets no name of its own in DNS, which nobody asks.
+    // The chart names a headless Service that it does not make: its pod has no name of its own in DNS.
     'Service/tempo-headless',
   ],
 }

@@ -33,9 +33,8 @@ test('every rendered value is a key of its chart', t => {
 
 /** What app-template lets its user name: controllers, containers, ports, volumes, files, variables. */
 function isName(path: string): boolean {
-  return /^(controllers|service|configMaps|persistence)\.[^.]+$|\.(containers|ports|env)\.[^.]+$|\.(annotations|data)\./.test(
-    path,
-  )
+  const isOfTop = /^(controllers|service|configMaps|persistence)\.[^.]+$/.test(path)
+  return isOfTop || /\.(containers|ports|env)\.[^.]+$|\.(annotations|data)\./.test(path)
 }
 
 test('a key with another name is found, wherever it stands', t => {
