@@ -40,7 +40,7 @@ const openMaps = [
   // loki.yaml, of which the chart has some keys, and tempo.yaml.
   /^loki\.(ingester|limits_config|compactor|schemaConfig)$/,
   /^tempo\.(receivers\.otlp|storage\.trace|ingester|overrides|extraArgs)$/,
-  /^(datasources|grafana\.ini)$/,
+  /^(datasources|grafana\.ini|envValueFrom)$/,
 ]
 
 /** Keys at the top that templates read and values.yaml has not: a test looks where the templates are. */

@@ -29,6 +29,9 @@ export const stackTexts: Readonly<Record<string, string>> = {
   'chart from Git': `${base}chart: { git: { url: 'https://git.example.net/tercet.git', ref: v0.1.0 } }\n`,
   'chart by path': `${base}chart: { path: charts/tercet }\n`,
   digest: `${base}image: { repository: registry.example.net/tercet, digest: 'sha256:${'0'.repeat(64)}' }\n`,
+  'reached from outside':
+    `${base}auth_secret: tercet-auth\naliases: true\nmonitors: true\ngrafana: { enabled: true }\n` +
+    'expose: { host: metrics.example.net, gateway: internal, gateway_namespace: network }\n',
   amazon: `s3: { region: eu-west-1 }\nage_recipients: [${recipient}]\n`,
 }
 
@@ -39,13 +42,18 @@ export interface DeployedStack {
   text: string
 }
 
+/** Not for the other engines. */
+const ofTercet = ['reached from outside']
+
 /** Each text for each engine. */
 export function stacks(names: readonly string[] = Object.keys(stackTexts)): DeployedStack[] {
   return engines.flatMap(engine =>
-    names.map(name => {
-      const text = stackTexts[name] ?? ''
-      return { where: `${engine}, ${name}`, engine, text, stack: readStack(text, 'stack.yaml', engine) }
-    }),
+    names
+      .filter(name => engine === 'tercet' || !ofTercet.includes(name))
+      .map(name => {
+        const text = stackTexts[name] ?? ''
+        return { where: `${engine}, ${name}`, engine, text, stack: readStack(text, 'stack.yaml', engine) }
+      }),
   )
 }
 

@@ -6,7 +6,7 @@ import { parse } from 'yaml'
 
 /** Names that hold a credential, in snake case. */
 const secretNames =
-  /(^|_)(password|passwd|passphrase|token|credentials|api_?key|(secret|secret_access|private|routing|service|user)_key)$/
+  /(^|_)(pass(word|wd|phrase)|token|credentials|api_?key|(secret|secret_access|private|routing|service|user)_key)$/
 const sharedSecretNames = /(^|_)(client|api|auth|app|shared|webhook)_secret$/
 /** Addresses that are a credential themselves: who knows them may post. */
 const secretUrlName = /(^|_)(slack_api_url|webhook_url|incoming_webhook_url)$/

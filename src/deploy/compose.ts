@@ -80,6 +80,7 @@ function addTercet(stack: Stack, parts: Parts): void {
   addScrapeConfig(stack, parts, 'tercet', 'What the server scrapes, in the syntax of Prometheus.')
   parts.files.set('config/rules/example.yml', exampleRules)
   const secrets = s3Secrets(stack, parts, stack.signals)
+  const auth = authEnvironment(stack, parts, secrets)
   const alertmanager = addAlertmanagerConfig(stack, parts, secrets)
   const service = hardened(
     {
@@ -94,6 +95,7 @@ function addTercet(stack: Stack, parts: Parts): void {
         TERCET_TRACES_RETENTION: retention.traces,
         TERCET_SCRAPE_CONFIG_FILE: '/etc/tercet/prometheus.yml',
         ...(s3 === undefined ? {} : bucketEnvironment(stack, s3)),
+        ...auth,
         TERCET_RULE_FILES: '/etc/tercet/rules/*.yml',
         TERCET_ALERTMANAGER_CONFIG_FILE: alertmanager,
         // Docker's log driver sends here from the host: see `logging` below.
@@ -114,6 +116,23 @@ function addTercet(stack: Stack, parts: Parts): void {
   addService(parts, 'victoriametrics', service, tercetPorts, Object.values(storeServices))
   const comment = `# For programs that send to the store, inside the network ${network}.\n`
   parts.files.set('.env', comment + clientEnvironment(stack))
+}
+
+const authUser = 'tercet'
+const authFile = 'auth-password'
+
+function authEnvironment(stack: Stack, parts: Parts, secrets: string[]): Record<string, string> {
+  if (stack.authSecret === '') return {}
+  parts.secrets.add(authFile)
+  secrets.push(authFile)
+  return { TERCET_AUTH_USERNAME: authUser, TERCET_AUTH_PASSWORD_FILE: `/run/secrets/${authFile}` }
+}
+
+/** Grafana reads the file itself. */
+function withComposeCredentials(text: string): string {
+  return text
+    .replaceAll('$TERCET_USERNAME', authUser)
+    .replaceAll('$TERCET_PASSWORD', `$__file{/run/secrets/${authFile}}`)
 }
 
 /** A group without rules, so that the pattern finds a file. */
@@ -277,7 +296,8 @@ function addLgtm(stack: Stack, parts: Parts): void {
 
 function addGrafana(stack: Stack, parts: Parts): void {
   parts.volumes.push('grafana-data')
-  parts.files.set('config/grafana/datasources/observability.yaml', yamlText(provisioning(stack, composeUrl(stack))))
+  const sources = withComposeCredentials(yamlText(provisioning(stack, composeUrl(stack))))
+  parts.files.set('config/grafana/datasources/observability.yaml', sources)
   const needsPlugin = dataSources(stack).some(source => source.type === 'victoriametrics-logs-datasource')
   const stores = Object.keys(parts.services).filter(name => name !== 's3' && name !== 'bootstrap')
   const service = hardened(
@@ -295,6 +315,7 @@ function addGrafana(stack: Stack, parts: Parts): void {
       networks: { [network]: {} },
       depends_on: Object.fromEntries(stores.map(name => [name, { condition: 'service_started' }])),
       ...(stack.engine === 'tercet' ? { logging: logsToTercet } : {}),
+      ...(stack.authSecret === '' ? {} : { secrets: [authFile] }),
     },
     '512m',
   )
@@ -333,6 +354,11 @@ function commentOf(hasSecrets: boolean): string {
   return 'Put the keys into ./secrets, one a file, as secrets/README.md says; then: docker compose up -d'
 }
 
+/** Grafana has another user. */
+const readByGrafana = `Grafana reads ${authFile}, too, as the user 472: that file needs the mode 0444.
+
+`
+
 /** Compose mounts a file of secrets as it is on the host, with its owner and its mode. */
 function secretsReadme(names: readonly string[]): string {
   return `# Files that this stack reads its secrets from
@@ -347,7 +373,7 @@ key of mode 0600 that is yours can't be read in the container, and the server wo
     sudo chown 10001:10001 ${names.join(' ')}
     sudo chmod 0400 ${names.join(' ')}
 
-Without sudo, let the files be read by all, and the folder be entered by you alone:
+${names.includes(authFile) ? readByGrafana : ''}Without sudo, let all read the files, and you alone enter the folder:
 
     chmod 0644 ${names.join(' ')}
     chmod 0700 .

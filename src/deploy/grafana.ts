@@ -1,5 +1,5 @@
 /** Grafana's data sources, in every form that Grafana takes them. Their uids never change, whatever the engine is. */
-import { clientUrls, resources, type Release } from './release.ts'
+import { authSecretsOf, clientUrls, resources, type Release } from './release.ts'
 import type { Stack } from './stack.ts'
 import { defined, documents, yamlText, type FileTree, type KubeObject } from './tree.ts'
 import { charts } from './versions.ts'
@@ -17,19 +17,25 @@ export interface DataSource {
   isDefault?: boolean
   editable: false
   jsonData: Record<string, unknown>
+  basicAuth?: true
+  basicAuthUser?: string
   secureJsonData?: Record<string, string>
 }
+
+/** Grafana expands them when it reads its data sources. */
+const userVariable = 'TERCET_USERNAME'
+const passwordVariable = 'TERCET_PASSWORD'
 
 type Source = Pick<DataSource, 'name' | 'uid' | 'type' | 'url' | 'jsonData'> & { isDefault?: boolean }
 
 /** URLs as the server has them; `rename` changes them for where Grafana is. */
 export function dataSources(stack: Stack, rename: (url: string) => string = url => url): DataSource[] {
   const { orgId } = stack.grafana
-  // A tenant goes along as a header whose value is no part of the URL.
-  const tenant =
-    orgId === ''
-      ? { json: {}, secure: {} }
-      : { json: { httpHeaderName1: 'X-Scope-OrgID' }, secure: { secureJsonData: { httpHeaderValue1: orgId } } }
+  // A tenant goes along as a header whose value is no part of the URL; credentials are variables of Grafana's.
+  const secure = {
+    ...(orgId === '' ? {} : { httpHeaderValue1: orgId }),
+    ...(stack.authSecret === '' ? {} : { basicAuthPassword: `$${passwordVariable}` }),
+  }
   const sources = [metricsSource(stack), logsSource(stack), tracesSource(stack)].filter(s => s !== undefined)
   return sources.map(({ name, uid, type, url, isDefault, jsonData }) => ({
     name,
@@ -39,8 +45,9 @@ export function dataSources(stack: Stack, rename: (url: string) => string = url 
     url: rename(url),
     ...(isDefault === true ? { isDefault } : {}),
     editable: false,
-    jsonData: { ...defined(jsonData), ...tenant.json },
-    ...tenant.secure,
+    ...(stack.authSecret === '' ? {} : { basicAuth: true as const, basicAuthUser: `$${userVariable}` }),
+    jsonData: { ...defined(jsonData), ...(orgId === '' ? {} : { httpHeaderName1: 'X-Scope-OrgID' }) },
+    ...(Object.keys(secure).length === 0 ? {} : { secureJsonData: secure }),
   }))
 }
 
@@ -148,7 +155,14 @@ export function dataSourceConfigMap(stack: Stack): KubeObject {
 
 /** Values of Grafana's chart. */
 export function grafanaValues(stack: Stack): Record<string, unknown> {
-  return { datasources: { 'datasources.yaml': provisioning(stack, inNamespace(stack)) } }
+  const { authSecret } = stack
+  const key = (name: string): object => ({ secretKeyRef: { name: authSecret, key: name } })
+  return {
+    ...(authSecret === ''
+      ? {}
+      : { envValueFrom: { [userVariable]: key('username'), [passwordVariable]: key('password') } }),
+    datasources: { 'datasources.yaml': provisioning(stack, inNamespace(stack)) },
+  }
 }
 
 /** Objects of grafana-operator. */
@@ -161,9 +175,28 @@ export function operatorSources(stack: Stack): KubeObject[] {
     spec: {
       instanceSelector: { matchLabels: { dashboards: 'grafana' } },
       uid: source.uid,
-      datasource: unescaped({ ...source, uid: undefined }),
+      datasource: unescaped({ ...withOperatorCredentials(source), uid: undefined }),
+      ...credentialsOf(stack),
     },
   }))
+}
+
+/** The operator replaces `${key}` with what the Secret of the object's namespace has. */
+function credentialsOf({ authSecret }: Stack): Record<string, unknown> {
+  if (authSecret === '') return {}
+  const from = (key: string): object => ({ secretKeyRef: { name: authSecret, key } })
+  return {
+    valuesFrom: [
+      { targetPath: 'basicAuthUser', valueFrom: from('username') },
+      { targetPath: 'secureJsonData.basicAuthPassword', valueFrom: from('password') },
+    ],
+  }
+}
+
+function withOperatorCredentials(source: DataSource): DataSource {
+  if (source.basicAuth !== true) return source
+  const secureJsonData = { ...source.secureJsonData, basicAuthPassword: '${password}' }
+  return { ...source, basicAuthUser: '${username}', secureJsonData }
 }
 
 function unescaped(value: unknown): unknown {
@@ -184,7 +217,8 @@ export function grafanaRelease(stack: Stack, dependsOn: readonly string[]): Rele
     name: 'grafana',
     namespace: stack.grafana.namespace,
     chart: charts.grafana,
-    secrets: [],
+    // In its own namespace it reads its own copy.
+    secrets: stack.grafana.namespace === stack.namespace ? [] : authSecretsOf(stack),
     dependsOn,
     services: { grafana: [80] },
     makes: ['Secret/grafana'],

@@ -1,4 +1,5 @@
 /** The engine lgtm: Mimir, Loki and Tempo, one process each, on the buckets that Tercet writes. */
+import { alertingOf } from './alerting.ts'
 import {
   containerSecurity,
   hostOf,
@@ -232,6 +233,13 @@ function mimirContainer({ s3 }: Stack): Record<string, unknown> {
   }
 }
 
+/** A Service with the name and the port of the gateway that the documents have. */
+function gatewayOf(stack: Stack, name: string, targetPort: number): KubeObject[] {
+  if (!stack.hasAliases) return []
+  const spec = { type: 'ClusterIP', selector: podsOf(name), ports: [{ name: 'http', port: 80, targetPort }] }
+  return [{ apiVersion: 'v1', kind: 'Service', metadata: { name: `${name}-gateway` }, spec }]
+}
+
 /** Values of kube-prometheus-stack, by `valuesFrom`, so that it sends its samples here. */
 function prometheusValues(): KubeObject {
   const remoteWrite = {
@@ -294,7 +302,10 @@ function lokiRelease(stack: Stack): Release {
     makes: [],
     services: { loki: [3100, 9095] },
     objects: {
-      'service.yaml': [storeService('logs', podsOf('loki'), [{ name: 'http', port: 3100, targetPort: 3100 }])],
+      'service.yaml': [
+        storeService('logs', podsOf('loki'), [{ name: 'http', port: 3100, targetPort: 3100 }]),
+        ...gatewayOf(stack, 'loki', 3100),
+      ],
       ...policyOf(stack, 'loki', { matchLabels: podsOf('loki') }, [3100, 9095]),
     },
   }
@@ -337,6 +348,7 @@ function mimirRelease(stack: Stack): Release {
           { name: 'http', port: 8428, targetPort: 8080 },
           { name: 'http-mimir', port: 8080, targetPort: 8080 },
         ]),
+        ...gatewayOf(stack, 'mimir', 8080),
       ],
       'prometheus-values.yaml': [prometheusValues()],
       ...policyOf(stack, 'mimir', { matchLabels: podsOf('mimir') }, [8080, 9095]),
@@ -388,6 +400,11 @@ function lgtmWarnings(stack: Stack): { name: string; text: string }[] {
         'traces are kept before you change over, or run a Tempo 3',
     },
   ]
+  if (alertingOf(stack).kind !== 'none')
+    warnings.push({
+      name: 'alerting-unused',
+      text: 'nobody evaluates rules here and nobody is told of alerts: bring a ruler and an Alertmanager of your own',
+    })
   if (!stack.persistence.isOn)
     warnings.push({
       name: 'wal-on-emptydir',

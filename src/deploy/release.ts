@@ -165,6 +165,11 @@ export function secretsOf({ s3 }: Stack, signal: SignalName): Release['secrets']
   return s3 === undefined ? [] : [{ name: s3.secrets[signal], keys: ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'] }]
 }
 
+/** The credentials that the API asks for. */
+export function authSecretsOf({ authSecret }: Stack): Release['secrets'] {
+  return authSecret === '' ? [] : [{ name: authSecret, keys: ['username', 'password'] }]
+}
+
 /** Host and port of an endpoint, as servers in Go like it. */
 export function hostOf(endpoint: string): string {
   return endpoint.replace(/^https?:\/\//, '').replace(/\/+$/, '')

@@ -4,6 +4,7 @@
  */
 import { parseAllDocuments } from 'yaml'
 import { BadDataError } from '#core/errors.ts'
+import { alertingOf } from './alerting.ts'
 import { composeProblems } from './compose-references.ts'
 import { renderCompose } from './compose.ts'
 import { renderFlux, type ObjectGroup, type SealSecret } from './flux.ts'
@@ -78,7 +79,7 @@ export async function render({ stack, target, ownChart, seal, configText }: Rend
       const { tree, services } = renderCompose(stack)
       if (stack.developmentS3.isOn) tree.set('stack.yaml', configText)
       refuseUnresolved(composeProblems(tree, { services, external: externalOf(stack, plan) }))
-      return { tree, warnings: plan.warnings.filter(warning => !kubernetesOnly.has(warning.name)) }
+      return { tree, warnings: composeWarnings(stack, plan) }
     }
     case 'helm': {
       const secrets = plan.releases.flatMap(release => release.secrets)
@@ -197,6 +198,13 @@ function secretsMissing(unsealed: readonly SecretSpec[]): { name: string; text: 
   }))
 }
 
+function composeWarnings(stack: Stack, plan: Plan): Rendered['warnings'] {
+  const warnings = plan.warnings.filter(warning => !kubernetesOnly.has(warning.name))
+  if (stack.engine !== 'victoria' || alertingOf(stack).kind === 'none') return warnings
+  const text = 'the Victoria stack of compose has no vmalert and no Alertmanager: nobody is told of alerts'
+  return [...warnings, { name: 'alerting-unused', text }]
+}
+
 const kubernetesOnly = new Set([
   'mimir-chart',
   'wal-on-emptydir',
@@ -204,4 +212,7 @@ const kubernetesOnly = new Set([
   'nothing-is-kept',
   'metrics-s3-is-backup',
   'logs-s3-unused',
+  'downloads-at-deploy',
+  'exposed-without-auth',
+  'grafana-credentials',
 ])

@@ -40,8 +40,6 @@ export interface Expose {
   ingressClass: string
   /** Certificate of an Ingress. */
   tlsSecret: string
-  /** Credentials that are asked for. */
-  authSecret: string
 }
 
 /** alertmanager.yml as text, or the Secret that has it. */
@@ -97,6 +95,8 @@ export interface Stack {
   externalSecrets: { store: string; kind: string; prefix: string } | undefined
   /** Host name under which the API is reached from outside the cluster, and what leads there; '' for none. */
   expose: Expose
+  /** Secret (kubernetes.io/basic-auth) with the credentials that the API asks for; '' where nobody is asked. */
+  authSecret: string
   /** Services under the names that the documents use for other engines. */
   hasAliases: boolean
   /** ServiceMonitors and PrometheusRules, which need the Prometheus operator's CustomResourceDefinitions. */
@@ -332,7 +332,6 @@ function readExpose(section: Section): Expose {
     gatewayNamespace: section.text('gateway_namespace'),
     ingressClass: section.text('ingress_class'),
     tlsSecret: section.text('tls_secret'),
-    authSecret: section.text('auth_secret'),
   }
   if (expose.host === '' && Object.values(expose).some(text => text !== ''))
     section.refuse('host: a host name was expected beside its gateway or ingress_class')
@@ -400,6 +399,7 @@ export function readStack(text: string, path: string, engineGiven?: string): Sta
     alerting: readSection('alerting', readAlerting),
     externalSecrets: top.has('external_secrets') ? readSection('external_secrets', readExternalSecrets) : undefined,
     expose: readSection('expose', readExpose),
+    authSecret: top.text('auth_secret'),
     hasAliases: top.isOn('aliases', false),
     hasMonitors: top.isOn('monitors', engine === 'lgtm'),
     isMeshed: top.isOn('mesh', false),
@@ -416,7 +416,21 @@ export function readStack(text: string, path: string, engineGiven?: string): Sta
   return stack
 }
 
+/** What only some engines can have is refused, not left out. */
+function refuseForEngine({ engine, authSecret, expose, hasAliases }: Stack, path: string): void {
+  const refuse = (key: string, why: string): never => {
+    throw new BadDataError(`${path}: ${key}: ${why}`)
+  }
+  if (engine === 'tercet') return
+  if (authSecret !== '')
+    refuse('auth_secret', `the engine ${engine} asks nobody who he is; have a proxy before it that does`)
+  if (expose.host !== '')
+    refuse('expose', `the engine ${engine} asks nobody who he is; have Grafana alone reached from outside`)
+  if (hasAliases && engine === 'victoria') refuse('aliases', 'its Services have the names of the documents already')
+}
+
 function refuseUnusable(stack: Stack, path: string): void {
+  refuseForEngine(stack, path)
   if (stack.developmentS3.isOn && stack.developmentS3.image === '')
     throw new BadDataError(
       `${path}: development_s3.image: name the image of an S3 server; there is none that suits everybody`,

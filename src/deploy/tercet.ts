@@ -1,6 +1,6 @@
 /** The engine tercet: our own chart. */
 import { alertingOf } from './alerting.ts'
-import { secretsOf, storeServices, type Plan, type Release } from './release.ts'
+import { authSecretsOf, secretsOf, storeServices, type Plan, type Release } from './release.ts'
 import type { Expose, Stack } from './stack.ts'
 import { defined } from './tree.ts'
 
@@ -34,7 +34,7 @@ export function tercetValues(stack: Stack): Record<string, unknown> {
       podAnnotations: stack.isMeshed ? { 'linkerd.io/inject': 'enabled' } : undefined,
       aliasServices: stack.hasAliases ? aliases : undefined,
     },
-    auth: expose.authSecret === '' ? undefined : { existingSecret: expose.authSecret },
+    auth: stack.authSecret === '' ? undefined : { existingSecret: stack.authSecret },
     ...routeValues(expose),
     dashboards: { enabled: true, kind: stack.grafana.objects === 'operator' ? 'grafanaOperator' : 'configMap' },
     serviceMonitor: stack.hasMonitors ? { enabled: true } : undefined,
@@ -95,16 +95,23 @@ export function planTercet(stack: Stack): Plan {
       name: 'no-bucket',
       text: 'no s3 is configured: the data lies on one volume of the cluster, and nowhere else',
     })
-  if (stack.expose.host !== '' && stack.expose.authSecret === '')
+  if (stack.expose.host !== '' && stack.authSecret === '')
     warnings.push({
       name: 'exposed-without-auth',
-      text: `everybody who reaches ${stack.expose.host} may read and write; name expose.auth_secret, or ask before it`,
+      text: `everybody who reaches ${stack.expose.host} may read and write; name auth_secret, or ask before it`,
+    })
+  if (stack.authSecret !== '' && !stack.grafana.isOn && stack.grafana.objects === 'configmap')
+    warnings.push({
+      name: 'grafana-credentials',
+      text:
+        `the data sources read TERCET_USERNAME and TERCET_PASSWORD from Grafana's environment; give it those of the ` +
+        `Secret ${stack.authSecret} (envValueFrom of its chart)`,
     })
   // Signals may share a Secret; an empty name means the credentials of the machine.
   const all = (['metrics', 'logs', 'traces'] as const).flatMap(signal => secretsOf(stack, signal))
   const keys = all.filter(({ name }, i) => name !== '' && all.findIndex(other => other.name === name) === i)
   const alerting = alertingOf(stack)
-  const secrets = alerting.kind === 'secret' ? [...keys, alerting.secret] : keys
+  const secrets = [...keys, ...authSecretsOf(stack), ...(alerting.kind === 'secret' ? [alerting.secret] : [])]
   const release: Release = {
     name: stack.name,
     chart: 'tercet',
