@@ -33,6 +33,8 @@ function isRecent(program: string): boolean {
   return Number(major) > 3 || (major === '3' && Number(minor) >= 14)
 }
 
+export const needsRealHelm = { skip: helm === undefined && 'NOT TESTED: no Helm of 3.14 or newer' } as const
+
 export const needsRealCharts = {
   skip:
     helm === undefined
@@ -80,6 +82,11 @@ function templateValues(name: string, chart: string, namespace: string, values: 
   } finally {
     rmSync(directory, { recursive: true })
   }
+}
+
+/** A chart with its dependencies in it. */
+export function templateDirectory(name: string, directory: string, namespace: string): KubeObject[] {
+  return template(name, directory, namespace, [])
 }
 
 /** The umbrella chart of a stack, with the real charts as its dependencies. */

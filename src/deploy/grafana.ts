@@ -231,6 +231,11 @@ export function grafanaRelease(stack: Stack, dependsOn: readonly string[]): Rele
       replicas: 1,
       resources: resources('100m', '256Mi', '1Gi'),
       testFramework: { enabled: false },
+      // Dashboards come in ConfigMaps: ours, and those of the Victoria stack.
+      sidecar: {
+        resources: resources('10m', '64Mi', '128Mi'),
+        dashboards: { enabled: true, searchNamespace: stack.namespace },
+      },
       'grafana.ini': { analytics: { reporting_enabled: false, check_for_updates: false } },
       ...(stack.engine === 'victoria' && stack.signals.includes('logs')
         ? { plugins: ['victoriametrics-logs-datasource'] }

@@ -16,7 +16,7 @@ import type { Plan, SecretSpec } from './release.ts'
 import { sopsConfigText } from './sops-config.ts'
 import type { Stack, Target } from './stack.ts'
 import { planTercet } from './tercet.ts'
-import type { FileTree, KubeObject } from './tree.ts'
+import { yamlText, type FileTree, type KubeObject } from './tree.ts'
 import { planVictoria } from './victoria.ts'
 
 export interface RenderInput {
@@ -78,6 +78,7 @@ export async function render({ stack, target, ownChart, seal, configText }: Rend
     case 'compose': {
       const { tree, services } = renderCompose(stack)
       if (stack.developmentS3.isOn) tree.set('stack.yaml', configText)
+      if (stack.grafana.isOn && stack.engine === 'tercet') addDashboards(tree, ownChart)
       refuseUnresolved(composeProblems(tree, { services, external: externalOf(stack, plan) }))
       return { tree, warnings: composeWarnings(stack, plan) }
     }
@@ -196,6 +197,18 @@ function secretsMissing(unsealed: readonly SecretSpec[]): { name: string; text: 
       `the Secret ${name} (${keys.join(', ')}) is not in the tree: name age_recipients, and its keys with --secrets, ` +
       'or make it by hand',
   }))
+}
+
+/** Those of our chart, where Grafana looks for its provisioning. */
+function addDashboards(tree: FileTree, ownChart: FileTree): void {
+  const folder = 'config/grafana/dashboards'
+  const provider = {
+    apiVersion: 1,
+    providers: [{ name: 'tercet', type: 'file', options: { path: '/etc/grafana/provisioning/dashboards' } }],
+  }
+  tree.set(`${folder}/tercet.yaml`, yamlText(provider))
+  for (const [path, text] of ownChart)
+    if (path.startsWith('dashboards/')) tree.set(`${folder}/${path.slice('dashboards/'.length)}`, text)
 }
 
 function composeWarnings(stack: Stack, plan: Plan): Rendered['warnings'] {

@@ -23,6 +23,7 @@ const cluster = {
   external: [
     'ServiceAccount/default',
     'host:s3.example.net',
+    'host:metrics.example.net',
     // Rules and dashboards that the stack's job fetches, and the pages that its rules name.
     'host:raw.githubusercontent.com',
     'host:runbooks.prometheus-operator.dev',
