@@ -1,6 +1,6 @@
 /**
  * Rendered pods as processes, with what test/kubelet.ts leaves out: volumes of Secrets and projected ones as the
- * kubelet writes them (links to a directory that is exchanged), probes over HTTPS and at other ports, Services in front.
+ * kubelet writes them (links to a directory that is exchanged), probes over HTTPS and at other ports.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
