@@ -243,7 +243,8 @@ test('objects of APIs that the cluster lacks are left out, and the notes say so'
     /whoever reaches the host may read, write and delete/,
   ])
     assert.match(notes, what)
-  assert.doesNotMatch(notesOf({ ...values, auth: { existingSecret: 'x' } }), /WARNING/)
+  assert.doesNotMatch(notesOf({ ...values, auth: { existingSecret: 'x' } }), /WARNING|BackendTLSPolicy/)
+  assert.match(notesOf({ ...values, tls: { existingSecret: 'x' } }), /a BackendTLSPolicy for metrics-store/)
 })
 
 test('credentials in clear in alertmanagerConfig are noticed', hasHelm, () => {
