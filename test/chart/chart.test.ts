@@ -253,6 +253,52 @@ test('credentials in clear in alertmanagerConfig are noticed', hasHelm, () => {
   assert.doesNotMatch(withText('global: { slack_api_url_file: slack-url }'), /seems to hold something secret/)
 })
 
+test('Services under the names of other systems have the ports that their clients know', hasHelm, () => {
+  const ports: Readonly<Record<string, readonly number[]>> = {
+    'loki-gateway': [80, 3100, 9095],
+    loki: [3100, 9095],
+    'mimir-gateway': [80, 8080],
+    mimir: [8080],
+    tempo: [3200, 4317, 4318],
+    vlinsert: [9481, 8428],
+    vlselect: [9471, 8481],
+    vmsingle: [8428, 8429],
+    'vmsingle-victoria-metrics-k8s-stack': [8428, 8429],
+    'vmalertmanager-victoria-metrics-k8s-stack': [9093],
+    'victoria-logs-cluster-vlinsert': [9481],
+    'victoria-logs-cluster-vlselect': [9471],
+    victoriametrics: [8428],
+    'victoria-logs': [9428],
+    prometheus: [9090],
+    alertmanager: [9093],
+    mine: [80, 514],
+  }
+  const own = { name: 'mine', ports: [80, { port: 514, name: 'syslog-like', target: 'otlp-grpc' }] }
+  const names = Object.keys(ports).filter(name => name !== 'mine')
+  const objects = rendered({ server: { aliasServices: [...names, own] }, tls: { existingSecret: 'their-tls' } })
+  assert.deepEqual(chartProblems(objects), [])
+  for (const [name, wanted] of Object.entries(ports)) {
+    const service = objects.find(o => o.kind === 'Service' && o.metadata.name === name)!
+    const { ports: given } = service['spec'] as { ports: { name: string; port: number; appProtocol: string }[] }
+    assert.deepEqual(
+      given.map(p => p.port),
+      wanted,
+      name,
+    )
+    assert.equal(new Set(given.map(p => p.name)).size, given.length, `${name}: names of ports`)
+    for (const { appProtocol } of given) assert.equal(appProtocol, 'https', name)
+  }
+  // Monitors choose the one Service, however many there are.
+  const monitored = rendered({ server: { aliasServices: names }, serviceMonitor: { enabled: true } })
+  assert.deepEqual(chartProblems(monitored), [])
+  const plain = rendered({ server: { aliasServices: ['loki-gateway'] } })
+  const loki = plain.find(o => o.metadata.name === 'loki-gateway')!['spec'] as { ports: { appProtocol: string }[] }
+  assert.deepEqual(
+    loki.ports.map(p => p.appProtocol),
+    ['http', 'http', 'kubernetes.io/h2c'],
+  )
+})
+
 test('kubelet and cAdvisor: the own node alone, by its port or through the API server', hasHelm, () => {
   interface Job {
     job_name: string
