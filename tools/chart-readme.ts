@@ -1,7 +1,6 @@
 /**
  * Prints deploy/chart/README.md from chart-readme.md and the comments of values.yaml:
- *
- *   node tools/chart-readme.ts > deploy/chart/README.md
+ * node tools/chart-readme.ts > deploy/chart/README.md
  */
 import { readFileSync } from 'node:fs'
 import { isMap, parseDocument, type Node, type Pair } from 'yaml'

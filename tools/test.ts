@@ -39,6 +39,7 @@ const uncounted = [
   'test/{simulation,fuzz}/*',
   'test/end-to-end/{kill,agent-kill,deploy,s3-bad-days,command-line}.test.ts',
   'test/conformance/{kubelet,render,chart,agent}.test.ts',
+  'test/chart/*',
   'src/ingest/{large-bodies,body-limits}.test.ts',
   'src/query/largest-queries.test.ts',
   'src/codec/codecs.test.ts',

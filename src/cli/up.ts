@@ -217,7 +217,9 @@ function addressLines({
   addresses: readonly { name: string; address: string }[]
 }): string {
   const { protocol } = new URL(url)
-  return addresses
-    .map(({ name, address }) => `  ${name.padEnd(10)} ${name === 'otlp_grpc' ? address : `${protocol}//${address}`}`)
-    .join('\n')
+  const shown = ({ name, address }: { name: string; address: string }): string => {
+    if (name === 'otlp_grpc') return address
+    return `${name === 'health' ? 'http:' : protocol}//${address}`
+  }
+  return addresses.map(one => `  ${one.name.padEnd(10)} ${shown(one)}`).join('\n')
 }

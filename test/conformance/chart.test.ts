@@ -448,11 +448,15 @@ test(
       {},
       { scrape: { interval: '30s' } },
       { agent: { scrapeConfigs: [{ job_name: 'more', static_configs: [{ targets: ['a:1'] }] }] } },
+      { agent: { kubelet: { enabled: true }, selfScrape: true }, auth: { existingSecret: 'a' } },
+      { agent: { kubelet: { enabled: true, viaApiServer: true } }, tls: { existingSecret: 'a', serverName: 'b' } },
     ]) {
       const file = join(directory, 'prometheus.yml')
       // %{NAME} is ours, as vmagent has it; Prometheus takes it as it is.
       writeFileSync(file, dataOf(one(rendered(values), 'ConfigMap', /-agent$/))['prometheus.yml']!)
-      const run = spawnSync(programPath('promtool')!, ['check', 'config', file], { encoding: 'utf8' })
+      const run = spawnSync(programPath('promtool')!, ['check', 'config', '--syntax-only', file], {
+        encoding: 'utf8',
+      })
       assert.equal(run.status, 0, run.stdout + run.stderr)
       const own = spawnSync(process.execPath, ['src/app/main.ts', 'check', 'config', file], {
         encoding: 'utf8',

@@ -1,10 +1,10 @@
 /** TLS, client certificates, credentials. Covers req-058, req-061, req-085, req-137. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { after, test } from 'node:test'
 import { credentials, makeGenericClientConstructor } from '@grpc/grpc-js'
+import { certificateOf, hasOpenssl, makeCertificates } from '../certificates.ts'
 import { runCommand } from '../run-cli.ts'
 import { runTercet, temporaryDirectory } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
@@ -14,69 +14,6 @@ after(() => {
   rmSync(directory, { recursive: true, force: true })
 })
 const file = (name: string): string => `${directory}/${name}`
-const openssl = (...parameters: string[]): boolean => spawnSync('openssl', parameters, { cwd: directory }).status === 0
-const hasOpenssl = openssl('version')
-if (!hasOpenssl) console.log('SKIPPED: openssl is not installed; TLS was not tested')
-
-function makeCertificates(): void {
-  const made = openssl(
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:prime256v1',
-    '-nodes',
-    '-keyout',
-    'ca.key',
-    '-out',
-    'ca.pem',
-    '-subj',
-    '/CN=test authority',
-    '-days',
-    '2',
-  )
-  assert.ok(made)
-  writeFileSync(file('san'), 'subjectAltName=IP:127.0.0.1,DNS:localhost')
-  for (const name of ['server', 'client']) {
-    assert.ok(
-      openssl(
-        'req',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:prime256v1',
-        '-nodes',
-        '-keyout',
-        `${name}.key`,
-        '-out',
-        `${name}.csr`,
-        '-subj',
-        `/CN=${name}`,
-      ),
-    )
-    assert.ok(
-      openssl(
-        'x509',
-        '-req',
-        '-in',
-        `${name}.csr`,
-        '-CA',
-        'ca.pem',
-        '-CAkey',
-        'ca.key',
-        '-CAcreateserial',
-        '-out',
-        `${name}.pem`,
-        '-days',
-        '2',
-        '-extfile',
-        'san',
-      ),
-    )
-  }
-}
-
 interface Got {
   status: number
   text: string
@@ -97,12 +34,12 @@ function get(url: string, tls: { ca?: string; cert?: string; key?: string }): Pr
   })
 }
 
-if (hasOpenssl) {
-  test('with a certificate every address speaks TLS only; with an authority only its clients get in', async () => {
-    makeCertificates()
-    const ca = readFileSync(file('ca.pem'), 'utf8')
-    const cert = readFileSync(file('client.pem'), 'utf8')
-    const key = readFileSync(file('client.key'), 'utf8')
+test(
+  'with a certificate every address speaks TLS only; with an authority only its clients get in',
+  hasOpenssl,
+  async () => {
+    makeCertificates(directory, ['server', 'client'], 'IP:127.0.0.1,DNS:localhost')
+    const { ca, cert, key } = certificateOf(directory, 'client')
     const flags = [
       `tls.cert_file=${file('server.pem')}`,
       `tls.key_file=${file('server.key')}`,
@@ -134,8 +71,8 @@ if (hasOpenssl) {
     const check = await runCommand(['healthcheck', ...keys])
     assert.equal(check.code, 0, check.err)
     await running.stop()
-  })
-}
+  },
+)
 
 function exportOverGrpc(address: string, channel: ReturnType<typeof credentials.createInsecure>): Promise<number> {
   const asIs = (bytes: Buffer): Buffer => bytes
