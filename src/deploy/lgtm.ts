@@ -12,7 +12,16 @@ import {
   type Release,
 } from './release.ts'
 import type { SignalName } from '#core/signal-name.ts'
-import { hours, idVariable, keyVariable, lokiSchema, otlpReceivers, tempoStorage } from './lgtm-config.ts'
+import {
+  generatorStorage,
+  hours,
+  idVariable,
+  keyVariable,
+  lokiSchema,
+  otlpReceivers,
+  tempoOverrides,
+  tempoStorage,
+} from './lgtm-config.ts'
 import type { Stack, StackS3 } from './stack.ts'
 import { defined, yamlText, type KubeObject } from './tree.ts'
 
@@ -34,6 +43,8 @@ export function mimirConfig(stack: Stack): Record<string, unknown> {
     target: 'all',
     multitenancy_enabled: false,
     usage_stats: { enabled: false },
+    // Its default lies in the working directory, which is read-only: Mimir would not start.
+    activity_tracker: { filepath: '/data/metrics-activity.log' },
     server: { http_listen_port: 8080, grpc_listen_port: 9095, log_format: 'json' },
     ingest_storage: { enabled: false },
     common: { storage: mimirStorage(s3) },
@@ -160,9 +171,8 @@ export function tempoValues(stack: Stack): Record<string, unknown> {
       receivers: otlpReceivers,
       // In the bucket within ten minutes.
       ingester: { max_block_duration: '5m', trace_idle_period: '10s' },
-      metricsGenerator: stack.signals.includes('metrics')
-        ? { enabled: true, remoteWriteUrl: 'http://metrics-store:8428/api/v1/push' }
-        : { enabled: false },
+      ...generatorValues(stack),
+      securityContext: containerSecurity,
       extraArgs: { 'config.expand-env': true },
       extraEnvFrom: keysOf(s3, 'traces'),
     },
@@ -171,6 +181,12 @@ export function tempoValues(stack: Stack): Record<string, unknown> {
       : { enabled: false },
     podAnnotations: meshAnnotations(stack),
   })
+}
+
+/** The generator does nothing for a tenant without processors. */
+function generatorValues(stack: Stack): Record<string, unknown> {
+  if (!stack.signals.includes('metrics')) return { metricsGenerator: { enabled: false } }
+  return { metricsGenerator: { enabled: true, storage: generatorStorage }, overrides: tempoOverrides }
 }
 
 function mimirValues(stack: Stack): Record<string, unknown> {
