@@ -24,6 +24,15 @@ export const generatorStorage = {
   remote_write: [{ url: 'http://metrics-store:8428/api/v1/push', send_exemplars: true }],
 } as const
 
+/**
+ * What Tercet wrote a moment ago lies in the bucket and in no ingester of Tempo: it is looked for there from the first
+ * second on. By default the last quarter of an hour is not.
+ */
+export const tempoFrontend = {
+  search: { query_backend_after: '0s' },
+  metrics: { query_backend_after: '0s' },
+} as const
+
 /** The schema of a Tercet bucket. */
 export function lokiSchema(s3: StackS3 | undefined): Record<string, unknown> {
   const objectStore = s3 === undefined ? 'filesystem' : 's3'
@@ -107,6 +116,7 @@ export function tempoConfig(stack: Stack): Record<string, unknown> {
     usage_report: { reporting_enabled: false },
     server: { http_listen_port: 3200, grpc_listen_port: 9095, log_format: 'json' },
     distributor: { receivers: otlpReceivers },
+    query_frontend: tempoFrontend,
     ingester: { max_block_duration: '5m', trace_idle_period: '10s' },
     compactor: { compaction: { block_retention: hours(stack.retention.traces) } },
     storage: { trace: tempoStorage(stack.s3) },

@@ -19,6 +19,7 @@ import {
   keyVariable,
   lokiSchema,
   otlpReceivers,
+  tempoFrontend,
   tempoOverrides,
   tempoStorage,
 } from './lgtm-config.ts'
@@ -32,6 +33,12 @@ export const images = {
 } as const
 
 const inMemory = { kvstore: { store: 'inmemory' } } as const
+
+/**
+ * What Tercet wrote today lies in the bucket and in no ingester of Mimir: blocks of the last ten hours are served, too,
+ * and the querier asks for them. By default the day of the hand-over would be invisible until the evening.
+ */
+const sinceTheHandOver = { ignore_blocks_within: '0s' } as const
 
 /**
  * Mimir's configuration that serves the blocks of a Tercet bucket. Credentials come from the environment
@@ -51,9 +58,10 @@ export function mimirConfig(stack: Stack): Record<string, unknown> {
     blocks_storage: {
       ...(s3 === undefined ? {} : { s3: { bucket_name: s3.buckets.metrics } }),
       tsdb: { dir: '/data/tsdb' },
-      bucket_store: { sync_dir: '/data/tsdb-sync' },
+      bucket_store: { sync_dir: '/data/tsdb-sync', ...sinceTheHandOver, sync_interval: '1m' },
     },
-    compactor: { data_dir: '/data/compactor', sharding_ring: inMemory },
+    querier: { query_store_after: '0s' },
+    compactor: { data_dir: '/data/compactor', sharding_ring: inMemory, cleanup_interval: '5m' },
     distributor: { ring: inMemory },
     ingester: { ring: { ...inMemory, replication_factor: 1 } },
     store_gateway: { sharding_ring: { ...inMemory, replication_factor: 1 } },
@@ -171,6 +179,7 @@ export function tempoValues(stack: Stack): Record<string, unknown> {
       receivers: otlpReceivers,
       // In the bucket within ten minutes.
       ingester: { max_block_duration: '5m', trace_idle_period: '10s' },
+      queryFrontend: tempoFrontend,
       ...generatorValues(stack),
       securityContext: containerSecurity,
       extraArgs: { 'config.expand-env': true },

@@ -5,7 +5,7 @@
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import type { AddressInfo, Server } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
@@ -41,6 +41,7 @@ export class PodNetwork {
   #last: Promise<unknown> = Promise.resolve()
   readonly #directory = mkdtempSync(join(tmpdir(), 'tercet-pods-'))
   readonly #servers: Server[] = []
+  readonly #connections = new Set<Socket>()
   #next = 10
   #sockets = 0
 
@@ -116,6 +117,10 @@ export class PodNetwork {
     if (host === undefined) throw new Error(`nothing in the network is called ${name}`)
     const server = forward({ path: await this.socketTo({ host, port }) })
     await listening(server)
+    server.on('connection', socket => {
+      this.#connections.add(socket)
+      socket.once('close', () => this.#connections.delete(socket))
+    })
     this.#servers.push(server)
     return `127.0.0.1:${(server.address() as AddressInfo).port}`
   }
@@ -131,6 +136,11 @@ export class PodNetwork {
     const path = this.#socketPath()
     await this.#order({ from: { path }, to })
     return path
+  }
+
+  /** Connections that the test holds open. */
+  dropConnections(): void {
+    for (const socket of this.#connections) socket.destroy()
   }
 
   #socketPath(): string {

@@ -156,8 +156,8 @@ export class Pod {
     if (!this.isRunning) throw new Error(`${name} ended: ${this.output.slice(-3000)}`)
   }
 
-  /** As the deletion of a pod. Resolves with its exit code, or the signal that ended it. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
+  /** As the deletion of a pod: killed when its time is over. Resolves with its exit code, or the signal that ended it. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM', graceMs = 12_000): Promise<number | string> {
     const ended = new Promise<number | string>(resolve => {
       if (!this.isRunning) resolve(this.#child.exitCode ?? this.#child.signalCode ?? '')
       this.#child.once('exit', (code, by) => {
@@ -165,6 +165,9 @@ export class Pod {
       })
     })
     if (this.isRunning) this.#child.kill(signal)
-    return ended
+    const killing = setTimeout(() => this.#child.kill('SIGKILL'), graceMs)
+    return ended.finally(() => {
+      clearTimeout(killing)
+    })
   }
 }

@@ -1,6 +1,6 @@
 /** From what `deploy render` writes to containers that run: compose's services, and the pods of charts. */
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
@@ -136,7 +136,7 @@ export function helmTemplate(chart: string, release: string, namespace: string, 
   const directory = mkdtempSync(join(tmpdir(), 'tercet-chart-'))
   try {
     // Charts that are switched off are not here, and schemas that lie elsewhere can't be had.
-    cpSync(chartPath(chart)!, join(directory, 'chart'), { recursive: true, dereference: true })
+    cpSync(chartPath(chart)!, join(directory, 'chart'), { recursive: true, dereference: true, filter: existsSync })
     const path = join(directory, 'chart', 'Chart.yaml')
     const { dependencies = [], ...rest } = parse(readFileSync(path, 'utf8')) as { dependencies?: { name: string }[] }
     const there = dependencies.filter(({ name }) => chartPath(`${chart}/charts/${name}`) !== undefined)
@@ -335,6 +335,7 @@ export class RunningStack {
   }
 
   async stop(): Promise<void> {
+    this.network.dropConnections()
     await Promise.all(this.pods.map(pod => pod.stop()))
     await this.network.close()
   }
