@@ -1,8 +1,8 @@
 /**
  * Cortex serves the bucket of metrics that Tercet wrote: every answer the same, for each tenant, from a directory and
- * from a real S3 server, without and with a bucket index, while its compactor is off and after it merged the blocks; and
- * Tercet gives the same answers from what the compactor made of them. Skipped, and said so, where Cortex is not here.
- * req-038 req-040 req-142 req-147.
+ * from a real S3 server, without and with a bucket index, while its compactor is off and after it merged the blocks;
+ * and Tercet gives the same answers from what the compactor made of them. Skipped, and said so, where Cortex is not
+ * here. req-038 req-040 req-142 req-147.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -165,7 +165,7 @@ const ways: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     'compactor.cleanup_interval': '3s',
     'compactor.deletion_delay': '0s',
     'blocks_storage.bucket_store.sync_interval': '2s',
-    'blocks_storage.bucket_store.ignore_deletion_marks_delay': '0s',
+    'blocks_storage.bucket_store.ignore_deletion_mark_delay': '0s',
   },
   // The index is the compactor's work: this is what it left.
   'compactor off, bucket index': {

@@ -156,7 +156,7 @@ export class Pod {
     if (!this.isRunning) throw new Error(`${name} ended: ${this.output.slice(-3000)}`)
   }
 
-  /** As the deletion of a pod: killed when its time is over. Resolves with its exit code, or the signal that ended it. */
+  /** As the deletion of a pod: killed when its time is over. Its exit code, or the signal that ended it. */
   async stop(signal: NodeJS.Signals = 'SIGTERM', graceMs = 12_000): Promise<number | string> {
     const ended = new Promise<number | string>(resolve => {
       if (!this.isRunning) resolve(this.#child.exitCode ?? this.#child.signalCode ?? '')
