@@ -71,6 +71,8 @@ export function mimirConfig(stack: Stack): Record<string, unknown> {
       compactor_blocks_retention_period: hours(stack.retention.metrics),
       out_of_order_time_window: '1h',
       max_global_series_per_user: 0,
+      // None are kept by default; Grafana's links from samples to traces are made of them.
+      max_global_exemplars_per_user: 100000,
       ingestion_rate: 200000,
       ingestion_burst_size: 400000,
     },

@@ -41,6 +41,8 @@ const hoursOfData = 27
 const endMs = Math.floor((Date.now() - 3 * hourMs) / (2 * hourMs)) * 2 * hourMs
 const startMs = endMs - hoursOfData * hourMs
 const tenants = ['anonymous', 'team-b'] as const
+/** Of 14 blocks of two hours: one for each twelve hours, and those of the last twelve, which are not over. */
+const mergedMax = 8
 
 /** Counters, gauges and gone series, a sample a minute. */
 function seriesOf(tenant: string): TestSeries[] {
@@ -206,7 +208,7 @@ for (const place of places)
               const left = await until(
                 async () => {
                   const blocks = await place.blocks(volumes, tenant)
-                  return blocks.length <= 4 ? blocks.length : undefined
+                  return blocks.length <= mergedMax ? blocks.length : undefined
                 },
                 `${tenant}'s blocks are merged`,
                 120,

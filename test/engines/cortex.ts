@@ -45,6 +45,7 @@ const counterparts: Readonly<Record<string, string | undefined>> = {
   'limits.compactor_blocks_retention_period': 'limits.compactor_blocks_retention_period',
   'limits.out_of_order_time_window': 'limits.out_of_order_time_window',
   'limits.max_global_series_per_user': 'limits.max_global_series_per_user',
+  'limits.max_global_exemplars_per_user': 'limits.max_exemplars',
   'limits.ingestion_rate': 'limits.ingestion_rate',
   'limits.ingestion_burst_size': 'limits.ingestion_burst_size',
 }
