@@ -2,7 +2,7 @@
  * A graduation rehearsed: a live Tercet in S3, `deploy graduate`, the real Loki, Tempo and Cortex (in Mimir's place)
  * on the same buckets, a day of their compaction and retention, and back with take_back; senders go on all the time.
  *
- *   TERCET_ENGINES=directory node bench/graduation.ts [--seconds=30]
+ *   ENGINES_DIRECTORY=directory node bench/graduation.ts [--seconds=30]
  *
  * Prints what is seen; exits with 1 where an answer differs, or something that was acknowledged is missing.
  */

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { readStack } from '#deploy/stack.ts'
 import type { FileTree } from '#deploy/tree.ts'
@@ -34,6 +35,8 @@ export interface GraduationReport {
   findings: string[]
 }
 
+/** While blocks are exchanged, and the lists of them. */
+const answersSeconds = 60
 const buckets = { metrics: 'mimir-blocks', logs: 'loki-chunks', traces: 'tempo-traces' } as const
 const stackText =
   "s3: { endpoint: 'http://s3.example.net:9000', region: minio, allow_insecure: true }\n" +
@@ -88,6 +91,9 @@ class Rehearsal {
       await this.#handOver()
       await this.#theirDay()
       await this.#back()
+    } catch (error) {
+      for (const { spec, output } of this.#stack?.pods ?? []) this.#print(`${spec.name}: ${complaintsOf(output)}`)
+      throw error
     } finally {
       this.#load.doors = undefined
       await this.#stack?.stop()
@@ -227,19 +233,17 @@ class Rehearsal {
 
   /** Every answer as it was; while blocks are exchanged a question may have to be asked again. */
   async #sameHistory(who: string, doors: Doors): Promise<void> {
-    let last: unknown
-    const same = async (): Promise<true | undefined> => {
+    let different: string[] = []
+    const isSame = async (): Promise<true | undefined> => {
       const answers = await askHistory(doors, this.#history!)
-      try {
-        assert.deepEqual(answers, this.#expected)
-        return true
-      } catch (error) {
-        last = error
-        return undefined
-      }
+      different = Object.keys(this.#expected).filter(key => !isDeepStrictEqual(answers[key], this.#expected[key]))
+      if (different.length === 0) return true
+      const [first = ''] = different
+      different[0] += `: ${shortOf(answers[first])}; it was ${shortOf(this.#expected[first])}`
+      return undefined
     }
-    await until(same, `${who}: the answers of the history`, 120).catch((error: unknown) => {
-      throw new Error(`${who}: ${String(last)}`, { cause: error })
+    await until(isSame, `${who}: the answers of the history`, answersSeconds).catch((error: unknown) => {
+      throw new Error(`${who}: ${different.length} answers differ: ${different.join(', ')}`, { cause: error })
     })
     this.#print(`${who}: ${Object.keys(this.#expected).length} answers of the history are equal`)
   }
@@ -285,6 +289,14 @@ class Rehearsal {
     return `${metrics.length} blocks of metrics, ${logs.length} chunks, ${traces.length} blocks of traces`
   }
 }
+
+/** The last warnings and errors that a program wrote. */
+function complaintsOf(output: string): string {
+  const lines = output.split('\n').filter(line => /level"?[:=]"?(warn|error)|blocklist|compact|retention/.test(line))
+  return lines.slice(0,60).join('\n')
+}
+
+const shortOf = (value: unknown): string => JSON.stringify(value).slice(0, 300)
 
 /** A rendered tree, read back from disk. */
 function treeOf(directory: string): FileTree {

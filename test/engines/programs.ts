@@ -1,6 +1,6 @@
 /**
- * Real engines and charts that these tests run, where they are: programs in a directory that TERCET_ENGINES names, or
- * on PATH; charts in the one that TERCET_CHARTS names, with helm on PATH. How to get them: CONTRIBUTING.md.
+ * Real engines and charts that these tests run, where they are: programs in a directory that ENGINES_DIRECTORY names, or
+ * on PATH; charts in the one that CHARTS_DIRECTORY names, with helm on PATH. How to get them: CONTRIBUTING.md.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,14 +10,14 @@ import { missingForPods } from './pod-network.ts'
 
 /** Path of a program; undefined: it is not here. */
 export function enginePath(name: string): string | undefined {
-  const own = process.env['TERCET_ENGINES']
+  const own = process.env['ENGINES_DIRECTORY']
   const path = own === undefined ? '' : join(own, name)
   return existsSync(path) ? path : programPath(name)
 }
 
 export function chartPath(name: string): string | undefined {
-  const path = join(process.env['TERCET_CHARTS'] ?? '', name)
-  return process.env['TERCET_CHARTS'] !== undefined && existsSync(join(path, 'Chart.yaml')) ? path : undefined
+  const path = join(process.env['CHARTS_DIRECTORY'] ?? '', name)
+  return process.env['CHARTS_DIRECTORY'] !== undefined && existsSync(join(path, 'Chart.yaml')) ? path : undefined
 }
 
 /** What a test needs; its `skip` says loudly what is not there. */
