@@ -12,6 +12,8 @@ export interface Started {
 export interface ProcessOptions {
   /** Behind the usual ones: later flags win. */
   flags?: readonly string[]
+  /** Where the buckets are is among the flags, or in a file that they name. */
+  isInBuckets?: boolean
   /** Called at once; what the process says on standard error is piped then. */
   onSpawn?: (child: ChildProcess) => void
 }
@@ -19,7 +21,9 @@ export interface ProcessOptions {
 /** Resolves when it serves. */
 export function startProcess(directory: string, durability: string, options: ProcessOptions = {}): Promise<Started> {
   const flags = [
-    ...['metrics', 'logs', 'traces'].map(signal => `--${signal}.bucket.dir=${directory}/${signal}`),
+    ...(options.isInBuckets === true
+      ? []
+      : ['metrics', 'logs', 'traces'].map(signal => `--${signal}.bucket.dir=${directory}/${signal}`)),
     '--listen.otlp_grpc=off',
     '--self_scrape=false',
     '--self_trace=false',

@@ -243,10 +243,26 @@ interface LgtmServer {
   dataDirectory: string
   ports: readonly number[]
   memory: string
+  /** Files beside the configuration: path below the tree to text; the folder is mounted as the program names it. */
+  more?: { files: Readonly<Record<string, string>>; volume: string }
 }
 
+const mimirRules = {
+  files: {
+    'config/rules/anonymous/rules.yaml': '# Rule groups for Mimir, in the syntax of Prometheus.\ngroups: []\n',
+  },
+  volume: './config/rules:/etc/mimir-rules:ro',
+} as const
+
 const lgtmServers: Readonly<Record<SignalName, LgtmServer>> = {
-  metrics: { name: 'mimir', config: oneMimirConfig, dataDirectory: '/data', ports: [8428], memory: '1536m' },
+  metrics: {
+    name: 'mimir',
+    config: oneMimirConfig,
+    dataDirectory: '/data',
+    ports: [8428],
+    memory: '1536m',
+    more: mimirRules,
+  },
   logs: { name: 'loki', config: lokiConfig, dataDirectory: '/loki', ports: [3100], memory: '1536m' },
   traces: {
     name: 'tempo',
@@ -262,14 +278,14 @@ function oneMimirConfig(stack: Stack): Record<string, unknown> {
   return {
     ...mimirConfig(stack),
     server: { http_listen_port: 8428, grpc_listen_port: 9095, log_format: 'json' },
-    ruler_storage: { backend: 'local', local: { directory: '/data/rules' } },
   }
 }
 
 function addLgtm(stack: Stack, parts: Parts): void {
   for (const signal of stack.signals) {
-    const { name, config, dataDirectory, ports, memory } = lgtmServers[signal]
+    const { name, config, dataDirectory, ports, memory, more } = lgtmServers[signal]
     parts.volumes.push(`${name}-data`)
+    for (const [path, text] of Object.entries(more?.files ?? {})) parts.files.set(path, text)
     parts.files.set(`config/${name}.yaml`, yamlText(config(stack)))
     if (stack.s3 !== undefined)
       parts.files.set(
@@ -285,7 +301,11 @@ function addLgtm(stack: Stack, parts: Parts): void {
         command: ['-config.file=/etc/observability/config.yaml', '-config.expand-env=true'],
         ...(stack.s3 === undefined ? {} : { env_file: [{ path: `./secrets/${name}.env`, required: true }] }),
         ports: ports.map(port => `127.0.0.1:${port}:${port}`),
-        volumes: [`${name}-data:${dataDirectory}`, `./config/${name}.yaml:/etc/observability/config.yaml:ro`],
+        volumes: [
+          `${name}-data:${dataDirectory}`,
+          `./config/${name}.yaml:/etc/observability/config.yaml:ro`,
+          ...(more === undefined ? [] : [more.volume]),
+        ],
         networks: { [network]: { aliases: [storeServices[signal]] } },
       },
       memory,

@@ -13,6 +13,26 @@ export const keyVariable = '${S3_SECRET_ACCESS_KEY}'
 /** A retention in hours, as all three take it. */
 export const hours = (retention: string): string => `${hoursOf(retention)}h`
 
+/** What Tempo makes of spans, for the service map and for the way from traces to metrics. */
+export const tempoOverrides = {
+  defaults: { metrics_generator: { processors: ['service-graphs', 'span-metrics'] } },
+} as const
+
+/** Where Tempo's generator keeps its samples until the store of metrics has them. */
+export const generatorStorage = {
+  path: '/var/tempo/generator',
+  remote_write: [{ url: 'http://metrics-store:8428/api/v1/push', send_exemplars: true }],
+} as const
+
+/**
+ * What Tercet wrote a moment ago lies in the bucket and in no ingester of Tempo: it is looked for there from the first
+ * second on. By default the last quarter of an hour is not.
+ */
+export const tempoFrontend = {
+  search: { query_backend_after: '0s' },
+  metrics: { query_backend_after: '0s' },
+} as const
+
 /** The schema of a Tercet bucket. */
 export function lokiSchema(s3: StackS3 | undefined): Record<string, unknown> {
   const objectStore = s3 === undefined ? 'filesystem' : 's3'
@@ -49,6 +69,9 @@ export function lokiConfig(stack: Stack): Record<string, unknown> {
       storage: lokiStorage(s3),
     },
     schema_config: lokiSchema(s3),
+    // Paths that don't follow path_prefix: their defaults lie in the working directory, or at the root.
+    ruler: { rule_path: '/loki/rules-temp', wal: { dir: '/loki/ruler-wal' } },
+    storage_config: { bloom_shipper: { working_directory: '/loki/blooms' } },
     ingester: { chunk_idle_period: '2m', max_chunk_age: '5m', wal: { enabled: true, dir: '/loki/wal' } },
     limits_config: {
       retention_period: hours(stack.retention.logs),
@@ -89,22 +112,15 @@ export const otlpReceivers = {
 /** tempo.yaml that serves the blocks of a Tercet bucket. */
 export function tempoConfig(stack: Stack): Record<string, unknown> {
   const hasMetrics = stack.signals.includes('metrics')
-  const generator = {
-    storage: {
-      path: '/var/tempo/generator',
-      remote_write: [{ url: 'http://metrics-store:8428/api/v1/push', send_exemplars: true }],
-    },
-  }
   return defined({
     usage_report: { reporting_enabled: false },
     server: { http_listen_port: 3200, grpc_listen_port: 9095, log_format: 'json' },
     distributor: { receivers: otlpReceivers },
+    query_frontend: tempoFrontend,
     ingester: { max_block_duration: '5m', trace_idle_period: '10s' },
     compactor: { compaction: { block_retention: hours(stack.retention.traces) } },
     storage: { trace: tempoStorage(stack.s3) },
-    metrics_generator: hasMetrics ? generator : undefined,
-    overrides: hasMetrics
-      ? { defaults: { metrics_generator: { processors: ['service-graphs', 'span-metrics'] } } }
-      : undefined,
+    metrics_generator: hasMetrics ? { storage: generatorStorage } : undefined,
+    overrides: hasMetrics ? tempoOverrides : undefined,
   })
 }

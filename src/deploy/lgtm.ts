@@ -12,13 +12,29 @@ import {
   type Release,
 } from './release.ts'
 import type { SignalName } from '#core/signal-name.ts'
-import { hours, idVariable, keyVariable, lokiSchema, otlpReceivers, tempoStorage } from './lgtm-config.ts'
+import {
+  generatorStorage,
+  hours,
+  idVariable,
+  keyVariable,
+  lokiSchema,
+  otlpReceivers,
+  tempoFrontend,
+  tempoOverrides,
+  tempoStorage,
+} from './lgtm-config.ts'
 import type { Stack, StackS3 } from './stack.ts'
 import { imageValues } from './tercet.ts'
 import { defined, yamlText, type KubeObject } from './tree.ts'
 import { charts, images } from './versions.ts'
 
 const inMemory = { kvstore: { store: 'inmemory' } } as const
+
+/**
+ * What Tercet wrote today lies in the bucket and in no ingester of Mimir: blocks of the last ten hours are served, too,
+ * and the querier asks for them. By default the day of the hand-over would be invisible until the evening.
+ */
+const sinceTheHandOver = { ignore_blocks_within: '0s' } as const
 
 /**
  * Mimir's configuration that serves the blocks of a Tercet bucket. Credentials come from the environment
@@ -30,15 +46,18 @@ export function mimirConfig(stack: Stack): Record<string, unknown> {
     target: 'all',
     multitenancy_enabled: false,
     usage_stats: { enabled: false },
+    // Its default lies in the working directory, which is read-only: Mimir would not start.
+    activity_tracker: { filepath: '/data/metrics-activity.log' },
     server: { http_listen_port: 8080, grpc_listen_port: 9095, log_format: 'json' },
     ingest_storage: { enabled: false },
     common: { storage: mimirStorage(s3) },
     blocks_storage: {
       ...(s3 === undefined ? {} : { s3: { bucket_name: s3.buckets.metrics } }),
       tsdb: { dir: '/data/tsdb' },
-      bucket_store: { sync_dir: '/data/tsdb-sync' },
+      bucket_store: { sync_dir: '/data/tsdb-sync', ...sinceTheHandOver, sync_interval: '1m' },
     },
-    compactor: { data_dir: '/data/compactor', sharding_ring: inMemory },
+    querier: { query_store_after: '0s' },
+    compactor: { data_dir: '/data/compactor', sharding_ring: inMemory, cleanup_interval: '5m' },
     distributor: { ring: inMemory },
     ingester: { ring: { ...inMemory, replication_factor: 1 } },
     store_gateway: { sharding_ring: { ...inMemory, replication_factor: 1 } },
@@ -48,6 +67,8 @@ export function mimirConfig(stack: Stack): Record<string, unknown> {
       compactor_blocks_retention_period: hours(stack.retention.metrics),
       out_of_order_time_window: '1h',
       max_global_series_per_user: 0,
+      // None are kept by default; Grafana's links from samples to traces are made of them.
+      max_global_exemplars_per_user: 100000,
       ingestion_rate: 200000,
       ingestion_burst_size: 400000,
     },
@@ -155,9 +176,9 @@ export function tempoValues(stack: Stack): Record<string, unknown> {
       receivers: otlpReceivers,
       // In the bucket within ten minutes.
       ingester: { max_block_duration: '5m', trace_idle_period: '10s' },
-      metricsGenerator: stack.signals.includes('metrics')
-        ? { enabled: true, remoteWriteUrl: 'http://metrics-store:8428/api/v1/push' }
-        : { enabled: false },
+      queryFrontend: tempoFrontend,
+      ...generatorValues(stack),
+      securityContext: containerSecurity,
       extraArgs: { 'config.expand-env': true },
       extraEnvFrom: keysOf(s3, 'traces'),
     },
@@ -166,6 +187,12 @@ export function tempoValues(stack: Stack): Record<string, unknown> {
       : { enabled: false },
     podAnnotations: meshAnnotations(stack),
   })
+}
+
+/** The generator does nothing for a tenant without processors. */
+function generatorValues(stack: Stack): Record<string, unknown> {
+  if (!stack.signals.includes('metrics')) return { metricsGenerator: { enabled: false } }
+  return { metricsGenerator: { enabled: true, storage: generatorStorage }, overrides: tempoOverrides }
 }
 
 function mimirValues(stack: Stack): Record<string, unknown> {

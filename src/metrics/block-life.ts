@@ -25,6 +25,7 @@ import {
   decodeMeta,
   encodeMeta,
   encodeWalThrough,
+  externalLabelsOf,
   walThroughOf,
   type BlockMeta,
   type WalThrough,
@@ -524,7 +525,7 @@ export class BlockLife {
       return true
     }
     const covers: WalThrough = new Map(isWhole ? [[String(range.startMs), new Map(through)]] : [])
-    const meta = makeMeta(ulid, written, { level: 1, sources: [ulid] }, covers)
+    const meta = makeMeta(tenant.name, ulid, written, { level: 1, sources: [ulid] }, covers)
     await files.writeAtomic(`${directory}/meta.json`, encodeMeta(meta))
     await this.#stage(tenant.name, meta, directory)
     if (isWhole) tenant.head.drop(range)
@@ -649,6 +650,7 @@ export class BlockLife {
       const walThrough: WalThrough = new Map()
       for (const reader of readers) addWalThrough(walThrough, walThroughOf(reader.meta))
       const meta = makeMeta(
+        tenant.name,
         ulid,
         written,
         {
@@ -816,6 +818,7 @@ export class BlockLife {
 }
 
 function makeMeta(
+  tenant: string,
   ulid: string,
   written: WrittenBlock,
   compaction: BlockMeta['compaction'],
@@ -836,7 +839,7 @@ function makeMeta(
     version: 1,
     thanos: {
       version: 1,
-      labels: {},
+      labels: externalLabelsOf(tenant),
       downsample: { resolution: 0 },
       source: compaction.level === 1 ? 'receive' : 'compactor',
       segment_files: written.segmentFiles.map(f => f.name),

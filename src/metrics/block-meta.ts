@@ -42,6 +42,14 @@ export interface BlockMeta {
   }
 }
 
+/**
+ * Cortex and Thanos merge no blocks without external labels. Cortex' own blocks have this one; it and Mimir show it to
+ * nobody.
+ */
+export function externalLabelsOf(tenant: string): Record<string, string> {
+  return { __org_id__: tenant }
+}
+
 /** By the start of a block range and by writer: the WAL record up to which the block has the range's samples. */
 export type WalThrough = Map<string, Map<string, number>>
 

@@ -5,7 +5,7 @@ import type { Bucket } from '#bucket/bucket.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import { isDamage } from '#core/omissions.ts'
-import { decodeMeta, encodeMeta, type BlockMeta } from '#metrics/block-meta.ts'
+import { decodeMeta, encodeMeta, externalLabelsOf, type BlockMeta } from '#metrics/block-meta.ts'
 import { BlockReader } from '#metrics/block-reader.ts'
 import { BlockWriter, type ChunkMeta } from '#metrics/block-writer.ts'
 import { encodeColumns } from '#metrics/merge.ts'
@@ -112,7 +112,10 @@ class BlockCheck {
     const { bucket, isRepair } = this.#check
     if (isRepair) {
       const sizes = new Map((await bucket.list(this.#prefix)).map(o => [o.key.slice(this.#prefix.length), o.bytes]))
-      const meta = metaOf(this.#id, await contentsOf(reader, true), sizes, { level: 1, sources: [this.#id] })
+      const meta = metaOf(this.#tenant, this.#id, await contentsOf(reader, true), sizes, {
+        level: 1,
+        sources: [this.#id],
+      })
       await bucket.put(`${this.#prefix}meta.json`, encodeMeta(meta))
     }
     this.#found('damaged', 'meta.json', reason, isRepair ? 'rebuilt' : undefined)
@@ -132,7 +135,7 @@ class BlockCheck {
         const level = known?.compaction.level ?? 1
         const compaction = { level, sources: known?.compaction.sources ?? [this.#id] }
         // It does not say that it covers the log: what it lacks may be there still.
-        const meta = metaOf(id, written.contents, written.sizes, compaction)
+        const meta = metaOf(this.#tenant, id, written.contents, written.sizes, compaction)
         await marked(bucket, own, async () => {
           for (const name of written.sizes.keys()) await bucket.putFile(own + name, `${directory}/${name}`)
           await bucket.put(`${own}meta.json`, encodeMeta(meta))
@@ -159,6 +162,7 @@ function emptyMeta(ulid: string): BlockMeta {
 }
 
 function metaOf(
+  tenant: string,
   ulid: string,
   { minMs, maxMs, samples, histograms, series, chunks }: Contents,
   sizes: ReadonlyMap<string, number>,
@@ -180,7 +184,7 @@ function metaOf(
     version: 1,
     thanos: {
       version: 1,
-      labels: {},
+      labels: externalLabelsOf(tenant),
       downsample: { resolution: 0 },
       source: 'bucket.repair',
       segment_files: files.filter(([name]) => name !== 'index').map(([name]) => name.slice('chunks/'.length)),

@@ -141,6 +141,13 @@ async function countBlocks(bucket: Bucket): Promise<Map<string, number>> {
   return counts
 }
 
+/** A stop alone leaves what is not in the buckets yet in the logs on their volumes, which Tercet does not read. */
+const farewells = [
+  'http://metrics-store:8428/ingester/shutdown',
+  'http://logs-store:3100/ingester/shutdown?flush=true&delete_ring_tokens=false&terminate=false',
+  'http://traces-store:3200/shutdown',
+] as const
+
 function stepsOf(stack: Stack, directory: string, target: string, isHandedOver: boolean): string {
   const urls = clientUrls(stack)
   const buckets = stack.s3?.buckets
@@ -166,8 +173,12 @@ function stepsOf(stack: Stack, directory: string, target: string, isHandedOver: 
     '',
     ...steps.map((step, i) => `${i + 1}. ${step}`),
     '',
-    'Back again: stop the three, start Tercet with the configuration that it had. With --take_back=true once, ' +
-      'it takes the epoch back, and serves what they wrote.',
+    'Back again: what the three have in memory goes to the buckets first, and they take nothing more:',
+    '',
+    ...farewells.map(url => `    curl -X POST '${url}'`),
+    '',
+    'Then stop them, and start Tercet with the configuration that it had. With --take_back=true once, it takes the ' +
+      'epoch back, and serves what they wrote. Senders repeat meanwhile what nobody took.',
     "Rules and alertmanager.yml are files of the same syntax: hand them to Mimir's ruler and to an Alertmanager, " +
       "or leave them to a Tercet that has role=query's place.",
     '',
