@@ -1,7 +1,7 @@
 /** The addresses that all parts share: one HTTP server and one gRPC server over the routes and methods of the parts. */
 import { errorReply } from '#api/prometheus/respond.ts'
 import { UnavailableError } from '#core/errors.ts'
-import { GrpcServer, type GrpcMethod } from '#net/grpc.ts'
+import type { GrpcMethod, GrpcServer } from '#net/grpc.ts'
 import { HttpServer, type RequestObserver } from '#net/http.ts'
 import { RouteTable, type HttpReply, type Route } from '#net/route-table.ts'
 import { guardOrigin } from '#net/same-origin.ts'
@@ -62,7 +62,8 @@ class Gate {
 export class Servers implements SharedServers {
   readonly #context: Context
   readonly #http: HttpServer
-  readonly #grpc: GrpcServer | undefined
+  readonly #methods: readonly GrpcMethod[]
+  #grpc: GrpcServer | undefined
   /** As they were opened, in that order. */
   readonly addresses: Address[] = []
 
@@ -88,14 +89,7 @@ export class Servers implements SharedServers {
       onRequest,
       ...security,
     })
-    const methods = parts.flatMap(part => gate.grpc(part))
-    if (methods.length > 0)
-      this.#grpc = new GrpcServer(methods, limits.bodyBytesMax, security.auth, security.tls, {
-        clock: world.clock,
-        memory,
-        writeTimeoutMs,
-        onSlowReader: () => slowReaders.grpc++,
-      })
+    this.#methods = parts.flatMap(part => gate.grpc(part))
   }
 
   /** `http://host:port` of the main address; `https:` with TLS. */
@@ -121,8 +115,21 @@ export class Servers implements SharedServers {
   }
 
   async #openGrpc(name: string, setting: string): Promise<void> {
-    if (setting === 'off' || this.#grpc === undefined) return
+    if (setting === 'off' || this.#methods.length === 0) return
+    this.#grpc ??= await this.#makeGrpc()
     this.addresses.push({ name, address: await this.#grpc.listen(setting) })
+  }
+
+  /** An agent has no methods, and goes without the library. */
+  async #makeGrpc(): Promise<GrpcServer> {
+    const { config, limits, security, world, memory, slowReaders } = this.#context
+    const { GrpcServer: Server } = await import('#net/grpc.ts')
+    return new Server(this.#methods, limits.bodyBytesMax, security.auth, security.tls, {
+      clock: world.clock,
+      memory,
+      writeTimeoutMs: config.durationMs('write_timeout'),
+      onSlowReader: () => slowReaders.grpc++,
+    })
   }
 
   async close(): Promise<void> {

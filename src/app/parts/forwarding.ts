@@ -14,8 +14,8 @@ import type { PrometheusConfig, RemoteWriteSettings } from '#scrape/config.ts'
 import type { Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
 
-/** Requests at once, where prometheus.yml does not say. An agent's memory is small. */
-const lanesMax = 4
+/** Requests at once, at most, whatever prometheus.yml says. An agent's memory is small. */
+const lanesMax = 64
 const defaultDelivery = { timeoutMs: 30_000, lanes: 2, minBackoffMs: 100, maxBackoffMs: 10_000 }
 
 type Delivery = Pick<RemoteOptions, 'timeoutMs' | 'lanes' | 'minBackoffMs' | 'maxBackoffMs'> & {
@@ -182,7 +182,8 @@ export function makeForwarding(context: Context, clientFor: ClientFor): Forwardi
   const fromSettings = async (settings: RemoteWriteSettings): Promise<MetricsRemote> => ({
     remote: await remotes.open('remote_write', settings.url, {
       timeoutMs: settings.timeoutMs,
-      lanes: Math.min(64, Math.max(settings.queue.minShards, Math.min(lanesMax, settings.queue.maxShards))),
+      // Each batch is split over all lanes: with one, what waits goes together in few requests.
+      lanes: Math.max(1, Math.min(lanesMax, settings.queue.minShards)),
       minBackoffMs: settings.queue.minBackoffMs,
       maxBackoffMs: settings.queue.maxBackoffMs,
       headers: Object.fromEntries(settings.headers.map(([name, value]) => [name.toLowerCase(), value])),
@@ -195,7 +196,7 @@ export function makeForwarding(context: Context, clientFor: ClientFor): Forwardi
     version: settings.protobufMessage === 'prometheus.WriteRequest' ? 1 : 2,
   })
   const fromFlag = async (url: string): Promise<MetricsRemote> => ({
-    remote: await remotes.open('remote_write', url, defaultDelivery),
+    remote: await remotes.open('remote_write', url, { ...defaultDelivery, lanes: 1 }),
     rules: [],
     isWithExemplars: true,
     isWithHistograms: true,
