@@ -143,7 +143,8 @@ async function becomeSmall(heapFlags: readonly string[]): Promise<void> {
   })
 }
 
-const smallFlags = ['--max-semi-space-size=2', '--v8-pool-size=1']
+/** Helpers of the collector would only use up what the process may have of a processor. */
+const smallFlags = ['--max-semi-space-size=2', '--v8-pool-size=1', '--single-threaded-gc']
 
 /** Leaves the compiled code of an agent's modules for the process that follows. */
 async function compileAgent(): Promise<void> {
@@ -182,6 +183,8 @@ async function startAgent(config: Config, world: World, onStarted: () => void): 
   const { startTercet } = await import('#app/tercet.ts')
   const agent = await startTercet(config, world)
   onStarted()
+  // What the start itself took is given back before targets are asked.
+  collectGarbage(true)
   const remotes = agent.remotes.map(remote => `  ${remote.name}`).join('\n')
   process.stdout.write(
     `Tercet ${version} is ready, as an agent.\n\n${addressLines(agent)}\n\nIt sends to:\n` +

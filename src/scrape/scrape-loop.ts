@@ -8,7 +8,7 @@ import type { Clock, Timer } from '#core/clock.ts'
 import { nextDueMs } from '#core/due-time.ts'
 import { BadDataError, LimitError, messageOf } from '#core/errors.ts'
 import { relabel } from '#lang/relabel/relabel.ts'
-import type { MetricsAppender } from '#metrics/append.ts'
+import type { MetricsAppender, MetricsAppendOutcome } from '#metrics/append.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder, type Metadata } from '#model/write-batch.ts'
@@ -328,7 +328,6 @@ export class ScrapeLoop {
     this.#scrape = scrape
     const seconds = (clock.monotonicMs() - started) / 1000
     problem = await this.#store(batch, scrape, timeMs, seconds, problem)
-    if (builders.length < keptBuilders) builders.push(builder)
     Object.assign(this.state, {
       health: problem === '' ? 'up' : 'down',
       // A target is up though some of its samples are refused.
@@ -374,7 +373,7 @@ export class ScrapeLoop {
     })
     try {
       const { refusals } = builder.batch
-      const { refused, problems } = await this.#world.appender.append(this.#world.tenant, builder.batch)
+      const { refused, problems } = await this.#append(builder)
       const first = problems[0]?.message ?? refusals[0]?.message
       this.#refusalNote =
         first === undefined ? '' : `${refused + refusals.length} samples were refused; the first: ${first}`
@@ -385,6 +384,18 @@ export class ScrapeLoop {
     this.#lastTimeMs = timeMs
     if (isUp) this.#cache.sweep(scrape)
     return problem
+  }
+
+  /** The builder is for other scrapes again as soon as the appender has done with its batch. */
+  #append(builder: BatchBuilder): Promise<MetricsAppendOutcome> {
+    const { appender, tenant, builders } = this.#world
+    const giveBack = (): void => {
+      if (builders.length < keptBuilders) builders.push(builder)
+    }
+    const appended = appender.append(tenant, builder.batch)
+    if (appender.readsAtOnce !== true) return appended.finally(giveBack)
+    giveBack()
+    return appended
   }
 
   async #fetch(): Promise<{ body: Uint8Array; kind: BodyKind }> {
