@@ -113,6 +113,13 @@ class Exporters {
       })
   }
 
+  /** Scrapes missed so far; they are counted from here on again. */
+  takeMissed(): number {
+    const missed = this.#missed
+    this.#missed = 0
+    return missed
+  }
+
   /** Answers no more scrapes, and waits up to half a minute for what was given. */
   async settle(): Promise<Ledger> {
     this.#isOver = true
