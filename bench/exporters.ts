@@ -120,6 +120,15 @@ class Exporters {
     return missed
   }
 
+  get givenSamples(): number {
+    return this.#given.count
+  }
+
+  /** Scrapes are answered by 503 from now on. */
+  stopGiving(): void {
+    this.#isOver = true
+  }
+
   /** Answers no more scrapes, and waits up to half a minute for what was given. */
   async settle(): Promise<Ledger> {
     this.#isOver = true
