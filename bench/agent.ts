@@ -6,9 +6,9 @@
  *     [--rss=128] [--hits=0] [--cold] [--free] [--program=src/app/main.ts]      flags of node go on to the agent
  *
  * The last lines are bars; one that is not met makes the exit code 1: every scrape at its time (from `--warm=1` minutes
- * on: until then the first scrapes, whose series are all new, take what a tenth of a processor can do), every sample received
- * once, resident memory below `--rss` MiB, the group's memory at its limit `--hits` times at most. `--cold`: the
- * program's files are in nobody's page cache, as in a pod's first start on a node. `--free`: without a group.
+ * on: until then the first scrapes, whose series are all new, take what a tenth of a processor can do), every sample
+ * received once, resident memory below `--rss` MiB, the group's memory at its limit `--hits` times at most. `--cold`:
+ * the program's files are in nobody's page cache, as in a pod's first start on a node. `--free`: without a group.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,6 @@
-/** A control group with limits of CPU and memory, and what it counted. Needs Linux, and a writable hierarchy (v1 or v2). */
+/**
+ * A control group with limits of CPU and memory, and what it counted. Needs Linux, and a writable hierarchy (v1 or v2).
+ */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 
 const root = '/sys/fs/cgroup'

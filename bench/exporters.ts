@@ -57,7 +57,8 @@ class Exporters {
   prometheusYaml(externalLabels: Record<string, string>, remote = true): string {
     const jobs = this.#lastMs.map(
       (_, i) =>
-        `  - { job_name: job-${i}, metrics_path: /m/${i}, static_configs: [{ targets: ['127.0.0.1:${this.#port}'] }] }\n`,
+        `  - { job_name: job-${i}, metrics_path: /m/${i}, ` +
+        `static_configs: [{ targets: ['127.0.0.1:${this.#port}'] }] }\n`,
     )
     return (
       `global: { scrape_interval: ${this.#shape.intervalMs / 1000}s, ` +

@@ -1,7 +1,7 @@
 /**
- * A server inside the limits of the documents: in a control group of 500m CPU and 512 MiB it scrapes 200 targets of 500
- * series each every 15 s (the load of req-100), takes in log lines, and answers LogQL over 24 hours within 3 s (req-131,
- * req-146).
+ * A server inside the limits of the documents: in a control group of 500m CPU and 512 MiB it scrapes 200 targets of
+ * 500 series each every 15 s (the load of req-100), takes in log lines, and answers LogQL over 24 hours within 3 s
+ * (req-131, req-146).
  *
  *   node bench/limits.ts [--minutes=10] [--targets=200] [--series=500] [--interval=15] [--lines=200000] [--pace=50]
  *     [--cpu=0.5] [--memory=512] [--hits=0] [--warm=2] [--program=dist/program/main.js]
@@ -80,7 +80,8 @@ async function push(count: number, fromMs: number, stepMs: number): Promise<void
     const level = below(random, 20) === 0 ? 'error' : 'info'
     streams[i % 8]!.values.push([
       String(BigInt(Math.round((fromMs + i * stepMs) * 1000)) * 1000n),
-      `level=${level} path=/api/orders/${below(random, 1000)} status=200 duration=${below(random, 9000)}ms n=${lines++}`,
+      `level=${level} path=/api/orders/${below(random, 1000)} status=200 ` +
+        `duration=${below(random, 9000)}ms n=${lines++}`,
     ])
   }
   const body = JSON.stringify({ streams: streams.filter(({ values }) => values.length > 0) })
@@ -162,7 +163,8 @@ try {
     const shown = (bytes: number): string => (bytes / mebibyte).toFixed(0)
     console.log(
       `${String(minute).padStart(3)} min: RSS ${status('VmRSS').toFixed(0)} MiB, group ${shown(all.usageBytes)} ` +
-        `(anonymous ${shown(all.anonymousBytes)}, files ${shown(all.fileBytes)}), at the limit ${all.limitHits}×, CPU ` +
+        `(anonymous ${shown(all.anonymousBytes)}, files ${shown(all.fileBytes)}), at the limit ${all.limitHits}×, ` +
+        'CPU ' +
         `${all.cpuSeconds.toFixed(0)} s, throttled ${all.throttledPeriods}×, ${exporters.scrapes} scrapes`,
     )
     if (minute === option('warm', 2)) console.log(`scrapes missed while it started: ${exporters.takeMissed()}`)

@@ -1,7 +1,7 @@
 /**
  * Builds the program of `src/` into `dist/program`: JavaScript in few files, with the packages that it uses, so that a
- * start reads and compiles little. Images and packages run it as `node dist/program/main.js`; what it reads beside itself
- * (package.json, ui/dist, deploy/chart) lies where it lies for the sources. `--out=` names another directory.
+ * start reads and compiles little. Images and packages run it as `node dist/program/main.js`; what it reads beside
+ * itself (package.json, ui/dist, deploy/chart) lies where it lies for the sources. `--out=` names another directory.
  */
 import { copyFileSync, globSync } from 'node:fs'
 import { basename, join } from 'node:path'

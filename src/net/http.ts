@@ -376,7 +376,7 @@ function send(raw: IncomingMessage, response: ServerResponse, reply: HttpReply):
   pour(Readable.from(isWhole(body) ? piecesOf(body) : cutPieces(body)), response, isPacked)
 }
 
-/** The pieces go out as the client takes them; a piece that fails breaks the connection, or is an error if it can be. */
+/** The pieces go out as the client takes them; one that fails breaks the connection, or is an error if it can be. */
 function pour(source: Readable, response: ServerResponse, isPacked: boolean): void {
   const onError = (error: unknown): void => {
     fail(response, error)

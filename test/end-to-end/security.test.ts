@@ -97,30 +97,34 @@ function get(url: string, tls: { ca?: string; cert?: string; key?: string }): Pr
 }
 
 if (hasOpenssl) {
-  test('with a certificate every address speaks TLS only; with an authority only its clients get in', async () => {
-    makeCertificates()
-    const ca = readFileSync(file('ca.pem'), 'utf8')
-    const cert = readFileSync(file('client.pem'), 'utf8')
-    const key = readFileSync(file('client.key'), 'utf8')
-    const flags = [
-      `tls.cert_file=${file('server.pem')}`,
-      `tls.key_file=${file('server.key')}`,
-      'listen.otlp_grpc=127.0.0.1:0',
-    ]
-    let running = await runTercet(flags)
-    after(() => running.stop())
-    assert.match(running.url, /^https:/)
-    assert.deepEqual(await get(`${running.url}/health`, { ca }), { status: 200, text: 'OK' })
-    await assert.rejects(fetch(running.url.replace('https', 'http')), 'plaintext is refused')
-    await assert.rejects(get(`${running.url}/health`, {}), /self-signed|unable to (get|verify)/)
-    const grpcAddress = running.tercet.addresses.find(a => a.name === 'otlp_grpc')!.address
-    assert.equal(await exportOverGrpc(grpcAddress, credentials.createSsl(Buffer.from(ca))), 0)
-    await running.stop()
-    running = await runTercet([...flags, `tls.client_ca_file=${file('ca.pem')}`])
-    assert.equal((await get(`${running.url}/health`, { ca, cert, key })).status, 200)
-    await assert.rejects(get(`${running.url}/health`, { ca }))
-    await running.stop()
-  })
+  test(
+    'with a certificate every address speaks TLS only; with an authority only its clients get in ' +
+      '(req-061, req-137)',
+    async () => {
+      makeCertificates()
+      const ca = readFileSync(file('ca.pem'), 'utf8')
+      const cert = readFileSync(file('client.pem'), 'utf8')
+      const key = readFileSync(file('client.key'), 'utf8')
+      const flags = [
+        `tls.cert_file=${file('server.pem')}`,
+        `tls.key_file=${file('server.key')}`,
+        'listen.otlp_grpc=127.0.0.1:0',
+      ]
+      let running = await runTercet(flags)
+      after(() => running.stop())
+      assert.match(running.url, /^https:/)
+      assert.deepEqual(await get(`${running.url}/health`, { ca }), { status: 200, text: 'OK' })
+      await assert.rejects(fetch(running.url.replace('https', 'http')), 'plaintext is refused')
+      await assert.rejects(get(`${running.url}/health`, {}), /self-signed|unable to (get|verify)/)
+      const grpcAddress = running.tercet.addresses.find(a => a.name === 'otlp_grpc')!.address
+      assert.equal(await exportOverGrpc(grpcAddress, credentials.createSsl(Buffer.from(ca))), 0)
+      await running.stop()
+      running = await runTercet([...flags, `tls.client_ca_file=${file('ca.pem')}`])
+      assert.equal((await get(`${running.url}/health`, { ca, cert, key })).status, 200)
+      await assert.rejects(get(`${running.url}/health`, { ca }))
+      await running.stop()
+    },
+  )
 }
 
 function exportOverGrpc(address: string, channel: ReturnType<typeof credentials.createInsecure>): Promise<number> {
@@ -157,7 +161,7 @@ function exportOverGrpc(address: string, channel: ReturnType<typeof credentials.
   })
 }
 
-test('credentials: probes get in without, everything else with the right ones only', async () => {
+test('credentials: probes get in without, everything else with the right ones only (req-058, req-085)', async () => {
   writeFileSync(file('password'), 'open sesame\n')
   writeFileSync(file('token'), 'a-token\n')
   const running = await runTercet([
