@@ -160,28 +160,3 @@ function writeCopy(offset: number, length: number, target: Uint8Array, out: numb
   }
   return out
 }
-
-/**
- * One block of what several blocks hold, one behind the other: a copy looks back by a distance, so elements stay what
- * they are. Throws CorruptDataError for a block whose length can't be read.
- */
-export function joinSnappy(blocks: readonly Uint8Array[]): Uint8Array {
-  const starts = blocks.map(block => snappyDeclaredSize(block))
-  let size = 0
-  let bytes = 5
-  blocks.forEach((block, i) => {
-    size += starts[i]!.size
-    bytes += block.length - starts[i]!.at
-  })
-  const joined = new Uint8Array(bytes)
-  let at = 0
-  for (let rest = size; ; rest = Math.floor(rest / 128)) {
-    joined[at++] = rest < 128 ? rest : (rest % 128) | 128
-    if (rest < 128) break
-  }
-  blocks.forEach((block, i) => {
-    joined.set(block.subarray(starts[i]!.at), at)
-    at += block.length - starts[i]!.at
-  })
-  return joined.subarray(0, at)
-}

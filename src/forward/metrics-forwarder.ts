@@ -97,10 +97,7 @@ export class MetricsForwarder implements MetricsAppender {
         ...options,
         ...(lane === undefined ? {} : { lane }),
       })
-      if (bytes.length === 0) continue
-      // Requests of the second version have a table of texts, and can't be put together.
-      const joins = version === 1 ? { joins: true as const } : {}
-      messages.push(packMessage({ headers, samples, lane: [number, lanes], ...joins }, encodeSnappy(bytes)))
+      if (bytes.length > 0) messages.push(packMessage({ headers, samples, lane: [number, lanes] }, encodeSnappy(bytes)))
     }
     return messages
   }

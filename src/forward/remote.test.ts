@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, beforeEach, test } from 'node:test'
-import { decodeSnappy, encodeSnappy } from '#codec/snappy.ts'
 import { systemClock } from '#core/clock.ts'
 import { silentLog, type Log } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
@@ -19,7 +18,7 @@ let server: Server
 let url = ''
 /** Answers in order, `status` or `status|retry-after`; the last one stays. */
 let answers: string[] = []
-const received: { path: string; headers: Record<string, unknown>; body: string; bytes: Buffer }[] = []
+const received: { path: string; headers: Record<string, unknown>; body: string }[] = []
 
 before(async () => {
   server = createServer((request, reply) => {
@@ -27,8 +26,7 @@ before(async () => {
     request
       .on('data', (part: Buffer) => parts.push(part))
       .on('end', () => {
-        const bytes = Buffer.concat(parts)
-        received.push({ path: request.url ?? '', headers: request.headers, body: bytes.toString(), bytes })
+        received.push({ path: request.url ?? '', headers: request.headers, body: Buffer.concat(parts).toString() })
         const answer = answers.length > 1 ? answers.shift() : answers[0]
         const [status = '', retryAfter] = answer?.split('|') ?? []
         reply.writeHead(Number(status), retryAfter === undefined ? {} : { 'retry-after': retryAfter }).end('so it is')
@@ -367,41 +365,5 @@ test('what is refused for good is counted by its reason, with one line a minute'
     lines.map(l => l['count']),
     [1, 4],
   )
-  await remote.stop()
-})
-
-/** Puts messages that may go together while the first one is refused for a while. */
-async function putJoining(queue: DiskQueue, texts: readonly string[]): Promise<void> {
-  for (const text of texts) {
-    const head = { headers: { 'x-message': '1' }, samples: 2, lane: [0, 1] as const, joins: true as const }
-    await queue.put(packMessage(head, encodeSnappy(Buffer.from(text))))
-  }
-}
-const unpacked = (): string[] => received.map(({ bytes }) => Buffer.from(decodeSnappy(bytes, 1 << 20)).toString())
-
-test('messages that wait behind one go together, in their order, and each counts', async () => {
-  answers = ['503', '204']
-  const { clock, remote, queue } = await start()
-  await putJoining(queue, ['first ', 'second '.repeat(20), 'third ', 'fourth '])
-  await untilTrue(async () => {
-    await clock.advance(200)
-    return remote.sent === 4
-  }, 'all messages')
-  assert.deepEqual(unpacked(), ['first ', 'first ', `${'second '.repeat(20)}third fourth `])
-  assert.deepEqual([remote.sentSamples, remote.refused], [8, 0])
-  await remote.stop()
-  assert.equal(queue.bytes, 0)
-})
-
-test('of messages that went together and were refused each goes alone: one that is bad costs itself', async () => {
-  answers = ['503', '204', '400', '204', '400', '204']
-  const { clock, remote, queue } = await start()
-  await putJoining(queue, ['a', 'b', 'bad', 'd'])
-  await untilTrue(async () => {
-    await clock.advance(200)
-    return remote.sent + remote.refused === 4
-  }, 'all messages')
-  assert.deepEqual(unpacked(), ['a', 'a', 'bbadd', 'b', 'bad', 'd'])
-  assert.deepEqual([remote.sent, remote.refused, remote.sentSamples, remote.refusedSamples], [3, 1, 6, 2])
   await remote.stop()
 })

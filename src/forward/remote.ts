@@ -2,7 +2,6 @@
  * A remote that messages go to: from its queue, over several lanes at once, again until it takes or refuses them. Each
  * message names its lane: within a lane they go in the order in which they were put, whatever becomes of them.
  */
-import { joinSnappy } from '#codec/snappy.ts'
 import { backoffMs, Pauses } from '#core/backoff.ts'
 import type { Clock } from '#core/clock.ts'
 import { Repeater } from '#core/clock.ts'
@@ -39,8 +38,6 @@ export interface MessageHead {
   headers: Record<string, string>
   samples?: number
   lane?: Lane
-  /** The body is snappy of a message that is whole when another one follows it: both may go in one request. */
-  joins?: true
 }
 
 /** A message as it lies in a queue: length of its head (32 bits), head as JSON, body. */
@@ -66,19 +63,6 @@ const refusalLogMs = 60_000
 /** So much is taken from the queue before it can be sent. */
 const waitingMax = 64
 const waitingBytesMax = 4 * 1024 * 1024
-/** So many samples, in so many bytes, go in one request where several messages wait. */
-const joinedSamplesMax = 10_000
-const joinedBytesMax = 512 * 1024
-
-/** A message that was taken from the queue, and waits in its lane. */
-interface Entry {
-  readonly head: MessageHead
-  readonly body: Uint8Array
-  /** It went with one before it. */
-  isDone: boolean
-  /** It was in a request that was refused: the others of it may be good. */
-  isAlone: boolean
-}
 
 /** Sends what its queue holds until `stop`; the place in the queue is written down every five seconds. */
 export class Remote {
@@ -91,8 +75,6 @@ export class Remote {
   /** The last message of each lane, and how many are in it. */
   readonly #tails: Promise<void>[]
   readonly #depths: number[]
-  /** Messages of each lane that are not under way yet, in order. */
-  readonly #behind: Entry[][]
   /** Messages that were taken and are not finished. */
   readonly #waiting = new Set<Promise<void>>()
   #waitingBytes = 0
@@ -118,7 +100,6 @@ export class Remote {
     this.#pauses = new Pauses(options.clock)
     this.#tails = Array.from({ length: options.lanes }, () => Promise.resolve())
     this.#depths = this.#tails.map(() => 0)
-    this.#behind = this.#tails.map(() => [])
   }
 
   get name(): string {
@@ -164,19 +145,15 @@ export class Remote {
   }
 
   #enter(message: QueueMessage): void {
-    let entry: Entry | undefined
+    let unpacked: ReturnType<typeof unpackMessage> | undefined
     try {
-      entry = { ...unpackMessage(message.payload), isDone: false, isAlone: false }
+      unpacked = unpackMessage(message.payload)
     } catch (error) {
       this.#refuse('damaged', messageOf(error), 0)
     }
-    const lane = entry?.head.lane
-    const own = this.#ownLane(lane)
-    if (own !== undefined && entry !== undefined) this.#behind[own]!.push(entry)
+    const lane = unpacked?.head.lane
     const work = async (): Promise<void> => {
-      const behind = own === undefined ? [] : this.#behind[own]!
-      if (behind[0] === entry) behind.shift()
-      if (entry !== undefined && !entry.isDone && !(await this.#deliver(entry, behind))) return
+      if (unpacked !== undefined && !(await this.#deliver(unpacked))) return
       try {
         await this.#options.queue.finish(message)
       } catch (error) {
@@ -184,25 +161,23 @@ export class Remote {
       }
     }
     const size = message.payload.length
-    const done = this.#place(lane, work).finally(() => {
-      this.#waiting.delete(done)
+    const own = this.#place(lane, work).finally(() => {
+      this.#waiting.delete(own)
       this.#waitingBytes -= size
     })
-    this.#waiting.add(done)
+    this.#waiting.add(own)
     this.#waitingBytes += size
-  }
-
-  /** The lane of a message that goes in one lane, in its order. */
-  #ownLane(lane: Lane | undefined): number | undefined {
-    const isOwn = lane !== undefined && lane !== 'any' && lane[1] === this.#tails.length && lane[0] < lane[1]
-    return isOwn ? lane[0] : undefined
   }
 
   /** Runs work when all that it must not overtake is done. */
   #place(lane: Lane | undefined, work: () => Promise<void>): Promise<void> {
     const tails = this.#tails
-    const own = lane === 'any' ? this.#leastBusy() : this.#ownLane(lane)
-    const places = own === undefined ? tails.map((_, i) => i) : [own]
+    const places =
+      lane === 'any'
+        ? [this.#leastBusy()]
+        : lane?.[1] === tails.length && lane[0] < tails.length
+          ? [lane[0]]
+          : tails.map((_, i) => i)
     const done = Promise.all(places.map(i => tails[i])).then(() => (this.#isStopped ? undefined : work()))
     for (const i of places) {
       this.#depths[i]!++
@@ -220,9 +195,8 @@ export class Remote {
   }
 
   /** Whether the message is finished: taken, or refused for good. False when the remote stops first. */
-  async #deliver(entry: Entry, behind: readonly Entry[]): Promise<boolean> {
+  async #deliver(message: ReturnType<typeof unpackMessage>): Promise<boolean> {
     const { clock, log } = this.#options
-    let group = [entry, ...followersOf(entry, behind)]
     for (let attempt = 0; ; attempt++) {
       // Another lane may lengthen the pause while this one waits.
       for (let ms = 0; (ms = this.#pausedUntilMs - clock.monotonicMs()) > 0 && !this.#isStopped;)
@@ -231,16 +205,10 @@ export class Remote {
       const pauseNumber = this.#pauseNumber
       let askedMs = 0
       try {
-        const reply = await this.#send(group)
-        if (group.length > 1 && isRefusal(reply.status)) {
-          for (const one of group) one.isAlone = true
-          group = [entry]
-          continue
-        }
-        const problem = this.#judge(reply, group)
+        const reply = await this.#send(message)
+        const problem = this.#judge(reply, message.head)
         if (problem === undefined) {
           if (pauseNumber === this.#pauseNumber) this.#failures = 0
-          for (const one of group) one.isDone = true
           return true
         }
         this.lastError = problem
@@ -267,10 +235,8 @@ export class Remote {
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, clock.monotonicMs() + ms)
   }
 
-  #send(group: readonly Entry[]): Promise<ClientReply> {
+  #send({ head, body }: ReturnType<typeof unpackMessage>): Promise<ClientReply> {
     const { client, url, headers, timeoutMs } = this.#options
-    const { head } = group[0]!
-    const body = group.length === 1 ? group[0]!.body : joinSnappy(group.map(one => one.body))
     return client.send(url + (head.path ?? ''), {
       method: 'POST',
       headers: { ...head.headers, ...headers },
@@ -283,16 +249,15 @@ export class Remote {
   }
 
   /** Why the message must be sent again; undefined: it is finished, taken or refused for good. */
-  #judge({ status, body }: ClientReply, group: readonly Entry[]): string | undefined {
-    const samples = samplesOf(group)
+  #judge({ status, body }: ClientReply, { samples = 0 }: MessageHead): string | undefined {
     if (status >= 200 && status < 300) {
-      this.sent += group.length
+      this.sent++
       this.sentSamples += samples
       this.lastError = ''
       return undefined
     }
     const answer = `${status}: ${Buffer.from(body.subarray(0, 200)).toString('utf8').trim()}`
-    if (!isRefusal(status)) return answer
+    if (status === 429 || status === 408 || status >= 500) return answer
     this.lastError = answer
     this.#refuse(String(status), answer, samples)
     return undefined
@@ -328,34 +293,4 @@ export class Remote {
     await this.#options.queue.close()
     await this.#options.client.close()
   }
-}
-
-/** Whether an answer is final, and the message was not taken. */
-function isRefusal(status: number): boolean {
-  return !(status >= 200 && status < 300) && status !== 429 && status !== 408 && status < 500
-}
-
-function samplesOf(group: readonly Entry[]): number {
-  return group.reduce((sum, { head: { samples = 0 } }) => sum + samples, 0)
-}
-
-/** The messages behind one that may go with it, in their order. */
-function followersOf(entry: Entry, behind: readonly Entry[]): Entry[] {
-  if (entry.head.joins !== true || entry.isAlone) return []
-  const identity = identityOf(entry)
-  const group: Entry[] = []
-  let samples = entry.head.samples ?? 0
-  let bytes = entry.body.length
-  for (const next of behind) {
-    samples += next.head.samples ?? 0
-    bytes += next.body.length
-    if (next.head.joins !== true || next.isAlone || identityOf(next) !== identity) break
-    if (samples > joinedSamplesMax || bytes > joinedBytesMax) break
-    group.push(next)
-  }
-  return group
-}
-
-function identityOf({ head: { path, headers } }: Entry): string {
-  return JSON.stringify([path, headers])
 }

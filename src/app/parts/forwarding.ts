@@ -182,7 +182,7 @@ export function makeForwarding(context: Context, clientFor: ClientFor): Forwardi
   const fromSettings = async (settings: RemoteWriteSettings): Promise<MetricsRemote> => ({
     remote: await remotes.open('remote_write', settings.url, {
       timeoutMs: settings.timeoutMs,
-      // Each batch is split over all lanes: with one, what waits goes together in few requests.
+      // Each batch is split over all lanes, so that more of them make more and smaller requests.
       lanes: Math.max(1, Math.min(lanesMax, settings.queue.minShards)),
       minBackoffMs: settings.queue.minBackoffMs,
       maxBackoffMs: settings.queue.maxBackoffMs,
