@@ -1,99 +1,147 @@
 /**
- * Memory and CPU of an agent: targets with as many series each, scraped at an interval, forwarded by remote write to
- * a server that takes everything.
+ * An agent inside the limits of the documents (rows 100 and 131): 200 targets of 500 series each, scraped every 15 s
+ * and forwarded by remote write, in a control group of 100m CPU and 128 MiB. req-100
  *
- *   node bench/agent.ts [--targets=200] [--series=500] [--interval=15] [--minutes=10]     flags of node go on to the
- * agent
+ *   node bench/agent.ts [--targets=200] [--series=500] [--interval=15] [--minutes=10] [--cpu=0.1] [--memory=128]
+ *     [--rss=128] [--hits=0] [--cold] [--free] [--program=src/app/main.ts]      flags of node go on to the agent
+ *
+ * The last lines are bars; one that is not met makes the exit code 1: every scrape at its time (from `--warm=1` minutes
+ * on: until then the first scrapes, whose series are all new, take what a tenth of a processor can do), every sample
+ * received once, resident memory below `--rss` MiB, the group's memory at its limit `--hits` times at most. `--cold`:
+ * the program's files are in nobody's page cache, as in a pod's first start on a node. `--free`: without a group.
  */
-import { spawn } from 'node:child_process'
-import { createServer } from 'node:http'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { Cgroup } from './cgroup.ts'
+import { startExporters } from './exporters.ts'
 
 const option = (name: string, fallback: number): number =>
   Number(process.argv.find(a => a.startsWith(`--${name}=`))?.split('=')[1] ?? fallback)
+const mebibyte = 1024 ** 2
 const targets = option('targets', 200)
 const series = option('series', 500)
 const interval = option('interval', 15)
 const minutes = option('minutes', 10)
-let scrapes = 0
-let written = 0
-const server = createServer((request, reply) => {
-  if (request.method === 'POST') {
-    request
-      .on('data', (part: Buffer) => {
-        written += part.length
-      })
-      .on('end', () => {
-        reply.writeHead(204).end()
-      })
-    return
-  }
-  scrapes++
-  let body = '# HELP bench_requests_total Requests.\n# TYPE bench_requests_total counter\n'
-  for (let i = 0; i < series; i++)
-    body +=
-      `bench_requests_total{path="/api/v1/resource/${i % 50}",method="GET",code="${200 + (i % 5)}",` +
-      `handler="handler_${i}"} ` +
-      `${scrapes * 7 + i}\n`
-  reply.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(body)
-})
-await new Promise<void>(resolve => {
-  server.listen(0, '127.0.0.1', () => {
-    resolve()
-  })
-})
-const { port } = server.address() as { port: number }
-const directory = mkdtempSync(join(tmpdir(), 'tercet-bench-agent-'))
-writeFileSync(
-  `${directory}/prometheus.yml`,
-  `global: { scrape_interval: ${interval}s, external_labels: { cluster: bench } }\n` +
-    `remote_write: [{ url: 'http://127.0.0.1:${port}/write' }]\n` +
-    'scrape_configs:\n' +
-    Array.from({ length: targets }, (_, i) => jobOf(i)).join(''),
-)
+const isCold = process.argv.includes('--cold')
+const isFree = process.argv.includes('--free')
 
-function jobOf(i: number): string {
-  return (
-    `  - { job_name: job-${i}, metrics_path: /m/${i}, ` + `static_configs: [{ targets: ['127.0.0.1:${port}'] }] }\n`
+const exporters = await startExporters({ targets, series, intervalMs: interval * 1000 })
+const directory = mkdtempSync(join(tmpdir(), 'tercet-bench-agent-'))
+writeFileSync(`${directory}/prometheus.yml`, exporters.prometheusYaml({ cluster: 'bench' }))
+const group = isFree
+  ? undefined
+  : Cgroup.make(`tercet-agent-${process.pid}`, {
+      cores: option('cpu', 0.1),
+      memoryBytes: option('memory', 128) * mebibyte,
+    })
+
+/** A program whose pages are in no cache: the first process that reads them pays for them. */
+function coldProgram(): string {
+  const copy = join(directory, 'node')
+  copyFileSync(process.execPath, copy)
+  for (const args of [
+    [`of=${copy}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0'],
+    [`if=${copy}`, 'iflag=nocache', 'count=0'],
+  ])
+    spawnSync('dd', args)
+  return copy
+}
+
+/** As in an image; `--program=src/app/main.ts` runs the sources. */
+function builtProgram(): string {
+  const out = resolve('dist/program')
+  execFileSync(process.execPath, ['tools/build-program.ts', `--out=${out}`], { stdio: ['ignore', 'ignore', 'inherit'] })
+  return join(out, 'main.js')
+}
+
+const main = process.argv.find(a => a.startsWith('--program='))?.slice('--program='.length) ?? builtProgram()
+const program = isCold ? coldProgram() : process.execPath
+const args = [
+  ...process.execArgv,
+  main,
+  'up',
+  '--role=agent',
+  '--listen.http=127.0.0.1:0',
+  '--listen.otlp_http=off',
+  `--scrape_config_file=${directory}/prometheus.yml`,
+  `--data_dir=${directory}/data`,
+]
+const [command, all] = group === undefined ? [program, args] : group.command(program, args)
+const startedMs = performance.now()
+const child = spawn(command, all, {
+  stdio: ['ignore', 'pipe', 'inherit'],
+  // Compiled code is kept here: none is there at the start.
+  env: { ...process.env, TMPDIR: directory },
+})
+let end: string | undefined
+const exited = new Promise<void>(resolve =>
+  child.once('exit', (code, signal) => {
+    end = signal ?? `exit code ${code}`
+    resolve()
+  }),
+)
+const readySeconds = await new Promise<number>((resolve, reject) => {
+  child.stdout.on('data', (text: Buffer) => {
+    if (text.includes('is ready')) resolve((performance.now() - startedMs) / 1000)
+  })
+  child.once('exit', code => reject(new Error(`the agent ended with ${code}`)))
+})
+/** MiB; 0 when the process has ended. */
+const status = (name: string): number =>
+  end !== undefined
+    ? 0
+    : Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${child.pid!}/status`, 'utf8'))?.[1] ?? 0) / 1024
+const shown = (bytes: number): string => (bytes / mebibyte).toFixed(0)
+const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
+
+function report(minute: number): void {
+  const all = group?.counters()
+  const inGroup =
+    all === undefined
+      ? ''
+      : `; group ${shown(all.usageBytes)} (anonymous ${shown(all.anonymousBytes)}, files ${shown(all.fileBytes)}), ` +
+        `at the limit ${all.limitHits}×, CPU ${all.cpuSeconds.toFixed(1)} s, throttled ${all.throttledPeriods}×`
+  console.log(
+    `${String(minute).padStart(3)} min: RSS ${status('VmRSS').toFixed(0)} MiB (${status('RssAnon').toFixed(0)} ` +
+      `anonymous), peak ${status('VmHWM').toFixed(0)}${inGroup}; ${exporters.scrapes} scrapes`,
   )
 }
 
-const child = spawn(
-  process.execPath,
-  [
-    ...process.execArgv,
-    'src/app/main.ts',
-    'up',
-    '--role=agent',
-    '--listen.http=127.0.0.1:0',
-    '--listen.otlp_http=off',
-    `--scrape_config_file=${directory}/prometheus.yml`,
-    `--data_dir=${directory}/data`,
-  ],
-  { stdio: ['ignore', 'inherit', 'inherit'] },
-)
-const status = (name: string): number =>
-  Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${child.pid!}/status`, 'utf8'))?.[1] ?? 0) / 1024
-const cpu = (): number => {
-  const parts = readFileSync(`/proc/${child.pid!}/stat`, 'utf8').split(') ')[1]!.split(' ')
-  return (Number(parts[11]) + Number(parts[12])) / 100
+/** Of the resident memory, looked at every second. */
+let peakMiB = 0
+const watching = setInterval(() => (peakMiB = Math.max(peakMiB, status('VmRSS'))), 1000)
+const problems: string[] = []
+const bar = (what: string, value: number, most: number, unit = ''): void => {
+  const isMet = value <= most
+  if (!isMet) problems.push(what)
+  console.log(`${isMet ? 'met   ' : 'MISSED'} ${what}: ${value}${unit}, at most ${most}${unit}`)
 }
 try {
-  for (let minute = 0; minute <= minutes; minute++) {
-    if (minute > 0) await new Promise(resolve => setTimeout(resolve, 60_000))
-    else await new Promise(resolve => setTimeout(resolve, 3000))
-    console.log(
-      `${String(minute).padStart(3)} min: RSS ${status('VmRSS').toFixed(0)} MiB, ` +
-        `peak ${status('VmHWM').toFixed(0)} MiB, CPU ${cpu().toFixed(1)} s, ${scrapes} scrapes, ` +
-        `${(written / 1e6).toFixed(1)} MB sent`,
-    )
+  console.log(`ready after ${readySeconds.toFixed(1)} s`)
+  for (let minute = 0; minute <= minutes && end === undefined; minute++) {
+    await sleep(minute > 0 ? 60_000 : 3000)
+    report(minute)
+    if (minute === option('warm', 1)) console.log(`scrapes missed while it started: ${exporters.takeMissed()}`)
+  }
+  const { missed, lost, duplicates } = await exporters.settle()
+  bar(`processes that ended by themselves (${end ?? 'none'})`, end === undefined ? 0 : 1, 0)
+  bar('scrapes that did not come once it had started', missed, 0)
+  bar('samples lost', lost, 0)
+  bar('samples sent twice', duplicates, 0)
+  bar('resident memory', Math.round(peakMiB), option('rss', 128), ' MiB')
+  if (group !== undefined) {
+    const { limitHits, oomKills } = group.counters()
+    bar('times at the limit of memory', limitHits, option('hits', 0))
+    bar('processes killed for memory', oomKills, 0)
   }
 } finally {
+  clearInterval(watching)
   child.kill('SIGTERM')
-  await new Promise(resolve => child.once('exit', resolve))
-  server.close()
-  server.closeAllConnections()
+  await exited
+  group?.remove()
+  await exporters.close()
   rmSync(directory, { recursive: true, force: true })
 }
+if (problems.length > 0) process.exitCode = 1

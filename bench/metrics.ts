@@ -95,6 +95,7 @@ async function steady(): Promise<void> {
     if (refused > 0) console.error(`  ${name}: ${refused} requests were refused`)
     note('remote write, steady: CPU-s per M samples', 's', name, (after.cpuSeconds - before) / ((series * steps) / 1e6))
     note('remote write, steady: wall-s per M samples', 's', name, wall / ((series * steps) / 1e6))
+    // req-003: beside Prometheus and VictoriaMetrics; the ratio is printed, and no bar.
     note('peak RSS, 10 k series', 'MiB', name, after.peakBytes / mib)
     void registerFrom
     await peer.stop()

@@ -39,7 +39,7 @@ const openMaps = [
   /^alertmanager\.config$/,
   // loki.yaml, of which the chart has some keys, and tempo.yaml.
   /^loki\.(ingester|limits_config|compactor|schemaConfig)$/,
-  /^tempo\.(receivers\.otlp|storage\.trace|ingester|overrides|extraArgs)$/,
+  /^tempo\.(receivers\.otlp|storage\.trace|ingester|overrides|queryFrontend|extraArgs)$/,
   /^(datasources|grafana\.ini|envValueFrom)$/,
 ]
 

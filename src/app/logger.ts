@@ -1,37 +1,35 @@
-/** Log lines on standard error, as logfmt or JSON, through pino. */
-import { pino } from 'pino'
+/** Log lines on standard error, as logfmt or JSON: level, time, fields, message. */
+import { systemClock, type Clock } from '#core/clock.ts'
 import type { Log, LogFields } from '#core/log.ts'
 
-export function makeLog(format: string, level: string): Log {
-  const destination =
-    format === 'json'
-      ? pino.destination(2)
-      : {
-          write: (line: string) => {
-            process.stderr.write(logfmt(line))
-          },
-        }
-  const logger = pino(
-    {
-      level,
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: label => ({ level: label }) },
-      messageKey: 'msg',
-    },
-    destination,
-  )
-  const at =
-    (severity: 'debug' | 'info' | 'warn' | 'error') =>
-    (message: string, fields?: LogFields): void => {
-      logger[severity](fields ?? {}, message)
+const severities = ['debug', 'info', 'warn', 'error'] as const
+type Severity = (typeof severities)[number]
+
+/** Lines below `level` are not written; with an unknown one (`silent`) none is. */
+export function makeLog(
+  format: string,
+  level: string,
+  clock: Pick<Clock, 'nowMs'> = systemClock,
+  write = writeError,
+): Log {
+  const least = severities.findIndex(severity => severity === level)
+  const lineOf = format === 'json' ? (entry: object) => JSON.stringify(entry) : logfmt
+  const at = (severity: Severity): Log[Severity] => {
+    if (least < 0 || severities.indexOf(severity) < least) return () => {}
+    return (msg, fields: LogFields = {}) => {
+      write(`${lineOf({ level: severity, time: new Date(clock.nowMs()).toISOString(), ...fields, msg })}\n`)
     }
+  }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
-function logfmt(line: string): string {
-  const entry = JSON.parse(line) as Record<string, unknown>
-  return `${Object.entries(entry)
+function writeError(line: string): void {
+  process.stderr.write(line)
+}
+
+function logfmt(entry: object): string {
+  return Object.entries(entry)
+    .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}=${/^[^\s"=]+$/.test(String(value)) ? String(value) : JSON.stringify(String(value))}`)
-    .join(' ')}\n`
+    .join(' ')
 }

@@ -2,7 +2,7 @@
 import { errorReply } from '#api/prometheus/respond.ts'
 import { UnavailableError } from '#core/errors.ts'
 import { Auth, openPaths } from '#net/auth.ts'
-import { GrpcServer, type GrpcMethod } from '#net/grpc.ts'
+import type { GrpcMethod, GrpcServer } from '#net/grpc.ts'
 import { HttpServer, type RequestObserver } from '#net/http.ts'
 import { RouteTable, type HttpReply, type Route } from '#net/route-table.ts'
 import { guardOrigin } from '#net/same-origin.ts'
@@ -65,7 +65,8 @@ class Gate {
 export class Servers implements SharedServers {
   readonly #context: Context
   readonly #http: HttpServer
-  readonly #grpc: GrpcServer | undefined
+  readonly #methods: readonly GrpcMethod[]
+  #grpc: GrpcServer | undefined
   /** Health and readiness without TLS and credentials. */
   readonly #health: HttpServer
   /** As they were opened, in that order. */
@@ -95,14 +96,7 @@ export class Servers implements SharedServers {
     this.#http = new HttpServer(guardOrigin(table.routes, isAction), sockets, { ...options, ...security })
     const health = table.routes.filter(({ path }) => openPaths.has(path))
     this.#health = new HttpServer(health, [], { ...options, auth: noAuth, tls: undefined })
-    const methods = parts.flatMap(part => gate.grpc(part))
-    if (methods.length > 0)
-      this.#grpc = new GrpcServer(methods, limits.bodyBytesMax, security.auth, security.tls, {
-        clock: world.clock,
-        memory,
-        writeTimeoutMs,
-        onSlowReader: () => slowReaders.grpc++,
-      })
+    this.#methods = parts.flatMap(part => gate.grpc(part))
   }
 
   /** `http://host:port` of the main address; `https:` with TLS. */
@@ -129,8 +123,21 @@ export class Servers implements SharedServers {
   }
 
   async #openGrpc(name: string, setting: string): Promise<void> {
-    if (setting === 'off' || this.#grpc === undefined) return
+    if (setting === 'off' || this.#methods.length === 0) return
+    this.#grpc ??= await this.#makeGrpc()
     this.addresses.push({ name, address: await this.#grpc.listen(setting) })
+  }
+
+  /** An agent has no methods, and goes without the library. */
+  async #makeGrpc(): Promise<GrpcServer> {
+    const { config, limits, security, world, memory, slowReaders } = this.#context
+    const { GrpcServer: Server } = await import('#net/grpc.ts')
+    return new Server(this.#methods, limits.bodyBytesMax, security.auth, security.tls, {
+      clock: world.clock,
+      memory,
+      writeTimeoutMs: config.durationMs('write_timeout'),
+      onSlowReader: () => slowReaders.grpc++,
+    })
   }
 
   async close(): Promise<void> {

@@ -5,7 +5,7 @@ import { messageOf } from '#core/errors.ts'
 import { heapBytesMax } from '#core/limits.ts'
 import type { Config } from '#app/config.ts'
 import { optionNames } from '#app/options.ts'
-import { compileCacheDirectory, version } from '#app/version.ts'
+import { compileCacheDirectory, isBuilt, version } from '#app/version.ts'
 import type { World } from '#app/world.ts'
 import { collectGarbage } from '#core/garbage.ts'
 import { BucketError } from '#bucket/bucket.ts'
@@ -133,17 +133,27 @@ function untilStopped(running: Running, { log }: World, pidFile: string): Promis
  */
 async function becomeSmall(heapFlags: readonly string[]): Promise<void> {
   if (process.env['SMALL_TERCET'] !== undefined || !canBeReplaced()) return
+  if (!isBuilt) await compileAgent()
+  const isSet = process.execArgv.some(a => a.includes('semi-space'))
+  replaceProcess([...(isSet ? [] : smallFlags), ...heapFlags], {
+    MALLOC_ARENA_MAX: '1',
+    // Buffers of some size go back to the system when they are free, whatever lies behind them.
+    MALLOC_MMAP_THRESHOLD_: '65536',
+    MALLOC_TRIM_THRESHOLD_: '131072',
+    SMALL_TERCET: '1',
+    ...(isBuilt ? {} : { NODE_COMPILE_CACHE: compileCacheDirectory }),
+  })
+}
+
+/** Helpers of the collector would only use up what the process may have of a processor. */
+const smallFlags = ['--max-semi-space-size=2', '--v8-pool-size=1', '--single-threaded-gc']
+
+/** Leaves the compiled code of an agent's modules for the process that follows. */
+async function compileAgent(): Promise<void> {
   const { flushCompileCache } = await import('node:module')
   await import('#app/tercet.ts')
   await (await import('#app/roles.ts')).loadAgent()
   flushCompileCache()
-  const isSet = process.execArgv.some(a => a.includes('semi-space'))
-  const flags = isSet ? [] : ['--max-semi-space-size=2', '--v8-pool-size=1']
-  replaceProcess([...flags, ...heapFlags], {
-    MALLOC_ARENA_MAX: '1',
-    SMALL_TERCET: '1',
-    NODE_COMPILE_CACHE: compileCacheDirectory,
-  })
 }
 
 function canBeReplaced(): boolean {
@@ -175,6 +185,8 @@ async function startAgent(config: Config, world: World, onStarted: () => void): 
   const { startTercet } = await import('#app/tercet.ts')
   const agent = await startTercet(config, world)
   onStarted()
+  // What the start itself took is given back before targets are asked.
+  collectGarbage(true)
   const remotes = agent.remotes.map(remote => `  ${remote.name}`).join('\n')
   process.stdout.write(
     `Tercet ${version} is ready, as an agent.\n\n${addressLines(agent)}\n\nIt sends to:\n` +

@@ -121,9 +121,19 @@ export class DiskQueue {
       })
       throw error
     }
+    this.#keepForReader(out)
     this.#segments.set(this.#write, (this.#segments.get(this.#write) ?? 0) + out.at)
     await this.#limit()
     this.#wake()
+  }
+
+  /** Whoever has taken all before it takes what was just written without reading the file. */
+  #keepForReader(out: ByteWriter): void {
+    const at = this.#segments.get(this.#write) ?? 0
+    if (this.#readSegment !== this.#write || this.#readAt !== at) return
+    this.#chunk = out.copy()
+    this.#chunkSegment = this.#write
+    this.#chunkAt = at
   }
 
   /** Ends the file that is written to. One that no message is in leaves no trace, however often the disk refuses. */

@@ -31,6 +31,7 @@ export interface MetricsRemote {
 
 /** An agent's door for samples. */
 export class MetricsForwarder implements MetricsAppender {
+  readonly readsAtOnce = true
   remotes: readonly MetricsRemote[] = []
   #externalLabels: readonly (readonly [string, string])[] = []
   #added: readonly AddedLabel[] = []
@@ -57,8 +58,9 @@ export class MetricsForwarder implements MetricsAppender {
       refused: 0,
       problems: [],
     }
+    const { sampleCount } = batch
     await kept(messages)
-    this.samples += batch.sampleCount
+    this.samples += sampleCount
     return result
   }
 

@@ -11,6 +11,8 @@ export interface MetricsAppendOutcome extends AppendOutcome {
 }
 
 export interface MetricsAppender {
+  /** A batch is its caller's again when `append` has returned its promise, not only when that is settled. */
+  readonly readsAtOnce?: true
   /**
    * Stores what can be stored, and resolves when that is kept. Throws UnavailableError when nothing could be kept now
    * (sending again helps) and LimitError when the tenant has no room for new series.

@@ -232,9 +232,13 @@ export class KeyWriter {
   /** Takes over a whole key; returns where it begins. */
   writeKey(source: Uint8Array, from: number, to: number): number {
     this.#reserve(to - from)
-    this.bytes.set(source.subarray(from, to), this.at)
+    const start = this.at
+    if (to - from < 32) {
+      const { bytes } = this
+      for (let i = from, at = start; i < to; i++, at++) bytes[at] = source[i]!
+    } else this.bytes.set(source.subarray(from, to), start)
     this.at += to - from
-    return this.at - (to - from)
+    return start
   }
 
   /** Writes a whole key; returns where it begins. */
@@ -280,24 +284,26 @@ function uvarintLength(value: number): number {
 /** A batch made from label sets, for senders inside the process (rules, scrapes, self metrics, imports). */
 export class BatchBuilder {
   readonly batch = new WriteBatch()
-  readonly #keys = new KeyWriter()
+  readonly keys = new KeyWriter()
 
   clear(): void {
     this.batch.clear()
-    this.#keys.reset()
+    this.keys.reset()
   }
 
   addSeries(labels: Labels): number {
-    const from = this.#keys.writeLabels(labels)
-    this.batch.bytes = this.#keys.bytes
-    return this.batch.addSeries(from, this.#keys.at)
+    return this.addWritten(this.keys.writeLabels(labels))
+  }
+
+  /** A series whose key was written to `keys`, from there to its end. */
+  addWritten(from: number): number {
+    this.batch.bytes = this.keys.bytes
+    return this.batch.addSeries(from, this.keys.at)
   }
 
   /** A series whose key was made before. */
   addKey(source: Uint8Array, from: number, to: number): number {
-    const at = this.#keys.writeKey(source, from, to)
-    this.batch.bytes = this.#keys.bytes
-    return this.batch.addSeries(at, this.#keys.at)
+    return this.addWritten(this.keys.writeKey(source, from, to))
   }
 
   add(labels: Labels, timeMs: number, value: number): void {

@@ -1,6 +1,6 @@
 /**
  * Requests to other servers: credentials from files that change, OAuth 2, TLS in both directions, proxies, limits,
- * redirects, addresses that are off limits. Covers req-018.
+ * redirects, addresses that are off limits.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'

@@ -1,7 +1,9 @@
-/** The HTTP server: routes, requests with a bounded body, replies. Fastify does the listening and routing. */
+/** The HTTP server: routes, requests with a bounded body, replies. */
+import { lookup } from 'node:dns/promises'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, CanceledError, LimitError, messageOf } from '#core/errors.ts'
 import { defaultLimits } from '#core/limits.ts'
@@ -13,6 +15,7 @@ import { checkPort, listenError } from './listen-error.ts'
 import { cutPieces, pieceLength, piecesOf } from './paced-body.ts'
 import { Pipelining } from './pipelining.ts'
 import type { HttpReply, HttpRequest, Route } from './route-table.ts'
+import { Router } from './router.ts'
 import { SlowSockets } from './slow-sockets.ts'
 import { secureOptions, type TlsOptions } from './tls-options.ts'
 import type { SocketRoute } from './web-socket.ts'
@@ -59,9 +62,12 @@ const corsHeaders = {
 
 const plainText = { 'content-type': 'text/plain; charset=utf-8' } as const
 
+/** So long an idle connection is kept: longer than senders and proxies keep theirs. */
+const keepAliveMs = 72_000
+
 /** One address that is listened at, and what ends its WebSockets. */
 interface Listener {
-  readonly app: FastifyInstance
+  readonly server: Server
   readonly endSockets: () => void
 }
 
@@ -73,46 +79,34 @@ function pathOf(url: string): string {
 export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #listeners: Listener[] = []
-  readonly #routes: readonly Route[]
+  readonly #router = new Router<Route>()
   readonly #sockets: readonly SocketRoute[]
   readonly #slow: SlowSockets | undefined
   readonly #pipelining = new Pipelining()
   #isClosing = false
 
+  /** Throws where two routes have the same method and path. */
   constructor(routes: readonly Route[], sockets: readonly SocketRoute[], options: HttpServerOptions) {
     this.#options = options
-    this.#routes = routes
     this.#sockets = sockets
+    for (const route of routes) for (const method of route.methods) this.#router.add(method, route.path, route)
     const { writeTimeoutMs = Infinity, after, monotonicMs, onSlowReader = () => {} } = options
     if (after !== undefined && writeTimeoutMs !== Infinity)
       this.#slow = new SlowSockets({ clock: { monotonicMs, after }, timeoutMs: writeTimeoutMs, onSlowReader })
   }
 
-  /** Throws where two routes have the same method and path. */
-  #build(): FastifyInstance {
-    const { tls, bodyBytesMax } = this.#options
-    // With `https` Fastify's type is another one, whose difference nothing here sees.
-    const app = Fastify({
-      ...(tls === undefined ? {} : { https: secureOptions(tls) }),
-      logger: false,
-      bodyLimit: bodyBytesMax,
-      exposeHeadRoutes: true,
-      routerOptions: { ignoreTrailingSlash: true, maxParamLength: 2000 },
-    }) as FastifyInstance
-    app.removeAllContentTypeParsers()
-    // Bodies are read by us, when a handler asks for them.
-    app.addContentTypeParser('*', (_request, _payload, done) => {
-      done(null)
-    })
-    for (const route of this.#routes)
-      app.route({
-        method: [...route.methods],
-        url: route.path,
-        handler: (request, reply) => this.#handle(route, request, reply),
+  #build(): Server {
+    const { tls } = this.#options
+    const onRequest: RequestListener = (request, response) => {
+      this.#receive(request, response).catch((error: unknown) => {
+        fail(response, error)
       })
-    if (this.#options.auth.isOn) requireCredentials(app, this.#options.auth, this.#routes)
-    addFallbacks(app)
-    return app
+    }
+    const server = tls === undefined ? createServer(onRequest) : createSecureServer(secureOptions(tls), onRequest)
+    server.keepAliveTimeout = keepAliveMs
+    // Whoever sends slowly holds no more than what it has sent: the memory of bodies has its own limit.
+    server.requestTimeout = 0
+    return server
   }
 
   /**
@@ -121,46 +115,89 @@ export class HttpServer {
    */
   async listen(host: string, port: number): Promise<string> {
     checkPort(`${host}:${port}`)
-    const app = this.#build()
-    this.#slow?.watch(app.server)
-    const listener = { app, endSockets: await this.#serveSockets(app) }
+    const [main = host, ...others] = host === 'localhost' ? await addressesOf(host) : [host]
+    const address = await this.#listenAt(main, port, `${host}:${port}`)
+    for (const other of others) {
+      // A machine may have only one of them.
+      const samePort = Number(address.slice(address.lastIndexOf(':') + 1))
+      await this.#listenAt(other, samePort, `${host}:${port}`).catch(() => undefined)
+    }
+    return address
+  }
+
+  async #listenAt(host: string, port: number, shown: string): Promise<string> {
+    const server = this.#build()
+    this.#slow?.watch(server)
+    const listener = { server, endSockets: await this.#serveSockets(server) }
     try {
-      await app.listen({ host, port })
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject)
+        server.listen({ host, port }, resolve)
+      })
     } catch (error) {
-      await closeListener(listener)
-      throw listenError(`${host}:${port}`, error)
+      throw listenError(shown, error)
     }
     this.#listeners.push(listener)
-    const address = app.server.address()
+    const address = server.address()
     if (address === null || typeof address === 'string') return `${host}:${port}`
     return `${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
   }
 
-  async #serveSockets(app: FastifyInstance): Promise<() => void> {
+  async #serveSockets(server: Server): Promise<() => void> {
     if (this.#sockets.length === 0) return () => {}
     // An agent has none, and goes without the library.
     const { serveSockets } = await import('./web-socket.ts')
-    return serveSockets(app.server, this.#sockets, this.#options.auth)
+    return serveSockets(server, this.#sockets, this.#options.auth)
   }
 
-  #handle(route: Route, raw: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const turn = this.#pipelining.turn(raw.raw, reply.raw)
-    if (turn === undefined) return this.#answer(route, raw, reply)
-    return turn.then(() => this.#answer(route, raw, reply))
+  async #receive(raw: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = 'GET', url = '/' } = raw
+    // Browsers ask with it whether they may ask, and have no credentials then.
+    if (method === 'OPTIONS') {
+      response.writeHead(204, corsHeaders).end()
+      return
+    }
+    const path = pathOf(url)
+    const match = this.#router.find(method, path)
+    const problem = this.#options.auth.refuses(path, raw.headers.authorization)
+    if (problem !== undefined) {
+      this.#refuse(raw, response, problem, match?.value)
+      return
+    }
+    if (match === undefined) {
+      finish(response, { status: 404, headers: plainText, body: '404 page not found\n' })
+      return
+    }
+    await this.#pipelining.turn(raw, response)
+    await this.#answer(match.value, match.params, raw, response)
   }
 
-  async #answer(route: Route, raw: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  #refuse(raw: IncomingMessage, response: ServerResponse, problem: string, route: Route | undefined): void {
+    const refusal: HttpReply = {
+      status: 401,
+      headers: { ...plainText, 'www-authenticate': this.#options.auth.challenge },
+      body: `401: ${problem}\n`,
+    }
+    finish(response, { ...refusal, ...route?.finish?.(refusal, headerOf(raw)), status: 401 })
+  }
+
+  async #answer(
+    route: Route,
+    params: Record<string, string>,
+    raw: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
     const startedMs = this.#options.monotonicMs()
     const abort = new AbortController()
     const held = holdsOf(this.#options.memory)
     let answer: HttpReply | undefined
-    reply.raw.once('close', () => {
+    response.once('close', () => {
       held?.answer.close()
-      if (reply.raw.writableFinished) return
+      if (response.writableFinished) return
       abort.abort()
       answer?.drop?.()
     })
-    const request = this.#wrap(raw, abort.signal, held)
+    const request = this.#wrap(raw, params, abort.signal, held)
     try {
       answer = await route.handler(request)
     } catch (error) {
@@ -172,22 +209,28 @@ export class HttpServer {
     held?.body.close()
     this.#options.onRequest(route.path, answer.status, (this.#options.monotonicMs() - startedMs) / 1000)
     // A connection that is kept would keep the server from closing.
-    if (this.#isClosing) reply.header('connection', 'close')
-    return send(raw, reply, route.finish === undefined ? answer : route.finish(answer, request.header))
+    if (this.#isClosing) response.setHeader('connection', 'close')
+    send(raw, response, route.finish === undefined ? answer : route.finish(answer, request.header))
   }
 
-  #wrap(raw: FastifyRequest, signal: AbortSignal, held: Holds | undefined): HttpRequest {
-    const path = pathOf(raw.url)
-    const query = new URLSearchParams(raw.url.slice(path.length + 1))
+  #wrap(
+    raw: IncomingMessage,
+    params: Record<string, string>,
+    signal: AbortSignal,
+    held: Holds | undefined,
+  ): HttpRequest {
+    const { method = 'GET', url = '/' } = raw
+    const path = pathOf(url)
+    const query = new URLSearchParams(url.slice(path.length + 1))
     const { bodyBytesMax, decodedBytesMax } = this.#options
     const formBytesMax = Math.min(this.#options.formBytesMax ?? defaultLimits.formBytesMax, decodedBytesMax)
     const encoding = raw.headers['content-encoding']
     let read: Promise<Uint8Array> | undefined
     const body = (): Promise<Uint8Array> =>
-      (read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, encoding, held?.body))
+      (read ??= readBody(raw, bodyBytesMax, decodedBytesMax, encoding, held?.body))
     const formBody = async (): Promise<Uint8Array> => {
       const bytes = await (read ??= readBody(
-        raw.raw,
+        raw,
         Math.min(formBytesMax, bodyBytesMax),
         formBytesMax,
         encoding,
@@ -198,20 +241,19 @@ export class HttpServer {
       return bytes
     }
     return {
-      method: raw.method,
+      method,
       path,
-      // Fastify's router fills it with texts alone.
-      params: raw.params as Record<string, string>,
+      params,
       query,
       signal,
       header: headerOf(raw),
       holdAnswer: held && (bytes => held.answer.take(bytes)),
       body,
-      rawBody: () => (read ??= readBody(raw.raw, bodyBytesMax, decodedBytesMax, undefined, held?.body)),
+      rawBody: () => (read ??= readBody(raw, bodyBytesMax, decodedBytesMax, undefined, held?.body)),
       async form() {
         const all = new URLSearchParams(query)
         const type = raw.headers['content-type'] ?? ''
-        if (raw.method === 'POST') for (const [name, value] of await formFields(type, formBody)) all.append(name, value)
+        if (method === 'POST') for (const [name, value] of await formFields(type, formBody)) all.append(name, value)
         return all
       },
     }
@@ -221,7 +263,7 @@ export class HttpServer {
   async close(): Promise<void> {
     this.#isClosing = true
     const late = this.#options.after?.(drainMs, () => {
-      for (const { app } of this.#listeners) app.server.closeAllConnections()
+      for (const { server } of this.#listeners) server.closeAllConnections()
     })
     for (const listener of this.#listeners) await closeListener(listener)
     late?.cancel()
@@ -229,10 +271,21 @@ export class HttpServer {
   }
 }
 
-async function closeListener({ app, endSockets }: Listener): Promise<void> {
+async function closeListener({ server, endSockets }: Listener): Promise<void> {
   endSockets()
-  app.server.closeIdleConnections()
-  await app.close()
+  await new Promise(resolve => {
+    server.close(resolve)
+    server.closeIdleConnections()
+  })
+}
+
+async function addressesOf(host: string): Promise<string[]> {
+  try {
+    return (await lookup(host, { all: true })).map(({ address }) => address)
+  } catch {
+    // Listening says what is wrong.
+    return [host]
+  }
 }
 
 /** Far more than the matchers of any request. */
@@ -268,40 +321,11 @@ function checkFieldCount(text: string, separator: string): void {
       throw new LimitError(`the form has more than ${formFieldsMax} fields, which is the limit`, 413)
 }
 
-function headerOf(raw: FastifyRequest): (name: string) => string | undefined {
+function headerOf(raw: IncomingMessage): (name: string) => string | undefined {
   return name => {
     const value = raw.headers[name]
     return Array.isArray(value) ? value[0] : value
   }
-}
-
-function requireCredentials(app: FastifyInstance, auth: Auth, routes: readonly Route[]): void {
-  const finishers = new Map(routes.map(({ path, finish }) => [path, finish]))
-  app.addHook('onRequest', async (request, reply) => {
-    if (request.method === 'OPTIONS') return undefined
-    const problem = auth.refuses(pathOf(request.url), request.headers.authorization)
-    if (problem === undefined) return undefined
-    const refusal: HttpReply = {
-      status: 401,
-      headers: { ...plainText, 'www-authenticate': auth.challenge },
-      body: `401: ${problem}\n`,
-    }
-    const finish = finishers.get(request.routeOptions.url ?? '')
-    const { headers = {}, body } = finish === undefined ? refusal : finish(refusal, headerOf(request))
-    return reply.code(401).headers(headers).send(body)
-  })
-}
-
-/** CORS, unknown paths, and errors of Fastify itself. */
-function addFallbacks(app: FastifyInstance): void {
-  app.options('/*', async (_request, reply) => reply.code(204).headers(corsHeaders).send())
-  app.setNotFoundHandler((_request, reply) => reply.code(404).headers(plainText).send('404 page not found\n'))
-  app.setErrorHandler((error, _request, reply) => {
-    const status = error instanceof Error && 'statusCode' in error ? error.statusCode : 500
-    // A body that failed before its first byte left its headers behind.
-    reply.removeHeader('content-encoding').removeHeader('vary')
-    return reply.code(typeof status === 'number' ? status : 500).send(messageOf(error))
-  })
 }
 
 /** What one request holds of the memory. */
@@ -320,40 +344,89 @@ function isWhole(body: NonNullable<HttpReply['body']>): body is string | Uint8Ar
 }
 
 /** Sends a reply, packed with gzip where it is long and the client takes it. Long ones go out in pieces. */
-function send(
-  raw: FastifyRequest,
-  reply: FastifyReply,
-  { status, headers, body, isText, isLive = false }: HttpReply,
-): FastifyReply {
-  reply.code(status).headers({ ...corsHeaders, ...headers })
-  if (body === undefined) return reply.send()
+function send(raw: IncomingMessage, response: ServerResponse, reply: HttpReply): void {
+  const { status, body, isText, isLive = false, drop } = reply
+  const headers: Record<string, string | number> = { ...corsHeaders, ...reply.headers }
+  if (body === undefined) {
+    finish(response, { status, headers })
+    return
+  }
   const isPacked =
     !isLive &&
     !(isWhole(body) && body.length < gzipBytesMin) &&
-    headers?.['content-encoding'] === undefined &&
+    headers['content-encoding'] === undefined &&
     /\bgzip\b/.test(String(raw.headers['accept-encoding'] ?? ''))
-  // As Fastify does with strings.
-  const type = headers?.['content-type']
-  if (!isPacked && isText === true && type !== undefined && isPlainJson(type))
-    reply.header('content-type', `${type}; charset=utf-8`)
-  if (!isPacked && isWhole(body)) {
-    if (body.length <= pieceLength) return reply.send(sendable(body))
-    reply.header('content-length', Buffer.byteLength(body))
+  const type = headers['content-type']
+  const isShort = isWhole(body) && body.length <= pieceLength
+  if (!isPacked && isPlainJson(type) && (isText === true || (isShort && typeof body === 'string')))
+    headers['content-type'] = `${type}; charset=utf-8`
+  if (!isPacked && isShort) {
+    finish(response, { status, headers, body })
+    return
   }
-  const source = Readable.from(isWhole(body) ? piecesOf(body) : cutPieces(body))
-  if (!isPacked) return reply.send(source)
-  reply.header('content-encoding', 'gzip').header('vary', 'accept-encoding')
+  if (!isPacked && isWhole(body)) headers['content-length'] = Buffer.byteLength(body)
+  if (isPacked) Object.assign(headers, { 'content-encoding': 'gzip', vary: 'accept-encoding' })
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+  response.statusCode = status
+  if (raw.method === 'HEAD') {
+    response.end()
+    drop?.()
+    return
+  }
+  pour(Readable.from(isWhole(body) ? piecesOf(body) : cutPieces(body)), response, isPacked)
+}
+
+/** The pieces go out as the client takes them; one that fails breaks the connection, or is an error if it can be. */
+function pour(source: Readable, response: ServerResponse, isPacked: boolean): void {
+  const onError = (error: unknown): void => {
+    fail(response, error)
+  }
+  source.once('error', onError)
+  // A client that goes away ends the making of its answer too.
+  response.once('close', () => source.destroy())
+  if (!isPacked) {
+    source.pipe(response)
+    return
+  }
   const packed = createGzip({ level: 1 })
   source.once('error', error => packed.destroy(error))
-  // A client that goes away ends the making of its answer too.
+  packed.once('error', onError)
+  response.once('close', () => packed.destroy())
   packed.once('close', () => source.destroy())
-  return reply.send(source.pipe(packed))
+  source.pipe(packed).pipe(response)
 }
 
-function isPlainJson(type: string): boolean {
-  return type.includes('json') && !type.includes('charset')
+function isPlainJson(type: string | number | undefined): boolean {
+  return typeof type === 'string' && type.includes('json') && !type.includes('charset')
 }
 
-function sendable(body: string | Uint8Array): string | Buffer {
-  return typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.length)
+/** Headers and a whole body, with its length. */
+function finish(
+  response: ServerResponse,
+  {
+    status,
+    headers = {},
+    body,
+  }: { status: number; headers?: Readonly<Record<string, string | number>>; body?: HttpReply['body'] },
+): void {
+  const whole = body !== undefined && isWhole(body) ? body : undefined
+  const type =
+    whole === undefined || headers['content-type'] !== undefined
+      ? {}
+      : { 'content-type': typeof whole === 'string' ? plainText['content-type'] : 'application/octet-stream' }
+  const isBare = status < 200 || status === 204 || status === 304
+  const length = isBare ? {} : { 'content-length': whole === undefined ? 0 : Buffer.byteLength(whole) }
+  response.writeHead(status, { ...headers, ...type, ...length }).end(whole)
+}
+
+/** What can't be answered: an error that can be read, or an end of the connection where the answer has begun. */
+function fail(response: ServerResponse, error: unknown): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy()
+    return
+  }
+  // What the answer would have been left its headers behind.
+  for (const name of response.getHeaderNames()) if (!(name in corsHeaders)) response.removeHeader(name)
+  const status = error instanceof BadDataError ? 400 : 500
+  finish(response, { status, headers: { ...corsHeaders, ...plainText }, body: messageOf(error) })
 }

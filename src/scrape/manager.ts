@@ -8,6 +8,7 @@ import { dockerDiscovery } from './discovery/docker.ts'
 import { kubernetesDiscovery } from './discovery/kubernetes.ts'
 import type { DiscoverySettings } from './discovery/settings.ts'
 import { dnsDiscovery, fileDiscovery, httpDiscovery, staticDiscovery } from './discovery/simple.ts'
+import { LabelTable } from './label-table.ts'
 import { ScrapeLoop, type ScrapeState, type ScrapeWorld } from './scrape-loop.ts'
 import { makeTargets, type Target } from './target.ts'
 
@@ -126,8 +127,8 @@ export class ScrapeManager {
   readonly #discovery: DiscoveryWorld
   readonly #pools = new Map<string, ScrapePool>()
 
-  constructor(world: Omit<ScrapeWorld, 'builders'>, discovery: DiscoveryWorld) {
-    this.#world = { ...world, builders: [] }
+  constructor(world: Omit<ScrapeWorld, 'builders' | 'labels'>, discovery: DiscoveryWorld) {
+    this.#world = { ...world, builders: [], labels: new LabelTable() }
     this.#discovery = discovery
   }
 

@@ -12,6 +12,7 @@ import { KeptSamples } from '../../test/kept-samples.ts'
 import { protobuf, type Message, type Schema } from '../../test/protobuf.ts'
 import { untilTrue } from '../../test/until.ts'
 import { readPrometheusConfig } from './config.ts'
+import { LabelTable } from './label-table.ts'
 import { acceptHeader, ScrapeLoop } from './scrape-loop.ts'
 import { makeTargets } from './target.ts'
 
@@ -67,6 +68,7 @@ class Fixture {
       bodyBytesMax: 1 << 20,
       version: '0',
       builders: [],
+      labels: new LabelTable(),
     })
     this.loop.start()
   }

@@ -8,7 +8,7 @@ import type { Clock, Timer } from '#core/clock.ts'
 import { nextDueMs } from '#core/due-time.ts'
 import { BadDataError, LimitError, messageOf } from '#core/errors.ts'
 import { relabel } from '#lang/relabel/relabel.ts'
-import type { MetricsAppender } from '#metrics/append.ts'
+import type { MetricsAppender, MetricsAppendOutcome } from '#metrics/append.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder, type Metadata } from '#model/write-batch.ts'
@@ -17,6 +17,7 @@ import { scanProtobuf } from '#wire/prometheus-proto/scan.ts'
 import { CustomBuckets } from '#wire/prometheus-text/custom-buckets.ts'
 import { scanExposition, type ScrapedExemplar, type ScrapeSink } from '#wire/prometheus-text/scan.ts'
 import type { ScrapeJob, ScrapeProtocol } from './config.ts'
+import type { LabelTable } from './label-table.ts'
 import { SeriesCache } from './series-cache.ts'
 import type { Target } from './target.ts'
 
@@ -30,7 +31,12 @@ export interface ScrapeWorld {
   version: string
   /** Builders that no scrape uses now; they are used again, so that their room is allocated once. */
   builders: BatchBuilder[]
+  /** Of the series of all targets. */
+  labels: LabelTable
 }
+
+/** Builders that are kept for the next scrapes; more were used only while targets were slow. */
+const keptBuilders = 4
 
 /** The outcome of a target's last scrape. */
 export interface ScrapeState {
@@ -187,8 +193,7 @@ class ScrapeBatch implements ScrapeSink {
     if (isTracked) this.#cache.see(series, this.#scrape)
     let number = this.#inBatch.get(series)
     if (number === undefined) {
-      const { bytes, from, to } = this.#cache.key(series)
-      this.#inBatch.set(series, (number = this.builder.addKey(bytes, from, to)))
+      this.#inBatch.set(series, (number = this.#cache.addTo(this.builder, series)))
     }
     return number
   }
@@ -251,7 +256,7 @@ export class ScrapeLoop {
   readonly #job: ScrapeJob
   readonly #client: HttpClient
   readonly #world: ScrapeWorld
-  #cache = new SeriesCache()
+  readonly #cache: SeriesCache
   readonly #customBuckets: CustomBuckets | undefined
   /** Scrapes are numbered from 2: 0 and 1 mean none. */
   #scrape = 1
@@ -272,6 +277,7 @@ export class ScrapeLoop {
     this.#job = job
     this.#client = client
     this.#world = world
+    this.#cache = new SeriesCache(world.labels)
     this.#customBuckets = job.customBuckets ? new CustomBuckets(job.classicHistograms) : undefined
   }
 
@@ -297,29 +303,31 @@ export class ScrapeLoop {
   async #once(timeMs: number): Promise<void> {
     const { clock, builders } = this.#world
     const started = clock.monotonicMs()
+    let problem = ''
+    let fetched: { body: Uint8Array; kind: BodyKind } | undefined
+    try {
+      if (this.refusal !== '') throw new LimitError(this.refusal, 422)
+      fetched = await this.#fetch()
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return
+      problem = messageOf(error)
+    }
+    // Not before the answer is there: targets that are slow hold no room.
     const builder = builders.pop() ?? new BatchBuilder()
     builder.clear()
     const scrape = this.#scrape + 1
     const batch = new ScrapeBatch(this.#job, this.target, this.#cache, scrape, timeMs, builder)
-    let problem = ''
-    let bodyBytes = 0
+    const bodyBytes = fetched?.body.length ?? 0
     try {
-      if (this.refusal !== '') throw new LimitError(this.refusal, 422)
-      const { body, kind } = await this.#fetch()
-      bodyBytes = body.length
-      this.#scan(body, kind, batch)
+      if (fetched !== undefined) this.#scan(fetched.body, fetched.kind, batch)
     } catch (error) {
-      if (this.#stopping.signal.aborted) {
-        builders.push(builder)
-        return
-      }
       problem = messageOf(error)
       builder.clear()
     }
+    fetched = undefined
     this.#scrape = scrape
     const seconds = (clock.monotonicMs() - started) / 1000
     problem = await this.#store(batch, scrape, timeMs, seconds, problem)
-    builders.push(builder)
     Object.assign(this.state, {
       health: problem === '' ? 'up' : 'down',
       // A target is up though some of its samples are refused.
@@ -365,7 +373,7 @@ export class ScrapeLoop {
     })
     try {
       const { refusals } = builder.batch
-      const { refused, problems } = await this.#world.appender.append(this.#world.tenant, builder.batch)
+      const { refused, problems } = await this.#append(builder)
       const first = problems[0]?.message ?? refusals[0]?.message
       this.#refusalNote =
         first === undefined ? '' : `${refused + refusals.length} samples were refused; the first: ${first}`
@@ -376,6 +384,18 @@ export class ScrapeLoop {
     this.#lastTimeMs = timeMs
     if (isUp) this.#cache.sweep(scrape)
     return problem
+  }
+
+  /** The builder is for other scrapes again as soon as the appender has done with its batch. */
+  #append(builder: BatchBuilder): Promise<MetricsAppendOutcome> {
+    const { appender, tenant, builders } = this.#world
+    const giveBack = (): void => {
+      if (builders.length < keptBuilders) builders.push(builder)
+    }
+    const appended = appender.append(tenant, builder.batch)
+    if (appender.readsAtOnce !== true) return appended.finally(giveBack)
+    giveBack()
+    return appended
   }
 
   async #fetch(): Promise<{ body: Uint8Array; kind: BodyKind }> {
@@ -397,8 +417,7 @@ export class ScrapeLoop {
   }
 
   #markStale(builder: BatchBuilder, series: number, timeMs: number): void {
-    const { bytes, from, to } = this.#cache.key(series)
-    builder.batch.addSampleWords(builder.addKey(bytes, from, to), timeMs, staleHi, staleLo)
+    builder.batch.addSampleWords(this.#cache.addTo(builder, series), timeMs, staleHi, staleLo)
   }
 
   #noteMetadata(builder: BatchBuilder, metadata: readonly Metadata[]): void {
@@ -427,7 +446,11 @@ export class ScrapeLoop {
     this.#timer?.cancel()
     this.#stopping.abort()
     await this.#running
-    if (!isGone || this.#lastTimeMs === 0) return
+    if (isGone && this.#lastTimeMs > 0) await this.#end()
+    this.#cache.close()
+  }
+
+  async #end(): Promise<void> {
     const builder = new BatchBuilder()
     const timeMs = Math.max(this.#lastTimeMs + 1, this.#world.clock.nowMs())
     for (const series of this.#cache.vanished(this.#lastGood, 0)) this.#markStale(builder, series, timeMs)

@@ -1,10 +1,10 @@
 /**
- * The series of one target, by a hash of their text in its exposition: the keys that storage knows them by, and in
- * which scrape they were seen last. Columns of numbers and one stretch of bytes: an agent holds a hundred thousand of
- * them in little memory.
+ * The series of one target, by a hash of their text in its exposition: the labels that storage knows them by, and in
+ * which scrape they were seen last. Columns of numbers: an agent holds a hundred thousand of them in little memory.
  */
-import { KeyWriter } from '#model/write-batch.ts'
+import { KeyWriter, type BatchBuilder } from '#model/write-batch.ts'
 import type { Labels } from '#model/labels.ts'
+import { LabelTable } from './label-table.ts'
 
 /** Numbers that grow. */
 function grown(old: Uint32Array, size: number): Uint32Array<ArrayBuffer> {
@@ -26,10 +26,17 @@ export class SeriesCache {
   #seen = new Uint32Array(8)
   /** And the one before that. */
   #before = new Uint32Array(8)
-  #keys = new KeyWriter(256)
+  /** Labels of all series, one series behind the other. */
+  #labels = new Uint32Array(32)
+  #labelCount = 0
   #count = 0
   /** Series that the last scrape did not have. */
   #idle = 0
+  readonly #table: LabelTable
+
+  constructor(table: LabelTable = new LabelTable()) {
+    this.#table = table
+  }
 
   get size(): number {
     return this.#count
@@ -47,8 +54,25 @@ export class SeriesCache {
 
   /** `labels` undefined: relabelling drops the series. */
   add(hashA: number, hashB: number, labels: Labels | undefined): number {
-    const from = labels === undefined ? 0 : this.#keys.writeLabels(labels)
-    return this.#put(hashA, hashB, from, labels === undefined ? 0 : this.#keys.at)
+    const from = this.#labelCount
+    if (labels !== undefined) this.#hold(labels)
+    return this.#put(hashA, hashB, from, labels === undefined ? 0 : this.#labelCount)
+  }
+
+  #hold(labels: Labels): void {
+    scratch.reset()
+    scratch.writeLabels(labels)
+    const { bytes, at: end } = scratch
+    for (let from = 0; from < end;) {
+      const to = labelEnd(bytes, from)
+      this.#addLabel(this.#table.hold(bytes, from, to))
+      from = to
+    }
+  }
+
+  #addLabel(label: number): void {
+    if (this.#labelCount === this.#labels.length) this.#labels = grown(this.#labels, this.#labelCount * 2)
+    this.#labels[this.#labelCount++] = label
   }
 
   #put(hashA: number, hashB: number, from: number, to: number): number {
@@ -86,8 +110,20 @@ export class SeriesCache {
   isDropped(number: number): boolean {
     return this.#to[number] === 0
   }
-  key(number: number): { bytes: Uint8Array; from: number; to: number } {
-    return { bytes: this.#keys.bytes, from: this.#from[number]!, to: this.#to[number]! }
+
+  /** Adds the series to a batch; its number there. */
+  addTo(builder: BatchBuilder, number: number): number {
+    const { keys } = builder
+    const start = keys.at
+    for (let i = this.#from[number]!; i < this.#to[number]!; i++) this.#table.write(this.#labels[i]!, keys)
+    return builder.addWritten(start)
+  }
+
+  /** Gives back the labels of all series; the cache is not used any more. */
+  close(): void {
+    for (let i = 0; i < this.#labelCount; i++) this.#table.release(this.#labels[i]!)
+    this.#labelCount = 0
+    this.#count = 0
   }
 
   see(number: number, scrape: number): void {
@@ -111,19 +147,20 @@ export class SeriesCache {
   /** Forgets what was not in scrape `now`, when that is much; gives back room that nothing needs. */
   sweep(now: number): void {
     if (this.#idle < 500 || this.#idle * 2 < this.#count) {
-      if (this.#keys.bytes.length > this.#keys.at * 1.25 + 1024) this.#keys.trim()
+      if (this.#labels.length > this.#labelCount * 1.25 + 256) this.#labels = grown(this.#labels, this.#labelCount)
       return
     }
-    const { hashA, hashB, from, to, seen, keys, count } = {
+    const old = {
       hashA: this.#hashA,
       hashB: this.#hashB,
       from: this.#from,
       to: this.#to,
       seen: this.#seen,
-      keys: this.#keys,
+      labels: this.#labels,
       count: this.#count,
     }
-    this.#keys = new KeyWriter(256)
+    this.#labels = new Uint32Array(32)
+    this.#labelCount = 0
     this.#count = 0
     this.#slots = new Uint32Array(16)
     this.#hashA = new Uint32Array(8)
@@ -132,12 +169,30 @@ export class SeriesCache {
     this.#to = new Uint32Array(8)
     this.#seen = new Uint32Array(8)
     this.#before = new Uint32Array(8)
-    for (let old = 0; old < count; old++) {
-      if (seen[old] !== now) continue
-      const at = to[old] === 0 ? 0 : this.#keys.writeKey(keys.bytes, from[old]!, to[old]!)
-      const number = this.#put(hashA[old]!, hashB[old]!, at, to[old] === 0 ? 0 : this.#keys.at)
+    for (let i = 0; i < old.count; i++) {
+      const isKept = old.seen[i] === now
+      const start = this.#labelCount
+      for (let at = old.from[i]!; at < old.to[i]!; at++)
+        if (isKept) this.#addLabel(old.labels[at]!)
+        else this.#table.release(old.labels[at]!)
+      if (!isKept) continue
+      const number = this.#put(old.hashA[i]!, old.hashB[i]!, start, old.to[i] === 0 ? 0 : this.#labelCount)
       // After `#put`, which may have made larger columns.
       this.#seen[number] = now
     }
+  }
+}
+
+/** Where the labels of one series are written before they are looked up. */
+const scratch = new KeyWriter(1024)
+
+/** The end of the label that begins at `at`: `0A`, its length, and as many bytes. */
+function labelEnd(bytes: Uint8Array, at: number): number {
+  let length = 0
+  let shift = 0
+  for (at++; ; shift += 7) {
+    const byte = bytes[at++]!
+    length |= (byte & 127) << shift
+    if (byte < 128) return at + length
   }
 }

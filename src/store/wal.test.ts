@@ -1,6 +1,6 @@
 /**
  * The log in both modes: records are shown when they are kept and not before, what can't be kept leaves nothing, and a
- * replay passes over what it can't read and nothing else. Covers req-012, req-014.
+ * replay passes over what it can't read and nothing else. Covers req-012.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

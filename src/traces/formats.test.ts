@@ -1,6 +1,5 @@
 /**
- * Blocks of traces: read by another reader of Parquet as by ours; damage is reported as such; places in trees. Covers
- * req-013.
+ * Blocks of traces: read by another reader of Parquet as by ours; damage is reported as such; places in trees.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'

@@ -13,7 +13,9 @@ const stackMebibytes = 4
 const youngMebibytes = 32
 
 export function startThread(settings: WorkerSettings): ThreadHandle {
-  const worker = new Worker(new URL('thread.ts', import.meta.url), {
+  // The program may have been built (tools/build-program.ts).
+  const file = import.meta.url.endsWith('.ts') ? 'thread.ts' : 'thread.js'
+  const worker = new Worker(new URL(file, import.meta.url), {
     workerData: settings,
     resourceLimits: {
       maxOldGenerationSizeMb: Math.ceil((settings.memoryBytesMax * headRoom) / 1048576),

@@ -137,25 +137,28 @@ const lines = async (q: string): Promise<{ stream: Record<string, string>; value
     ).json()) as { data: { result: { stream: Record<string, string>; values: [string, string][] }[] } }
   ).data.result
 
-test('what is scraped arrives: relabelled, with exemplars, outer labels only where there are none', async () => {
-  const [series] = await until(async () => {
-    const found = await query('ticks_total')
-    return found.length > 0 ? found : undefined
-  }, 'a series')
-  assert.deepEqual(series!.metric, {
-    __name__: 'ticks_total',
-    cluster: 'c1',
-    instance: `127.0.0.1:${port}`,
-    job: 'good',
-    keep: 'a',
-    via: 'agent',
-  })
-  assert.equal((await query('noise')).length, 0)
-  const { data } = (await (
-    await fetch(`${run.url}/api/v1/query_exemplars?query=ticks_total&start=0&end=4000000000`)
-  ).json()) as { data: unknown[] }
-  assert.equal(data.length, 1)
-})
+test(
+  'what is scraped arrives: relabelled, with exemplars, outer labels only where there are none ' + '(req-099)',
+  async () => {
+    const [series] = await until(async () => {
+      const found = await query('ticks_total')
+      return found.length > 0 ? found : undefined
+    }, 'a series')
+    assert.deepEqual(series!.metric, {
+      __name__: 'ticks_total',
+      cluster: 'c1',
+      instance: `127.0.0.1:${port}`,
+      job: 'good',
+      keep: 'a',
+      via: 'agent',
+    })
+    assert.equal((await query('noise')).length, 0)
+    const { data } = (await (
+      await fetch(`${run.url}/api/v1/query_exemplars?query=ticks_total&start=0&end=4000000000`)
+    ).json()) as { data: unknown[] }
+    assert.equal(data.length, 1)
+  },
+)
 
 test('exporters that hang, lie about their length, never end or change everything: bounded, and seen', async () => {
   interface Target {
@@ -269,7 +272,7 @@ test('pushes are handed on: remote write, OpenTelemetry, Loki, traces; what nobo
   )
 })
 
-test('while the remote is away, and the agent restarts, nothing is lost', async () => {
+test('while the remote is away, and the agent restarts, nothing is lost (req-033, req-155)', async () => {
   await run.tercet.close()
   await until(
     async () => (agent.remotes.some(r => r.queue.bytes > 2000 && r.retries > 0) ? true : undefined),

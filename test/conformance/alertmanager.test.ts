@@ -211,7 +211,7 @@ const view = (who: string): unknown[] =>
     ) as unknown,
   })).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
 
-test('the same alerts end in the same notifications', needs('prometheus-alertmanager'), async () => {
+test('the same alerts end in the same notifications (req-043)', needs('prometheus-alertmanager'), async () => {
   const now = Date.now()
   const at = (offsetMs: number): string => new Date(now + offsetMs).toISOString()
   await post('/api/v2/silences', {

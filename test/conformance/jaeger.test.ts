@@ -1,6 +1,6 @@
 /**
  * Jaeger: its client for Node over HTTP, spans over gRPC, its query API; Zipkin's exporter; Tempo's streaming
- * service. Covers req-064, req-065.
+ * service.
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'

@@ -205,61 +205,64 @@ const poolsAre = (wanted: string[]): Promise<unknown> =>
     `pools ${wanted.join()}`,
   )
 
-test('three monitors in three namespaces, without any configuration; one comes, one goes', async () => {
-  await poolsAre(['serviceMonitor/one/mon-a/0', 'serviceMonitor/three/mon-c/0', 'serviceMonitor/two/mon-b/0'])
-  const [series] = await until(async () => {
-    const found = await query('up_and_running{path="/a"}')
-    return found.length > 0 ? found : undefined
-  }, 'a sample')
-  assert.deepEqual(series!.metric, {
-    __name__: 'up_and_running',
-    path: '/a',
-    job: 'a',
-    namespace: 'one',
-    service: 'a',
-    pod: 'a-pod',
-    container: 'main',
-    endpoint: 'web',
-    instance: `127.0.0.1:${port}`,
-  })
-  app('four', 'd')
-  api.put('secrets', {
-    metadata: { name: 'login', namespace: 'four' },
-    data: { user: Buffer.from('me').toString('base64'), word: Buffer.from('pass').toString('base64') },
-  })
-  api.put(
-    'monitoring.coreos.com/servicemonitors',
-    monitor('four', 'mon-d', 'd', {
-      basicAuth: { username: { name: 'login', key: 'user' }, password: { name: 'login', key: 'word' } },
-      relabelings: [{ sourceLabels: ['__meta_kubernetes_pod_node_name'], targetLabel: 'node_name' }],
-      metricRelabelings: [{ action: 'labeldrop', regex: 'path' }],
-    }),
-  )
-  api.remove('monitoring.coreos.com/servicemonitors', 'two', 'mon-b')
-  await poolsAre(['serviceMonitor/four/mon-d/0', 'serviceMonitor/one/mon-a/0', 'serviceMonitor/three/mon-c/0'])
-  await until(
-    async () => ((await query('up_and_running{job="d"}'))[0]?.metric['auth'] === 'Basic ' ? true : undefined),
-    'a sample with credentials',
-  )
-  assert.equal((await query('up_and_running{job="d"}'))[0]!.metric['node_name'], 'n1')
-  await until(
-    async () => ((await query('up{job="b"}')).length === 0 ? true : undefined),
-    'the series of what is gone end',
-  )
-  // What is wrong in one object is the matter of that object.
-  api.put('monitoring.coreos.com/servicemonitors', monitor('one', 'wrong', 'a', { interval: 'often' }))
-  api.put(
-    'monitoring.coreos.com/servicemonitors',
-    monitor('one', 'nosecret', 'a', { bearerTokenSecret: { name: 'nowhere', key: 'k' } }),
-  )
-  await until(
-    async () => (api.refused.some(r => r.includes('secrets/nowhere')) ? true : undefined),
-    'the secret is asked for',
-  )
-  await poolsAre(['serviceMonitor/four/mon-d/0', 'serviceMonitor/one/mon-a/0', 'serviceMonitor/three/mon-c/0'])
-})
+test(
+  'three monitors in three namespaces, without any configuration; one comes, one goes ' + '(req-018, req-020, req-021)',
+  async () => {
+    await poolsAre(['serviceMonitor/one/mon-a/0', 'serviceMonitor/three/mon-c/0', 'serviceMonitor/two/mon-b/0'])
+    const [series] = await until(async () => {
+      const found = await query('up_and_running{path="/a"}')
+      return found.length > 0 ? found : undefined
+    }, 'a sample')
+    assert.deepEqual(series!.metric, {
+      __name__: 'up_and_running',
+      path: '/a',
+      job: 'a',
+      namespace: 'one',
+      service: 'a',
+      pod: 'a-pod',
+      container: 'main',
+      endpoint: 'web',
+      instance: `127.0.0.1:${port}`,
+    })
+    app('four', 'd')
+    api.put('secrets', {
+      metadata: { name: 'login', namespace: 'four' },
+      data: { user: Buffer.from('me').toString('base64'), word: Buffer.from('pass').toString('base64') },
+    })
+    api.put(
+      'monitoring.coreos.com/servicemonitors',
+      monitor('four', 'mon-d', 'd', {
+        basicAuth: { username: { name: 'login', key: 'user' }, password: { name: 'login', key: 'word' } },
+        relabelings: [{ sourceLabels: ['__meta_kubernetes_pod_node_name'], targetLabel: 'node_name' }],
+        metricRelabelings: [{ action: 'labeldrop', regex: 'path' }],
+      }),
+    )
+    api.remove('monitoring.coreos.com/servicemonitors', 'two', 'mon-b')
+    await poolsAre(['serviceMonitor/four/mon-d/0', 'serviceMonitor/one/mon-a/0', 'serviceMonitor/three/mon-c/0'])
+    await until(
+      async () => ((await query('up_and_running{job="d"}'))[0]?.metric['auth'] === 'Basic ' ? true : undefined),
+      'a sample with credentials',
+    )
+    assert.equal((await query('up_and_running{job="d"}'))[0]!.metric['node_name'], 'n1')
+    await until(
+      async () => ((await query('up{job="b"}')).length === 0 ? true : undefined),
+      'the series of what is gone end',
+    )
+    // What is wrong in one object is the matter of that object.
+    api.put('monitoring.coreos.com/servicemonitors', monitor('one', 'wrong', 'a', { interval: 'often' }))
+    api.put(
+      'monitoring.coreos.com/servicemonitors',
+      monitor('one', 'nosecret', 'a', { bearerTokenSecret: { name: 'nowhere', key: 'k' } }),
+    )
+    await until(
+      async () => (api.refused.some(r => r.includes('secrets/nowhere')) ? true : undefined),
+      'the secret is asked for',
+    )
+    await poolsAre(['serviceMonitor/four/mon-d/0', 'serviceMonitor/one/mon-a/0', 'serviceMonitor/three/mon-c/0'])
+  },
+)
 
-test("the other kinds: pods, probes, scrape configs, VictoriaMetrics' own, rules", async () => {
+test("the other kinds: pods, probes, scrape configs, VictoriaMetrics' own, rules (req-019)", async () => {
   api.put('pods', pod('one', 'worker', { labels: { app: 'worker' } }))
   // Their definitions are installed while we run: looked for again now and then.
   api.put('monitoring.coreos.com/podmonitors', {
@@ -371,28 +374,31 @@ test("the other kinds: pods, probes, scrape configs, VictoriaMetrics' own, rules
   }
 })
 
-test('four pods: only those that say so are scraped, at the port and path that they name', async () => {
-  const found = await until(async () => {
-    const list = (await targets()).filter(t => t.scrapePool === 'pods' && t.health === 'up')
-    return list.length === 2 ? list : undefined
-  }, 'two pods')
-  assert.deepEqual(found.map(t => [t.labels['pod'], t.scrapeUrl]).sort(), [
-    ['custom', `http://127.0.0.1:${port}/custom`],
-    ['yes', `http://127.0.0.1:${port}/metrics`],
-  ])
-  assert.equal((await dropped('pods')).length, 2)
-  assert.deepEqual(
-    (
-      await until(async () => {
-        const list = await dropped('beside')
-        return list.length >= 4 ? list : undefined
-      }, 'pods over a kubeconfig')
+test(
+  'four pods: only those that say so are scraped, at the port and path that they name ' + '(req-098, req-116)',
+  async () => {
+    const found = await until(async () => {
+      const list = (await targets()).filter(t => t.scrapePool === 'pods' && t.health === 'up')
+      return list.length === 2 ? list : undefined
+    }, 'two pods')
+    assert.deepEqual(found.map(t => [t.labels['pod'], t.scrapeUrl]).sort(), [
+      ['custom', `http://127.0.0.1:${port}/custom`],
+      ['yes', `http://127.0.0.1:${port}/metrics`],
+    ])
+    assert.equal((await dropped('pods')).length, 2)
+    assert.deepEqual(
+      (
+        await until(async () => {
+          const list = await dropped('beside')
+          return list.length >= 4 ? list : undefined
+        }, 'pods over a kubeconfig')
+      )
+        .map(t => t['__meta_kubernetes_pod_name'])
+        .sort(),
+      ['absent', 'custom', 'no', 'yes'],
     )
-      .map(t => t['__meta_kubernetes_pod_name'])
-      .sort(),
-    ['absent', 'custom', 'no', 'yes'],
-  )
-})
+  },
+)
 
 test('watches that break are taken up again: bookmarks, 410, what happened meanwhile', async () => {
   await until(async () => (api.watches > 10 ? true : undefined), 'watches')
@@ -486,7 +492,7 @@ test('nodes, slices, services, ingresses', async () => {
   assert.equal(service['__address__'], `a.one.svc:${port}`)
 })
 
-test('rights: the ClusterRole is enough, and less is reported and ends nothing', async () => {
+test('rights: the ClusterRole is enough, and less is reported and ends nothing (req-097)', async () => {
   assert.deepEqual(
     api.refused.filter(r => r.startsWith('403')),
     [],

@@ -1,6 +1,6 @@
 /**
  * Rules: as a real Prometheus evaluates them over the same exporter; alerts over a restart; LogQL and TraceQL; the
- * real vmalert against Tercet. Covers req-042, req-066.
+ * real vmalert against Tercet. Covers req-042.
  */
 import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'

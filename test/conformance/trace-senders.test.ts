@@ -1,6 +1,6 @@
 /**
  * OpenTelemetry's SDK for JavaScript sends traces unchanged: over HTTP (JSON, protobuf) and gRPC, and again when
- * Tercet was away. Covers req-064, req-132.
+ * Tercet was away. Covers req-126.
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'

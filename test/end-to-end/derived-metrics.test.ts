@@ -1,4 +1,4 @@
-/** Span metrics and service graphs, named as Tempo's generator names them, from spans that come in. Covers req-059. */
+/** Span metrics and service graphs, named as Tempo's generator names them, from spans that come in. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { silentLog } from '#core/log.ts'

@@ -1,6 +1,6 @@
 /**
  * Recorded answers of a real Tempo over its own bucket (vParquet5 and vParquet4): the same bucket, and the same spans
- * sent to Tercet, before and after blocks are cut, give the same. Covers req-045, req-046, req-054.
+ * sent to Tercet, before and after blocks are cut, give the same.
  */
 import assert from 'node:assert/strict'
 import { cpSync, readdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
  * The requests that Grafana's Prometheus data source makes, with and without the /prometheus prefix. Covers req-025,
- * req-027, req-029, req-127, req-134, req-136, req-163.
+ * req-027, req-029, req-134, req-163.
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -58,29 +58,32 @@ for (const prefix of ['', '/prometheus']) {
   }
   const range = { start: String(start), end: String(now) }
 
-  test(`${prefix || '/'}: the health check`, async () => {
+  test(`${prefix || '/'}: the health check (req-029, req-163)`, async () => {
     const data = await call('POST', '/api/v1/query', { query: '1+1', time: String(now) })
     assert.deepEqual(data, { resultType: 'scalar', result: [now, '2'] })
     const build = (await call('GET', '/api/v1/status/buildinfo')) as Record<string, string>
     assert.match(build['version'] ?? '', /^\d+\.\d+\.\d+/)
   })
 
-  test(`${prefix || '/'}: a panel's range query, by POST, with the step that Grafana computes`, async () => {
-    const data = (await call('POST', '/api/v1/query_range', {
-      query: 'sum by (job) (rate(grafana_requests_total[5m]))',
-      ...range,
-      step: '15',
-    })) as { resultType: string; result: { metric: Record<string, string>; values: [number, string][] }[] }
-    assert.equal(data.resultType, 'matrix')
-    assert.deepEqual(
-      data.result.map(r => r.metric),
-      [{ job: 'a' }, { job: 'b' }],
-    )
-    assert.equal(data.result[0]!.values.at(-1)![0], now)
-    assert.equal(Number(data.result[0]!.values.at(-1)![1]).toFixed(4), '0.1667')
-  })
+  test(
+    `${prefix || '/'}: a panel's range query, by POST, with the step that Grafana computes ` + '(req-027, req-134)',
+    async () => {
+      const data = (await call('POST', '/api/v1/query_range', {
+        query: 'sum by (job) (rate(grafana_requests_total[5m]))',
+        ...range,
+        step: '15',
+      })) as { resultType: string; result: { metric: Record<string, string>; values: [number, string][] }[] }
+      assert.equal(data.resultType, 'matrix')
+      assert.deepEqual(
+        data.result.map(r => r.metric),
+        [{ job: 'a' }, { job: 'b' }],
+      )
+      assert.equal(data.result[0]!.values.at(-1)![0], now)
+      assert.equal(Number(data.result[0]!.values.at(-1)![1]).toFixed(4), '0.1667')
+    },
+  )
 
-  test(`${prefix || '/'}: what the query editor asks for`, async () => {
+  test(`${prefix || '/'}: what the query editor asks for (req-027)`, async () => {
     assert.deepEqual(await call('POST', '/api/v1/labels', { ...range, 'match[]': 'grafana_requests_total' }), [
       '__name__',
       'job',
@@ -107,7 +110,7 @@ for (const prefix of ['', '/prometheus']) {
   })
 }
 
-test('what is wrong is said in the envelope that the data source shows', async () => {
+test('what is wrong is said in the envelope that the data source shows (req-164)', async () => {
   const reply = await fetch(`${running.url}/api/v1/query_range`, {
     method: 'POST',
     body: new URLSearchParams({ query: 'sum(', start: '0', end: '1', step: '1' }),

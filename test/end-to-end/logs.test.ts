@@ -82,7 +82,7 @@ function pushMessage(labels: string, entries: { ns: bigint; line: string; pairs?
   return out.copy()
 }
 
-test('push: protobuf with metadata, to the nanosecond; JSON plain, gzip, deflate', async () => {
+test('push: protobuf with metadata, to the nanosecond; JSON plain, gzip, deflate (req-045)', async () => {
   const ns = BigInt(Date.now()) * 1_000_000n + 123_456n
   const reply = await post(
     '/loki/api/v1/push',
@@ -259,7 +259,7 @@ test('equal lines appear once; out-of-order lines come in order', async () => {
   assert.deepEqual(await lines('{app="order"}', { limit: '2' }), ['one', 'three'])
 })
 
-test('VictoriaLogs: JSON lines with a broken one, bulk, parameters', async () => {
+test('VictoriaLogs: JSON lines with a broken one, bulk, parameters (req-044, req-065)', async () => {
   const time = new Date().toISOString()
   const body = [
     `{"_time":"${time}","_msg":"first","host":{"name":"h1","os":"l"},"n":1,"list":[1,2]}`,
@@ -295,7 +295,7 @@ test('VictoriaLogs: JSON lines with a broken one, bulk, parameters', async () =>
   assert.deepEqual((await lines('{k="es"}')).sort(), ['bulk one', 'bulk two'])
 })
 
-test('syslog over TCP (both framings) and UDP; journald', async () => {
+test('syslog over TCP (both framings) and UDP; journald (req-065)', async () => {
   const address = (name: string): [string, number] => {
     const text = run.tercet.addresses.find(a => a.name === name)!.address
     return [text.split(':')[0]!, Number(text.split(':')[1])]
@@ -346,7 +346,7 @@ test('syslog over TCP (both framings) and UDP; journald', async () => {
   assert.deepEqual(await lines('{_HOSTNAME="jhost", _SYSTEMD_UNIT="ssh.service"}'), ['two\nlines'])
 })
 
-test('OTLP over HTTP in JSON: attributes to labels and metadata', async () => {
+test('OTLP over HTTP in JSON: attributes to labels and metadata (req-065)', async () => {
   const body = {
     resourceLogs: [
       {
@@ -409,7 +409,7 @@ test('OTLP over HTTP in JSON: attributes to labels and metadata', async () => {
   assert.equal((await post('/otlp/v1/logs', '{"resourceLogs":[]}')).status, 422)
 })
 
-test('categories, metadata endpoints, errors in plain text', async () => {
+test('categories, metadata endpoints, errors in plain text (req-006, req-028, req-163)', async () => {
   await pushJson([{ stream: { app: 'cat' }, values: [[nowNs(), 'a=1 b=2', { tid: 'x' }]] }])
   const [one] = await streams('{app="cat"} | logfmt', {}, { 'x-loki-response-encoding-flags': 'categorize-labels' })
   assert.deepEqual(
@@ -475,7 +475,7 @@ test('categories, metadata endpoints, errors in plain text', async () => {
   )
 })
 
-test('a regular expression that would run away does not; a needle is found wherever it lies', async () => {
+test('a regular expression that would run away does not; a needle is found wherever it lies (req-046)', async () => {
   await pushJson([
     {
       stream: { app: 'regex' },
@@ -560,7 +560,7 @@ test('deletion hides lines at once', async () => {
   assert.equal((await fetch(`${run.url}/loki/api/v1/delete?request_id=nope`, { method: 'DELETE' })).status, 404)
 })
 
-test('everything answers the same after a flush, and after a restart', async () => {
+test('everything answers the same after a flush, and after a restart (req-053)', async () => {
   const queries = ['{app=~".+"}', '{hostname=~".+"}', '{app="order"} |= "e"', '{service_name="shop"} | json']
   const ask = async (): Promise<unknown> =>
     Promise.all(

@@ -127,7 +127,7 @@ for (const [filter, expected] of filters)
     assert.deepEqual(await found(filter), expected)
   })
 
-test('a row as it is printed', async () => {
+test('a row as it is printed (req-050)', async () => {
   const [row] = await query('"bad password"')
   const { _stream_id, ...rest } = row!
   assert.equal(_stream_id!.length, 48)
@@ -258,7 +258,7 @@ test('limit gives the newest, newest first', async () => {
   assert.deepEqual((await query('*', { start: `${day}T11:00:00Z`, end: `${day}T11:45:00Z` })).length, 2)
 })
 
-test('hits, stats, names and values', async () => {
+test('hits, stats, names and values (req-050)', async () => {
   const hits = JSON.parse((await get('hits', { query: '*', step: '1h', field: 'level' })).text) as {
     hits: { fields: unknown; timestamps: string[]; values: number[]; total: number }[]
   }

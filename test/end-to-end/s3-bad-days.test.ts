@@ -284,7 +284,7 @@ suite('processes over a store in trouble', { concurrency: 6 }, () => {
     ['NoSuchBucket', 404],
   ]
   for (const [code, status] of lasting)
-    test(`${code}: one line in the form of the log, and exit code 1`, async () => {
+    test(`${code}: one line in the form of the log, and exit code 1 (req-145)`, async () => {
       for (const flags of [['durability=local'], ['role=query', 'log.format=json']])
         await withProcess(
           flags,

@@ -109,7 +109,8 @@ if (installed) {
 
   for (const durability of ['local', 'bucket']) {
     test(
-      `${durability}: logs in S3 by Loki's keys; with the disk gone the answers are the same`,
+      `${durability}: logs in S3 by Loki's keys; with the disk gone the answers are the same ` +
+        '(req-004, req-038, req-039, req-040)',
       { timeout: 60_000 },
       async () => {
         const flags = [
@@ -164,7 +165,7 @@ if (installed) {
     )
   }
 
-  test("wrong credentials, a missing bucket, nobody there: the operation and the store's code", async () => {
+  test("wrong credentials, a missing bucket, nobody there: the operation and the store's code (req-145)", async () => {
     await assert.rejects(
       (await open('suite', { secretAccessKey: 'wrong' })).list(''),
       /list failed: SignatureDoesNotMatch/,
@@ -367,53 +368,57 @@ if (installed) {
     },
   )
 
-  test('keys in files are read again: a changed key is used without a restart', { timeout: 60_000 }, async () => {
-    const work = mkdtempSync(join(tmpdir(), 'tercet-keys-'))
-    try {
-      // The clock is a minute late: what was read is at its end at once.
-      let current = keys
-      const bucket = await openS3({
-        endpoint,
-        region: 'us-east-1',
-        bucket: 'suite',
-        pathStyle: true,
-        credentials: { isChanging: true, read: () => Promise.resolve(current) },
-        clock: { ...systemClock, nowMs: () => Date.now() - 61_000 },
-      })
-      await bucket.list('x')
-      current = { ...keys, secretAccessKey: 'another' }
-      await assert.rejects(bucket.list('x'), /SignatureDoesNotMatch/, 'req-159')
-      current = keys
-      await bucket.list('x')
-      writeFileSync(join(work, 'id'), 'test\n')
-      writeFileSync(join(work, 'key'), 'testtesttest\n')
-      const running = await runTercet([
-        `bucket.s3.endpoint=${endpoint}`,
-        'bucket.s3.allow_insecure=true',
-        'bucket.s3.bucket=metrics',
-        'bucket.s3.prefix=files',
-        `bucket.s3.access_key_id_file=${work}/id`,
-        `bucket.s3.secret_access_key_file=${work}/key`,
-      ])
-      assert.equal((await fetch(`${running.url}/ready`)).status, 200)
-      await running.stop()
-      await assert.rejects(
-        runTercet([
+  test(
+    'keys in files are read again: a changed key is used without a restart (req-159)',
+    { timeout: 60_000 },
+    async () => {
+      const work = mkdtempSync(join(tmpdir(), 'tercet-keys-'))
+      try {
+        // The clock is a minute late: what was read is at its end at once.
+        let current = keys
+        const bucket = await openS3({
+          endpoint,
+          region: 'us-east-1',
+          bucket: 'suite',
+          pathStyle: true,
+          credentials: { isChanging: true, read: () => Promise.resolve(current) },
+          clock: { ...systemClock, nowMs: () => Date.now() - 61_000 },
+        })
+        await bucket.list('x')
+        current = { ...keys, secretAccessKey: 'another' }
+        await assert.rejects(bucket.list('x'), /SignatureDoesNotMatch/, 'req-159')
+        current = keys
+        await bucket.list('x')
+        writeFileSync(join(work, 'id'), 'test\n')
+        writeFileSync(join(work, 'key'), 'testtesttest\n')
+        const running = await runTercet([
           `bucket.s3.endpoint=${endpoint}`,
           'bucket.s3.allow_insecure=true',
           'bucket.s3.bucket=metrics',
-          'bucket.s3.access_key_id=test',
-          'bucket.s3.secret_access_key=testtesttest',
-          'logs.bucket.s3.access_key_id=other',
-          'logs.bucket.s3.secret_access_key=other',
-        ]),
-        /list failed: (InvalidAccessKeyId|AccessDenied)/,
-        'req-124: each signal its own keys',
-      )
-    } finally {
-      rmSync(work, { recursive: true })
-    }
-  })
+          'bucket.s3.prefix=files',
+          `bucket.s3.access_key_id_file=${work}/id`,
+          `bucket.s3.secret_access_key_file=${work}/key`,
+        ])
+        assert.equal((await fetch(`${running.url}/ready`)).status, 200)
+        await running.stop()
+        await assert.rejects(
+          runTercet([
+            `bucket.s3.endpoint=${endpoint}`,
+            'bucket.s3.allow_insecure=true',
+            'bucket.s3.bucket=metrics',
+            'bucket.s3.access_key_id=test',
+            'bucket.s3.secret_access_key=testtesttest',
+            'logs.bucket.s3.access_key_id=other',
+            'logs.bucket.s3.secret_access_key=other',
+          ]),
+          /list failed: (InvalidAccessKeyId|AccessDenied)/,
+          'req-124 req-136: each signal its own keys',
+        )
+      } finally {
+        rmSync(work, { recursive: true })
+      }
+    },
+  )
 
   test(
     'import out of a bucket: a chunk file of 40 MB goes over the disk, and comes out as it was',
@@ -481,7 +486,8 @@ if (installed) {
   )
 
   test(
-    'graduate: everything is in the buckets, nothing is written any more, and a restart does not take it back',
+    'graduate: everything is in the buckets, nothing is written any more, and a restart does not take it back ' +
+      '(req-176)',
     { timeout: 90_000 },
     async () => {
       const work = mkdtempSync(join(tmpdir(), 'tercet-graduate-'))

@@ -35,7 +35,7 @@ function get(url: string, tls: { ca?: string; cert?: string; key?: string }): Pr
 }
 
 test(
-  'with a certificate every address speaks TLS only; with an authority only its clients get in',
+  'with a certificate every address speaks TLS only; with an authority only its clients get in (req-061, req-137)',
   hasOpenssl,
   async () => {
     makeCertificates(directory, ['server', 'client'], 'IP:127.0.0.1,DNS:localhost')
@@ -108,7 +108,7 @@ function exportOverGrpc(address: string, channel: ReturnType<typeof credentials.
   })
 }
 
-test('credentials: probes get in without, everything else with the right ones only', async () => {
+test('credentials: probes get in without, everything else with the right ones only (req-058, req-085)', async () => {
   writeFileSync(file('password'), 'open sesame\n')
   writeFileSync(file('token'), 'a-token\n')
   const running = await runTercet([

@@ -1,6 +1,5 @@
 /**
- * Several tenants: each sees its own, of all three signals; who does not say whose a request is gets 401. Covers
- * req-039.
+ * Several tenants: each sees its own, of all three signals; who does not say whose a request is gets 401.
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'

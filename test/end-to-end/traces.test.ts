@@ -1,6 +1,5 @@
 /**
- * Traces: what is taken in and what is refused, how a trace comes back, what wrong queries are answered. Covers
- * req-054, req-057, req-066.
+ * Traces: what is taken in and what is refused, how a trace comes back, what wrong queries are answered.
  */
 import assert from 'node:assert/strict'
 import { gzipSync, zstdCompressSync } from 'node:zlib'

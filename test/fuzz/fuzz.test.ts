@@ -1,6 +1,5 @@
 /**
- * Every door is fuzzed a little in each run, and what longer runs (npm run fuzz) have found is tried again. Covers
- * req-014.
+ * Every door is fuzzed a little in each run, and what longer runs (npm run fuzz) have found is tried again.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'

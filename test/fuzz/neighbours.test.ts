@@ -1,6 +1,6 @@
 /**
  * An item of a request that is damaged in any way costs itself: what is good beside it is kept, on every door that
- * takes several items. Covers req-014.
+ * takes several items.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,6 +1,6 @@
 /**
  * Admit, log, then show, in all three signals: what is acknowledged is kept, what is refused leaves no trace, and
- * nothing is seen before the log has it. Covers req-012, req-014, req-040.
+ * nothing is seen before the log has it. Covers req-012, req-040.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

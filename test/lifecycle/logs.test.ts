@@ -73,32 +73,36 @@ const numbered = (count: number, stepMs = 1000): [number, string][] =>
   Array.from({ length: count }, (_, i) => [startMs + i * stepMs, `line ${i}`])
 
 for (const durability of ['local', 'bucket'] as const) {
-  test(`${durability}: a crash loses nothing, a flush puts everything into the bucket, the log goes`, async () => {
-    const world = makeWorld(startMs)
-    let engine = await opened(world, { durability })
-    await append(world, engine, 'a', numbered(50))
-    // Crash: nothing is closed.
-    engine = await opened(world, { durability })
-    assert.deepEqual(
-      await lines(world, engine, '{app="a"}'),
-      numbered(50).map(e => e[1]),
-    )
-    await driving(world.clock, engine.flush())
-    assert.deepEqual(await keys(world, 'fake/tercet/wal/'), ['fake/tercet/wal/released.json'])
-    assert.equal((await keys(world, 'index/')).length, 1)
-    assert.deepEqual(
-      await lines(world, engine, '{app="a"}'),
-      numbered(50).map(e => e[1]),
-    )
-    // Another machine, which has the bucket alone.
-    const other = await opened({ ...world, files: new MemoryFiles() }, { durability })
-    assert.deepEqual(
-      await lines(world, other, '{app="a"} |= "line 4"'),
-      numbered(50)
-        .map(e => e[1])
-        .filter(l => l.startsWith('line 4')),
-    )
-  })
+  test(
+    `${durability}: a crash loses nothing, a flush puts everything into the bucket, the log goes ` +
+      '(req-051, req-053, req-144)',
+    async () => {
+      const world = makeWorld(startMs)
+      let engine = await opened(world, { durability })
+      await append(world, engine, 'a', numbered(50))
+      // Crash: nothing is closed.
+      engine = await opened(world, { durability })
+      assert.deepEqual(
+        await lines(world, engine, '{app="a"}'),
+        numbered(50).map(e => e[1]),
+      )
+      await driving(world.clock, engine.flush())
+      assert.deepEqual(await keys(world, 'fake/tercet/wal/'), ['fake/tercet/wal/released.json'])
+      assert.equal((await keys(world, 'index/')).length, 1)
+      assert.deepEqual(
+        await lines(world, engine, '{app="a"}'),
+        numbered(50).map(e => e[1]),
+      )
+      // Another machine, which has the bucket alone.
+      const other = await opened({ ...world, files: new MemoryFiles() }, { durability })
+      assert.deepEqual(
+        await lines(world, other, '{app="a"} |= "line 4"'),
+        numbered(50)
+          .map(e => e[1])
+          .filter(l => l.startsWith('line 4')),
+      )
+    },
+  )
 }
 
 test('lines that a replay brings back beside their chunk appear once, in numbers too', async () => {
@@ -175,7 +179,7 @@ test('idle and old chunks are cut and the generation ends; small young ones are 
   assert.deepEqual((await lines(world, again, '{app=~".+"}')).sort(), ['idle one', 'young one'])
 })
 
-test('what is past the retention leaves queries at once, then the bucket', async () => {
+test('what is past the retention leaves queries at once, then the bucket (req-052, req-172)', async () => {
   const world = makeWorld(startMs)
   const engine = await opened(world, { retentionMs: 48 * hourMs })
   await append(world, engine, 'a', [[startMs, 'old']])

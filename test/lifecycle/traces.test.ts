@@ -1,6 +1,6 @@
 /**
  * Append -> settle -> cut -> compact -> retain, crash and replay, on a disk and a bucket in memory and a clock that is
- * moved by hand. Covers req-055, req-056.
+ * moved by hand.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

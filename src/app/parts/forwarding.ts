@@ -15,8 +15,8 @@ import type { PrometheusConfig, RemoteWriteSettings } from '#scrape/config.ts'
 import type { Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
 
-/** Requests at once, where prometheus.yml does not say. An agent's memory is small. */
-const lanesMax = 4
+/** Requests at once, at most, whatever prometheus.yml says. An agent's memory is small. */
+const lanesMax = 64
 const defaultDelivery = { timeoutMs: 30_000, lanes: 2, minBackoffMs: 100, maxBackoffMs: 10_000 }
 
 type Delivery = Pick<RemoteOptions, 'timeoutMs' | 'lanes' | 'minBackoffMs' | 'maxBackoffMs'> & {
@@ -183,7 +183,8 @@ export function makeForwarding(context: Context, clientFor: ClientFor): Forwardi
   const fromSettings = async (settings: RemoteWriteSettings): Promise<MetricsRemote> => ({
     remote: await remotes.open('remote_write', settings.url, {
       timeoutMs: settings.timeoutMs,
-      lanes: Math.min(64, Math.max(settings.queue.minShards, Math.min(lanesMax, settings.queue.maxShards))),
+      // Each batch is split over all lanes, so that more of them make more and smaller requests.
+      lanes: Math.max(1, Math.min(lanesMax, settings.queue.minShards)),
       minBackoffMs: settings.queue.minBackoffMs,
       maxBackoffMs: settings.queue.maxBackoffMs,
       headers: Object.fromEntries(settings.headers.map(([name, value]) => [name.toLowerCase(), value])),
@@ -198,7 +199,7 @@ export function makeForwarding(context: Context, clientFor: ClientFor): Forwardi
   // As agent.client_config_file says it, once the part has started.
   let named: Delivery = defaultDelivery
   const fromFlag = async (url: string): Promise<MetricsRemote> => ({
-    remote: await remotes.open('remote_write', url, named),
+    remote: await remotes.open('remote_write', url, { ...named, lanes: 1 }),
     rules: [],
     isWithExemplars: true,
     isWithHistograms: true,

@@ -1,6 +1,7 @@
 /** What requests share: the memory of the process, measured every second, and the turns of queries. */
 import { Repeater } from '#core/clock.ts'
 import type { Registry } from '#core/counter.ts'
+import { collectGarbage } from '#core/garbage.ts'
 import type { Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
 
@@ -60,24 +61,34 @@ export function measureMemory({ memory, gate }: Pick<Context, 'memory' | 'gate'>
   if (spare > 0 && gate.idleMs >= idleMs) caches.reclaim(spare)
 }
 
+/** An agent's heap is a few MiB, gone through in some 10 ms: that often its garbage is given back, buffers with it. */
+const collectEveryMs = 20_000
+
 export function makeMemory(context: Context): Part {
   const { world, config } = context
-  let repeater: Repeater | undefined
+  const isAgent = config.text('role') === 'agent'
+  const repeaters: Repeater[] = []
   return makePart({
     name: 'memory',
     metrics: registry => {
       register(registry, context)
-      if (config.text('role') !== 'agent') registerQueries(registry, context)
+      if (!isAgent) registerQueries(registry, context)
     },
     start: () => {
-      repeater = new Repeater(world.clock, measureEveryMs, () => {
+      const every = (ms: number, run: () => void): void => {
+        repeaters.push(new Repeater(world.clock, ms, () => Promise.resolve(run())))
+      }
+      every(measureEveryMs, () => {
         measureMemory(context)
-        return Promise.resolve()
       })
+      if (isAgent)
+        every(collectEveryMs, () => {
+          collectGarbage(true)
+        })
       return Promise.resolve()
     },
     stop: async () => {
-      await repeater?.stop()
+      await Promise.all(repeaters.map(repeater => repeater.stop()))
     },
   })
 }

@@ -1,4 +1,4 @@
-/** TraceQL's parser: what is accepted, what is refused and where, and mutated queries. Covers req-057. */
+/** TraceQL's parser: what is accepted, what is refused and where, and mutated queries. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BadQueryError } from '#core/errors.ts'

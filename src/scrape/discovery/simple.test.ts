@@ -1,6 +1,6 @@
 /**
  * Discoveries over HTTP, DNS, Docker's and Consul's APIs, with servers that answer as their documents say; what was
- * found last stays when a look fails. Covers req-064.
+ * found last stays when a look fails.
  */
 import assert from 'node:assert/strict'
 import { mkdtempSync } from 'node:fs'
