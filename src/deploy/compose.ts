@@ -104,7 +104,7 @@ function addTercet(stack: Stack, parts: Parts): void {
       ports: [...tercetPorts.map(port => `127.0.0.1:${port}:${port}`), '127.0.0.1:5514:5514/udp'],
       volumes: ['victoriametrics-data:/data', './config:/etc/tercet:ro'],
       networks: { [network]: { aliases: Object.values(storeServices) } },
-      healthcheck: { test: ['CMD', 'node', '/app/src/app/main.ts', 'healthcheck'], ...probe },
+      healthcheck: { test: ['CMD', 'node', '/app/tercet.js', 'healthcheck'], ...probe },
       stop_grace_period: '60s',
       ...(secrets.length === 0 ? {} : { secrets }),
       ...(stack.developmentS3.isOn
