@@ -324,13 +324,14 @@ test(
         TERCET_LISTEN_HTTP: `0.0.0.0:${port}`,
         TERCET_LISTEN_OTLP_HTTP: 'off',
         TERCET_LISTEN_OTLP_GRPC: 'off',
+        TERCET_LISTEN_SYSLOG_UDP: 'off',
         TERCET_DISK_FREE_MIN: '0',
       }
       const [, program, script, ...words] = service.healthcheck.test
       const health = (): number | null =>
         spawnSync(
           program === 'node' ? process.execPath : program!,
-          [script!.replace('/app/', `${process.cwd()}/`), ...words],
+          [script!.replace('/app/tercet.js', 'src/app/main.ts'), ...words],
           { env },
         ).status
       assert.notEqual(health(), 0, 'req-112: nothing is up')
