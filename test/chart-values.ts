@@ -44,7 +44,10 @@ const openMaps = [
 ]
 
 /** Keys at the top that templates read and values.yaml has not: a test looks where the templates are. */
-export const inTemplatesAlone: Readonly<Record<string, readonly string[]>> = { grafana: ['fullnameOverride'] }
+export const inTemplatesAlone: Readonly<Record<string, readonly string[]>> = {
+  grafana: ['fullnameOverride'],
+  'kube-state-metrics': ['fullnameOverride'],
+}
 
 /** Keys that a chart reads and its values.yaml has in comments alone, as the text says. */
 function isInComment(text: string, key: string): boolean {

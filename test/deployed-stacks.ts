@@ -32,6 +32,7 @@ export const stackTexts: Readonly<Record<string, string>> = {
   'reached from outside':
     `${base}auth_secret: tercet-auth\naliases: true\nmonitors: true\ngrafana: { enabled: true }\n` +
     'expose: { host: metrics.example.net, gateway: internal, gateway_namespace: network }\n',
+  exporters: `${base}exporters: true\n`,
   amazon: `s3: { region: eu-west-1 }\nage_recipients: [${recipient}]\n`,
 }
 
@@ -42,14 +43,17 @@ export interface DeployedStack {
   text: string
 }
 
-/** Not for the other engines. */
-const ofTercet = ['reached from outside']
+/** Not for all engines. */
+const enginesOf: Readonly<Record<string, readonly Engine[]>> = {
+  'reached from outside': ['tercet'],
+  exporters: ['tercet', 'lgtm'],
+}
 
 /** Each text for each engine. */
 export function stacks(names: readonly string[] = Object.keys(stackTexts)): DeployedStack[] {
   return engines.flatMap(engine =>
     names
-      .filter(name => engine === 'tercet' || !ofTercet.includes(name))
+      .filter(name => enginesOf[name]?.includes(engine) !== false)
       .map(name => {
         const text = stackTexts[name] ?? ''
         return { where: `${engine}, ${name}`, engine, text, stack: readStack(text, 'stack.yaml', engine) }

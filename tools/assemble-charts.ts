@@ -54,6 +54,8 @@ const wanted = [
   'tempo',
   'grafana',
   'app-template',
+  'kube-state-metrics',
+  'prometheus-node-exporter',
 ]
 
 interface ChartFile {

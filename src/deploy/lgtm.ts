@@ -1,5 +1,6 @@
 /** The engine lgtm: Mimir, Loki and Tempo, one process each, on the buckets that Tercet writes. */
 import { alertingOf } from './alerting.ts'
+import { exporterReleases } from './exporters.ts'
 import {
   containerSecurity,
   hostOf,
@@ -316,7 +317,7 @@ export function planLgtm(stack: Stack): Plan {
   if (stack.signals.includes('traces')) releases.push(tempoRelease(stack))
   if (stack.signals.includes('metrics')) releases.push(mimirRelease(stack))
   if (stack.agent.isOn) releases.push(agentRelease(stack))
-  return { releases, warnings: lgtmWarnings(stack) }
+  return { releases: [...releases, ...exporterReleases(stack)], warnings: lgtmWarnings(stack) }
 }
 
 function lokiRelease(stack: Stack): Release {

@@ -168,17 +168,31 @@ function falseFriends(stack: Stack, from: MigrationSource): string[] {
   return [...all[from], ...own]
 }
 
-/** In Markdown. `survivors`: of the objects of the cluster, where they are known. Throws BadDataError. */
-export function migrationPlan(stack: Stack, from: MigrationSource, survivors?: Survivors): string {
+export interface MigrationFacts {
+  /** Of the monitors of the cluster, where they are known. */
+  survivors?: Survivors | undefined
+  /** Applications that are there, where that is known: in the tree, or as releases of the cluster. */
+  present?: readonly string[] | undefined
+}
+
+/** In Markdown. Throws BadDataError where there is nothing to replace. */
+export function migrationPlan(
+  stack: Stack,
+  from: MigrationSource,
+  { survivors, present }: MigrationFacts = {},
+): string {
   if ((from === 'victoria' && stack.engine === 'victoria') || (from === 'lgtm' && stack.engine === 'lgtm'))
     throw new BadDataError(`from ${from} to ${stack.engine} there is nothing to replace`)
-  const removed = applicationsOf[from]
+  const removed = applicationsOf[from].filter(name => present?.includes(name) !== false)
+  if (removed.length === 0)
+    throw new BadDataError(`none of ${applicationsOf[from].join(', ')} is there: there is nothing to replace`)
+  const asFarAs = present === undefined ? ', as far as they are there' : ''
   const added = planOf(stack).releases.map(release => release.name)
   return `# From ${from} to ${stack.engine}
 
 A change at once: the old goes, the new comes. Between the two nothing is scraped for some minutes.
 
-## Removed
+## Removed${asFarAs}
 
 ${listOf(removed.map(name => `${name}: its Kustomization, HelmRelease, and all that the release made`))}
 ## Added
@@ -187,6 +201,9 @@ ${listOf(added)}
 ## What survives
 
 ${listOf(surviveLines(from))}${survivors === undefined ? '' : `\n${survivorsText(survivors)}`}
+## What is lost, and what replaces it
+
+${listOf(replacements(stack, from))}
 ## The history
 
 ${listOf(historyLines(stack, from))}
@@ -202,6 +219,29 @@ ${listOf(falseFriends(stack, from))}
 
 Revert the commit and reconcile: the old releases come back, with the volumes that were left. ${writtenBetween}
 `
+}
+
+/** What goes with the old stack and is no part of the store. */
+function replacements(stack: Stack, from: MigrationSource): string[] {
+  if (from === 'lgtm')
+    return [
+      stack.engine === 'tercet'
+        ? "Rules of Mimir's and Loki's rulers, and alertmanager.yml: server.rules and alerting of this stack."
+        : "Rules of Mimir's and Loki's rulers: VMRule objects, converted from PrometheusRules.",
+    ]
+  if (stack.engine === 'victoria')
+    return ['node exporter, kube-state-metrics, kubelet and cAdvisor: the chart victoria-metrics-k8s-stack has them.']
+  return [
+    stack.hasExporters
+      ? 'node exporter and kube-state-metrics: releases of their own in this stack (exporters: true).'
+      : 'node exporter and kube-state-metrics go with the old release: name exporters: true, which makes releases of ' +
+        'their own, or keep yours and annotate their pods with prometheus.io/scrape.',
+    stack.agent.isOn && stack.agent.hasKubelet
+      ? 'kubelet and cAdvisor: the agents scrape those of their node (jobs kubelet and cadvisor).'
+      : 'kubelet and cAdvisor: agent.kubelet is off, and nobody scrapes them.',
+    'kube-apiserver, etcd, scheduler, controller manager, CoreDNS: scrape jobs of your own (server.scrapeConfigs).',
+    'Rules and dashboards of the old chart: take along those you want; those about the store itself come with it.',
+  ]
 }
 
 const writtenBetween = 'What was written in between stays in the new store.'

@@ -99,6 +99,8 @@ export interface Stack {
   authSecret: string
   /** Services under the names that the documents use for other engines. */
   hasAliases: boolean
+  /** node exporter and kube-state-metrics beside it. */
+  hasExporters: boolean
   /** ServiceMonitors and PrometheusRules, which need the Prometheus operator's CustomResourceDefinitions. */
   hasMonitors: boolean
   isMeshed: boolean
@@ -401,6 +403,7 @@ export function readStack(text: string, path: string, engineGiven?: string): Sta
     expose: readSection('expose', readExpose),
     authSecret: top.text('auth_secret'),
     hasAliases: top.isOn('aliases', false),
+    hasExporters: top.isOn('exporters', false),
     hasMonitors: top.isOn('monitors', engine === 'lgtm'),
     isMeshed: top.isOn('mesh', false),
     ageRecipients: top.texts('age_recipients'),
@@ -417,10 +420,11 @@ export function readStack(text: string, path: string, engineGiven?: string): Sta
 }
 
 /** What only some engines can have is refused, not left out. */
-function refuseForEngine({ engine, authSecret, expose, hasAliases }: Stack, path: string): void {
+function refuseForEngine({ engine, authSecret, expose, hasAliases, hasExporters }: Stack, path: string): void {
   const refuse = (key: string, why: string): never => {
     throw new BadDataError(`${path}: ${key}: ${why}`)
   }
+  if (hasExporters && engine === 'victoria') refuse('exporters', 'the chart of the Victoria stack brings them already')
   if (engine === 'tercet') return
   if (authSecret !== '')
     refuse('auth_secret', `the engine ${engine} asks nobody who he is; have a proxy before it that does`)

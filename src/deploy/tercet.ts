@@ -1,5 +1,6 @@
 /** The engine tercet: our own chart. */
 import { alertingOf } from './alerting.ts'
+import { exporterReleases } from './exporters.ts'
 import { authSecretsOf, secretsOf, storeServices, type Plan, type Release } from './release.ts'
 import type { Expose, Stack } from './stack.ts'
 import { defined } from './tree.ts'
@@ -126,5 +127,5 @@ export function planTercet(stack: Stack): Plan {
       [storeServices.traces]: [3200, 4317, 4318],
     },
   }
-  return { releases: [release], warnings }
+  return { releases: [release, ...exporterReleases(stack)], warnings }
 }

@@ -29,6 +29,16 @@ export const charts = {
   loki: { name: 'loki', url: 'oci://ghcr.io/grafana-community/helm-charts/loki', version: '18.11.0' },
   tempo: { name: 'tempo', url: 'oci://ghcr.io/grafana-community/helm-charts/tempo', version: '2.2.4' },
   grafana: { name: 'grafana', url: 'oci://ghcr.io/grafana-community/helm-charts/grafana', version: '12.11.1' },
+  nodeExporter: {
+    name: 'prometheus-node-exporter',
+    url: 'oci://ghcr.io/prometheus-community/charts/prometheus-node-exporter',
+    version: '4.55.1',
+  },
+  stateMetrics: {
+    name: 'kube-state-metrics',
+    url: 'oci://ghcr.io/prometheus-community/charts/kube-state-metrics',
+    version: '7.5.3',
+  },
   appTemplate: { name: 'app-template', url: 'oci://ghcr.io/bjw-s-labs/helm/app-template', version: '4.1.1' },
 } as const satisfies Record<string, Chart>
 

@@ -786,6 +786,13 @@ test('migration: what goes, what stays, in which order', () => {
     'req-023',
   )
   assert.throws(() => migrationPlan(readStack(base, 'x', 'lgtm'), 'lgtm'), /nothing to replace/)
+  const there = migrationPlan(stack, 'kube-prometheus-stack', { present: ['kube-prometheus-stack', 'redis'] })
+  assert.doesNotMatch(there, /- (mimir|tempo):/, 'what is not there is not removed')
+  assert.throws(() => migrationPlan(stack, 'lgtm', { present: ['redis'] }), /there is nothing to replace/)
+  assert.match(there, /node exporter and kube-state-metrics .*exporters: true/)
+  assert.match(there, /kubelet and cAdvisor: the agents scrape/)
+  const withExporters = readStack(`${base}exporters: true`, 'x', 'tercet')
+  assert.match(migrationPlan(withExporters, 'kube-prometheus-stack'), /releases of their own in this stack/)
   const monitor = (name: string, more: object): KubeObject => ({
     apiVersion: 'monitoring.coreos.com/v1',
     kind: 'ServiceMonitor',

@@ -28,7 +28,7 @@ test('every rendered value is a key of its chart', t => {
     counts.set(chart, (counts.get(chart) ?? 0) + count)
   }
   for (const [chart, count] of counts) t.diagnostic(`${chart}: ${count} paths`)
-  assert.ok(counts.size === 7, [...counts.keys()].join())
+  assert.ok(counts.size === 9, [...counts.keys()].join())
 })
 
 /** What app-template lets its user name: controllers, containers, ports, volumes, files, variables. */
