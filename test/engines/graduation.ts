@@ -292,8 +292,8 @@ class Rehearsal {
 
 /** The last warnings and errors that a program wrote. */
 function complaintsOf(output: string): string {
-  const lines = output.split('\n').filter(line => /level"?[:=]"?(warn|error)|blocklist|compact|retention/.test(line))
-  return lines.slice(0,60).join('\n')
+  const lines = output.split('\n').filter(line => /level"?[:=]"?(warn|error)/.test(line))
+  return lines.slice(-10).join('\n')
 }
 
 const shortOf = (value: unknown): string => JSON.stringify(value).slice(0, 300)
