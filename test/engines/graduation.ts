@@ -265,7 +265,6 @@ class Rehearsal {
 
   /** What is older than the retention is gone, and they have merged blocks. */
   async #maintained(doors: Doors): Promise<void> {
-    const before = await this.#countObjects()
     let left: string[] = []
     const isGone = async (): Promise<true | undefined> => {
       left = await oldDataFound(doors, this.#history!)
@@ -274,7 +273,7 @@ class Rehearsal {
     await until(isGone, 'what is older than their retention is gone', 300).catch((error: unknown) => {
       throw new Error(`still there: ${left.join(', ')}`, { cause: error })
     })
-    this.#print(`their compaction and retention: ${before}; then ${await this.#countObjects()}`)
+    this.#print(`what is older than 24 hours is gone from the answers; in the buckets: ${await this.#countObjects()}`)
   }
 
   async #keys(bucket: string): Promise<string[]> {

@@ -1,6 +1,6 @@
 /**
- * Real engines and charts that these tests run, where they are: programs in a directory that ENGINES_DIRECTORY names, or
- * on PATH; charts in the one that CHARTS_DIRECTORY names, with helm on PATH. How to get them: CONTRIBUTING.md.
+ * Real engines and charts that these tests run, where they are: programs in a directory that ENGINES_DIRECTORY names,
+ * or on PATH; charts in the one that CHARTS_DIRECTORY names, with helm on PATH. How to get them: CONTRIBUTING.md.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
