@@ -90,7 +90,30 @@ function prefixOf(config: Config, signal: SignalName): string {
   return prefix.replace(/^\/+|\/+$/g, '')
 }
 
-/** Opens nothing of the network yet. Throws BadDataError for an endpoint without TLS that was not allowed. */
+/** A key that can't be read at the start is a mistake, and no store that is away. Throws BadDataError. */
+async function refuseUnreadable(config: Config, { files }: Pick<World, 'files'>, signal: SignalName): Promise<void> {
+  for (const name of ['access_key_id', 'secret_access_key'] as const) {
+    const { file } = secretOf(config, signal, name)
+    if (file === '') continue
+    await files.read(file).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new BadDataError(
+        `bucket.s3.${name}_file (${signal}): ${reason}. ${userText()} has to be able to read it: give it the file ` +
+          '(chown), or let others read it (chmod 0644)',
+      )
+    })
+  }
+}
+
+function userText(): string {
+  const id = process.getuid?.()
+  return id === undefined ? 'This program' : `The user ${id}, as whom this program runs,`
+}
+
+/**
+ * Opens nothing of the network yet. Throws BadDataError for an endpoint without TLS that was not allowed, and for a file
+ * of keys that can't be read.
+ */
 export async function openBucket(config: Config, world: World, signal: SignalName): Promise<Bucket> {
   const s3Name = config.text(`${signal}.bucket.s3.bucket`) || config.text('bucket.s3.bucket')
   const ownDirectory = config.text(`${signal}.bucket.dir`)
@@ -104,6 +127,7 @@ export async function openBucket(config: Config, world: World, signal: SignalNam
     throw new BadDataError(
       `bucket.s3.endpoint ${endpoint} has no TLS; use https://, or allow it with bucket.s3.allow_insecure: true`,
     )
+  await refuseUnreadable(config, world, signal)
   const { openS3 } = await import('#bucket/s3.ts')
   const bucket = await openS3({
     endpoint,

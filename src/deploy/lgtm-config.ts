@@ -61,7 +61,14 @@ export function lokiConfig(stack: Stack): Record<string, unknown> {
   return defined({
     auth_enabled: false,
     analytics: { reporting_enabled: false },
-    server: { http_listen_port: 3100, grpc_listen_port: 9095, log_format: 'json' },
+    // As its chart has them: a flush of everything takes longer than half a minute to answer.
+    server: {
+      http_listen_port: 3100,
+      grpc_listen_port: 9095,
+      log_format: 'json',
+      http_server_read_timeout: '10m',
+      http_server_write_timeout: '10m',
+    },
     common: {
       path_prefix: '/loki',
       replication_factor: 1,

@@ -54,7 +54,7 @@ export async function graduate(options: GraduateOptions, { out, err }: Output): 
   for (const [version, count] of await countBlocks(blocks))
     out(
       `${count} blocks of traces are ${version}` +
-        (version === 'vParquet5' ? ': a Tempo 3 reads them; a Tempo 2.x shows them only where it knows the form' : ''),
+        (version === 'vParquet4' ? '' : ': a Tempo 3 shows them; a Tempo 2.x does not'),
     )
   const text = stepsOf(stack, directory, target, handOverUrl !== undefined)
   tree.set('GRADUATE.md', text)
@@ -121,14 +121,16 @@ function stackOf(
 }
 
 function blockVersion(meta: Uint8Array): string {
-  const { format = '', version = '' } = JSON.parse(Buffer.from(meta).toString()) as {
+  const { format, version, replicationFactor } = JSON.parse(Buffer.from(meta).toString()) as {
     format?: string
     version?: string
+    replicationFactor?: number
   }
-  return format || version
+  const name = format ?? version ?? ''
+  return name === 'vParquet4' && replicationFactor === 1 ? 'vParquet4 with replicationFactor 1' : name
 }
 
-/** Blocks of traces that a Tempo 2.x can't read. */
+/** Blocks of traces by their form: which Tempo shows them depends on it. */
 async function countBlocks(bucket: Bucket): Promise<Map<string, number>> {
   const counts = new Map<string, number>()
   for (const tenant of await bucket.listDirectories('')) {

@@ -46,7 +46,8 @@ export function encodeMeta(meta: BlockMeta): Uint8Array {
     bloomShards: meta.bloomShards,
     footerSize: meta.footerSize,
     ...(dedicated.length === 0 ? {} : { dedicatedColumns: dedicated }),
-    replicationFactor: 1,
+    // A Tempo 3 answers from blocks with the factor 1 alone; a Tempo 2.x, for which vParquet4 is, from those without.
+    ...(meta.format === 'vParquet4' ? {} : { replicationFactor: 1 }),
     ...(meta.checksums === undefined ? {} : { tercet: meta.checksums }),
   })
 }

@@ -77,6 +77,8 @@ export function cortexConfig(mimir: Section, more: Readonly<Record<string, unkno
     // What Mimir always has on.
     store_gateway: { sharding_enabled: true, sharding_ring: { wait_stability_min_duration: '0s' } },
     blocks_storage: { bucket_store: { bucket_index: { enabled: true } } },
+    // Mimir's default; Cortex would wait half a minute before it answers to a shutdown.
+    ingester: { lifecycler: { final_sleep: '0s' } },
     // Mimir's target `all` is without an Alertmanager.
     alertmanager: { data_dir: '/tmp/alertmanager', external_url: 'http://localhost/alertmanager' },
     alertmanager_storage: { backend: 'local', local: { path: '/tmp' } },
