@@ -91,7 +91,7 @@ function prefixOf(config: Config, signal: SignalName): string {
 }
 
 /** A key that can't be read at the start is a mistake, and no store that is away. Throws BadDataError. */
-async function refuseUnreadable(config: Config, { files }: Pick<World, 'files'>, signal: SignalName): Promise<void> {
+async function refuseUnreadable(config: Config, { files }: World, signal: SignalName): Promise<void> {
   for (const name of ['access_key_id', 'secret_access_key'] as const) {
     const { file } = secretOf(config, signal, name)
     if (file === '') continue
