@@ -111,8 +111,8 @@ function userText(): string {
 }
 
 /**
- * Opens nothing of the network yet. Throws BadDataError for an endpoint without TLS that was not allowed, and for a file
- * of keys that can't be read.
+ * Opens nothing of the network yet. Throws BadDataError for an endpoint without TLS that was not allowed, and for a
+ * file of keys that can't be read.
  */
 export async function openBucket(config: Config, world: World, signal: SignalName): Promise<Bucket> {
   const s3Name = config.text(`${signal}.bucket.s3.bucket`) || config.text('bucket.s3.bucket')
