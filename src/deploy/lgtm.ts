@@ -316,7 +316,8 @@ export function planLgtm(stack: Stack): Plan {
   if (stack.signals.includes('logs')) releases.push(lokiRelease(stack))
   if (stack.signals.includes('traces')) releases.push(tempoRelease(stack))
   if (stack.signals.includes('metrics')) releases.push(mimirRelease(stack))
-  if (stack.agent.isOn) releases.push(agentRelease(stack))
+  // What it scrapes needs somewhere to go.
+  if (stack.agent.isOn && stack.signals.includes('metrics')) releases.push(agentRelease(stack))
   return { releases: [...releases, ...exporterReleases(stack)], warnings: lgtmWarnings(stack) }
 }
 
@@ -393,7 +394,7 @@ function agentRelease(stack: Stack): Release {
     services: {},
     makes: [],
     objects: {},
-    dependsOn: stack.signals.includes('metrics') ? ['mimir'] : [],
+    dependsOn: ['mimir'],
     values: defined({
       fullnameOverride: stack.name,
       image: imageValues(stack),

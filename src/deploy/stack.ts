@@ -433,8 +433,18 @@ function refuseForEngine({ engine, authSecret, expose, hasAliases, hasExporters 
   if (hasAliases && engine === 'victoria') refuse('aliases', 'its Services have the names of the documents already')
 }
 
+/** Lines that are followed need a store for them, and agents of Tercet one for what they scrape. */
+function refuseLogsWithoutStore({ engine, agent, signals }: Stack, path: string): void {
+  if (!agent.isFollowingLogs) return
+  const needed: SignalName[] = engine === 'lgtm' ? ['logs', 'metrics'] : ['logs']
+  const missing = needed.filter(signal => !signals.includes(signal))
+  if (missing.length > 0)
+    throw new BadDataError(`${path}: agent.logs: the stack has no ${missing.join(' and no ')}; name it in signals`)
+}
+
 function refuseUnusable(stack: Stack, path: string): void {
   refuseForEngine(stack, path)
+  refuseLogsWithoutStore(stack, path)
   if (stack.developmentS3.isOn && stack.developmentS3.image === '')
     throw new BadDataError(
       `${path}: development_s3.image: name the image of an S3 server; there is none that suits everybody`,

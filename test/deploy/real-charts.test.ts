@@ -6,69 +6,22 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { resolve } from '#deploy/references.ts'
 import { planOf, render } from '#deploy/render.ts'
 import type { KubeObject } from '#deploy/tree.ts'
 import { podOf } from '#deploy/workloads.ts'
 import { ownChart } from '../../src/ops/render-tree.ts'
 import { inTemplatesAlone } from '../chart-values.ts'
-import { stacks, stackTexts, type DeployedStack } from '../deployed-stacks.ts'
+import { deployed, refuseProblems } from '../deployed-objects.ts'
+import { stacks, stackTexts } from '../deployed-stacks.ts'
 import { builtInProblems, customProblems, isBuiltIn } from '../kube-objects.ts'
-import { chartPath, needsRealCharts, templateRelease, templateUmbrella } from '../real-charts.ts'
+import { chartPath, needsRealCharts, templateUmbrella } from '../real-charts.ts'
 import { madeByOperator } from '../vm-operator.ts'
-
-/** What every cluster has, and what the charts' own texts speak of. */
-const cluster = {
-  services: {},
-  external: [
-    'ServiceAccount/default',
-    'host:s3.example.net',
-    'host:metrics.example.net',
-    // Rules and dashboards that the stack's job fetches, and the pages that its rules name.
-    'host:raw.githubusercontent.com',
-    'host:runbooks.prometheus-operator.dev',
-    // The chart names a headless Service that it does not make: its pod has no name of its own in DNS.
-    'Service/tempo-headless',
-  ],
-}
-
-/** The control plane is not of these pods. */
-const isOfControlPlane = (problem: string): boolean =>
-  /-kube-(api-server|controller-manager|etcd|scheduler|proxy)|-core-dns|-kubelet/.test(problem)
-
-function inNamespace(objects: readonly KubeObject[], namespace: string): KubeObject[] {
-  return objects.map(o => ({ ...o, metadata: { ...o.metadata, namespace: o.metadata.namespace ?? namespace } }))
-}
-
-/** What Flux brings into a cluster: releases, what is beside them, their Secrets. */
-function deployed({ stack }: DeployedStack): KubeObject[] {
-  const { releases } = planOf(stack)
-  const objects = releases.flatMap(release => {
-    const namespace = release.namespace ?? stack.namespace
-    const secrets = release.secrets.map(({ name }) => ({ apiVersion: 'v1', kind: 'Secret', metadata: { name } }))
-    return [
-      ...templateRelease(release, namespace),
-      ...inNamespace([...Object.values(release.objects).flat(), ...secrets], namespace),
-    ]
-  })
-  return [...objects, ...madeByOperator(objects)]
-}
-
-function refuseProblems(objects: readonly KubeObject[], where: string): number {
-  const { problems, count } = resolve(objects, cluster)
-  assert.deepEqual(
-    problems.filter(problem => !isOfControlPlane(problem)),
-    [],
-    where,
-  )
-  return count
-}
 
 test('every release of every stack resolves in the manifests that Flux gets', needsRealCharts, t => {
   let references = 0
   let manifests = 0
   for (const one of stacks()) {
-    const objects = deployed(one)
+    const objects = deployed(one.stack)
     references += refuseProblems(objects, one.where)
     manifests += objects.length
   }
@@ -90,7 +43,7 @@ test('and in those of an umbrella, whatever its release is called', needsRealCha
 
 test('the Services that a plan says are made are made, with their ports', needsRealCharts, () => {
   for (const one of stacks()) {
-    const objects = deployed(one)
+    const objects = deployed(one.stack)
     for (const { name: release, services, makes } of planOf(one.stack).releases) {
       for (const [name, ports] of Object.entries(services)) {
         const service = objects.find(o => o.kind === 'Service' && o.metadata.name === name)
@@ -114,7 +67,7 @@ test('every manifest is strictly of its kind', needsRealCharts, t => {
   const builtIn: KubeObject[] = []
   const custom: string[] = []
   for (const one of stacks(['base', 'all signals', 'policies', 'grafana', 'volumes', 'alerting with credentials'])) {
-    for (const object of deployed(one)) {
+    for (const object of deployed(one.stack)) {
       if (object.kind === 'Secret' || (object.kind === 'PersistentVolumeClaim' && object['spec'] === undefined))
         continue
       if (isBuiltIn(object)) builtIn.push(withoutNulls(object))
@@ -148,7 +101,7 @@ function bytesOf(text: string): number {
 test('every container has a limit of 2 GiB at most, and every workload one replica (req-011)', needsRealCharts, t => {
   let count = 0
   for (const one of stacks(Object.keys(stackTexts))) {
-    for (const object of deployed(one)) {
+    for (const object of deployed(one.stack)) {
       const pod = podOf(object)
       if (pod === undefined) continue
       if (object.kind === 'StatefulSet' || object.kind === 'Deployment')
