@@ -22,7 +22,8 @@ const choices: readonly (readonly string[])[] = [
   [
     "s3: { endpoint: 'https://s3.example.net', region: minio }",
     's3: { region: eu-west-1, buckets: { metrics: one, logs: one, traces: one } }',
-    "s3: { endpoint: 'http://minio:9000', allow_insecure: true, secrets: { metrics: keys, logs: keys, traces: keys } }\n" +
+    "s3: { endpoint: 'http://minio:9000', allow_insecure: true, " +
+      'secrets: { metrics: keys, logs: keys, traces: keys } }\n' +
       "external: ['Service/minio:9000', 'host:minio']",
   ],
   ['retention: { metrics: 1y, logs: 72h }', 'retention: { traces: 2w }'],
@@ -50,7 +51,8 @@ const choices: readonly (readonly string[])[] = [
   ['image: { repository: localhost:5000/t, tag: 1.0.0-rc.1 }'],
   ['exporters: true'],
   [
-    'auth_secret: people\nexpose: { host: a.example.net, ingress_class: nginx, tls_secret: a-tls }\nexternal: [Secret/a-tls]',
+    'auth_secret: people\nexternal: [Secret/a-tls]\n' +
+      'expose: { host: a.example.net, ingress_class: nginx, tls_secret: a-tls }',
   ],
   ['aliases: true'],
   ['monitors: true', 'monitors: false'],
