@@ -63,6 +63,7 @@ export class Router<Value> {
       if (next === undefined) node.fixed.set(part, (next = newNode()))
       node = next
     }
+    if (isOpen) names.push('*')
     const values = isOpen ? node.rests : node.ends
     if (values.has(method)) throw new Error(`${method} ${path} is already declared`)
     values.set(method, { value, names })
@@ -89,7 +90,7 @@ function first<Value>(values: ReadonlyMap<string, Found<Value>>, methods: readon
   return undefined
 }
 
-/** Leaves in `taken` what the open parts of the path are. */
+/** Leaves in `taken` what the open parts of the path are, and its rest (`*`), which may have slashes. */
 function search<Value>(
   node: Node<Value>,
   parts: readonly string[],
@@ -97,7 +98,7 @@ function search<Value>(
   methods: readonly string[],
   taken: string[],
 ): Found<Value> | undefined {
-  if (at === parts.length) return first(node.ends, methods) ?? first(node.rests, methods)
+  if (at === parts.length) return first(node.ends, methods) ?? openEnd(node, '', methods, taken)
   const part = parts[at]!
   const next = node.fixed.get(part)
   const found = next && search(next, parts, at + 1, methods, taken)
@@ -108,5 +109,16 @@ function search<Value>(
     if (below !== undefined) return below
     taken.pop()
   }
-  return first(node.rests, methods)
+  return openEnd(node, parts.slice(at).join('/'), methods, taken)
+}
+
+function openEnd<Value>(
+  { rests }: Node<Value>,
+  rest: string,
+  methods: readonly string[],
+  taken: string[],
+): Found<Value> | undefined {
+  const found = first(rests, methods)
+  if (found !== undefined) taken.push(rest)
+  return found
 }
