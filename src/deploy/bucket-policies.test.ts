@@ -20,7 +20,7 @@ function policyOf(changes: Partial<PolicyWishes>, path: string): Policy {
 
 const actionsOf = ({ Statement }: Policy): string[] => Statement.flatMap(({ Action }) => Action).sort()
 
-test('a component may list, get, put, delete and give up uploads in its own bucket, and no more (req-066, req-124)', () => {
+test('a component may read, write, delete and list in its own bucket, and no more (req-066, req-124)', () => {
   const policy = policyOf({}, 'user/metrics.json')
   const writing = ['s3:AbortMultipartUpload', 's3:DeleteObject', 's3:GetObject', 's3:ListBucket', 's3:PutObject']
   assert.deepEqual(actionsOf(policy), writing)
