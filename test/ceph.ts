@@ -1,6 +1,8 @@
 /** A real S3 server (Ceph's RADOS gateway from Debian) for tests, with buckets in it. */
-import { spawn, spawnSync } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { listening } from './listening.ts'
 
@@ -9,10 +11,19 @@ export const isCephInstalled = ['radosgw', 'ceph-mon', 'ceph-osd'].every(
   name => spawnSync('which', [name]).status === 0,
 )
 
+export interface CephUser {
+  accessKeyId: string
+  secretAccessKey: string
+  /** For policies. */
+  arn: string
+}
+
 export interface Ceph {
   port: number
   endpoint: string
   client: S3Client
+  /** One that owns nothing and may do nothing but what a policy says. */
+  createUser(name: string): Promise<CephUser>
   stop(): Promise<void>
 }
 
@@ -51,6 +62,13 @@ export async function startCeph(directory: string, buckets: readonly string[]): 
     port,
     endpoint,
     client,
+    async createUser(name) {
+      const user = { accessKeyId: `key-of-${name}`, secretAccessKey: `secret-of-${name}` }
+      const keys = [`--access-key=${user.accessKeyId}`, `--secret-key=${user.secretAccessKey}`]
+      const create = ['user', 'create', `--uid=${name}`, `--display-name=${name}`, '--max-buckets=-1', ...keys]
+      await promisify(execFile)('radosgw-admin', ['-c', join(directory, 'ceph.conf'), ...create])
+      return { ...user, arn: `arn:aws:iam:::user/${name}` }
+    },
     async stop() {
       client.destroy()
       server.kill('SIGTERM')

@@ -8,7 +8,6 @@ import {
   CompleteMultipartUploadCommand,
   CreateBucketCommand,
   CreateMultipartUploadCommand,
-  DeleteObjectCommand,
   GetBucketLifecycleConfigurationCommand,
   GetBucketVersioningCommand,
   GetObjectCommand,
@@ -19,15 +18,17 @@ import {
   ListObjectsV2Command,
   PutBucketLifecycleConfigurationCommand,
   PutBucketVersioningCommand,
-  PutObjectCommand,
   S3Client,
   UploadPartCommand,
   type LifecycleRule,
 } from '@aws-sdk/client-s3'
 import type { Clock } from '#core/clock.ts'
+import { BadDataError } from '#core/errors.ts'
 import { least } from '#core/lists.ts'
 import type { Random } from '#core/random.ts'
 import { codeOf } from './s3.ts'
+import { isDenied, problemOf, RefusedRights, type Problem } from './store-problem.ts'
+import { TrialObjects } from './trial-objects.ts'
 
 /** The store, and with which credentials it is asked. */
 export interface S3AdminOptions {
@@ -58,14 +59,24 @@ export interface Finding {
 const ruleId = 'tercet-hygiene'
 
 const statusOf = (error: unknown): number | undefined => codeOf(error).status
-const reasonOf = (error: unknown): string => {
-  const { code } = codeOf(error)
-  const hasMessage = error instanceof Error && error.message !== '' && error.message !== code
-  return hasMessage ? `${code}: ${error.message}` : code
-}
 
 /** So long an answer, or the next piece of one, may take. */
 const silenceMs = 15_000
+
+/** What an examination needs to know of the process that the keys are for. */
+export interface Examination {
+  /** The process writes nothing: neither does the examination. */
+  isReader: boolean
+  /** Ends in `/`; what is tried is written below. */
+  prefix: string
+  retentionDays: number
+  random: Random
+}
+
+/** Its name, how bad it is when it can't be done, and what does it. */
+type Check = readonly [name: string, level: Finding['level'], run: () => Promise<void>]
+
+const removeAdvice = 'remove it with the keys of an administrator'
 
 type Report = (check: string, level: Finding['level'], found: string, advice?: string) => void
 
@@ -73,22 +84,38 @@ type Report = (check: string, level: Finding['level'], found: string, advice?: s
 export class S3Admin {
   readonly #options: S3AdminOptions
   readonly #client: S3Client
+  readonly #refused = new RefusedRights()
   /** The store's clock less ours, as the last answer's Date said. */
   #skewMs: number | undefined
 
   constructor(options: S3AdminOptions) {
     this.#options = options
     this.#client = this.#connect({})
-    const { clock } = options
+    this.#refused.watch(this.#client)
     this.#client.middlewareStack.add(
       next => async args => {
-        const result = await next(args)
-        const date = (result.response as { headers?: Record<string, string> }).headers?.['date']
-        if (date !== undefined) this.#skewMs = Date.parse(date) - clock.nowMs()
-        return result
+        try {
+          const result = await next(args)
+          this.#noteDate(result.response)
+          return result
+        } catch (error) {
+          if (error instanceof Error && '$response' in error) this.#noteDate(error.$response)
+          throw error
+        }
       },
-      { step: 'deserialize', priority: 'low' },
+      { step: 'deserialize', priority: 'high' },
     )
+  }
+
+  #noteDate(response: unknown): void {
+    const date = (response as { headers?: Record<string, string> } | undefined)?.headers?.['date']
+    if (date !== undefined) this.#skewMs = Date.parse(date) - this.#options.clock.nowMs()
+  }
+
+  /** What a refusal means, and what to do. */
+  explain(error: unknown, bucket: string): Problem {
+    const { endpoint, region } = this.#options
+    return problemOf(error, { endpoint, region, bucket, skewMs: this.#skewMs, right: this.#refused.of(error) })
   }
 
   #connect(change: Partial<S3AdminOptions>): S3Client {
@@ -117,6 +144,16 @@ export class S3Admin {
 
   /** Makes a bucket as it should be, and changes one that is there to it. Says what it did; nothing the second time. */
   async ensureBucket(name: string, wishes: BucketWishes): Promise<string[]> {
+    try {
+      return await this.#ensureBucket(name, wishes)
+    } catch (error) {
+      if (error instanceof BadDataError) throw error
+      const { found, advice } = this.explain(error, name)
+      throw new BadDataError(`the bucket ${name}: ${found}; ${advice}`, { cause: error })
+    }
+  }
+
+  async #ensureBucket(name: string, wishes: BucketWishes): Promise<string[]> {
     const done: string[] = []
     if (!(await this.#isThere(name))) {
       const { region, endpoint } = this.#options
@@ -163,7 +200,7 @@ export class S3Admin {
       done.push(`lifecycle set: unfinished uploads go after ${wishes.abortMultipartDays} d${oldVersions}`)
     }
     if (await this.#isLocked(name))
-      throw new Error(
+      throw new BadDataError(
         `the bucket ${name} has object lock: what is compacted or too old could never be deleted. Make another ` +
           'one without',
       )
@@ -176,6 +213,8 @@ export class S3Admin {
       return true
     } catch (error) {
       if (statusOf(error) === 404) return false
+      // The answer to HEAD does not say why; this one does.
+      if (statusOf(error) !== undefined) await this.#client.send(new GetBucketVersioningCommand({ Bucket: name }))
       throw error
     }
   }
@@ -202,53 +241,122 @@ export class S3Admin {
     }
   }
 
-  /** How the store behaves with this bucket. Writes below `prefix` and takes it all away again. */
-  async examine(
-    bucket: string,
-    { prefix, retentionDays, random }: { prefix: string; retentionDays: number; random: Random },
-  ): Promise<Finding[]> {
+  /**
+   * How the store behaves with this bucket, and which rights the key lacks. Writes below `prefix`, and takes it all
+   * away again; writes nothing where it could not delete.
+   */
+  async examine(bucket: string, options: Examination): Promise<Finding[]> {
     const findings: Finding[] = []
-    const at = `${prefix}doctor-${random.u32().toString(16)}/`
-    const report = (check: string, level: Finding['level'], found: string, advice = ''): void => {
+    const report: Report = (check, level, found, advice = '') => {
       findings.push({ check, level, found, advice })
     }
+    const reached = await this.#reach(bucket, report)
+    if (this.#skewMs !== undefined) findings.push(this.#clockFinding())
+    if (reached === 'no') return findings
+    if (options.isReader) await this.#examineReading(bucket, report)
+    else await this.#examineWriting(bucket, options, report, reached === 'refused')
+    return findings
+  }
+
+  /** `refused`: the store knows the keys, and other rights may be there. */
+  async #reach(bucket: string, report: Report): Promise<'yes' | 'refused' | 'no'> {
     try {
-      await this.#client.send(new HeadBucketCommand({ Bucket: bucket }))
+      // Not HEAD: its answer does not say why it refuses.
+      await this.#client.send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }))
       report('reach', 'good', `the bucket ${bucket} answers`)
+      return 'yes'
     } catch (error) {
-      report('reach', 'bad', reachProblem(error, bucket), reachAdvice(error, this.#options.region))
-      if (this.#skewMs !== undefined) findings.push(this.#clockFinding())
-      return findings
+      const { found, advice } = this.explain(error, bucket)
+      report('reach', 'bad', found, advice)
+      return isDenied(error) ? 'refused' : 'no'
     }
-    findings.push(this.#clockFinding())
-    // Each in its own try: what one can't do should not hide what the next one finds.
-    const checks: [string, () => Promise<void>][] = [
-      ['read and write', () => this.#readAndWrite(bucket, at, report)],
-      ['conditional put', () => this.#conditionalPut(bucket, at, report)],
-      ['list', () => this.#listing(bucket, at, report)],
-      ['multipart', () => this.#multipart(bucket, at, report)],
-      ['checksum', () => this.#checksum(bucket, at, report)],
-      ['path style', () => this.#pathStyle(bucket, report)],
-      ['region', () => this.#region(bucket, report)],
-      ['latency', () => this.#latency(bucket, at, report)],
-      ['versioning', () => this.#versioning(bucket, retentionDays, report)],
-      ['object lock', () => this.#objectLock(bucket, report)],
-      ['rights', () => this.#rights(report)],
+  }
+
+  async #examineReading(bucket: string, report: Report): Promise<void> {
+    await this.#run(bucket, report, [
+      ['read', 'bad', () => this.#readOnly(bucket, report)],
+      ['path style', 'note', () => this.#pathStyle(bucket, report)],
+      ['region', 'note', () => this.#region(bucket, report)],
+      ['rights', 'note', () => this.#rights(report)],
+    ])
+  }
+
+  async #examineWriting(
+    bucket: string,
+    { prefix, random, retentionDays }: Examination,
+    report: Report,
+    isListRefused: boolean,
+  ): Promise<void> {
+    const trial = new TrialObjects(this.#client, bucket, `${prefix}doctor-${random.u32().toString(16)}/`)
+    const isWritable = await this.#deleting(bucket, trial, report)
+    const writing: Check[] = [
+      ['read and write', 'bad', () => this.#readAndWrite(bucket, trial, report)],
+      ['conditional put', 'bad', () => this.#conditionalPut(bucket, trial, report)],
+      ['list', 'bad', () => this.#listing(bucket, trial, report)],
+      ['multipart', 'bad', () => this.#multipart(bucket, trial, report)],
+      ['checksum', 'note', () => this.#checksum(trial, report)],
+      ['latency', 'note', () => this.#latency(bucket, trial, report)],
     ]
-    for (const [check, run] of checks) {
+    try {
+      await this.#run(bucket, report, [
+        ...(isWritable ? writing : []),
+        ['path style', 'note', () => this.#pathStyle(bucket, report)],
+        ['region', 'note', () => this.#region(bucket, report)],
+        ['versioning', 'note', () => this.#versioning(bucket, retentionDays, report)],
+        ['object lock', 'note', () => this.#objectLock(bucket, report)],
+        ['rights', 'note', () => this.#rights(report)],
+      ])
+      if (isListRefused && !isWritable)
+        report(
+          'rights',
+          'bad',
+          `these credentials may neither list nor delete in ${bucket}`,
+          "the key may be another component's, or the bucket somebody else's",
+        )
+    } finally {
+      for (const { key, error } of await trial.removeAll())
+        report('left behind', 'bad', `${key} could not be removed: ${this.explain(error, bucket).found}`, removeAdvice)
+    }
+  }
+
+  /** Each in its own try: what one can't do should not hide what the next one finds. */
+  async #run(bucket: string, report: Report, checks: readonly Check[]): Promise<void> {
+    for (const [check, level, run] of checks) {
       try {
         await run()
       } catch (error) {
-        report(
-          check,
-          ['read and write', 'conditional put', 'list', 'multipart'].includes(check) ? 'bad' : 'note',
-          reasonOf(error),
-          statusOf(error) === 403 ? 'the credentials may not do this' : '',
-        )
+        const { found, advice } = this.explain(error, bucket)
+        // Nothing that runs needs to see how a bucket is set.
+        if (level === 'note' && this.#refused.of(error) !== undefined)
+          report(check, 'note', `not seen: ${found}`, "an administrator's key shows it; the process does not need it")
+        else report(check, level, found, advice)
       }
     }
-    await this.#removeAll(bucket, at)
-    return findings
+  }
+
+  /** Deleting goes first: where it is refused nothing is written, since nothing could be removed. */
+  async #deleting(bucket: string, trial: TrialObjects, report: Report): Promise<boolean> {
+    try {
+      await trial.delete('was-never-there')
+      report('delete', 'good', 'objects can be deleted')
+      return true
+    } catch (error) {
+      const { found, advice } = this.explain(error, bucket)
+      report('delete', 'bad', found, `${advice}; nothing was written to try the rest, as it could not be removed`)
+      return false
+    }
+  }
+
+  async #readOnly(bucket: string, report: Report): Promise<void> {
+    const { Contents = [] } = await this.#client.send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 10 }))
+    const Key = Contents.find(object => (object.Size ?? 0) > 0)?.Key
+    try {
+      const command = new GetObjectCommand({ Bucket: bucket, Key: Key ?? 'was-never-there', Range: 'bytes=0-0' })
+      await (await this.#client.send(command)).Body?.transformToByteArray()
+    } catch (error) {
+      if (Key !== undefined || statusOf(error) !== 404) throw error
+    }
+    report('read', 'good', 'lists and gets work; nothing is written with role: query, and nothing was')
   }
 
   #clockFinding(): Finding {
@@ -262,17 +370,14 @@ export class S3Admin {
     }
   }
 
-  async #put(bucket: string, key: string, body: Uint8Array, more: object = {}): Promise<string> {
-    return (await this.#client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ...more }))).ETag ?? ''
-  }
-
-  async #readAndWrite(bucket: string, at: string, report: Report): Promise<void> {
+  async #readAndWrite(bucket: string, trial: TrialObjects, report: Report): Promise<void> {
     const body = Buffer.from('tercet doctor')
-    const key = `${at}read`
-    const etag = await this.#put(bucket, key, body)
+    const { etag } = await trial.put('read', body)
     const got =
       (await (
-        await this.#client.send(new GetObjectCommand({ Bucket: bucket, Key: key, Range: 'bytes=7-100' }))
+        await this.#client.send(
+          new GetObjectCommand({ Bucket: bucket, Key: trial.keyOf('read'), Range: 'bytes=7-100' }),
+        )
       ).Body?.transformToByteArray()) ?? new Uint8Array()
     if (Buffer.compare(got, body.subarray(7)) === 0) report('read and write', 'good', 'put, get and ranges work')
     else
@@ -289,45 +394,51 @@ export class S3Admin {
       isMd5 ? 'ETags are MD5 sums' : 'ETags are no MD5 sums',
       isMd5 ? '' : 'usual with encryption by the store; nothing here relies on it',
     )
-    await this.#client.send(new DeleteObjectCommand({ Bucket: bucket, Key: `${at}was-never-there` }))
   }
 
-  async #conditionalPut(bucket: string, at: string, report: Report): Promise<void> {
-    const key = `${at}conditional`
-    await this.#put(bucket, key, Buffer.from('1'), { IfNoneMatch: '*' })
+  async #conditionalPut(bucket: string, trial: TrialObjects, report: Report): Promise<void> {
+    const { version } = await trial.put('conditional', Buffer.from('1'), { IfNoneMatch: '*' })
+    // Every writer looks at the versions once, until it sees the condition kept.
+    if (version !== undefined) await this.#versionsOf(bucket, trial.keyOf('conditional'))
+    let second: string | undefined
     try {
-      await this.#put(bucket, key, Buffer.from('2'), { IfNoneMatch: '*' })
-      const { Versions = [] } = await this.#client.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: key }))
-      if (Versions.filter(v => v.Key === key && v.VersionId !== 'null').length >= 2)
-        report(
-          'conditional put',
-          'note',
-          'If-None-Match is not kept in this versioned bucket',
-          'Tercet compares versions instead, which takes the right to list and delete versions',
-        )
-      else
-        report(
-          'conditional put',
-          'bad',
-          'an object was overwritten in spite of If-None-Match',
-          'two writers on one bucket could not be told apart: be sure that there is one, or take another store',
-        )
+      second = (await trial.put('conditional', Buffer.from('2'), { IfNoneMatch: '*' })).version
     } catch (error) {
-      if (statusOf(error) === 412)
-        report('conditional put', 'good', 'If-None-Match holds: a second writer is fenced off')
-      else throw error
+      if (statusOf(error) !== 412) throw error
+      return report('conditional put', 'good', 'If-None-Match holds: a second writer is fenced off')
     }
+    const versions = second === undefined ? [] : await this.#versionsOf(bucket, trial.keyOf('conditional'))
+    if (second === undefined || versions.length < 2)
+      return report(
+        'conditional put',
+        'bad',
+        'an object was overwritten in spite of If-None-Match',
+        'two writers on one bucket could not be told apart: be sure that there is one, or take another store',
+      )
+    await trial.deleteVersion('conditional', second)
+    report(
+      'conditional put',
+      'note',
+      'If-None-Match is not kept in this versioned bucket',
+      'Tercet compares versions instead: the key may list and delete versions, as that takes',
+    )
   }
 
-  async #listing(bucket: string, at: string, report: Report): Promise<void> {
+  async #versionsOf(bucket: string, key: string): Promise<string[]> {
+    const { Versions = [] } = await this.#client.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: key }))
+    return Versions.filter(version => version.Key === key && version.VersionId !== 'null').map(v => v.VersionId ?? '')
+  }
+
+  async #listing(bucket: string, trial: TrialObjects, report: Report): Promise<void> {
     // Bytewise: Loki's chunks have colons, and a slash sorts between a dot and a digit.
     const names = ['a-1', 'a.1', 'a/1', 'a0', 'aB:c=d', 'a_b', 'ab', 'aé']
     const sorted = [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-    for (const name of names) await this.#put(bucket, `${at}list/${name}`, Buffer.from('x'))
+    const at = trial.keyOf('list/')
+    for (const name of names) await trial.put(`list/${name}`, Buffer.from('x'))
     const list = async (): Promise<string[]> =>
-      (
-        (await this.#client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: `${at}list/` }))).Contents ?? []
-      ).map(o => (o.Key ?? '').slice(`${at}list/`.length))
+      ((await this.#client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: at }))).Contents ?? []).map(o =>
+        (o.Key ?? '').slice(at.length),
+      )
     const found = await list()
     if (found.join() === sorted.join()) report('list', 'good', 'what was written is listed at once, in bytewise order')
     else if (found.length < names.length)
@@ -344,12 +455,10 @@ export class S3Admin {
         `names come back in another order, or changed: ${found.join(' ')}`,
         'they are sorted here; other readers may mind',
       )
-    const first = await this.#client.send(
-      new ListObjectsV2Command({ Bucket: bucket, Prefix: `${at}list/`, MaxKeys: 3 }),
-    )
+    const first = await this.#client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: at, MaxKeys: 3 }))
     if (first.IsTruncated !== true || first.Contents?.length !== 3)
       report('pages', 'note', 'lists are not cut at max-keys', '')
-    await this.#client.send(new DeleteObjectCommand({ Bucket: bucket, Key: `${at}list/ab` }))
+    await trial.delete('list/ab')
     if ((await list()).includes('ab'))
       report(
         'list after delete',
@@ -359,36 +468,60 @@ export class S3Admin {
       )
   }
 
-  async #multipart(bucket: string, at: string, report: Report): Promise<void> {
-    const key = `${at}multipart`
-    const { UploadId } = await this.#client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: key }))
-    const bytes = 5 * 1024 * 1024
+  async #multipart(bucket: string, trial: TrialObjects, report: Report): Promise<void> {
+    await this.#upload(bucket, trial, 'multipart', [Buffer.alloc(5 * 1024 * 1024, 1), Buffer.from('end')])
+    const denial = await this.#abort(bucket, trial, 'aborted')
+    if (denial === undefined) return report('multipart', 'good', 'uploads in parts work, and can be given up')
+    const { found, advice } = this.explain(denial, bucket)
+    report('multipart', 'bad', `uploads in parts work, and can't be given up: ${found}`, advice)
+  }
+
+  /** In parts. `isToComplete`: decides behind the last part; where it is false nothing of the upload is there. */
+  async #upload(
+    bucket: string,
+    trial: TrialObjects,
+    name: string,
+    bodies: readonly Uint8Array[],
+    isToComplete: (uploadId: string) => Promise<boolean> = () => Promise.resolve(true),
+  ): Promise<void> {
+    const target = { Bucket: bucket, Key: trial.keyOf(name) }
+    const { UploadId = '' } = await this.#client.send(new CreateMultipartUploadCommand(target))
     try {
       const parts: { ETag: string | undefined; PartNumber: number }[] = []
-      for (const [i, body] of [Buffer.alloc(bytes, 1), Buffer.from('end')].entries())
+      for (const [i, Body] of bodies.entries()) {
+        const part = { ...target, UploadId, PartNumber: i + 1 }
         parts.push({
           PartNumber: i + 1,
-          ETag: (
-            await this.#client.send(
-              new UploadPartCommand({ Bucket: bucket, Key: key, UploadId, PartNumber: i + 1, Body: body }),
-            )
-          ).ETag,
+          ETag: (await this.#client.send(new UploadPartCommand({ ...part, Body }))).ETag,
         })
-      await this.#client.send(
-        new CompleteMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId, MultipartUpload: { Parts: parts } }),
-      )
-      report('multipart', 'good', 'uploads in parts work')
+      }
+      if (!(await isToComplete(UploadId))) return
+      const whole = { ...target, UploadId, MultipartUpload: { Parts: parts } }
+      await trial.writing(name, () => this.#client.send(new CompleteMultipartUploadCommand(whole)))
     } catch (error) {
-      await this.#client
-        .send(new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId }))
-        .catch(() => undefined)
+      await this.#client.send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => undefined)
       throw error
     }
   }
 
-  async #checksum(bucket: string, at: string, report: Report): Promise<void> {
+  /** The refusal, if there is one; the upload then becomes an object, which can be deleted. */
+  async #abort(bucket: string, trial: TrialObjects, name: string): Promise<unknown> {
+    let denial: unknown
+    await this.#upload(bucket, trial, name, [Buffer.from('part')], async UploadId => {
+      try {
+        const target = { Bucket: bucket, Key: trial.keyOf(name), UploadId }
+        await this.#client.send(new AbortMultipartUploadCommand(target))
+      } catch (error) {
+        denial = error
+      }
+      return denial !== undefined
+    })
+    return denial
+  }
+
+  async #checksum(trial: TrialObjects, report: Report): Promise<void> {
     try {
-      await this.#put(bucket, `${at}checksum`, Buffer.from('x'), { ChecksumAlgorithm: 'CRC32' })
+      await trial.put('checksum', Buffer.from('x'), { ChecksumAlgorithm: 'CRC32' })
       report('checksum', 'good', 'checksums of newer SDKs are understood')
     } catch (error) {
       report(
@@ -433,16 +566,18 @@ export class S3Admin {
     }
   }
 
-  async #latency(bucket: string, at: string, report: Report): Promise<void> {
+  async #latency(bucket: string, trial: TrialObjects, report: Report): Promise<void> {
     const { clock } = this.#options
     const body = Buffer.alloc(1024 * 1024, 7)
     const worst = { put: 0, get: 0 }
     for (let i = 0; i < 5; i++) {
-      const key = `${at}latency-${i}`
+      const name = `latency-${i}`
       const start = clock.monotonicMs()
-      await this.#put(bucket, key, body)
+      await trial.put(name, body)
       const middle = clock.monotonicMs()
-      await (await this.#client.send(new GetObjectCommand({ Bucket: bucket, Key: key }))).Body?.transformToByteArray()
+      await (
+        await this.#client.send(new GetObjectCommand({ Bucket: bucket, Key: trial.keyOf(name) }))
+      ).Body?.transformToByteArray()
       worst.put = Math.max(worst.put, middle - start)
       worst.get = Math.max(worst.get, clock.monotonicMs() - middle)
     }
@@ -503,41 +638,18 @@ export class S3Admin {
   }
 
   async #rights(report: Report): Promise<void> {
+    let others = 0
     try {
-      const { Buckets = [] } = await this.#client.send(new ListBucketsCommand({}))
-      report(
-        'rights',
-        'note',
-        `these credentials may list all buckets (${Buckets.length})`,
-        'get, put, delete and list on the one bucket are enough',
-      )
+      others = (await this.#client.send(new ListBucketsCommand({}))).Buckets?.length ?? 0
     } catch {
-      report('rights', 'good', 'these credentials see no other buckets')
+      // Refused, as it should be.
     }
+    if (others === 0) return report('rights', 'good', 'these credentials see no other buckets')
+    report(
+      'rights',
+      'note',
+      `these credentials may list all buckets (${others})`,
+      'get, put, delete and list on the one bucket are enough: tercet deploy bootstrap-s3 --policies=DIR',
+    )
   }
-
-  async #removeAll(bucket: string, at: string): Promise<void> {
-    const { Contents = [] } = await this.#client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: at }))
-    for (const { Key } of Contents)
-      if (Key !== undefined) await this.#client.send(new DeleteObjectCommand({ Bucket: bucket, Key }))
-  }
-}
-
-function reachProblem(error: unknown, bucket: string): string {
-  const status = statusOf(error)
-  return status === 404
-    ? `there is no bucket ${bucket}`
-    : status === 403
-      ? `the store refuses these credentials (${codeOf(error).code})`
-      : status === 301 || status === 400
-        ? `the store wants another region (${codeOf(error).code})`
-        : reasonOf(error)
-}
-
-function reachAdvice(error: unknown, region: string): string {
-  const status = statusOf(error)
-  if (status === 404) return 'tercet deploy bootstrap-s3 makes it, with credentials of an administrator'
-  if (status === 403) return "the key may be wrong, may not see this bucket, or this machine's clock may be off"
-  if (status === 301 || status === 400) return `bucket.s3.region is ${region}; ask the store for the bucket's own`
-  return 'is bucket.s3.endpoint right, and reachable from here?'
 }

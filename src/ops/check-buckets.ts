@@ -20,7 +20,8 @@ export async function checkBuckets(config: Config, world: World, isJson: boolean
   const seen = new Set<string>()
   for (const signal of signals) {
     const bucket = bucketNameOf(config, signal)
-    const place = `${s3Settings(config, signal).endpoint} ${bucket}`
+    const keys = await s3Credentials(config, world, signal)?.read()
+    const place = `${s3Settings(config, signal).endpoint} ${bucket} ${keys?.accessKeyId ?? ''}`
     if (bucket === '')
       findings.push({
         bucket: signal,
@@ -58,9 +59,10 @@ async function examine(config: Config, world: World, signal: SignalName, bucket:
   const base = config.text(`${signal}.bucket.s3.prefix`) || config.text('bucket.s3.prefix')
   const prefix = `${base}/${tenants[signal]}/tercet/`.replace(/^\/+/, '')
   const retentionDays = config.durationMs(`${signal}.retention`) / dayMs
+  const isReader = config.text('role') === 'query'
   const admin = new S3Admin({ endpoint, region, credentials, pathStyle, clock: systemClock })
   try {
-    addAll(findings, await admin.examine(bucket, { prefix, retentionDays, random: systemRandom }))
+    addAll(findings, await admin.examine(bucket, { isReader, prefix, retentionDays, random: systemRandom }))
   } finally {
     admin.close()
   }
