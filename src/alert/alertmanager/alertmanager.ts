@@ -242,19 +242,21 @@ export class Alertmanager {
 
   // --- Alerts ---
 
-  /** Takes alerts in, with pauses. Alerts that can't be taken become problems; the others are kept. */
+  /**
+   * Takes alerts in, with pauses, as of one instant. Alerts that can't be taken become problems; the others are kept.
+   */
   async receive(incoming: readonly IncomingAlert[]): Promise<Received> {
+    const nowMs = this.#world.clock.nowMs()
     const received: Received = { refused: 0, problems: [], passes: false }
     for (let from = 0; from < incoming.length; from += receivedAtOnce) {
       if (from > 0) await this.#pause()
       const to = Math.min(from + receivedAtOnce, incoming.length)
-      for (let i = from; i < to; i++) this.#receive(incoming[i]!, received)
+      for (let i = from; i < to; i++) this.#receive(incoming[i]!, nowMs, received)
     }
     return received
   }
 
-  #receive(incoming: IncomingAlert, received: Received): void {
-    const nowMs = this.#world.clock.nowMs()
+  #receive(incoming: IncomingAlert, nowMs: number, received: Received): void {
     const alert = this.#managed(incoming, nowMs)
     const old = this.#alerts.get(alert.fingerprint)
     const isNamed = received.problems.length < problemsMax
