@@ -168,6 +168,8 @@ const ways: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     'compactor.deletion_delay': '0s',
     'blocks_storage.bucket_store.sync_interval': '2s',
     'blocks_storage.bucket_store.ignore_deletion_mark_delay': '0s',
+    // Asked before the compactor wrote the first index, it would look again only after a minute.
+    'blocks_storage.bucket_store.bucket_index.update_on_error_interval': '2s',
   },
   // The index is the compactor's work: this is what it left.
   'compactor off, bucket index': {
