@@ -87,6 +87,11 @@ export async function checkStack(doors: Readonly<Record<string, string>>): Promi
   return findings
 }
 
+/** What was refused by the file system, in the words of the system. */
+export function refusals(output: string): string[] {
+  return output.split('\n').filter(line => /read-only file system|permission denied/i.test(line))
+}
+
 /** A call from one service to another: a span of a client, and one of a server below it. */
 function callOf(timeMs: number): unknown {
   const traceId = timeMs.toString(16).padStart(32, 'c')
