@@ -63,6 +63,7 @@ export class Router<Value> {
       if (next === undefined) node.fixed.set(part, (next = newNode()))
       node = next
     }
+    if (isOpen) names.push('*')
     const values = isOpen ? node.rests : node.ends
     if (values.has(method)) throw new Error(`${method} ${path} is already declared`)
     values.set(method, { value, names })
@@ -89,6 +90,18 @@ function first<Value>(values: ReadonlyMap<string, Found<Value>>, methods: readon
   return undefined
 }
 
+/** The rest of a path, by the name `*`, is what stands there between the slashes, put together again. */
+function rest<Value>(
+  node: Node<Value>,
+  parts: readonly string[],
+  methods: readonly string[],
+  taken: string[],
+): Found<Value> | undefined {
+  const found = first(node.rests, methods)
+  if (found !== undefined) taken.push(parts.join('/'))
+  return found
+}
+
 /** Leaves in `taken` what the open parts of the path are. */
 function search<Value>(
   node: Node<Value>,
@@ -97,7 +110,7 @@ function search<Value>(
   methods: readonly string[],
   taken: string[],
 ): Found<Value> | undefined {
-  if (at === parts.length) return first(node.ends, methods) ?? first(node.rests, methods)
+  if (at === parts.length) return first(node.ends, methods) ?? rest(node, [], methods, taken)
   const part = parts[at]!
   const next = node.fixed.get(part)
   const found = next && search(next, parts, at + 1, methods, taken)
@@ -108,5 +121,5 @@ function search<Value>(
     if (below !== undefined) return below
     taken.pop()
   }
-  return first(node.rests, methods)
+  return rest(node, parts.slice(at), methods, taken)
 }
