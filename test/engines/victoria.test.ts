@@ -1,8 +1,8 @@
 /**
  * VictoriaMetrics, vmagent, vmalert and Alertmanager, VictoriaLogs and VictoriaTraces, with what `deploy render` writes
  * for the engine victoria: compose as it is; on Kubernetes the pods that Helm makes of the charts of logs and traces,
- * and the objects of the k8s-stack with the arguments that its operator makes of them. Skipped, and said so, where the programs are not here.
- * req-001 req-009 req-027 req-035 req-127 req-153.
+ * and the objects of the k8s-stack with the arguments that its operator makes of them. Skipped, and said so, where the
+ * programs are not here. req-001 req-009 req-027 req-035 req-127 req-153.
  */
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
