@@ -179,6 +179,8 @@ interface VictoriaServer {
   name: string
   image: Image
   port: number
+  /** Where else it listens, and as whom: what are several Services in a cluster is one process here. */
+  more?: { ports: readonly number[]; names: readonly string[] }
   flags: readonly string[]
   volumes: readonly string[]
 }
@@ -195,6 +197,7 @@ const victoriaServers: Readonly<Record<SignalName, VictoriaServer>> = {
     name: 'victorialogs',
     image: images.victoriaLogs,
     port: 9428,
+    more: { ports: [9471, 9481], names: ['vlinsert', 'vlselect'] },
     flags: [],
     volumes: [],
   },
@@ -209,7 +212,9 @@ const victoriaServers: Readonly<Record<SignalName, VictoriaServer>> = {
 
 function addVictoria(stack: Stack, parts: Parts): void {
   for (const signal of stack.signals) {
-    const { name, image, port, flags, volumes } = victoriaServers[signal]
+    const { name, image, port, more, flags, volumes } = victoriaServers[signal]
+    const ports = [port, ...(more?.ports ?? [])]
+    const names = [storeServices[signal], ...(more?.names ?? [])]
     parts.volumes.push(`${name}-data`)
     const service = hardened(
       {
@@ -220,17 +225,18 @@ function addVictoria(stack: Stack, parts: Parts): void {
           '-storageDataPath=/data',
           `-retentionPeriod=${stack.retention[signal]}`,
           '-loggerFormat=json',
+          ...(more === undefined ? [] : ports.map(p => `-httpListenAddr=:${p}`)),
           ...flags,
         ],
-        ports: [`127.0.0.1:${port}:${port}`],
+        ports: ports.map(p => `127.0.0.1:${p}:${p}`),
         volumes: [`${name}-data:/data`, ...volumes],
-        networks: { [network]: { aliases: [storeServices[signal]] } },
+        networks: { [network]: { aliases: names } },
         // Not localhost: it listens for IPv4 alone.
         healthcheck: { test: ['CMD', 'wget', '-q', '-O', '/dev/null', `http://127.0.0.1:${port}/health`], ...probe },
       },
       '2g',
     )
-    addService(parts, name, service, [port], [storeServices[signal]])
+    addService(parts, name, service, ports, names)
   }
   if (!stack.signals.includes('metrics')) return
   addScrapeConfig(stack, parts, 'victoriametrics')
@@ -316,7 +322,7 @@ function addLgtm(stack: Stack, parts: Parts): void {
 
 function addGrafana(stack: Stack, parts: Parts): void {
   parts.volumes.push('grafana-data')
-  const sources = withComposeCredentials(yamlText(provisioning(stack, composeUrl(stack))))
+  const sources = withComposeCredentials(yamlText(provisioning(stack)))
   parts.files.set('config/grafana/datasources/observability.yaml', sources)
   const needsPlugin = dataSources(stack).some(source => source.type === 'victoriametrics-logs-datasource')
   const stores = Object.keys(parts.services).filter(name => name !== 's3' && name !== 'bootstrap')
@@ -398,11 +404,6 @@ ${names.includes(authFile) ? readByGrafana : ''}Without sudo, let all read the f
     chmod 0644 ${names.join(' ')}
     chmod 0700 .
 `
-}
-
-/** Hosts as they are inside the network of compose: VictoriaLogs is one process there. */
-function composeUrl(stack: Stack): (url: string) => string {
-  return stack.engine === 'victoria' ? url => url.replace('http://vlselect:9471', 'http://logs-store:9428') : url => url
 }
 
 /**

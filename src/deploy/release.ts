@@ -60,6 +60,14 @@ export const containerSecurity = {
   capabilities: { drop: ['ALL'] },
 } as const
 
+/** For charts whose containers have a user of their own, which would win over the pod's. */
+export const ownUserSecurity = {
+  ...containerSecurity,
+  runAsNonRoot: true,
+  runAsUser: podSecurity.runAsUser,
+  runAsGroup: podSecurity.runAsGroup,
+} as const
+
 /** The abstract names, constant across engines. */
 export const storeServices: Readonly<Record<SignalName, string>> = {
   metrics: 'metrics-store',

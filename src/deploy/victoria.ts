@@ -6,6 +6,7 @@ import { parse } from 'yaml'
 import { alertingOf } from './alerting.ts'
 import {
   containerSecurity,
+  ownUserSecurity,
   podSecurity,
   policyOf,
   resources,
@@ -123,7 +124,7 @@ export function logsClusterValues(stack: Stack): Record<string, unknown> {
     replicaCount: 1,
     resources: resources(cpu, memory, limit),
     podSecurityContext: { enabled: true, ...podSecurity },
-    securityContext: { enabled: true, ...containerSecurity },
+    securityContext: { enabled: true, ...ownUserSecurity },
     podDisruptionBudget: { enabled: false },
     ...(stack.isMeshed ? { podAnnotations: { 'linkerd.io/inject': 'enabled' } } : {}),
   })
@@ -281,6 +282,8 @@ function tracesRelease(stack: Stack): Release {
         retentionPeriod: stack.retention.traces,
         persistentVolume: volumeOf(stack),
         resources: resources('100m', '256Mi', '1Gi'),
+        podSecurityContext: { enabled: true, ...podSecurity },
+        securityContext: { enabled: true, ...ownUserSecurity },
       },
     }),
     objects: {

@@ -15,6 +15,7 @@ const routes: [method: string, path: string][] = [
   ['DELETE', '/a/:id'],
   ['GET', '/a/:first/:second/end'],
   ['GET', '/ui/*'],
+  ['GET', '/a/*'],
 ]
 for (const [method, path] of routes) router.add(method, path, `${method} ${path}`)
 
@@ -35,6 +36,8 @@ const cases: [method: string, path: string, value: string | undefined, params?: 
   ['GET', '/ui', 'GET /ui/*', { '*': '' }],
   ['GET', '/ui/a/b/c', 'GET /ui/*', { '*': 'a/b/c' }],
   ['GET', '/ui/a%2Fb/', 'GET /ui/*', { '*': 'a/b' }],
+  ['GET', '/a/k8s/pod/name/values', 'GET /a/*', { '*': 'k8s/pod/name/values' }],
+  ['GET', '/a/x/k8s%2Fpod/values', 'GET /a/*', { '*': 'x/k8s/pod/values' }],
   ['GET', '/A', undefined],
   ['GET', '//a', undefined],
   ['GET', `/a/${'x'.repeat(2001)}`, undefined],

@@ -90,7 +90,19 @@ function first<Value>(values: ReadonlyMap<string, Found<Value>>, methods: readon
   return undefined
 }
 
-/** Leaves in `taken` what the open parts of the path are, and its rest (`*`), which may have slashes. */
+/** The rest of a path, by the name `*`, is what stands there between the slashes, put together again. */
+function rest<Value>(
+  node: Node<Value>,
+  parts: readonly string[],
+  methods: readonly string[],
+  taken: string[],
+): Found<Value> | undefined {
+  const found = first(node.rests, methods)
+  if (found !== undefined) taken.push(parts.join('/'))
+  return found
+}
+
+/** Leaves in `taken` what the open parts of the path are. */
 function search<Value>(
   node: Node<Value>,
   parts: readonly string[],
@@ -98,7 +110,7 @@ function search<Value>(
   methods: readonly string[],
   taken: string[],
 ): Found<Value> | undefined {
-  if (at === parts.length) return first(node.ends, methods) ?? openEnd(node, '', methods, taken)
+  if (at === parts.length) return first(node.ends, methods) ?? rest(node, [], methods, taken)
   const part = parts[at]!
   const next = node.fixed.get(part)
   const found = next && search(next, parts, at + 1, methods, taken)
@@ -109,16 +121,5 @@ function search<Value>(
     if (below !== undefined) return below
     taken.pop()
   }
-  return openEnd(node, parts.slice(at).join('/'), methods, taken)
-}
-
-function openEnd<Value>(
-  { rests }: Node<Value>,
-  rest: string,
-  methods: readonly string[],
-  taken: string[],
-): Found<Value> | undefined {
-  const found = first(rests, methods)
-  if (found !== undefined) taken.push(rest)
-  return found
+  return rest(node, parts.slice(at), methods, taken)
 }

@@ -1,4 +1,5 @@
 /** `tercet check stack`: the traces. */
+import { encodeOtlpTraces, parseOtlpTracesJson } from '#wire/otlp/traces.ts'
 import { jsonOf, type Marker, type Reply, type StackCheck } from './stack-check.ts'
 
 const serviceName = 'tercet-check-stack'
@@ -37,7 +38,7 @@ function receiversOf(base: string, isTempo: boolean): string[] {
   return isTempo ? [base, other.origin] : [`${base}/insert/opentelemetry`]
 }
 
-/** One span in OTLP's JSON, to the first place that takes it. */
+/** One span as OTLP's protobuf, which VictoriaTraces takes alone, to the first place that takes it. */
 async function sendSpan(check: StackCheck, places: readonly string[], marker: Marker): Promise<void> {
   const span = {
     traceId: marker.traceId,
@@ -48,10 +49,13 @@ async function sendSpan(check: StackCheck, places: readonly string[], marker: Ma
     endTimeUnixNano: `${marker.timeMs + 5}000000`,
   }
   const resource = { attributes: [{ key: 'service.name', value: { stringValue: serviceName } }] }
-  const body = JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ spans: [span] }] }] })
+  const trace = parseOtlpTracesJson(
+    Buffer.from(JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ spans: [span] }] }] })),
+  )
+  const body = new Uint8Array(encodeOtlpTraces(trace))
   let reply: Reply = { status: 0, text: 'nowhere to send to', ms: 0 }
   for (const place of places) {
-    reply = await check.post(`${place}/v1/traces`, body, { 'content-type': 'application/json' })
+    reply = await check.post(`${place}/v1/traces`, body, { 'content-type': 'application/x-protobuf' })
     if (reply.status === 200) break
   }
   check.reportSent({ rows: '#126 #133', check: 'traces: OTLP' }, reply, 'a span was taken')

@@ -178,8 +178,8 @@ interface KubeContainer {
   env?: { name: string; value?: string; valueFrom?: { fieldRef?: { fieldPath: string } } }[] | null
   envFrom?: object[]
   ports?: { name: string; containerPort: number }[]
-  volumeMounts: { name: string; mountPath: string; subPath?: string }[]
-  securityContext?: { readOnlyRootFilesystem?: boolean }
+  volumeMounts?: { name: string; mountPath: string; subPath?: string }[]
+  securityContext?: { readOnlyRootFilesystem?: boolean; runAsUser?: number }
 }
 
 interface Workload extends KubeObject {
@@ -212,17 +212,18 @@ export function kubeContainers(objects: readonly KubeObject[], directory: string
         valueFrom?.fieldRef?.fieldPath === 'status.podIP' ? '$(POD_IP)' : (value ?? ''),
       ]),
     )
+    const portNames = Object.fromEntries((container.ports ?? []).map(p => [p.name, p.containerPort]))
     return [
       {
         name: `${name}-0`,
         program: enginePath(known.program)!,
         args: container.args ?? [],
         env: { ...env, ...(container.envFrom === undefined ? {} : keys) },
-        user: spec.securityContext?.runAsUser ?? 0,
-        mounts: container.volumeMounts.map(mount => kubeMount(workload, mount, objects, directory, changes)),
-        ready: known.ready,
+        user: container.securityContext.runAsUser ?? spec.securityContext?.runAsUser ?? 0,
+        mounts: (container.volumeMounts ?? []).map(mount => kubeMount(workload, mount, objects, directory, changes)),
+        ready: { ...known.ready, port: portNames['http'] ?? known.ready.port },
         labels: metadata.labels,
-        portNames: Object.fromEntries((container.ports ?? []).map(p => [p.name, p.containerPort])),
+        portNames,
         aliases: [],
       },
     ]
@@ -231,7 +232,7 @@ export function kubeContainers(objects: readonly KubeObject[], directory: string
 
 function kubeMount(
   workload: Workload,
-  { name, mountPath: path, subPath }: KubeContainer['volumeMounts'][number],
+  { name, mountPath: path, subPath }: NonNullable<KubeContainer['volumeMounts']>[number],
   objects: readonly KubeObject[],
   directory: string,
   changes: Changes,
@@ -315,8 +316,12 @@ export class RunningStack {
     )
     const pod = this.pods[i]
     if (pod === undefined) return
-    if (clusterIP === 'None') this.network.hosts.set(name, pod.ip)
-    else {
+    const names = [name]
+    if (clusterIP === 'None') {
+      // Each pod has a name of its own below that of a headless Service.
+      names.push(`${pod.spec.name}.${name}`)
+      for (const known of names) this.network.hosts.set(known, pod.ip)
+    } else {
       const { portNames } = containers[i]!
       const numbered = ports
         .filter(p => p.protocol !== 'UDP')
@@ -326,8 +331,9 @@ export class RunningStack {
         }))
       await this.network.addService(name, numbered, isMimir(pod.spec.program) ? mimirTenant : undefined)
     }
-    for (const domain of ['monitoring', 'monitoring.svc', 'monitoring.svc.cluster.local'])
-      this.network.hosts.set(`${name}.${domain}`, this.network.hosts.get(name)!)
+    for (const known of names)
+      for (const domain of ['monitoring', 'monitoring.svc', 'monitoring.svc.cluster.local'])
+        this.network.hosts.set(`${known}.${domain}`, this.network.hosts.get(known)!)
   }
 
   pod(name: string): Pod {

@@ -11,7 +11,7 @@ import { parse } from 'yaml'
 import { isCephInstalled, startCeph, type Ceph } from '../ceph.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
 import { enginePath, needsEngines } from './programs.ts'
-import { checkStack, doorsOf, spanMetricsArrive } from './questions.ts'
+import { checkStack, doorsOf, refusals, spanMetricsArrive } from './questions.ts'
 import { clusterObjects, composeContainers, kubeContainers, renderStack, RunningStack } from './stacks.ts'
 import { pathsOffVolumes } from './written-paths.ts'
 
@@ -59,11 +59,6 @@ async function checkWrittenPaths(stack: RunningStack): Promise<void> {
     const off = pathsOffVolumes(config, spec).filter(({ key }) => !unused[name]!.includes(key))
     assert.deepEqual(off, [], `${name} would write to its root`)
   }
-}
-
-/** What was refused by the file system, in the words of the system. */
-function refusals(output: string): string[] {
-  return output.split('\n').filter(line => /read-only file system|permission denied/i.test(line))
 }
 
 async function checkEngines(t: TestContext, stack: RunningStack, doors: Record<string, string>): Promise<void> {

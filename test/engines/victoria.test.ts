@@ -1,53 +1,157 @@
 /**
- * VictoriaMetrics, vmagent, vmalert and Alertmanager, and VictoriaLogs and VictoriaTraces where they are here, with
- * what `deploy render` writes for the engine victoria: compose as it is; on Kubernetes the objects of the k8s-stack,
- * with the arguments that its operator makes of them. Skipped, and said so, where the programs are not here.
- * req-001 req-009 req-027 req-035 req-127 req-153.
+ * VictoriaMetrics, vmagent, vmalert and Alertmanager, VictoriaLogs and VictoriaTraces, with what `deploy render` writes
+ * for the engine victoria: compose as it is; on Kubernetes the pods that Helm makes of the charts of logs and traces,
+ * and the objects of the k8s-stack with the arguments that its operator makes of them. Skipped, and said so, where the
+ * programs are not here. req-001 req-009 req-027 req-035 req-127 req-153.
  */
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { after, test } from 'node:test'
 import type { KubeObject } from '#deploy/tree.ts'
+import { encodeOtlpTraces, parseOtlpTracesJson } from '#wire/otlp/traces.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
 import { until } from '../until.ts'
 import { makeVolume, type Mount } from './pod.ts'
 import { enginePath, needsEngines } from './programs.ts'
-import { checkStack, doorsOf, getJson, instant } from './questions.ts'
-import { clusterObjects, composeContainers, renderStack, RunningStack, type Container } from './stacks.ts'
+import { checkStack, doorsOf, getJson, instant, refusals, send } from './questions.ts'
+import {
+  clusterObjects,
+  composeContainers,
+  kubeContainers,
+  renderStack,
+  RunningStack,
+  type Container,
+} from './stacks.ts'
 
 const directory = temporaryDirectory()
 after(() => {
   rmSync(directory, { recursive: true, force: true })
 })
 
+const storeCharts = ['victoria-logs-cluster', 'victoria-traces-single']
 const programs = ['victoria-metrics', 'vmagent', 'vmalert', 'prometheus-alertmanager']
 
-test('compose', { timeout: 200_000, ...needsEngines({ programs: ['victoria-metrics'] }) }, async t => {
-  const isHere = {
-    logs: enginePath('victoria-logs') !== undefined,
-    traces: enginePath('victoria-traces') !== undefined,
-  }
-  for (const [signal, is] of Object.entries(isHere)) if (!is) t.diagnostic(`NOT TESTED: victoria-${signal} is not here`)
-  const signals = ['metrics', ...(isHere.logs ? ['logs'] : []), ...(isHere.traces ? ['traces'] : [])]
+const stores = ['victoria-logs', 'victoria-traces']
+
+/** Only where something answers: what Grafana asks, by the rendered URLs. */
+function queryDoors(doors: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(doors).filter(([name]) => name.endsWith('.query')))
+}
+
+test('compose', { timeout: 200_000, ...needsEngines({ programs: ['victoria-metrics', ...stores] }) }, async t => {
   const volumes = `${directory}/compose`
   makeVolume(volumes, 0)
-  const { tree } = await renderStack(`signals: [${signals.join(', ')}]\n`, 'victoria', 'compose')
+  const { stack, tree } = await renderStack('signals: [metrics, logs, traces]\n', 'victoria', 'compose')
   const running = await RunningStack.start(composeContainers(tree, volumes), volumes)
   try {
-    for (const { check, level, found } of await checkStack(await composeDoors(running)))
+    const doors = await doorsOf(stack, running.network)
+    for (const { check, level, found } of await checkStack(queryDoors(doors)))
       t.diagnostic(`${level} ${check}: ${found}`)
+    await linesArrive(doors)
+    await spansArrive(doors)
+    for (const { spec, output } of running.pods) assert.deepEqual(refusals(output), [], spec.name)
   } finally {
     await running.stop()
   }
 })
 
-/** VictoriaLogs is one process in compose; check stack finds the receivers of spans by itself. */
-async function composeDoors({ network }: RunningStack): Promise<Record<string, string>> {
-  const doors: Record<string, string> = {}
-  for (const [signal, port] of Object.entries({ metrics: 8428, logs: 9428, traces: 10428 }))
-    if (network.hosts.has(`${signal}-store`))
-      doors[`${signal}.query`] = await network.outsideUrl(`http://${signal}-store:${port}`)
-  return doors
+test(
+  'charts of logs and traces',
+  { timeout: 200_000, ...needsEngines({ programs: stores, charts: storeCharts }) },
+  async t => {
+    const volumes = `${directory}/charts`
+    makeVolume(volumes, 0)
+    const { stack, tree } = await renderStack('signals: [logs, traces]\n', 'victoria', 'flux')
+    const objects = clusterObjects(tree, Object.fromEntries(storeCharts.map(name => [name, name])))
+    const containers = kubeContainers(objects, volumes)
+    assert.deepEqual(
+      containers.map(({ name, user }) => `${name} ${user}`).sort(),
+      ['victoria-traces-single-server-0', 'vlinsert-0', 'vlselect-0', 'vlstorage-0'].map(name => `${name} 10001`),
+    )
+    const running = await RunningStack.start(containers, volumes, { objects })
+    try {
+      const doors = await doorsOf(stack, running.network)
+      await linesArrive(doors)
+      await spansArrive(doors)
+      for (const { spec, output } of running.pods) {
+        assert.deepEqual(refusals(output), [], spec.name)
+        t.diagnostic(`${spec.name}: ${spec.args.join(' ')}`)
+      }
+    } finally {
+      await running.stop()
+    }
+  },
+)
+
+/** Lines that are pushed come back by the data source's URL: all, whole, with their labels. */
+async function linesArrive(doors: Readonly<Record<string, string>>): Promise<void> {
+  const startMs = Date.now() - 60_000
+  const lines = Array.from({ length: 300 }, (_, i) => `line ${i} of the shop`)
+  const values = lines.map((line, i) => [`${startMs + i}000000`, line])
+  await send(doors['logs.push']!, { streams: [{ stream: { app: 'shop', env: 'test' }, values }] })
+  await until(
+    async () => {
+      const query = new URLSearchParams({ query: '{app="shop",env="test"} "of the shop" _time:10m', limit: '1000' })
+      const reply = await fetch(`${doors['logs.query']!}/select/logsql/query?${query.toString()}`)
+      const text = await reply.text()
+      assert.equal(reply.status, 200, text)
+      const found = text.split('\n').filter(line => line !== '')
+      const messages = found.map(line => (JSON.parse(line) as { _msg: string })._msg)
+      return messages.length >= lines.length
+        ? (assert.deepEqual(messages.sort(), [...lines].sort()) ?? true)
+        : undefined
+    },
+    'all lines are found',
+    60,
+  )
+}
+
+/** A trace that is pushed comes back by the data source's URL, as Jaeger has it. */
+async function spansArrive(doors: Readonly<Record<string, string>>): Promise<void> {
+  const startMs = Date.now() - 60_000
+  const traceId = 'c0ffee00000000000000000000000001'
+  const ids = ['00000000000000a1', '00000000000000a2', '00000000000000a3']
+  const spans = ids.map((spanId, i) => ({
+    traceId,
+    spanId,
+    ...(i === 0 ? {} : { parentSpanId: ids[0] }),
+    name: `step ${i}`,
+    kind: 2,
+    startTimeUnixNano: `${startMs + i}000000`,
+    endTimeUnixNano: `${startMs + i + 5}000000`,
+  }))
+  const resource = { attributes: [{ key: 'service.name', value: { stringValue: 'shop' } }] }
+  // It takes protobuf alone.
+  const trace = parseOtlpTracesJson(
+    Buffer.from(JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ spans }] }] })),
+  )
+  const reply = await fetch(doors['traces.push']!, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-protobuf' },
+    body: new Uint8Array(encodeOtlpTraces(trace)),
+  })
+  assert.equal(reply.status, 200, await reply.text())
+  const url = `${doors['traces.query']!}/api`
+  await until(
+    async () => {
+      const { data } = (await getJson(`${url}/traces/${traceId}`, {})) as { data: JaegerTrace[] }
+      const names = data.flatMap(trace => trace.spans.map(span => `${span.spanID} ${span.operationName}`)).sort()
+      return names.length >= ids.length
+        ? (assert.deepEqual(
+            names,
+            ids.map((id, i) => `${id} step ${i}`),
+          ) ?? true)
+        : undefined
+    },
+    'the trace is found',
+    60,
+  )
+  const { data } = (await getJson(`${url}/services`, {})) as { data: string[] }
+  assert.ok(data.includes('shop'), 'services')
+}
+
+interface JaegerTrace {
+  spans: { spanID: string; operationName: string }[]
 }
 
 interface OperatorObject extends KubeObject {
