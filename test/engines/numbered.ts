@@ -30,7 +30,7 @@ export async function answer(url: string, parameters: Headers, headers: Headers)
 }
 
 /** A sample a second in each of three series, whose value is its number. */
-export function samples(pushUrl: string, baseMs: number, headers: Headers): Numbered {
+export function samples(pushUrl: () => string, baseMs: number, headers: Headers): Numbered {
   return {
     async send(n) {
       const series = ['a', 'b', 'c'].map(shard => ({
@@ -46,7 +46,7 @@ export function samples(pushUrl: string, baseMs: number, headers: Headers): Numb
         'x-prometheus-remote-write-version': '0.1.0',
       }
       const body = Buffer.from(writeBody(series))
-      await sent(await fetch(pushUrl, { method: 'POST', body, headers: { ...own, ...headers } }))
+      await sent(await fetch(pushUrl(), { method: 'POST', body, headers: { ...own, ...headers } }))
     },
     async read(url, from, through) {
       interface Matrix {
@@ -69,13 +69,13 @@ export function samples(pushUrl: string, baseMs: number, headers: Headers): Numb
 }
 
 /** A line a second in each of two streams. */
-export function lines(pushUrl: string, baseMs: number, headers: Headers): Numbered {
+export function lines(pushUrl: () => string, baseMs: number, headers: Headers): Numbered {
   return {
     async send(n) {
       const values = [[`${baseMs + n * 1000}000000`, `line ${n} of many, with some words behind it`]]
       const streams = ['a', 'b'].map(shard => ({ stream: { app: 'numbered', shard }, values }))
       await sent(
-        await fetch(`${pushUrl}/loki/api/v1/push`, {
+        await fetch(`${pushUrl()}/loki/api/v1/push`, {
           method: 'POST',
           headers: { 'content-type': 'application/json', ...headers },
           body: JSON.stringify({ streams }),
@@ -112,7 +112,7 @@ const hex = (n: number, digits: number): string => n.toString(16).padStart(digit
 const traceIdOf = (n: number): string => `ab${hex(n + 1, 30)}`
 
 /** A trace a second, of a parent and its child. */
-export function traces(otlpUrl: string, baseMs: number, headers: Headers): Numbered {
+export function traces(otlpUrl: () => string, baseMs: number, headers: Headers): Numbered {
   return {
     async send(n) {
       const startMs = baseMs + n * 1000
@@ -132,7 +132,7 @@ export function traces(otlpUrl: string, baseMs: number, headers: Headers): Numbe
       const resource = { attributes: [{ key: 'service.name', value: { stringValue: 'numbered' } }] }
       const spans = [span(2), span(3, hex(n * 2 + 2, 16))]
       await sent(
-        await fetch(`${otlpUrl}/v1/traces`, {
+        await fetch(`${otlpUrl()}/v1/traces`, {
           method: 'POST',
           headers: { 'content-type': 'application/json', ...headers },
           body: JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ spans }] }] }),
