@@ -350,7 +350,7 @@ export class RowAssembler {
       each(bools, () => ({ kind: 'bool', value: bools.bool }))
       for (const cursor of json) cursor.next()
       if (key.def < d) return
-      const coded = json.find(({ hasValue }) => hasValue)
+      const coded = json.find(({ text }) => text !== '')
       into.push({
         key: key.text,
         value:

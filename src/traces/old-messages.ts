@@ -1,5 +1,5 @@
 /**
- * What vParquet3 keeps as protobuf messages instead of columns: values of attributes of events, and the links of a span.
+ * What vParquet3 keeps as protobuf messages instead of columns: values of attributes of events, and a span's links.
  * Their form is OTLP's: AnyValue, and a message of Span.Link in field 1.
  */
 import { ByteReader } from '#codec/byte-reader.ts'

@@ -243,6 +243,8 @@ export async function startTempo(
       compaction: { compaction_cycle: '5s', compacted_block_retention: '30s', block_retention: '1h' },
       ring: inMemory,
     },
+    // What is in the bucket is searched there, however young it is.
+    query_frontend: { search: { query_backend_after: '0s', query_ingesters_until: '30m' } },
     usage_report: { reporting_enabled: false },
     storage: {
       trace: {

@@ -1,6 +1,6 @@
 /**
- * A process that only reads, watched while others write the bucket: each look must find all numbers from the first to the
- * last one that it has, each once, and never fewer than the look before.
+ * A process that only reads, watched while others write the bucket: what one look has found every later one must find,
+ * each number once.
  */
 import type { Numbered } from './numbered.ts'
 
@@ -65,15 +65,19 @@ export class ReaderWatch {
 
   check(found: readonly number[]): void {
     const { watched } = this
-    const sorted = [...found].sort((a, b) => a - b)
-    const repeated = sorted.filter((n, i) => n === sorted[i - 1])
-    const missing = Array.from({ length: (sorted.at(-1) ?? -1) + 1 }, (_, n) => n).filter(n => !found.includes(n))
-    if (repeated.length > 0) this.#note(`twice: ${repeated.slice(0, 5).join()} (${repeated.length})`)
-    if (missing.length > 0) this.#note(`missing: ${missing.slice(0, 5).join()} (${missing.length})`)
-    const last = sorted.at(-1) ?? -1
-    if (last < watched.last) this.#note(`it had ${watched.last}, and then only ${last}`)
-    watched.last = Math.max(watched.last, last)
+    const now = new Set(found)
+    if (now.size < found.length) {
+      const sorted = [...found].sort((a, b) => a - b)
+      const repeated = sorted.filter((n, i) => n === sorted[i - 1])
+      this.#note(`twice: ${repeated.slice(0, 5).join()} (${repeated.length})`)
+    }
+    const lost = [...this.#seen].filter(n => !now.has(n))
+    if (lost.length > 0) this.#note(`seen before, and now missing: ${lost.slice(0, 5).join()} (${lost.length})`)
+    for (const n of now) this.#seen.add(n)
+    watched.last = Math.max(watched.last, ...found)
   }
+  /** All numbers that any look found. */
+  readonly #seen = new Set<number>()
 
   #note(finding: string): void {
     const { findings, looks } = this.watched

@@ -1,6 +1,6 @@
 /**
  * Buckets that Loki wrote and goes on writing, read only: prefixes of periods, keys of schema v11, tables of
- * boltdb-shipper beside others, indexes that are merged. Covers req-006.
+ * boltdb-shipper beside others, indexes that are merged. Covers req-006, req-066.
  */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, statSync } from 'node:fs'

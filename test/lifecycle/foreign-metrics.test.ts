@@ -1,6 +1,7 @@
 /**
- * Blocks that Prometheus wrote, in the layouts of those that keep them in buckets: at the root as Prometheus and Thanos,
- * below tenants as Mimir and Cortex have them, with their marks and indexes. Read only. Covers req-002, req-041.
+ * Blocks that Prometheus wrote, in the layouts of those that keep them in buckets: at the root as Prometheus and
+ * Thanos, below tenants as Mimir and Cortex have them, with their marks and indexes. Read only. Covers req-002,
+ * req-066.
  */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -87,7 +88,7 @@ test('blocks at the root are served as those below the default tenant are', asyn
   assert.equal(await seriesOf(await open(world)), below)
 })
 
-test('an empty bucket has no tenants yet; what comes is found by the next look, at the root or below tenants', async () => {
+test('an empty bucket has no tenants yet; what comes is found by the next look, wherever it lies', async () => {
   for (const prefix of ['', 'anonymous/']) {
     const world = makeWorld(lastMs + minuteMs)
     const opened = await open(world)
@@ -103,7 +104,7 @@ for (const [name, prefix, markOf] of [
   ['Mimir', 'anonymous/', (id: string) => `anonymous/markers/${id}-deletion-mark.json`],
   ['Mimir, in the block alone', 'anonymous/', (id: string) => `anonymous/${id}/deletion-mark.json`],
 ] as const)
-  test(`${name}: a block that is marked for deletion leaves the answers with the next look, at a start too`, async () => {
+  test(`${name}: a block that is marked for deletion leaves the answers, at a start too`, async () => {
     const world = await withBlocks(prefix)
     const opened = await open(world)
     assert.equal(opened.engine.blockList().length, ids.length)
@@ -169,7 +170,7 @@ test('downsampled blocks are not read; an answer says so where nothing else has 
   assert.match(warnings[0]!, new RegExp(`${sampled}.*downsampled`))
 })
 
-test("a start with many blocks asks the tenant's index, and goes without one that is damaged, late or missing", async () => {
+test("a start with many blocks asks the tenant's index, and goes without one that is damaged or late", async () => {
   const copies = 40
   const idOf = (n: number): string => `${ids[0]!.slice(0, -2)}${String(n).padStart(2, '0')}`
   const indexOf = (count: number): Uint8Array =>
