@@ -371,7 +371,8 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   }
 
   /** Rewrites blocks that have deleted samples, so that these are really gone. */
-  cleanTombstones(): Promise<void> {
-    return this.betweenRounds(() => this.#blocks.cleanTombstones())
+  async cleanTombstones(): Promise<void> {
+    this.admit()
+    await this.betweenRounds(() => this.#blocks.cleanTombstones())
   }
 }

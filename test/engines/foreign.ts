@@ -79,7 +79,7 @@ async function stopped(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null) return
   const ended = new Promise(resolve => child.once('exit', resolve))
   child.kill('SIGTERM')
-  const timer = setTimeout(() => child.kill('SIGKILL'), 20_000)
+  const timer = setTimeout(() => child.kill('SIGKILL'), 40_000)
   await ended
   clearTimeout(timer)
 }
@@ -198,7 +198,7 @@ export async function startLoki(
       max_chunk_age: '20s',
       flush_check_period: '1s',
       chunk_retain_period: '0s',
-      wal: { dir: join(directory, 'wal') },
+      wal: { dir: join(directory, 'wal'), flush_on_shutdown: true },
     },
     limits_config: {
       allow_structured_metadata: periods.every(({ schema }) => schema >= 'v13'),

@@ -8,6 +8,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { after, before, test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { startCeph, type Ceph } from '../ceph.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
 import { until } from '../until.ts'
@@ -119,23 +120,20 @@ test(
         const { findings, looks, lagMost } = watch.watched
         assert.deepEqual(findings, [], name)
         const all = (url: string): Promise<number[]> => items[name]!.read(url, 0, watch.sent)
+        const theirs = (await all(engines[name as keyof typeof engines]())).sort((a, b) => a - b)
+        // What an engine has not cut yet is in no bucket; the other Loki has nothing but the bucket.
+        const least = name === 'lines' ? theirs.at(-1)! : watch.sent - 70
         const inBucket = await until(
           async () => {
             const found = (await all(reader.url)).sort((a, b) => a - b)
-            // What the engines have not cut yet is in no bucket.
-            const least = name === 'lines' ? watch.sent : watch.sent - 70
-            return found.at(-1)! >= least && found.length === found.at(-1)! + 1 ? found : undefined
+            const expected = theirs.filter(n => n <= found.at(-1)!)
+            if (found.at(-1)! >= least && isDeepStrictEqual(found, expected)) return found
+            throw new Error(`of ${expected.length} ${found.length}, ${least} should be there: ${found.join()}`)
           },
-          `${name} are there without a gap`,
+          `the reader has the same ${name} as the engine`,
           90,
         )
-        const theirs = await all(engines[name as keyof typeof engines]())
-        const upTo = inBucket.at(-1)!
-        assert.deepEqual(
-          theirs.filter(n => n <= upTo).sort((a, b) => a - b),
-          inBucket,
-          `the engine has the same ${name}`,
-        )
+        assert.ok(inBucket.length > 60, `${name}: ${inBucket.length}`)
         t.diagnostic(
           `${name}: ${watch.sent + 1} sent, ${looks} looks, ${inBucket.length} equal to the engine's own in the end, ` +
             `${lagMost} s behind at most`,
