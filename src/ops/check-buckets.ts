@@ -15,7 +15,7 @@ type BucketFinding = Finding & { bucket: string }
 const dayMs = 86_400_000
 const tenants: Readonly<Record<SignalName, string>> = { metrics: 'anonymous', logs: 'fake', traces: 'single-tenant' }
 
-/** Every bucket of a configuration, once; with `role: query` only what can be read is told. 1 where something is bad. */
+/** Every bucket of a configuration, once; with `role: query` what can be read there. 1 where something is bad. */
 export async function checkBuckets(config: Config, world: World, isJson: boolean, output: Output): Promise<number> {
   // Who only reads may not try what it would take to write.
   if (config.text('role') === 'query') return report(await findInBuckets(config, world), isJson, output)

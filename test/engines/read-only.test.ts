@@ -9,6 +9,9 @@ import { spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
+import { gzipSync } from 'node:zlib'
+import { PutObjectCommand } from '@aws-sdk/client-s3'
+import { forEachParallel } from '#core/parallel.ts'
 import { startCeph, type Ceph } from '../ceph.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
 import { until } from '../until.ts'
@@ -20,7 +23,7 @@ import { ReaderWatch } from './reader-watch.ts'
 const needed = foreign.needsEngines('cortex', 'loki', 'tempo')
 if (needed.skip !== false) console.log(needed.skip)
 const directory = temporaryDirectory()
-const buckets = ['metrics', 'logs', 'traces', 'logs-periods', 'traces3', 'traces5', 'empty']
+const buckets = ['metrics', 'logs', 'traces', 'logs-periods', 'empty', 'tenants', 'root']
 const loadSeconds = Number(process.env['READ_ONLY_SECONDS'] ?? 210)
 let ceph: Ceph
 
@@ -158,3 +161,160 @@ async function deletedMeanwhile(): Promise<void> {
   const merged = (await keysOf(ceph.client, 'logs')).filter(key => key.includes('-compactor-'))
   for (const [name, found] of Object.entries({ marks, compacted, merged })) assert.ok(found.length > 0, name)
 }
+
+const dayMs = 86_400_000
+const dateOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
+
+/** Sixty lines of a day, in two streams of its own. */
+async function pushDay(url: string, startMs: number, tenant: string): Promise<void> {
+  const streams = ['a', 'b'].map(shard => ({
+    stream: { app: 'periods', day: dateOf(startMs), shard },
+    values: Array.from({ length: 30 }, (_, n) => [
+      `${startMs + dayMs / 2 + n * 60_000}000000`,
+      `line ${n} of ${shard} in ${tenant}`,
+    ]),
+  }))
+  const reply = await fetch(`${url}/loki/api/v1/push`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headersOf(tenant) },
+    body: JSON.stringify({ streams }),
+  })
+  assert.ok(reply.ok, await reply.text())
+}
+
+interface LokiAnswer {
+  data: { result: { metric?: unknown; stream?: unknown; values: unknown }[] }
+  warnings?: string[]
+}
+
+async function askDay(url: string, query: string, startMs: number, tenant: string): Promise<LokiAnswer> {
+  const parameters = {
+    query,
+    start: `${startMs}000000`,
+    end: `${startMs + dayMs - 1}000000`,
+    limit: '1000',
+    step: '1h',
+  }
+  const reply = await fetch(`${url}/loki/api/v1/query_range?${new URLSearchParams(parameters).toString()}`, {
+    headers: headersOf(tenant),
+  })
+  const text = await reply.text()
+  assert.equal(reply.status, 200, text)
+  return JSON.parse(text) as LokiAnswer
+}
+
+const resultOf = ({ data }: LokiAnswer): unknown =>
+  data.result.map(({ metric, stream, values }) => JSON.stringify([metric ?? stream, values])).sort()
+
+const dayQueries = [
+  '{app="periods"}',
+  '{app="periods", shard="a"} |= "line 1"',
+  'sum by (shard) (count_over_time({app="periods"}[1h]))',
+  'sum(rate({app="periods"} |~ "line [0-9]$" [2h]))',
+]
+
+test(
+  'Loki with periods of boltdb-shipper, v11, v12 and v13, and two tenants: all but boltdb is equal, which is named',
+  { ...needed, timeout: 300_000 },
+  async t => {
+    const today = Math.floor(Date.now() / dayMs) * dayMs
+    const day = (ago: number): string => dateOf(today - ago * dayMs)
+    const periods = [
+      { from: '2024-01-01', schema: 'v12', store: 'boltdb-shipper' as const },
+      { from: day(3), schema: 'v11' },
+      { from: day(2), schema: 'v12' },
+      { from: day(1), schema: 'v13' },
+    ]
+    const tenants = ['red', 'blue']
+    const writer = await foreign.startLoki(ceph, 'logs-periods', `${directory}/periods`, periods, true)
+    for (const tenant of tenants) for (const ago of [4, 3, 2, 1]) await pushDay(writer.url, today - ago * dayMs, tenant)
+    // Everything goes into the bucket.
+    await writer.stop()
+    const loki = await foreign.startLoki(ceph, 'logs-periods', `${directory}/periods-cold`, periods, true)
+    const reader = await startReader('periods-reader', [
+      '--logs.bucket.s3.bucket=logs-periods',
+      '--metrics.bucket.s3.bucket=empty',
+      '--traces.bucket.s3.bucket=empty',
+    ])
+    try {
+      let equal = 0
+      for (const tenant of tenants)
+        for (const ago of [3, 2, 1])
+          for (const query of dayQueries) {
+            const ask = (url: string): Promise<LokiAnswer> => askDay(url, query, today - ago * dayMs, tenant)
+            const theirs = resultOf(await ask(loki.url)) as unknown[]
+            assert.ok(theirs.length > 0, `Loki has ${query} of ${day(ago)}`)
+            const ours = await ask(reader.url)
+            assert.deepEqual(resultOf(ours), theirs, `${tenant} ${day(ago)} ${query}`)
+            assert.equal(ours.warnings, undefined)
+            equal++
+          }
+      const refused = await askDay(reader.url, dayQueries[0]!, today - 4 * dayMs, 'red')
+      assert.deepEqual(refused.data.result, [])
+      assert.match(refused.warnings!.join(), /boltdb-shipper's, which is not read/)
+      t.diagnostic(`${equal} answers are equal; of ${day(4)}: ${refused.warnings!.join()}`)
+      t.diagnostic(/^.*signal=logs.*the bucket is read.*$/m.exec(reader.log())?.[0] ?? '')
+      t.diagnostic(`logs-periods: ${JSON.stringify(onlyRead('logs-periods'))}`)
+    } finally {
+      await reader.stop()
+      await loki.stop()
+    }
+  },
+)
+
+const manyBlocks = 2000
+
+/** So many blocks of metrics below a tenant, and as many at the root, of which nothing but their names is asked. */
+async function putMany(): Promise<void> {
+  const meta = (ulid: string): string =>
+    JSON.stringify({
+      version: 1,
+      ulid,
+      minTime: 0,
+      maxTime: 7_200_000,
+      stats: {},
+      compaction: { level: 1, sources: [ulid] },
+    })
+  const ids = Array.from({ length: manyBlocks }, (_, n) => `01M8N1NJ6T1CJPPPFRNK9Y${String(n).padStart(4, '0')}`)
+  const put = (Bucket: string, Key: string, Body: string | Uint8Array): Promise<unknown> =>
+    ceph.client.send(new PutObjectCommand({ Bucket, Key, Body }))
+  await forEachParallel(ids, 32, async id => {
+    await Promise.all([
+      put('tenants', `t/${id}/meta.json`, meta(id)),
+      put('tenants', `t/${id}/index`, 'x'),
+      put('root', `${id}/meta.json`, meta(id)),
+      put('root', `${id}/index`, 'x'),
+    ])
+  })
+  const blocks = ids.map(block_id => ({ block_id, min_time: 0, max_time: 7_200_000 }))
+  await put('tenants', 't/bucket-index.json.gz', gzipSync(JSON.stringify({ version: 1, blocks })))
+  await put('tenants', 't/markers/cleaner-visit-marker.json', '{}')
+}
+
+test(`${manyBlocks} blocks: what a start and a look cost`, { ...needed, timeout: 300_000 }, async t => {
+  await putMany()
+  for (const [bucket, gets] of [
+    ['tenants', 10],
+    ['root', manyBlocks + 10],
+  ] as const) {
+    const reader = await startReader(`many-${bucket}`, [
+      `--metrics.bucket.s3.bucket=${bucket}`,
+      '--logs.bucket.s3.bucket=empty',
+      '--traces.bucket.s3.bucket=empty',
+    ])
+    try {
+      const { blocks } = (await (await fetch(`${reader.url}/api/tercet/blocks`)).json()) as { blocks: unknown[] }
+      assert.equal(blocks.length, manyBlocks)
+      const atStart = onlyRead(bucket)
+      assert.ok(atStart['GET']! <= gets, JSON.stringify(atStart))
+      await fetch(`${reader.url}/-/reload`, { method: 'POST' })
+      const after = onlyRead(bucket)
+      assert.equal(after['GET'], atStart['GET'], 'a look that finds nothing new gets nothing')
+      const look = (after['LIST'] ?? 0) - (atStart['LIST'] ?? 0)
+      t.diagnostic(`${bucket}: start ${JSON.stringify(atStart)}, each look LIST ${look}`)
+      assert.ok(look <= 12, String(look))
+    } finally {
+      await reader.stop()
+    }
+  }
+})

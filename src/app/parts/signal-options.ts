@@ -11,7 +11,7 @@ import { defaultTenants } from '#api/tenancy.ts'
 const leaseMs = 5000
 
 /** A process that only reads finds within a minute what others write, the time of its look included. */
-const readerLooksEveryMs = 50_000
+const readerLooksEveryMs = 40_000
 
 /**
  * How often a signal looks into its bucket: listing a directory costs nothing, an object store is only asked often by
