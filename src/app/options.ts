@@ -349,7 +349,7 @@ export const optionTable = {
   role: option(
     ['all', 'query', 'insert', 'agent'],
     'all',
-    'query: serve the bucket, write nothing (docs/existing-buckets.md); insert: take in and store, answer no queries; ' +
+    'query: serve the bucket, write nothing (docs/existing-buckets.md); insert: take in, store, answer no queries; ' +
       'agent: scrape, receive and follow log files, and forward, store nothing.',
   ),
   'log.format': option(['json', 'logfmt'], 'logfmt', 'Form of the log lines on standard error.'),
