@@ -210,7 +210,7 @@ const dayQueries = [
   '{app="periods"}',
   '{app="periods", shard="a"} |= "line 1"',
   'sum by (shard) (count_over_time({app="periods"}[1h]))',
-  'sum(rate({app="periods"} |~ "line [0-9]$" [2h]))',
+  'sum(rate({app="periods"} |~ "line [0-9] of" [2h]))',
 ]
 
 test(
