@@ -2,7 +2,11 @@
 import { CachedBucket } from '#bucket/cache.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
+import { defaultTenants } from '#api/tenancy.ts'
+import { ReadOnlyBucket, ReadOnlyDirectory } from '#bucket/read-only.ts'
+import { RootedBucket } from '#bucket/rooted.ts'
 import type { S3Credentials } from '#bucket/s3.ts'
+import { isUlid } from '#codec/ulid.ts'
 import { BadDataError } from '#core/errors.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { Config } from './config.ts'
@@ -77,7 +81,7 @@ export function s3Credentials(
 /** Objects that are read again and again, and never change. */
 const cacheable: Readonly<Record<SignalName, RegExp>> = {
   metrics: /\/chunks\/\d+$|\/index$/,
-  logs: /^[^/]+\/[0-9a-f]+\/[0-9a-f]+:[0-9a-f]+:[0-9a-f]+(\.tercet-tokens)?$|\.tsdb\.gz$/,
+  logs: /^[^/]+\/[0-9a-f]+[/:][0-9a-f]+:[0-9a-f]+:[0-9a-f]+(\.tercet-tokens)?$|\.tsdb\.gz$/,
   traces: /\/bloom-\d+$/,
 }
 
@@ -110,6 +114,20 @@ function userText(): string {
   return id === undefined ? 'This program' : `The user ${id}, as whom this program runs,`
 }
 
+/** A bucket that others write: blocks of metrics may lie at its root. */
+function asForeign(bucket: Bucket, signal: SignalName): Bucket {
+  return signal === 'metrics' ? new RootedBucket(bucket, { tenant: defaultTenants.metrics, isBlock: isUlid }) : bucket
+}
+
+/**
+ * For how long the signal's data is kept. A process that only reads shows what the bucket has, unless it is told
+ * otherwise: who writes there decides what goes.
+ */
+export function retentionMsOf(config: Config, signal: SignalName): number {
+  const name = `${signal}.retention` as const
+  return config.text('role') === 'query' && !config.isSet(name) ? Infinity : config.durationMs(name)
+}
+
 /**
  * Opens nothing of the network yet. Throws BadDataError for an endpoint without TLS that was not allowed, and for a
  * file of keys that can't be read.
@@ -118,9 +136,11 @@ export async function openBucket(config: Config, world: World, signal: SignalNam
   const s3Name = config.text(`${signal}.bucket.s3.bucket`) || config.text('bucket.s3.bucket')
   const ownDirectory = config.text(`${signal}.bucket.dir`)
   const dataDirectory = config.text('data_dir')
+  const isReader = config.text('role') === 'query'
   if (s3Name === '' || ownDirectory !== '') {
     const shared = config.text('bucket.dir')
-    return new DirectoryBucket(ownDirectory || `${shared === '' ? `${dataDirectory}/bucket` : shared}/${signal}`)
+    const path = ownDirectory || `${shared === '' ? `${dataDirectory}/bucket` : shared}/${signal}`
+    return isReader ? asForeign(new ReadOnlyDirectory(path), signal) : new DirectoryBucket(path)
   }
   const { endpoint, ...s3 } = s3Settings(config, signal)
   if (endpoint.startsWith('http://') && !config.isOn('bucket.s3.allow_insecure'))
@@ -137,7 +157,9 @@ export async function openBucket(config: Config, world: World, signal: SignalNam
     clock: world.clock,
   })
   const prefix = prefixOf(config, signal)
-  const whole = prefix === '' ? bucket : new PrefixedBucket(bucket, `${prefix}/`)
+  const below = prefix === '' ? '' : `${prefix}/`
+  const own = prefix === '' ? bucket : new PrefixedBucket(bucket, below)
+  const whole = isReader ? asForeign(new ReadOnlyBucket(bucket, below), signal) : own
   const bytesMax = config.bytes('bucket.cache_size')
   if (bytesMax === 0) return whole
   return CachedBucket.open(whole, {

@@ -266,7 +266,7 @@ export const optionTable = {
   'traces.block_version': option(
     ['vParquet5', 'vParquet4'],
     'vParquet5',
-    'Form of the blocks that are written: vParquet4 for a Tempo 2.x that shares the bucket. Both are read.',
+    'Form of the blocks that are written: vParquet4 for a Tempo 2.x on the same bucket. Both are read, and vParquet3.',
   ),
   'traces.retention': option('duration', '30d', 'Traces older than this are deleted; inf keeps all.'),
   'traces.cache_size': option(
@@ -349,7 +349,7 @@ export const optionTable = {
   role: option(
     ['all', 'query', 'insert', 'agent'],
     'all',
-    'query: serve the bucket, write nothing; insert: take in and store, answer no queries; ' +
+    'query: serve the bucket, write nothing (docs/existing-buckets.md); insert: take in, store, answer no queries; ' +
       'agent: scrape, receive and follow log files, and forward, store nothing.',
   ),
   'log.format': option(['json', 'logfmt'], 'logfmt', 'Form of the log lines on standard error.'),

@@ -30,6 +30,7 @@ import { Queries } from '#worker/query-routes.ts'
 import { evaluateRule, unpackSample, type RuleQuery } from '#worker/rules.ts'
 import type { WorkerBucket, WorkerLogs, WorkerSettings, WorkerSignal, WorkerTraces } from '#worker/settings.ts'
 import { startThread } from '#worker/start-thread.ts'
+import { retentionMsOf } from './buckets.ts'
 import { queryThreadsOf, type Context } from './context.ts'
 import { compileCacheDirectory } from './version.ts'
 import { shareOf } from './world.ts'
@@ -295,7 +296,7 @@ export class Workers {
   #signalSettings(signal: SignalName): WorkerSignal | undefined {
     const bucket = this.#places.get(signal)
     if (bucket === undefined) return undefined
-    return { bucket, retentionMs: this.#context.config.durationMs(`${signal}.retention`) }
+    return { bucket, retentionMs: retentionMsOf(this.#context.config, signal) }
   }
 
   register(registry: Registry): void {

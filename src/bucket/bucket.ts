@@ -85,7 +85,7 @@ export class PrefixedBucket implements Bucket {
   constructor(inner: Bucket, prefix: string) {
     this.#inner = inner
     this.#prefix = prefix
-    this.description = `${inner.description}/${prefix}`
+    this.description = prefix === '' ? inner.description : `${inner.description}/${prefix}`
   }
 
   put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<void> {

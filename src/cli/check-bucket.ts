@@ -8,7 +8,7 @@ export const checkBucket = makeVerb({
   name: 'check bucket',
   summary:
     'Tries the S3 store with the keys of the process: what works, what is dangerous, what should be set; exit code 1 ' +
-    'where something is bad.',
+    'where something is bad. With --role=query it only reads, and tells what such a process would find.',
   flags: [configFlag, jsonFlag],
   configuration: 'taken',
   examples: ['tercet check bucket --config=tercet.yaml', 'tercet check bucket --bucket.s3.bucket=metrics --json'],

@@ -4,7 +4,7 @@ import type { Files } from '#core/files.ts'
 import { isDamage } from '#core/omissions.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { BlockLines } from './block-lines.ts'
-import { chunkKey, filterKey, openChunkObject, type ChunkRef, type InnerChunk } from './chunk.ts'
+import { chunkKey, filterKey, oldChunkKey, openChunkObject, type ChunkRef, type InnerChunk } from './chunk.ts'
 import type { ClosedChunk } from './closed-chunk.ts'
 import { readSnapshot, type ChunkSnapshot } from './open-chunk.ts'
 import type { IndexedChunk } from './index-file.ts'
@@ -33,6 +33,21 @@ export interface DamageListener {
 
 /** Uncompressed. */
 const smallKilobytes = 64
+
+/** The first object of these that is there. */
+async function firstOf(
+  bucket: Bucket,
+  keys: readonly string[],
+): Promise<{ key: string; bytes: Uint8Array } | undefined> {
+  for (const key of keys) {
+    try {
+      return { key, bytes: await bucket.get(key) }
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error
+    }
+  }
+  return undefined
+}
 
 export class ChunkReader {
   readonly #options: ChunkReaderOptions
@@ -143,16 +158,28 @@ export class ChunkReader {
     return inner
   }
 
-  /** The object as it lies in the bucket; both spellings of its key are tried. */
+  /**
+   * The object as it lies in the bucket; each spelling of its key is tried. A schema is for a time: what is older than
+   * a chunk of schema v11 is of v11, too.
+   */
   async read(tenant: string, chunk: IndexedChunk): Promise<Uint8Array> {
     const { bucket, isBase64 } = this.#options
+    const spellings = [isBase64, !isBase64]
+    const old = spellings.map(isCoded => oldChunkKey(tenant, chunk, isCoded))
+    const usual = spellings.map(isCoded => chunkKey(tenant, chunk, isCoded))
+    const [first, ...rest] = chunk.throughMs <= this.#oldThroughMs ? [...old, ...usual] : [...usual, ...old]
     try {
-      return await bucket.get(chunkKey(tenant, chunk, isBase64))
+      return await bucket.get(first!)
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error
-      return bucket.get(chunkKey(tenant, chunk, !isBase64))
+      const found = await firstOf(bucket, rest)
+      if (found === undefined) throw error
+      if (old.includes(found.key)) this.#oldThroughMs = Math.max(this.#oldThroughMs, chunk.throughMs)
+      return found.bytes
     }
   }
+  /** Chunks that end until then have keys of schema v11. */
+  #oldThroughMs = -Infinity
 
   /** A finished chunk that the index does not list yet. */
   closed(tenant: string, chunk: ClosedChunk, onDamage?: DamageListener): ChunkSource {

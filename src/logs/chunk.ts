@@ -334,6 +334,13 @@ export function chunkKey(tenant: string, ref: ChunkRef, isBase64: boolean): stri
   return `${tenant}/${ref.fingerprint}/${isBase64 ? Buffer.from(name).toString('base64') : name}`
 }
 
+/** The same as schema v11 has it: `<tenant>/<fingerprint>:<from>:<through>:<checksum>`. */
+export function oldChunkKey(tenant: string, ref: ChunkRef, isBase64: boolean): string {
+  const { fingerprint, fromMs, throughMs, checksum } = ref
+  const name = `${fingerprint}:${fromMs.toString(16)}:${throughMs.toString(16)}:${checksum.toString(16)}`
+  return `${tenant}/${isBase64 ? Buffer.from(name).toString('base64') : name}`
+}
+
 /** Where a chunk's token filter lies: beside it, under a name that the open format does not know. */
 export function filterKey(tenant: string, ref: ChunkRef, isBase64: boolean): string {
   return filterBeside(chunkKey(tenant, ref, isBase64))

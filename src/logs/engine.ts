@@ -2,6 +2,7 @@
 import { LimitError } from '#core/errors.ts'
 import { defaultLimits } from '#core/limits.ts'
 import type { MemoryAccount } from '#core/memory-budget.ts'
+import type { LogFields } from '#core/log.ts'
 import { leavingOut } from '#core/omissions.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { LogBatch } from '#model/log-batch.ts'
@@ -18,6 +19,7 @@ import { BlockLife } from './block-life.ts'
 import { DeletionRequests, type DeletionRequest } from './deletion.ts'
 import { ChunkEraser } from './eraser.ts'
 import { LogsDoor } from './door.ts'
+import { foundIndexes } from './found-indexes.ts'
 import { HeadSource } from './head-source.ts'
 import { dayMs, IndexCatalogue } from './index-catalogue.ts'
 import { Replay, scopeOf } from './replay.ts'
@@ -120,6 +122,10 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     await this.#catalogue.refresh()
     this.#catalogue.replaceAll(this.#retired.all())
     if (this.#options.readOnly || this.wal.fenced !== undefined) await this.#deletions.load()
+  }
+
+  protected override found(): LogFields {
+    return foundIndexes(this.#catalogue)
   }
 
   protected override async loadLocal(): Promise<void> {

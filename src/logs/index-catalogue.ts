@@ -39,10 +39,26 @@ interface Held {
   damage?: string
 }
 
-/** What an object's key says of it; undefined for what is no index of chunks. */
+/** A day's table whose index has a form that is not read. */
+export interface UnreadTable {
+  /** `index/<table>`. */
+  table: string
+  day: number
+  /** Tenants with an index of their own there; undefined: it has several together. */
+  tenants: Set<string | undefined>
+}
+
+/** What an object's key says of it; undefined for what is no index of chunks. Each period has a prefix of its own. */
 export function parseIndexKey(key: string, bytes = 0): IndexFile | undefined {
-  const match = /^index\/index_(\d+)\/(?:([^/]+)\/)?(\d+-[^/]*)\.tsdb(\.gz)?$/.exec(key)
+  const match = /^index\/[^/]*?(\d{1,5})\/(?:([^/]+)\/)?(\d+-[^/]*)\.tsdb(\.gz)?$/.exec(key)
   return match === null ? undefined : { key, day: Number(match[1]), tenant: match[2], bytes }
+}
+
+/** The same of an object of a table in the form of boltdb-shipper: tables are named alike, and files otherwise. */
+function parseUnreadKey(key: string): { table: string; day: number; tenant: string | undefined } | undefined {
+  const match = /^(index\/[^/]*?(\d{5}))\/(?:([^/]+)\/)?[^/]+$/.exec(key)
+  if (match === null || /\.tsdb(\.gz)?$/.test(key)) return undefined
+  return { table: match[1]!, day: Number(match[2]), tenant: match[3] }
 }
 
 export class IndexCatalogue {
@@ -79,17 +95,50 @@ export class IndexCatalogue {
    * it lacks is gone only when the bucket does not have it.
    */
   async refresh(): Promise<void> {
+    // A table may be listed before the file that replaced others there, and these after they were gone.
+    if (await this.#look()) await this.#look()
+  }
+
+  /** True when files are gone, and nothing was found in their place. */
+  async #look(): Promise<boolean> {
     const listed = new Map((await this.#bucket.list('index/')).map(object => [object.key, object.bytes]))
+    this.#noteUnread(listed.keys())
+    const freshDays = new Set<number>()
+    let isSuspicious = false
     const oldMs = this.#clock.nowMs() - staleListMs
     for (const [key, sinceMs] of this.#replaced) if (!listed.has(key) && sinceMs < oldMs) this.#replaced.delete(key)
     for (const [key, bytes] of listed) {
       const file = this.#replaced.has(key) || this.#files.has(key) ? undefined : parseIndexKey(key, bytes)
-      if (file !== undefined) this.#files.set(key, { file, loading: undefined, lastUsedMs: 0 })
+      if (file === undefined) continue
+      this.#files.set(key, { file, loading: undefined, lastUsedMs: 0 })
+      freshDays.add(file.day)
     }
-    const unlisted = [...this.#files.keys()].filter(key => !listed.has(key))
-    await forEachParallel(unlisted, readsAtOnce, async key => {
-      if (!(await this.#isThere(key))) this.#files.delete(key)
+    const unlisted = [...this.#files].filter(([key]) => !listed.has(key))
+    await forEachParallel(unlisted, readsAtOnce, async ([key, held]) => {
+      if (await this.#isThere(key)) return
+      this.#files.delete(key)
+      if (!freshDays.has(held.file.day)) isSuspicious = true
     })
+    return isSuspicious
+  }
+
+  /** Tables of a form that is not read. */
+  unreadTables(): UnreadTable[] {
+    return [...this.#unread.values()]
+  }
+  #unread = new Map<string, UnreadTable>()
+
+  #noteUnread(keys: Iterable<string>): void {
+    const unread = new Map<string, UnreadTable>()
+    for (const key of keys) {
+      const found = parseUnreadKey(key)
+      if (found === undefined) continue
+      const { table, day, tenant } = found
+      const known = unread.get(table)
+      if (known === undefined) unread.set(table, { table, day, tenants: new Set([tenant]) })
+      else known.tenants.add(tenant)
+    }
+    this.#unread = unread
   }
 
   async #isThere(key: string): Promise<boolean> {
@@ -179,6 +228,9 @@ export class IndexCatalogue {
     const touches = touching(tenant, fromMs, throughMs)
     for (const held of [...this.#files.values(), ...this.#lost.values()])
       if (held.damage !== undefined && touches(held)) omissions.add(held.file.key, held.damage)
+    for (const { table, day, tenants } of this.#unread.values())
+      if (isDayIn(day, fromMs, throughMs) && (tenants.has(undefined) || tenants.has(tenant)))
+        omissions.add(table, unreadReason)
   }
 
   /** Files that have, or may have, indexes of the tenant. */
@@ -272,12 +324,16 @@ export class IndexCatalogue {
   }
 }
 
+const unreadReason =
+  "its index is boltdb-shipper's, which is not read (only tsdb is): lines of this day are not in the answer"
+
+function isDayIn(day: number, fromMs: number, throughMs: number): boolean {
+  return day >= Math.floor(fromMs / dayMs) && day <= Math.floor(throughMs / dayMs)
+}
+
 /** May the file have streams of the tenant and the time? */
 function touching(tenant: string, fromMs: number, throughMs: number): (held: Held) => boolean {
-  const firstDay = Math.floor(fromMs / dayMs)
-  const lastDay = Math.floor(throughMs / dayMs)
-  return ({ file }) =>
-    file.day >= firstDay && file.day <= lastDay && (file.tenant === undefined || file.tenant === tenant)
+  return ({ file }) => isDayIn(file.day, fromMs, throughMs) && (file.tenant === undefined || file.tenant === tenant)
 }
 
 /** The file was replaced since the list was made. */

@@ -13,7 +13,7 @@ import { forEachParallel } from '#core/parallel.ts'
 import { isPoison } from '#core/poison.ts'
 import type { Random } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
-import type { Bucket } from '#bucket/bucket.ts'
+import type { Bucket, ObjectInfo } from '#bucket/bucket.ts'
 import { putState } from '#bucket/numbered-states.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { listBlocks } from './block-list.ts'
@@ -26,6 +26,7 @@ import {
   encodeMeta,
   encodeWalThrough,
   externalLabelsOf,
+  isDownsampled,
   walThroughOf,
   type BlockMeta,
   type WalThrough,
@@ -67,6 +68,11 @@ const readsAtOnce = 16
 
 /** Files of no block are left alone for so long: somebody may be uploading one. */
 const orphanAgeMs = 24 * 3_600_000
+/** So long a block that another program writes may be without its meta.json, which comes last. */
+const foreignUploadMs = 3_600_000
+
+/** A process that only reads looks for blocks more often than for deletions from them. */
+const deletionsEveryMs = 290_000
 
 /** A range that is to leave its head. */
 interface Cut {
@@ -164,28 +170,31 @@ export class BlockLife {
 
   /**
    * Looks into the bucket for blocks that appeared or vanished. A listing may be older than what is known: a block that
-   * it lacks is gone only when the bucket does not have its meta.json.
+   * it lacks is gone only when the bucket does not have its meta.json. `isPeriodic`: nobody asked for it.
    */
-  async refresh(): Promise<void> {
-    const { bucket } = this.#options
-    const { found, ids, withoutMeta } = await listBlocks(
-      bucket,
-      isUlid,
-      (tenant, id) => this.#marks.has(tenant, id) || (this.#tenants.get(tenant)?.blocks.readers.has(id) ?? false),
-    )
+  async refresh(isPeriodic = false): Promise<void> {
+    const { bucket, readOnly } = this.#options
+    const isKnown = (tenant: string, id: string): boolean =>
+      this.#marks.has(tenant, id) || this.#tenants.get(tenant)?.blocks.has(id) === true
+    const listing = await listBlocks(bucket, { isId: isUlid, isKnown, isForeign: readOnly })
+    const { found, ids, withoutMeta, marked } = listing
     for (const { tenant, id, meta } of found) {
       // Perhaps it was added, or given up, while the bucket was looked through.
-      if (this.#marks.has(tenant, id) || this.#tenants.get(tenant)?.blocks.readers.has(id) === true) continue
+      if (isKnown(tenant, id)) continue
       try {
-        this.#addBlock(tenant, decodeMeta(meta, id), bucketFiles(bucket, `${tenant}/${id}/`))
+        const decoded = decodeMeta(meta, id)
+        if (isDownsampled(decoded)) this.#blocksOf(tenant).downsampled.set(id, decoded)
+        else this.#addBlock(tenant, decoded, bucketFiles(bucket, `${tenant}/${id}/`))
       } catch (error) {
         this.#blocksOf(tenant).quarantined.add({ tenant, id, reason: messageOf(error), isWhole: true })
       }
     }
+    const areDeletionsDue = this.#areDeletionsDue(isPeriodic)
     for (const tenant of this.#tenants.values()) {
       // Only the writer of the prefix knows of deletions without asking.
-      if (this.#options.readOnly || this.#wal.fenced !== undefined) tenant.blocks.forgetTombstones()
+      if (areDeletionsDue) tenant.blocks.forgetTombstones()
       const present = ids.get(tenant.name) ?? new Set()
+      for (const id of marked.get(tenant.name) ?? []) tenant.blocks.drop(id)
       await this.#dropGone(tenant, present)
       await this.#checkDamaged(tenant, present)
       await this.#hideParents(tenant)
@@ -193,7 +202,18 @@ export class BlockLife {
     for (const { tenant, id } of withoutMeta) await this.#noteWithoutMeta(tenant, id)
   }
 
+  /** Are deletions from blocks to be read again? That costs a request a block. */
+  #areDeletionsDue(isPeriodic: boolean): boolean {
+    if (!this.#options.readOnly && this.#wal.fenced === undefined) return false
+    const nowMs = this.#options.clock.monotonicMs()
+    if (isPeriodic && nowMs - this.#deletionsReadMs < deletionsEveryMs) return false
+    this.#deletionsReadMs = nowMs
+    return true
+  }
+  #deletionsReadMs = -Infinity
+
   async #dropGone({ blocks, name }: Tenant, present: ReadonlySet<string>): Promise<void> {
+    for (const id of Array.from(blocks.downsampled.keys())) if (!present.has(id)) blocks.downsampled.delete(id)
     const unlisted = [...blocks.readers].filter(([id]) => !present.has(id) && !this.#staged.has(id))
     await forEachParallel(unlisted, readsAtOnce, async ([id, reader]) => {
       if (blocks.readers.get(id) === reader && !(await reader.hasMeta())) blocks.readers.delete(id)
@@ -227,7 +247,14 @@ export class BlockLife {
       const oldMs = this.#options.clock.nowMs() - orphanAgeMs
       if (objects.length > 0 && objects.every(({ modifiedMs }) => modifiedMs <= oldMs))
         this.#orphans.add(`${tenant}/${id}`)
-    } else if (!objects.some(({ key }) => key === `${tenant}/${id}/${uploadMarkName}`)) this.#noteLostMeta(tenant, id)
+    } else if (!objects.some(({ key }) => key === `${tenant}/${id}/${uploadMarkName}`) && !this.#isUploading(objects))
+      this.#noteLostMeta(tenant, id)
+  }
+
+  /** Another program says of no block that it is on its way. */
+  #isUploading(objects: readonly ObjectInfo[]): boolean {
+    const youngMs = this.#options.clock.nowMs() - foreignUploadMs
+    return this.#options.readOnly && objects.some(({ modifiedMs }) => modifiedMs > youngMs)
   }
 
   #noteLostMeta(tenant: string, id: string): void {
@@ -689,7 +716,7 @@ export class BlockLife {
     const prefix = `${tenant}/${meta.ulid}/`
     await bucket.delete(`${prefix}meta.json`)
     // What we wrote is listed in meta.json; the files of foreign blocks are listed.
-    const ours = meta.tercet === undefined ? undefined : meta.thanos?.files.map(file => prefix + file.rel_path)
+    const ours = meta.tercet === undefined ? undefined : meta.thanos?.files?.map(file => prefix + file.rel_path)
     const listed = (await bucket.list(ours === undefined ? prefix : `${prefix}tombstones`)).map(object => object.key)
     for (const key of [...(ours ?? []), ...listed]) await bucket.delete(key)
     await bucket.delete(prefix + markName)
@@ -854,7 +881,7 @@ function makeMeta(
 }
 
 export function bytesOfBlock(meta: BlockMeta): number {
-  return meta.thanos?.files.reduce((sum, file) => sum + (file.size_bytes ?? 0), 0) ?? 0
+  return meta.thanos?.files?.reduce((sum, file) => sum + (file.size_bytes ?? 0), 0) ?? 0
 }
 
 /** The first of these parents from which more was deleted than the merged block knows. */

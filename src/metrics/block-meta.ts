@@ -1,5 +1,6 @@
 /** meta.json of a block: what Prometheus, Mimir and Thanos read of it, and one member of our own that they ignore. */
 import { BadDataError } from '#core/errors.ts'
+import { compareText } from '#core/text.ts'
 import { isUlid } from '#codec/ulid.ts'
 import { checkSeal, sealMeta } from '#store/sealed-meta.ts'
 
@@ -26,12 +27,14 @@ export interface BlockMeta {
   }
   version: number
   thanos?: {
-    version: number
-    labels: Record<string, string>
-    downsample: { resolution: number }
-    source: string
-    segment_files: string[]
-    files: { rel_path: string; size_bytes?: number }[]
+    version?: number
+    /** Every series of the block has them beside its own. */
+    labels?: Record<string, string>
+    /** Milliseconds; 0: the samples are as they came. */
+    downsample?: { resolution?: number }
+    source?: string
+    segment_files?: string[]
+    files?: { rel_path: string; size_bytes?: number }[]
   }
   tercet?: {
     /** Up to which WAL record, by writer, each block range (by its start) is in here. A bare number is of old. */
@@ -48,6 +51,22 @@ export interface BlockMeta {
  */
 export function externalLabelsOf(tenant: string): Record<string, string> {
   return { __org_id__: tenant }
+}
+
+/**
+ * Name, value, …: labels that each series of the block has beside its own, in order of their names. Those of Mimir and
+ * Cortex, which begin with two underscores, say something of the block instead.
+ */
+export function externalLabels({ thanos }: BlockMeta): string[] {
+  return Object.entries(thanos?.labels ?? {})
+    .filter(([name, value]) => !name.startsWith('__') && typeof value === 'string')
+    .sort(([a], [b]) => compareText(a, b))
+    .flat()
+}
+
+/** Chunks of such blocks hold sums and counts of intervals instead of samples; they can't be read here. */
+export function isDownsampled({ thanos }: BlockMeta): boolean {
+  return (thanos?.downsample?.resolution ?? 0) > 0
 }
 
 /** By the start of a block range and by writer: the WAL record up to which the block has the range's samples. */

@@ -9,14 +9,14 @@ import { decodeXor, xorSampleCount } from '#codec/xor-chunk.ts'
 import { decodeXor2 } from '#codec/xor2-chunk.ts'
 import { CorruptDataError, NotFoundError } from '#core/errors.ts'
 import { isDamage } from '#core/omissions.ts'
-import { decodeUtf8 } from '#core/text.ts'
+import { decodeUtf8, encodeUtf8 } from '#core/text.ts'
 import { grown } from '#core/grown.ts'
 import type { Paced } from '#core/pace.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { histogramFromChunk } from '#model/histogram-chunk.ts'
-import { Labels } from '#model/labels.ts'
+import { compareLabels, Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
-import type { BlockMeta } from './block-meta.ts'
+import { externalLabels, type BlockMeta } from './block-meta.ts'
 import { intersectionOf, textsOf, unionOf } from './series-lists.ts'
 import { readDeleted, type Deleted, type Interval } from './tombstones.ts'
 
@@ -111,6 +111,18 @@ export class BlockSelection {
     return false
   }
 
+  /** The same series in the order of their labels. */
+  sorted(): BlockSelection {
+    const out = new BlockSelection()
+    const order = this.labels.map((_, i) => i).sort((a, b) => compareLabels(this.labels[a]!, this.labels[b]!))
+    for (const i of order) {
+      out.addSeries(this.labels[i]!, this.refs[i]!)
+      for (let chunk = this.startOf[i]!; chunk < this.startOf[i + 1]!; chunk++)
+        out.addChunk(this.minMs[chunk]!, this.maxMs[chunk]!, this.chunkRefs[chunk]!)
+    }
+    return out
+  }
+
   firstMs(series: number): number {
     return this.minMs[this.startOf[series]!]!
   }
@@ -147,10 +159,14 @@ export class BlockReader {
   /** Grows when more may have been deleted from the block than was read. */
   deletions = 0
 
+  /** Name, value, …: labels that each series has beside those of the index; they go before. */
+  readonly #external: readonly string[]
+
   constructor(meta: BlockMeta, files: BlockFiles, directory?: string) {
     this.meta = meta
     this.#files = files
     this.directory = directory
+    this.#external = externalLabels(meta)
   }
 
   /** The block's files lie elsewhere from now on, and those of before are about to go. */
@@ -265,6 +281,7 @@ export class BlockReader {
     pace?: Paced,
   ): Promise<BlockSelection> {
     const index = await this.#open()
+    if (this.#external.length > 0) return this.#selectExtended(index, matchers, intern, pace)
     const out = new BlockSelection()
     for (const ref of selectPostings(index, matchers)) {
       readSeries(index, ref, matchers, intern, out)
@@ -273,16 +290,50 @@ export class BlockReader {
     return out
   }
 
+  /** The same where each series has more labels than the index says; these may change the order. */
+  async #selectExtended(
+    index: Index,
+    matchers: readonly Matcher[],
+    intern: (labels: Labels) => Labels,
+    pace: Paced | undefined,
+  ): Promise<BlockSelection> {
+    const found = new BlockSelection()
+    const external = this.#external
+    const extend = (labels: Labels): Labels => {
+      let extended = labels
+      for (let i = 0; i < external.length; i += 2) extended = extended.with(external[i]!, external[i + 1]!)
+      return intern(extended)
+    }
+    const own = matchers.filter(({ name }) => this.#externalValue(name) === undefined)
+    for (const ref of selectPostings(index, own)) {
+      readSeries(index, ref, matchers, extend, found)
+      if (pace?.worked(8) === true) await pace.pause()
+    }
+    return found.sorted()
+  }
+
+  #externalValue(name: string): string | undefined {
+    const external = this.#external
+    for (let i = 0; i < external.length; i += 2) if (external[i] === name) return external[i + 1]
+    return undefined
+  }
+
   async labelNames(): Promise<string[]> {
-    return [...(await this.#open()).postings.keys()]
+    const names = [...(await this.#open()).postings.keys()]
+    return [...new Set([...names, ...this.#external.filter((_, i) => i % 2 === 0)])]
   }
   async labelValues(name: string): Promise<string[]> {
+    const external = this.#externalValue(name)
+    if (external !== undefined) return [external]
     return [...((await this.#open()).postings.get(name)?.keys() ?? [])]
   }
 
   /** Every symbol, sorted. */
   async symbols(): Promise<readonly Uint8Array[]> {
-    return (await this.#open()).symbols.all()
+    const symbols = (await this.#open()).symbols.all()
+    if (this.#external.length === 0) return symbols
+    const byText = new Map([...symbols, ...this.#external.map(encodeUtf8)].map(bytes => [decodedText(bytes), bytes]))
+    return [...byText.values()].sort((a, b) => Buffer.compare(a, b))
   }
 
   /**
@@ -561,6 +612,8 @@ class SymbolTexts {
     })
   }
 }
+
+const decodedText = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1')
 
 function section(bytes: Uint8Array, at: number, what: string): ByteReader {
   const head = new ByteReader(bytes, Math.min(at, bytes.length))

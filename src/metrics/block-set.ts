@@ -9,11 +9,15 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import { DamageList } from '#store/damage.ts'
 import type { BlockBuilding } from './block-building.ts'
+import { externalLabels, type BlockMeta } from './block-meta.ts'
 import { ReadBuffers, type BlockReader, type BlockSelection, type LoadedChunks } from './block-reader.ts'
 import { Selection, SelectionCache, type SelectionPart } from './selection-cache.ts'
 
 /** Blocks that are asked together. */
 const blocksAhead = { atOnce: 8, weightMax: Infinity, weightOf: (): number => 1 }
+
+/** Between the blocks of one source there may be so much time without samples. */
+const coverGapMs = 3_600_000
 
 /** Label sets that are shared among blocks, and what each takes. */
 const internedMax = 100_000
@@ -32,6 +36,8 @@ const nowhere: BlockOrigin = { tenant: '', refresh: () => Promise.resolve(), dam
 
 export class BlockSet {
   readonly readers = new Map<string, BlockReader>()
+  /** Blocks of Thanos without samples of their own: answers say where nothing else has their time. */
+  readonly downsampled = new Map<string, BlockMeta>()
   /** Blocks that turned out to be damaged: those that are so as a whole are not asked any more. */
   readonly quarantined: DamageList
   #origin = nowhere
@@ -129,6 +135,32 @@ export class BlockSet {
       const touches = meta === undefined || (meta.minTime <= throughMs && meta.maxTime > fromMs)
       if (isWhole && touches) omissions.add(id, reason)
     }
+    for (const meta of this.downsampled.values()) {
+      if (meta.minTime > throughMs || meta.maxTime <= fromMs || this.#isCovered(meta)) continue
+      omissions.add(meta.ulid, 'the block is downsampled, which is not read, and samples as they came are gone')
+    }
+  }
+
+  /** Is it known what the block is? */
+  has(id: string): boolean {
+    return this.readers.has(id) || this.downsampled.has(id)
+  }
+
+  /** Have blocks with samples of the same source the time of a downsampled one? */
+  #isCovered(downsampled: BlockMeta): boolean {
+    const source = externalLabels(downsampled).join('\0')
+    let throughMs = downsampled.minTime
+    for (const { meta } of this.inTime(downsampled.minTime, downsampled.maxTime))
+      if (meta.minTime <= throughMs + coverGapMs && externalLabels(meta).join('\0') === source)
+        throughMs = Math.max(throughMs, meta.maxTime)
+    return throughMs + coverGapMs >= downsampled.maxTime
+  }
+
+  /** Another program is about to delete the block. */
+  drop(id: string): void {
+    this.readers.delete(id)
+    this.downsampled.delete(id)
+    this.quarantined.delete(this.#origin.tenant, id)
   }
 
   isLeftOut(id: string): boolean {

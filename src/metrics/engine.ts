@@ -1,6 +1,7 @@
 /** The metrics signal as a whole: log, heads, blocks, and the rounds of work between them. */
 import type { HashSeed } from '#codec/series-key.ts'
 import type { Limits } from '#core/limits.ts'
+import type { LogFields } from '#core/log.ts'
 import { leavingOut } from '#core/omissions.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
@@ -12,10 +13,12 @@ import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from
 import type { MetricsAppendOutcome, MetricsAppender } from './append.ts'
 import { BatchAppender, sliceItems, type AppendOptions } from './batch-appender.ts'
 import { BlockLife, bytesOfBlock } from './block-life.ts'
+import type { BlockMeta } from './block-meta.ts'
 import type { BlockBuilding } from './block-building.ts'
 import { BlockSet } from './block-set.ts'
 import type { KeptExemplar } from './exemplars.ts'
 import { MetricsDoor } from './door.ts'
+import { foundBlocks } from './found-blocks.ts'
 import { HeadSource } from './head-source.ts'
 import { Reader } from './reader.ts'
 import { Replay } from './replay.ts'
@@ -108,8 +111,19 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
 
   // --- The frame's hooks ---
 
-  refresh(): Promise<void> {
-    return this.#blocks.refresh()
+  refresh(isPeriodic = false): Promise<void> {
+    return this.#blocks.refresh(isPeriodic)
+  }
+
+  protected override found(): LogFields {
+    let damaged = 0
+    const blocks: { tenant: string; meta: BlockMeta }[] = []
+    for (const { name: tenant, blocks: set } of this.#tenants.values()) {
+      damaged += set.quarantined.size
+      for (const { meta } of set.readers.values()) blocks.push({ tenant, meta })
+      for (const meta of set.downsampled.values()) blocks.push({ tenant, meta })
+    }
+    return foundBlocks(blocks, damaged)
   }
 
   protected override loadLocal(): Promise<void> {
@@ -357,7 +371,8 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   }
 
   /** Rewrites blocks that have deleted samples, so that these are really gone. */
-  cleanTombstones(): Promise<void> {
-    return this.betweenRounds(() => this.#blocks.cleanTombstones())
+  async cleanTombstones(): Promise<void> {
+    this.admit()
+    await this.betweenRounds(() => this.#blocks.cleanTombstones())
   }
 }

@@ -44,7 +44,7 @@ export class Scrub {
     const tenant = this.#tenants.get(key.slice(0, slash))
     const reader = tenant?.blocks.readers.get(key.slice(slash + 1))
     if (tenant === undefined || reader === undefined) return
-    const bytes = reader.meta.thanos?.files.reduce((sum, file) => sum + (file.size_bytes ?? 0), 0) ?? 0
+    const bytes = reader.meta.thanos?.files?.reduce((sum, file) => sum + (file.size_bytes ?? 0), 0) ?? 0
     this.#pace.spent(bytes)
     try {
       const damage = await tenant.blocks.findDamage(reader, this.#building)

@@ -7,6 +7,7 @@ import { signals, type SignalName } from '#core/signal-name.ts'
 import { s3Credentials, s3Settings } from '#app/buckets.ts'
 import type { Config } from '#app/config.ts'
 import type { World } from '#app/world.ts'
+import { findInBuckets } from './existing-buckets.ts'
 import type { Output } from './output.ts'
 
 type BucketFinding = Finding & { bucket: string }
@@ -14,8 +15,10 @@ type BucketFinding = Finding & { bucket: string }
 const dayMs = 86_400_000
 const tenants: Readonly<Record<SignalName, string>> = { metrics: 'anonymous', logs: 'fake', traces: 'single-tenant' }
 
-/** Every bucket of a configuration, once. 1 where something is bad. */
-export async function checkBuckets(config: Config, world: World, isJson: boolean, { out }: Output): Promise<number> {
+/** Every bucket of a configuration, once; with `role: query` what can be read there. 1 where something is bad. */
+export async function checkBuckets(config: Config, world: World, isJson: boolean, output: Output): Promise<number> {
+  // Who only reads may not try what it would take to write.
+  if (config.text('role') === 'query') return report(await findInBuckets(config, world), isJson, output)
   const findings: BucketFinding[] = []
   const seen = new Set<string>()
   for (const signal of signals) {
@@ -33,6 +36,10 @@ export async function checkBuckets(config: Config, world: World, isJson: boolean
     else if (!seen.has(place)) addAll(findings, await examine(config, world, signal, bucket))
     seen.add(place)
   }
+  return report(findings, isJson, output)
+}
+
+function report(findings: readonly BucketFinding[], isJson: boolean, { out }: Output): number {
   const isBad = findings.some(finding => finding.level === 'bad')
   if (isJson) out(JSON.stringify({ ok: !isBad, findings }))
   else for (const finding of findings) out(lineOf(finding))

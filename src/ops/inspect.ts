@@ -30,7 +30,7 @@ interface LogRow {
 }
 
 async function metricRows(bucket: Bucket): Promise<BlockRow[]> {
-  const { found } = await listBlocks(bucket, isUlid, () => false)
+  const { found } = await listBlocks(bucket, { isId: isUlid })
   const rows: BlockRow[] = []
   for (const { tenant, id, meta: bytes } of found) {
     const meta = decodeMeta(bytes, id)

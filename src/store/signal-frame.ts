@@ -7,7 +7,7 @@ import { backoffMs, Pauses } from '#core/backoff.ts'
 import { Repeater, sleep, type Clock, type Timer } from '#core/clock.ts'
 import { LimitError, messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
-import type { Log } from '#core/log.ts'
+import type { Log, LogFields } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { isAway, type Bucket } from '#bucket/bucket.ts'
@@ -162,7 +162,13 @@ export abstract class SignalFrame implements Signal {
 
   // --- What a signal adds ---
 
-  abstract refresh(): Promise<void>
+  /** Looks into the bucket for what other programs changed; `isPeriodic`: by the clock, not because somebody asked. */
+  abstract refresh(isPeriodic?: boolean): Promise<void>
+
+  /** What a process that only reads found in the bucket, for a line of its log. */
+  protected found(): LogFields {
+    return {}
+  }
 
   /** What brings a record of the log into memory, with the blocks that are known now. */
   protected abstract visitor(): RecordVisitor
@@ -300,6 +306,8 @@ export abstract class SignalFrame implements Signal {
   #isReplacedEarly = false
 
   #noteRead(): void {
+    const { readOnly, log, bucket } = this.#options
+    if (readOnly) log.info('the bucket is read', { signal: this.name, bucket: bucket.description, ...this.found() })
     if (!this.#isReplacedEarly) this.#guard.noteReached()
   }
 
@@ -357,7 +365,7 @@ export abstract class SignalFrame implements Signal {
     const { clock, log, refreshMs, readOnly } = this.#options
     const signal = this.name
     const refresh = (): Promise<void> =>
-      this.refresh().catch((error: unknown) => {
+      this.refresh(true).catch((error: unknown) => {
         log.warn('the list of blocks could not be refreshed', { signal, error: messageOf(error) })
       })
     const maintain = (): Promise<void> =>

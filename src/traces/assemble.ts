@@ -1,5 +1,5 @@
 /**
- * Rows of a row group back into traces, in the order of the rows. Reads vParquet5 and vParquet4. Rules:
+ * Rows of a row group back into traces, in the order of the rows. Reads vParquet5, vParquet4 and vParquet3. Rules:
  * docs/formats/tempo-block.md.
  */
 import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
@@ -7,6 +7,7 @@ import { CorruptDataError } from '#core/errors.ts'
 import { parseJson } from '#core/json.ts'
 import { valueFromJson } from '#model/trace-json.ts'
 import type { AnyValue, Attribute, ResourceSpans, Scope, Span, SpanEvent, SpanLink, Trace } from '#model/trace.ts'
+import { decodeOldLinks, decodeOldValue } from './old-messages.ts'
 import { dedicatedPlaces, fixedColumnsOf4, plainPath, type DedicatedColumn, type DedicatedScope } from './schema.ts'
 
 const noBytes = new Uint8Array(0)
@@ -84,7 +85,8 @@ interface AttributeCursors {
   ints: Cursor
   doubles: Cursor
   bools: Cursor
-  unsupported: Cursor | undefined
+  /** Values that have no column of their own, as JSON; vParquet3 has two such columns. */
+  json: readonly Cursor[]
 }
 /** An attribute that has a column of its own. */
 interface OwnColumn {
@@ -133,7 +135,7 @@ export class RowAssembler {
           ints,
           doubles,
           bools,
-          unsupported: part('ValueUnsupported'),
+          json: [part('ValueUnsupported'), part('ValueArray'), part('ValueKVList')].filter(c => c !== undefined),
         })
     }
   }
@@ -249,14 +251,16 @@ export class RowAssembler {
 
   #events(startNs: bigint): SpanEvent[] {
     const events: SpanEvent[] = []
+    const isOld = this.#cursors.has(eventTimeOf3)
+    const path = isOld ? eventTimeOf3 : eventTime
     do {
-      const since = this.#read('rs.ss.Spans.Events.TimeSinceStartNano')
-      if (since.def < 4) {
-        this.#skip('rs.ss.Spans.Events.', 'rs.ss.Spans.Events.TimeSinceStartNano')
+      const time = this.#read(path)
+      if (time.def < 4) {
+        this.#skip('rs.ss.Spans.Events.', path)
         break
       }
       const event: SpanEvent = {
-        timeNs: BigInt.asUintN(64, startNs + since.long),
+        timeNs: BigInt.asUintN(64, isOld ? time.long : startNs + time.long),
         name: this.#read('rs.ss.Spans.Events.Name').text,
         attributes: [],
         dropped: this.#int('rs.ss.Spans.Events.DroppedAttributesCount'),
@@ -264,11 +268,16 @@ export class RowAssembler {
       this.#readAttributes('rs.ss.Spans.Events', event.attributes)
       this.#readOwn('event', 4, event.attributes)
       events.push(event)
-    } while (this.#at('rs.ss.Spans.Events.TimeSinceStartNano').nextRep === 4)
+    } while (this.#at(path).nextRep === 4)
     return events
   }
 
   #links(): SpanLink[] {
+    const old = this.#cursors.get(linksOf3)
+    if (old !== undefined) {
+      old.next()
+      return decodeOldLinks(old.bytes)
+    }
     const links: SpanLink[] = []
     do {
       const traceId = this.#read('rs.ss.Spans.Links.TraceID')
@@ -303,10 +312,26 @@ export class RowAssembler {
     }
   }
 
+  /** Attributes of events in vParquet3, whose values are messages. */
+  #readMessages(path: string, into: Attribute[]): void {
+    const key = this.#cursors.get(`${path}.Attrs.Key`)
+    const message = this.#cursors.get(`${path}.Attrs.ValueMessage`)
+    if (key === undefined || message === undefined) return
+    do {
+      key.next()
+      message.next()
+      if (key.def < key.maxDef) return
+      into.push({ key: key.text, value: decodeOldValue(message.bytes) })
+    } while (key.nextRep === key.maxRep)
+  }
+
   #readAttributes(path: string, into: Attribute[]): void {
     const columns = this.#attributes.get(path)
-    if (columns === undefined) return
-    const { key, isArray, texts, ints, doubles, bools, unsupported } = columns
+    if (columns === undefined) {
+      this.#readMessages(path, into)
+      return
+    }
+    const { key, isArray, texts, ints, doubles, bools, json } = columns
     const d = key.maxDef
     const r = key.maxRep
     do {
@@ -323,13 +348,14 @@ export class RowAssembler {
       each(ints, () => ({ kind: 'int', value: ints.long }))
       each(doubles, () => ({ kind: 'double', value: doubles.double }))
       each(bools, () => ({ kind: 'bool', value: bools.bool }))
-      unsupported?.next()
+      for (const cursor of json) cursor.next()
       if (key.def < d) return
+      const coded = json.find(({ text }) => text !== '')
       into.push({
         key: key.text,
         value:
-          unsupported?.hasValue === true
-            ? unsupportedValue(unsupported.text)
+          coded !== undefined
+            ? unsupportedValue(coded.text)
             : isArray?.bool === true || values.length > 1
               ? { kind: 'array', values }
               : (values[0] ?? { kind: 'none' }),
@@ -337,6 +363,10 @@ export class RowAssembler {
     } while (key.nextRep === r)
   }
 }
+
+const eventTime = 'rs.ss.Spans.Events.TimeSinceStartNano'
+const eventTimeOf3 = 'rs.ss.Spans.Events.TimeUnixNano'
+const linksOf3 = 'rs.ss.Spans.LinksMessage'
 
 function unsupportedValue(text: string): AnyValue {
   try {

@@ -1,10 +1,15 @@
 /** Where an attribute lies beside the attribute lists: columns of its own. Form: docs/formats/tempo-block.md. */
-import { dedicatedPlaces, fixedColumnsOf4, type DedicatedColumn } from './schema.ts'
+import { dedicatedPlaces, fixedColumnsOf4, type DedicatedColumn, type DedicatedScope } from './schema.ts'
 
 export interface OwnPath {
   path: string
   type: 'string' | 'int'
 }
+
+/** Attributes that have columns of fixed names in vParquet4 and vParquet3, whatever is dedicated. */
+export const fixedAttributes: readonly (readonly [scope: DedicatedScope, name: string])[] = fixedColumnsOf4.map(
+  ([scope, name]) => [scope, name],
+)
 
 const prefixes = { resource: 'rs.Resource', span: 'rs.ss.Spans', event: 'rs.ss.Spans.Events' } as const
 

@@ -1,5 +1,5 @@
 /** Which blocks the bucket has, by tenant: from their meta.json, which never changes while it is there. */
-import type { Clock } from '#core/clock.ts'
+import { sleep, type Clock } from '#core/clock.ts'
 import { uploadMarkName } from '#store/upload-mark.ts'
 import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
@@ -7,11 +7,32 @@ import { forEachParallel } from '#core/parallel.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { DamageList } from '#store/damage.ts'
 import { decodeMeta, isBlockId, type BlockMeta } from './block-meta.ts'
+import { readTenantIndex } from './tenant-index.ts'
 
-const readable = new Set(['vParquet5', 'vParquet4'])
+const readable = new Set(['vParquet5', 'vParquet4', 'vParquet3'])
 const readsAtOnce = 16
 /** A block that another process writes has its meta.json after so long at most. */
 const writingMs = 300_000
+
+/** From so many unknown blocks on the tenant's index is worth a request. */
+const indexWorthBlocks = 16
+/** A compaction takes so long to mark what it replaced, at most. */
+const compactionMs = 2000
+/** Listings of one look. */
+const listingsMax = 4
+
+/** By `<tenant>/<block>`. */
+interface Listing {
+  live: Map<string, BlockMeta>
+  retired: Map<string, RetiredBlock>
+}
+
+/** Did blocks take the place of others between two listings? */
+function isCompacting(before: Listing, after: Listing): boolean {
+  for (const key of after.retired.keys()) if (!before.retired.has(key)) return true
+  for (const [key, { level }] of after.live) if (level > 0 && !before.live.has(key)) return true
+  return false
+}
 
 export interface RetiredBlock {
   tenant: string
@@ -30,10 +51,13 @@ export class BlockList {
   readonly #coming = new Set<string>()
   /** Blocks that wait on this process' disk for the bucket. */
   readonly #staged = new Set<string>()
+  /** Another program writes, compacts and retains there. */
+  readonly #isForeign: boolean
   #isFirst = true
 
-  constructor(bucket: Bucket, log: Log, clock: Clock) {
+  constructor(bucket: Bucket, log: Log, clock: Clock, isForeign = false) {
     this.#bucket = bucket
+    this.#isForeign = isForeign
     this.damage = new DamageList(log, 'traces')
     this.#clock = clock
   }
@@ -56,6 +80,38 @@ export class BlockList {
    */
   async refresh(): Promise<void> {
     const before = new Set(this.#live.keys())
+    const { live, retired } = await this.#list()
+    this.#isFirst = false
+    for (const key of this.#staged) live.set(key, this.#live.get(key)!)
+    const unlisted = [...this.#live].filter(([key]) => !live.has(key))
+    await forEachParallel(unlisted, readsAtOnce, async ([key, meta]) => {
+      if (await this.#isThere(key)) live.set(key, meta)
+    })
+    // What this process did meanwhile.
+    for (const [key, meta] of this.#live) if (!before.has(key)) live.set(key, meta)
+    for (const [key, block] of this.#retired) if (this.#removed.has(key)) retired.set(key, block)
+    // A retirement that was cut off left both.
+    for (const key of [...this.#removed, ...retired.keys()]) if (!this.#staged.has(key)) live.delete(key)
+    this.#live = live
+    this.#retired = retired
+  }
+
+  /**
+   * Another program's compaction shows what it made, then takes away what it made that of: in a listing of that moment
+   * spans are twice, or, since blocks are listed in no order of time, missing. It is listed again until both are done.
+   */
+  async #list(): Promise<Listing> {
+    let before: Listing = { live: this.#live, retired: this.#retired }
+    for (let attempt = 1; ; attempt++) {
+      const listing = await this.#listOnce(before.live)
+      if (!this.#isForeign || attempt === listingsMax || !isCompacting(before, listing)) return listing
+      before = listing
+      await sleep(this.#clock, compactionMs)
+    }
+  }
+
+  /** `known`: blocks whose meta.json is not read again. */
+  async #listOnce(known: ReadonlyMap<string, BlockMeta>): Promise<Listing> {
     const live = new Map<string, BlockMeta>()
     const retired = new Map<string, RetiredBlock>()
     for (const tenant of await this.#bucket.listDirectories('')) {
@@ -71,9 +127,12 @@ export class BlockList {
         else if (name === 'meta.compacted.json')
           retired.set(`${tenant}/${blockId}`, { tenant, blockId, retiredMs: modifiedMs })
       }
+      const unknown = wanted.filter(blockId => !known.has(`${tenant}/${blockId}`))
+      const isIndexed = this.#isForeign && unknown.length >= indexWorthBlocks
+      const indexed = isIndexed ? await readTenantIndex(this.#bucket, tenant) : undefined
       await forEachParallel(wanted, readsAtOnce, async blockId => {
         const key = `${tenant}/${blockId}`
-        const meta = this.#live.get(key) ?? (await this.#read(tenant, blockId))
+        const meta = known.get(key) ?? (await this.#read(tenant, blockId, indexed?.get(blockId)))
         if (meta !== undefined) live.set(key, meta)
       })
       for (const blockId of [...wanted, ...uploading]) dataMs.delete(blockId)
@@ -82,19 +141,7 @@ export class BlockList {
       for (const { id, isSetAside } of this.damage.of(tenant))
         if (isSetAside !== true && !wanted.includes(id) && !dataMs.has(id)) this.damage.delete(tenant, id)
     }
-    this.#isFirst = false
-    for (const key of this.#staged) live.set(key, this.#live.get(key)!)
-    const unlisted = [...this.#live].filter(([key]) => !live.has(key))
-    await forEachParallel(unlisted, readsAtOnce, async ([key, meta]) => {
-      if (await this.#isThere(key)) live.set(key, meta)
-    })
-    // What this process did meanwhile.
-    for (const [key, meta] of this.#live) if (!before.has(key)) live.set(key, meta)
-    for (const [key, block] of this.#retired) if (this.#removed.has(key)) retired.set(key, block)
-    // A retirement that was cut off left both.
-    for (const key of [...this.#removed, ...retired.keys()]) if (!this.#staged.has(key)) live.delete(key)
-    this.#live = live
-    this.#retired = retired
+    return { live, retired }
   }
 
   async #isThere(key: string): Promise<boolean> {
@@ -111,7 +158,8 @@ export class BlockList {
   #noteWithoutMeta(tenant: string, dataMs: ReadonlyMap<string, number>): void {
     const oldMs = this.#clock.nowMs() - writingMs
     for (const [id, modifiedMs] of dataMs) {
-      if (this.#coming.has(`${tenant}/${id}`) || (!this.#isFirst && modifiedMs > oldMs)) continue
+      const mayBeYoung = !this.#isFirst || this.#isForeign
+      if (this.#coming.has(`${tenant}/${id}`) || (mayBeYoung && modifiedMs > oldMs)) continue
       const reason = 'meta.json is missing; `tercet check data --repair` makes it again'
       this.damage.add({ tenant, id, reason, isWhole: true, isUncertain: true })
     }
@@ -119,13 +167,14 @@ export class BlockList {
 
   readonly #removed = new Set<string>()
 
-  async #read(tenant: string, blockId: string): Promise<BlockMeta | undefined> {
+  /** `indexed`: its meta.json, as the tenant's index has it. */
+  async #read(tenant: string, blockId: string, indexed: Uint8Array | undefined): Promise<BlockMeta | undefined> {
     const key = `${tenant}/${blockId}`
     try {
-      const meta = decodeMeta(await this.#bucket.get(`${key}/meta.json`))
+      const meta = decodeMeta(indexed ?? (await this.#bucket.get(`${key}/meta.json`)))
       if (!readable.has(meta.format))
         throw new CorruptDataError(
-          `the format ${JSON.stringify(meta.format)} is not known; vParquet5 and vParquet4 are`,
+          `the format ${JSON.stringify(meta.format)} is not known; vParquet5, vParquet4 and vParquet3 are`,
         )
       if (meta.blockId !== blockId) throw new CorruptDataError(`meta.json names another block, ${meta.blockId}`)
       this.damage.delete(tenant, blockId)

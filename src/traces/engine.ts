@@ -1,5 +1,6 @@
 /** The traces signal: takes spans in, keeps them in the bucket as Tempo's blocks, and hands them out. */
 import { UnavailableError } from '#core/errors.ts'
+import type { LogFields } from '#core/log.ts'
 import { leavingOut } from '#core/omissions.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { AppendOutcome } from '#model/append-outcome.ts'
@@ -16,6 +17,7 @@ import { BlockLife } from './block-life.ts'
 import { BlockList } from './block-list.ts'
 import { BlockReader } from './block-reader.ts'
 import { TracesDoor } from './door.ts'
+import { foundBlocks } from './found-blocks.ts'
 import { Head } from './head.ts'
 import { HeadSource, type TenantMemory } from './head-source.ts'
 import type { SpanDecoder } from './segment.ts'
@@ -65,7 +67,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     this.#options = options
     const { clock, log, bucket, cacheBytes } = options
     this.#appender = new BatchAppender(options)
-    this.#list = new BlockList(bucket, log, clock)
+    this.#list = new BlockList(bucket, log, clock, options.readOnly)
     this.#staging = new Staging(options)
     this.#served = this.#staging.served()
     this.#reader = new BlockReader(this.#served, cacheBytes)
@@ -86,6 +88,10 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
 
   refresh(): Promise<void> {
     return this.#list.refresh()
+  }
+
+  protected override found(): LogFields {
+    return foundBlocks(this.#list)
   }
 
   protected override loadLocal(): Promise<void> {

@@ -332,8 +332,18 @@ export function blockColumns(layout: BlockLayout): Column[] {
   return columnsOf(schemaOf(layout))
 }
 
-/** A file's path as vParquet5 spells it: vParquet4 wraps its lists. */
+const oldPrefix = 'rs.list.element.ss.list.element.Spans.list.element.'
+
+/** Columns of vParquet3 that hold messages of protobuf: what later versions have columns for. */
+const messageColumnsOf3: Readonly<Record<string, string>> = {
+  [`${oldPrefix}Events.list.element.Attrs.list.element.Value`]: 'rs.ss.Spans.Events.Attrs.ValueMessage',
+  [`${oldPrefix}Links`]: 'rs.ss.Spans.LinksMessage',
+}
+
+/** A file's path as vParquet5 spells it: vParquet4 and vParquet3 wrap their lists. */
 export function plainPath(path: string): string {
+  const message = messageColumnsOf3[path]
+  if (message !== undefined) return message
   return path
     .replaceAll('.list.element', '')
     .replaceAll('ServiceStats.key_value.key', 'ServiceStats.ServiceName')

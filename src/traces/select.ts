@@ -3,11 +3,11 @@ import type { Omissions } from '#core/omissions.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
 import type { Trace } from '#model/trace.ts'
 import type { DamagedBlock } from '#store/damage.ts'
-import { attributePaths, type OwnPath } from './attribute-paths.ts'
+import { attributePaths, fixedAttributes, type OwnPath } from './attribute-paths.ts'
 import { HeldGroups } from './held-groups.ts'
 import type { DedicatedColumn } from './schema.ts'
 
-export { attributePaths, HeldGroups, type DedicatedColumn, type OwnPath }
+export { attributePaths, fixedAttributes, HeldGroups, type DedicatedColumn, type OwnPath }
 
 /**
  * Rows of traces, from memory or a block's row group. Columns have the paths of vParquet5, whatever the block's

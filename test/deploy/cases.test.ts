@@ -182,7 +182,7 @@ test('14: a ServiceMonitor fails alone where its CustomResourceDefinition is not
   assert.match(template, /Capabilities\.APIVersions\.Has "monitoring\.coreos\.com\/v1"/)
 })
 
-test('16: compose publishes all ports, reads rules and receivers, and says who has to be able to read keys', async () => {
+test('16: compose publishes all ports, reads rules and receivers, and says who reads the keys', async () => {
   const { tree } = await make('tercet', 'compose')
   const compose = tree.get('compose.yaml')!
   for (const port of [3100, 3200]) assert.match(compose, new RegExp(`127\\.0\\.0\\.1:${port}:${port}`))

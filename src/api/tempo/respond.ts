@@ -103,13 +103,18 @@ export function traceJson(trace: FoundTrace): JsonObject {
     startTimeUnixNano: String(trace.startNs),
     ...(durationMs === 0 ? {} : { durationMs }),
     ...(sets.length === 0 ? {} : { spanSet: sets[0]!, spanSets: sets }),
-    serviceStats: Object.fromEntries(
-      [...trace.services].map(([name, { spans, errors }]) => [
-        name,
-        { ...(spans === 0 ? {} : { spanCount: spans }), ...(errors === 0 ? {} : { errorCount: errors }) },
-      ]),
-    ),
+    // Blocks in vParquet3 have none.
+    ...(trace.services.size === 0 ? {} : { serviceStats: serviceStatsJson(trace) }),
   }
+}
+
+function serviceStatsJson({ services }: FoundTrace): JsonObject {
+  return Object.fromEntries(
+    [...services].map(([name, { spans, errors }]) => [
+      name,
+      { ...(spans === 0 ? {} : { spanCount: spans }), ...(errors === 0 ? {} : { errorCount: errors }) },
+    ]),
+  )
 }
 
 /** The members that Tempo's answers have where something is missing. */

@@ -18,7 +18,7 @@ import { defaultTenants } from '#api/tenancy.ts'
 import { version } from '../version.ts'
 import { shareOf } from '../world.ts'
 import { registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
-import { signalOptions } from './signal-options.ts'
+import { refreshMsOf, signalOptions } from './signal-options.ts'
 import { makeSyslog } from './syslog.ts'
 
 export interface LogsPart extends Part {
@@ -31,12 +31,12 @@ const labelValueBytesMax = 2048
 const headBytesMax = 256 * 1024 * 1024
 
 function openEngine(context: ServingContext, bucket: Bucket): LogsEngine {
-  const { config, world, limits, isReader, workers } = context
+  const { config, world, limits, workers } = context
   const { clock, files } = world
   const isBase64 = bucket instanceof DirectoryBucket
   const hides: HidingTest = notices => new HiddenLines(notices, () => clock.nowMs())
   const local = new LocalBuilding({ files, bucket, isBase64, hides, pause: yieldEvery(clock) })
-  const refreshMs = bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000
+  const refreshMs = refreshMsOf(context, bucket, 3_600_000)
   const outOfOrderMs = config.durationMs('logs.out_of_order_window')
   return new LogsEngine({
     ...signalOptions(context, 'logs', bucket, refreshMs),

@@ -2,7 +2,6 @@
 import { prometheusOperatorRoutes } from '#api/prometheus/operator-routes.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { CachedBucket } from '#bucket/cache.ts'
-import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
 import { metricsProtocols } from '#ingest/metrics-protocols.ts'
 import { MetricsEngine } from '#metrics/engine.ts'
@@ -13,7 +12,7 @@ import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
 import { version } from '../version.ts'
 import { registerBlocks, registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
-import { signalOptions } from './signal-options.ts'
+import { refreshMsOf, signalOptions } from './signal-options.ts'
 
 export interface MetricsPart extends Part {
   engine: MetricsEngine
@@ -24,9 +23,8 @@ export interface MetricsPart extends Part {
 
 function openEngine(context: ServingContext, bucket: Bucket): MetricsEngine {
   const building = context.workers.metricsBuilding(bucket)
-  const { config, limits, hashSeed, isReader } = context
-  // Listing a directory costs nothing; in an object store only a process that does not write itself needs to look.
-  const refreshMs = bucket instanceof DirectoryBucket ? 60_000 : isReader ? 300_000 : 3_600_000
+  const { config, limits, hashSeed } = context
+  const refreshMs = refreshMsOf(context, bucket, 3_600_000)
   return new MetricsEngine({
     ...signalOptions(context, 'metrics', bucket, refreshMs),
     hashSeed,

@@ -3,11 +3,24 @@ import type { Bucket } from '#bucket/bucket.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { SignalOptions } from '#store/signal-frame.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
+import { retentionMsOf } from '../buckets.ts'
 import { prepareBucket, type Context } from '../context.ts'
 import { defaultTenants } from '#api/tenancy.ts'
 
 /** For how long an answer of an object store about its writer is good: each answer is a request that costs. */
 const leaseMs = 5000
+
+/** A process that only reads finds within a minute what others write, the time of its look included. */
+const readerLooksEveryMs = 40_000
+
+/**
+ * How often a signal looks into its bucket: listing a directory costs nothing, an object store is only asked often by
+ * who does not write it. `writerMs`: how often its writer asks it.
+ */
+export function refreshMsOf({ isReader }: Pick<Context, 'isReader'>, bucket: Bucket, writerMs: number): number {
+  if (isReader) return readerLooksEveryMs
+  return bucket instanceof DirectoryBucket ? 60_000 : writerMs
+}
 
 export function signalOptions(context: Context, signal: SignalName, bucket: Bucket, refreshMs: number): SignalOptions {
   const { config, world, isReader } = context
@@ -24,7 +37,7 @@ export function signalOptions(context: Context, signal: SignalName, bucket: Buck
     defaultTenant: defaultTenants[signal],
     durability: config.text('durability') === 'bucket' ? 'bucket' : 'local',
     syncAlways: config.text('wal_sync') === 'always',
-    retentionMs: config.durationMs(`${signal}.retention`),
+    retentionMs: retentionMsOf(config, signal),
     admitMemory: () => {
       context.memory.account('heads').admit()
     },

@@ -3,7 +3,6 @@ import { jaegerDependencies, type Dependency } from '#api/jaeger/routes.ts'
 import { tempoStatusRoutes } from '#api/tempo/routes.ts'
 import { tempoStreams } from '#api/tempo/streams.ts'
 import type { Bucket } from '#bucket/bucket.ts'
-import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
 import { traceProtocols } from '#ingest/trace-protocols.ts'
 import type { HttpRequest } from '#net/route-table.ts'
@@ -22,7 +21,7 @@ import { version } from '../version.ts'
 import { shareOf } from '../world.ts'
 import type { Deriving } from './deriving.ts'
 import { registerBlocks, registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
-import { signalOptions } from './signal-options.ts'
+import { refreshMsOf, signalOptions } from './signal-options.ts'
 
 export interface TracesPart extends Part {
   engine: TracesEngine
@@ -36,7 +35,7 @@ const compactBytesMax = 128 * 1024 * 1024
 function openEngine(context: ServingContext, bucket: Bucket): TracesEngine {
   const building = context.workers.tracesBuilding(bucket)
   const { config, world, limits } = context
-  const refreshMs = bucket instanceof DirectoryBucket ? 60_000 : 300_000
+  const refreshMs = refreshMsOf(context, bucket, 300_000)
   return new TracesEngine({
     ...signalOptions(context, 'traces', bucket, refreshMs),
     limits: {

@@ -4,7 +4,7 @@
  */
 import type { Field, Intrinsic, MetricsFunction } from '#lang/traceql/ast.ts'
 import { fieldText } from '#lang/traceql/fields.ts'
-import { attributePaths, type TraceRows } from '#traces/select.ts'
+import { attributePaths, fixedAttributes, type TraceRows } from '#traces/select.ts'
 import { textsIn } from './columns.ts'
 import { compileCondition, valuesReader, type SpanTest } from './evaluate.ts'
 import { numberText } from './whole.ts'
@@ -35,7 +35,8 @@ type Side = 'baseline' | 'selection'
 /** Every attribute that the rows have, and the intrinsics that are compared. */
 export async function comparedFields(rows: TraceRows): Promise<Field[]> {
   const fields: Field[] = comparedIntrinsics.map(name => ({ kind: 'intrinsic', name, text: name }))
-  const own = [['resource', 'service.name'] as const, ...rows.dedicated.map(d => [d.scope, d.name] as const)]
+  const dedicated = rows.dedicated.map(d => [d.scope, d.name] as const)
+  const own = [['resource', 'service.name'] as const, ...dedicated, ...fixedAttributes]
   const paths = own.flatMap(([scope, name]) =>
     attributePaths(rows.dedicated, scope, name).map(p => ({ scope, name, path: p.path })),
   )

@@ -5,7 +5,14 @@ import { planningAgain } from '#core/omissions.ts'
 import { workAhead } from '#core/parallel.ts'
 import type { Field, FieldExpr, Intrinsic } from '#lang/traceql/ast.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
-import { attributePaths, rowsAhead, unlessDamaged, type TraceRows, type TracesReader } from '#traces/select.ts'
+import {
+  attributePaths,
+  fixedAttributes,
+  rowsAhead,
+  unlessDamaged,
+  type TraceRows,
+  type TracesReader,
+} from '#traces/select.ts'
 import { Budgets, type Budget } from '../budget.ts'
 import { textsIn } from './columns.ts'
 import { columnsOf, compileCondition, fieldsOf, ownerOf, type SpanTest } from './evaluate.ts'
@@ -221,10 +228,10 @@ function textOf({ type, num, text }: Value): string {
 /** Attributes that may have columns of their own. */
 function ownPaths(rows: TraceRows): { scope: TagScope; name: string; path: string }[] {
   const list: { scope: TagScope; name: string; path: string }[] = []
-  const names: [TagScope, string][] = [
+  const names: (readonly [TagScope, string])[] = [
     ['resource', 'service.name'],
-    ...rows.dedicated.map((d): [TagScope, string] => [d.scope, d.name]),
-    ...['cluster', 'namespace', 'pod', 'container'].map((n): [TagScope, string] => ['resource', n]),
+    ...rows.dedicated.map(d => [d.scope, d.name] as const),
+    ...fixedAttributes,
   ]
   for (const [scope, name] of names)
     for (const { path } of attributePaths(rows.dedicated, scope === 'instrumentation' ? 'scope' : scope, name))
