@@ -3,24 +3,13 @@
  * what they do in hours done in seconds; and a user of that server who may only read.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PutBucketPolicyCommand } from '@aws-sdk/client-s3'
-import { cephKeys, isCephInstalled, type Ceph } from '../ceph.ts'
-import { freePort, programPath } from '../peers.ts'
+import { cephKeys, type Ceph } from '../ceph.ts'
+import { freePort } from '../peers.ts'
 import { until } from '../until.ts'
-
-/** Path of a program: in the directory that ENGINES_DIRECTORY names, or on PATH; undefined: it is not here. */
-export function enginePath(name: string): string | undefined {
-  const own = join(process.env['ENGINES_DIRECTORY'] ?? '/nonexistent', name)
-  return existsSync(own) ? own : programPath(name)
-}
-
-export function needsEngines(...names: string[]): { skip: string | false } {
-  const missing = names.filter(name => enginePath(name) === undefined)
-  if (!isCephInstalled) missing.push('radosgw, ceph-mon and ceph-osd')
-  return { skip: missing.length === 0 ? false : `NOT TESTED: ${missing.join(', ')} not there (ENGINES_DIRECTORY)` }
-}
+import { enginePath } from './programs.ts'
 
 export interface Engine {
   url: string

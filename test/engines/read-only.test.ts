@@ -16,11 +16,12 @@ import { startCeph, type Ceph } from '../ceph.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
 import { until } from '../until.ts'
 import * as foreign from './foreign.ts'
+import { needsEngines } from './programs.ts'
 import { Freshness, keysOf } from './freshness.ts'
 import { lines, samples, traces, type Numbered } from './numbered.ts'
 import { ReaderWatch } from './reader-watch.ts'
 
-const needed = foreign.needsEngines('cortex', 'loki', 'tempo')
+const needed = needsEngines({ programs: ['cortex', 'loki', 'tempo'], s3: true })
 if (needed.skip !== false) console.log(needed.skip)
 const directory = temporaryDirectory()
 const buckets = ['metrics', 'logs', 'traces', 'logs-periods', 'empty', 'tenants', 'root']
