@@ -204,7 +204,9 @@ test(
       assert.equal((await ask(server.ip, 8428, '/metrics', whole)).status, 200)
       // Samples of the node, by the agent, with its certificate and credentials.
       await until('samples of the kubelet', async () => (await query('kubelet_running_pods')).includes('"3"'), pods)
-      const container = (await query('{__name__=~"container_.+"}')) + (await query('kubelet_running_pods'))
+      const containers = '{__name__=~"container_.+"}'
+      await until('samples of cAdvisor', async () => (await query(containers)).includes('cadvisor'), pods)
+      const container = (await query(containers)) + (await query('kubelet_running_pods'))
       assert.match(container, /"metrics_path":"\/metrics\/cadvisor"/)
       assert.match(container, /"job":"cadvisor"/)
       assert.match(container, /"job":"kubelet"/)
