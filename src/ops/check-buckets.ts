@@ -15,16 +15,16 @@ type BucketFinding = Finding & { bucket: string }
 const dayMs = 86_400_000
 const tenants: Readonly<Record<SignalName, string>> = { metrics: 'anonymous', logs: 'fake', traces: 'single-tenant' }
 
-/** Every bucket of a configuration, once; with `role: query` what can be read there. 1 where something is bad. */
+/** Every bucket of a configuration, once; with `role: query` what it takes to read, and what is there. 1 where something is bad. */
 export async function checkBuckets(config: Config, world: World, isJson: boolean, output: Output): Promise<number> {
-  // Who only reads may not try what it would take to write.
-  if (config.text('role') === 'query') return report(await findInBuckets(config, world), isJson, output)
+  const isReader = config.text('role') === 'query'
   const findings: BucketFinding[] = []
   const seen = new Set<string>()
   for (const signal of signals) {
     const bucket = bucketNameOf(config, signal)
     const keys = await s3Credentials(config, world, signal)?.read()
     const place = `${s3Settings(config, signal).endpoint} ${bucket} ${keys?.accessKeyId ?? ''}`
+    if (bucket === '' && isReader) continue
     if (bucket === '')
       findings.push({
         bucket: signal,
@@ -36,6 +36,7 @@ export async function checkBuckets(config: Config, world: World, isJson: boolean
     else if (!seen.has(place)) addAll(findings, await examine(config, world, signal, bucket))
     seen.add(place)
   }
+  if (isReader) addAll(findings, await findInBuckets(config, world))
   return report(findings, isJson, output)
 }
 
