@@ -15,7 +15,10 @@ type BucketFinding = Finding & { bucket: string }
 const dayMs = 86_400_000
 const tenants: Readonly<Record<SignalName, string>> = { metrics: 'anonymous', logs: 'fake', traces: 'single-tenant' }
 
-/** Every bucket of a configuration, once; with `role: query` what it takes to read, and what is there. 1 where something is bad. */
+/**
+ * Every bucket of a configuration, once; with `role: query` what it takes to read, and what is there.
+ * 1 where something is bad.
+ */
 export async function checkBuckets(config: Config, world: World, isJson: boolean, output: Output): Promise<number> {
   const isReader = config.text('role') === 'query'
   const findings: BucketFinding[] = []
