@@ -702,12 +702,17 @@ export class BlockLife {
     this.compactions++
     for (const reader of readers) {
       this.#giveUp(tenant.name, tenant.blocks, reader, written === undefined ? undefined : ulid)
-      if (!isUrgent) continue
-      await this.#deleteBlock(tenant.name, reader.meta)
-      this.#marks.forget({ tenant: tenant.name, meta: reader.meta })
+      if (isUrgent) await this.#deleteAtOnce({ tenant: tenant.name, meta: reader.meta })
     }
     await this.#marks.mark()
     return true
+  }
+
+  /** Deletes a block that was given up; first what it was made of, which holds its samples, too. */
+  async #deleteAtOnce({ tenant, meta }: Pick<DoomedBlock, 'tenant' | 'meta'>): Promise<void> {
+    for (const parent of this.#marks.of(tenant)) if (parent.replacedBy === meta.ulid) await this.#deleteAtOnce(parent)
+    await this.#deleteBlock(tenant, meta)
+    this.#marks.forget({ tenant, meta })
   }
 
   /** Takes a block out of the bucket, what makes it known first, its mark last. */

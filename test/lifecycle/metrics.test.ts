@@ -216,6 +216,39 @@ test('deleted series stay deleted, through a restart and a rewrite', async () =>
   assert.ok(![...world.bucket.objects.keys()].some(key => key.endsWith('tombstones')))
 })
 
+test('what was deleted after a merge does not come back with what the merge replaced', async () => {
+  for (const isAllGone of [false, true]) {
+    const world = makeWorld(startMs)
+    await world.clock.advance(1_200_000)
+    let engine = await opened(world)
+    for (let i = 0; i < 3; i++) {
+      for (const agoMs of [0, 600_000 - i])
+        for (const name of isAllGone ? ['gone'] : ['gone', 'kept'])
+          await append(world, engine, name, world.clock.nowMs() - i - agoMs, i)
+      await driving(world.clock, engine.flush())
+    }
+    await driving(world.clock, engine.maintain())
+    const metas = (): string[] => [...world.bucket.objects.keys()].filter(key => key.endsWith('/meta.json'))
+    assert.equal(metas().length, 4, 'three blocks and what they were merged into')
+    const gone = [makeMatcher('=', '__name__', 'gone')]
+    await driving(world.clock, engine.deleteSeries('anonymous', gone, -Infinity, 2 ** 53))
+    await driving(world.clock, engine.cleanTombstones())
+    assert.equal(metas().length, isAllGone ? 0 : 1)
+    for (const isRestarted of [false, true]) {
+      if (isRestarted) engine = await opened(world)
+      await world.clock.advance(hourMs)
+      await driving(world.clock, engine.maintain())
+      await driving(world.clock, engine.refresh())
+      assert.deepEqual(await samples(engine, 'gone'), [])
+      assert.equal((await samples(engine, 'kept')).length, isAllGone ? 0 : 6)
+    }
+    assert.deepEqual(
+      [...world.bucket.objects.keys()].filter(key => key.endsWith('deletion-mark.json')),
+      [],
+    )
+  }
+})
+
 test('deletions one after the other stay, also when the request of an earlier one arrives again', async () => {
   const world = makeWorld(startMs)
   let engine = await opened(world)
