@@ -655,7 +655,8 @@ export class BlockLife {
 
   /**
    * Writes one block in place of several, which go some time later; at once where that is urgent. False when the
-   * bucket does not have it yet; true also when some turned out to be damaged, and others are to be chosen.
+   * bucket does not have it yet, or when nothing is left and the log is not released; true also when some turned out
+   * to be damaged, and others are to be chosen.
    */
   async #mergeInto(tenant: Tenant, readers: readonly BlockReader[], isUrgent = false): Promise<boolean> {
     const { files } = this.#options
@@ -698,33 +699,48 @@ export class BlockLife {
       await this.#stage(tenant.name, meta, directory)
       await this.#uploads.drained()
       if (this.#staged.has(ulid)) return false
-    } else await files.removeDirectory(directory)
-    this.compactions++
-    for (const reader of readers) {
-      this.#giveUp(tenant.name, tenant.blocks, reader, written === undefined ? undefined : ulid)
-      if (isUrgent) await this.#deleteAtOnce({ tenant: tenant.name, meta: reader.meta })
+    } else {
+      await files.removeDirectory(directory)
+      if (this.#isNeededByLog(tenant, readers)) return false
     }
+    this.compactions++
+    for (const reader of readers)
+      this.#giveUp(tenant.name, tenant.blocks, reader, written === undefined ? undefined : ulid)
     await this.#marks.mark()
+    if (isUrgent) for (const { meta } of readers) await this.#deleteFilesAtOnce(tenant.name, meta)
     return true
   }
 
-  /** Deletes a block that was given up; first what it was made of, which holds its samples, too. */
-  async #deleteAtOnce({ tenant, meta }: Pick<DoomedBlock, 'tenant' | 'meta'>): Promise<void> {
-    for (const parent of this.#marks.of(tenant)) if (parent.replacedBy === meta.ulid) await this.#deleteAtOnce(parent)
-    await this.#deleteBlock(tenant, meta)
-    this.#marks.forget({ tenant, meta })
+  /** Would the next start read back from the log what these blocks say that they cover? */
+  #isNeededByLog({ name }: Tenant, readers: readonly BlockReader[]): boolean {
+    return readers.some(({ meta }) => [...walThroughOf(meta).keys()].some(start => this.#wal.has(`${name}/${start}`)))
   }
 
-  /** Takes a block out of the bucket, what makes it known first, its mark last. */
+  /**
+   * Deletes the files of a block that was given up; first of what it was made of, which holds its samples, too. The
+   * marks stay until they are due: a request to upload a file that comes once more brings nothing back.
+   */
+  async #deleteFilesAtOnce(tenant: string, meta: BlockMeta): Promise<void> {
+    for (const parent of this.#marks.of(tenant))
+      if (parent.replacedBy === meta.ulid) await this.#deleteFilesAtOnce(tenant, parent.meta)
+    await this.#deleteFiles(tenant, meta)
+  }
+
+  /** Takes a block out of the bucket, its mark last. */
   async #deleteBlock(tenant: string, meta: BlockMeta): Promise<void> {
+    await this.#deleteFiles(tenant, meta)
+    await this.#options.bucket.delete(`${tenant}/${meta.ulid}/${markName}`)
+  }
+
+  /** The files of a block: first what makes it known. */
+  async #deleteFiles(tenant: string, meta: BlockMeta): Promise<void> {
     const { bucket } = this.#options
     const prefix = `${tenant}/${meta.ulid}/`
     await bucket.delete(`${prefix}meta.json`)
     // What we wrote is listed in meta.json; the files of foreign blocks are listed.
     const ours = meta.tercet === undefined ? undefined : meta.thanos?.files?.map(file => prefix + file.rel_path)
     const listed = (await bucket.list(ours === undefined ? prefix : `${prefix}tombstones`)).map(object => object.key)
-    for (const key of [...(ours ?? []), ...listed]) await bucket.delete(key)
-    await bucket.delete(prefix + markName)
+    for (const key of [...(ours ?? []), ...listed]) if (key !== prefix + markName) await bucket.delete(key)
   }
 
   /** Deletes what was given up long enough ago. */
@@ -836,8 +852,13 @@ export class BlockLife {
     return true
   }
 
-  /** Rewrites blocks that have deleted samples, so that these are really gone. */
+  /**
+   * Rewrites blocks that have deleted samples, so that these are really gone. A block of which nothing is left stays
+   * while the log has its records: the log is released first.
+   */
   async cleanTombstones(): Promise<void> {
+    await this.cutAll()
+    await this.#uploads.drained()
     for (const tenant of this.#tenants.values()) {
       for (const reader of Array.from(tenant.blocks.readers.values())) {
         const { ulid } = reader.meta

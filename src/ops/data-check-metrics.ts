@@ -6,6 +6,7 @@ import { messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import { isDamage } from '#core/omissions.ts'
 import { decodeMeta, encodeMeta, externalLabelsOf, type BlockMeta } from '#metrics/block-meta.ts'
+import { markName } from '#metrics/deletion-marks.ts'
 import { BlockReader } from '#metrics/block-reader.ts'
 import { BlockWriter, type ChunkMeta } from '#metrics/block-writer.ts'
 import { encodeColumns } from '#metrics/merge.ts'
@@ -51,12 +52,15 @@ class BlockCheck {
     const { bucket } = this.#check
     const objects = await bucket.list(this.#prefix)
     const has = (name: string): boolean => objects.some(({ key }) => key === this.#prefix + name)
-    if (!has('meta.json') && (!has('index') || has(uploadMarkName))) return this.#orphan(has('index'))
+    const isLeaving = has(markName)
+    if (!has('meta.json') && (!has('index') || has(uploadMarkName) || isLeaving)) return this.#orphan(has('index'))
     const known = await this.#meta()
     const reader = this.#reader(known ?? emptyMeta(this.#id))
     const whole = await damageOf(() => reader.check())
+    if (whole !== undefined && isLeaving) return this.#orphan(false)
     if (whole !== undefined) return this.#lost(whole)
     const part = await damageOf(() => reader.verify(this.#check.pause))
+    if (part !== undefined && isLeaving) return this.#orphan(false)
     if (part !== undefined) return this.#rewrite(reader, known, part)
     if (known === undefined) return this.#rebuildMeta(reader)
     const { minMs, maxMs } = await contentsOf(reader, false)

@@ -85,7 +85,8 @@ export class ReleaseLedger {
     const bytes = encodeUtf8(JSON.stringify({ ...Object.fromEntries([...next].slice(-writersMax)), [linksKey]: links }))
     try {
       await bucket.put(bucketPrefix + fileName, bytes)
-      await files.writeAtomic(`${directory}/${fileName}`, bytes)
+      // Blocks that covered the generation may go from now on: the disk may not forget it in a power failure.
+      await files.writeAtomic(`${directory}/${fileName}`, bytes, true)
     } catch (error) {
       log.warn('write-ahead log: a generation could not be released, trying again', { error: messageOf(error) })
       return false

@@ -591,6 +591,11 @@ export class WalSegments {
     for (const [scope, number] of scopes) if ((this.#released.get(scope)?.get(writer) ?? -1) < number) yield scope
   }
 
+  /** Would a replay meet records of the scope, released ones among them? */
+  has(scope: string): boolean {
+    return this.#segments.some(segment => segment.scopes.has(scope))
+  }
+
   heldScopes(): Set<string> {
     return new Set(this.#segments.flatMap(segment => [...this.#heldBy(segment)]))
   }

@@ -341,6 +341,11 @@ export class Wal {
     return this.#segments.heldScopes()
   }
 
+  /** Would a start read records of the scope back, but for blocks that cover them? */
+  has(scope: string): boolean {
+    return this.#segments.has(scope)
+  }
+
   /** Blocks cover the scope's records up to these numbers, by writer, and are visible. */
   async release(scope: string, coverage: Iterable<readonly [writer: string, throughRecord: number]>): Promise<void> {
     for (const [writer, through] of coverage) this.#segments.release(scope, writer, through)
