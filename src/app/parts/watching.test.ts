@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { after, test } from 'node:test'
+import type { Files } from '#core/files.ts'
 import { silentLog } from '#core/log.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { temporaryDirectory } from '../../../test/run-tercet.ts'
@@ -24,8 +25,22 @@ test('files are read again when one changes, comes or goes; a wrong one is a war
   ]
   let reloads = 0
   let failure: Error | undefined
+  const world = systemWorld(silentLog)
+  let underWay = 0
+  /** Says when nothing of a look is under way: it must not see files of before and after a change. */
+  const files = new Proxy(world.files, {
+    get: (target, name: keyof Files) =>
+      async function (...args: unknown[]): Promise<unknown> {
+        underWay++
+        try {
+          return await (target[name] as (...args: unknown[]) => Promise<unknown>)(...args)
+        } finally {
+          underWay--
+        }
+      },
+  })
   const part = makeWatching(
-    { config: loadConfig({ environment: {}, flags }), world: { ...systemWorld(silentLog), clock } },
+    { config: loadConfig({ environment: {}, flags }), world: { ...world, files, clock } },
     () => {
       reloads++
       return failure === undefined ? Promise.resolve() : Promise.reject(failure)
@@ -36,6 +51,8 @@ test('files are read again when one changes, comes or goes; a wrong one is a war
   const readAgain = async (times: number): Promise<void> => {
     const look = async (): Promise<boolean> => {
       await clock.advance(30_000)
+      while (underWay > 0) await clock.yield()
+      await clock.yield()
       return reloads === times
     }
     await untilTrue(look, `${times} times`)
