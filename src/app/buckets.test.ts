@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import { BadDataError } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
-import { openBucket } from './buckets.ts'
+import { signals } from '#core/signal-name.ts'
+import { openBucket, prefixOf, s3BucketOf } from './buckets.ts'
 import { loadConfig } from './config.ts'
 import { systemWorld } from './world.ts'
 
@@ -30,4 +31,15 @@ test('a file of keys that can not be read ends the start, and says for whom (req
   await assert.rejects(openBucket(config, world, 'logs'), /secret_access_key_file/)
   await files.writeAtomic('/run/secrets/key', new TextEncoder().encode('key\n'))
   await openBucket(config, world, 'logs')
+})
+
+test("where a signal's objects lie: own settings first, a directory before a bucket, traces never beside others", () => {
+  const placeOf = (...more: string[]): string[] => {
+    const config = loadConfig({ environment: {}, flags: ['bucket.s3.bucket=b', ...more] })
+    return signals.map(signal => `${s3BucketOf(config, signal)}/${prefixOf(config, signal)}`)
+  }
+  assert.deepEqual(placeOf(), ['b/', 'b/', 'b/traces'])
+  assert.deepEqual(placeOf('bucket.s3.prefix=/p/'), ['b/p', 'b/p', 'b/p/traces'])
+  assert.deepEqual(placeOf('traces.bucket.s3.bucket=t', 'bucket.s3.prefix=p'), ['b/p', 'b/p', 't/p'])
+  assert.deepEqual(placeOf('logs.bucket.s3.prefix=l', 'metrics.bucket.dir=/m'), ['/', 'b/l', 'b/traces'])
 })

@@ -1,13 +1,15 @@
 /** The bucket of a signal, as the configuration says: S3 with its cache, or a directory. */
 import { CachedBucket } from '#bucket/cache.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
-import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
+import { BucketError, PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
+import type { ProbeOperation } from '#bucket/probe.ts'
+import { isDenied, problemOf } from '#bucket/store-problem.ts'
 import { defaultTenants } from '#api/tenancy.ts'
 import { ReadOnlyBucket, ReadOnlyDirectory } from '#bucket/read-only.ts'
 import { RootedBucket } from '#bucket/rooted.ts'
 import type { S3Credentials } from '#bucket/s3.ts'
 import { isUlid } from '#codec/ulid.ts'
-import { BadDataError } from '#core/errors.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { Config } from './config.ts'
 import type { World } from './world.ts'
@@ -37,6 +39,25 @@ export function s3Settings(
     region: ownText(config, signal, 'region'),
     pathStyle: pathStyle === 'auto' ? endpoint !== '' : pathStyle === 'true',
   }
+}
+
+const rightOf: Readonly<Record<ProbeOperation, string>> = {
+  list: 's3:ListBucket',
+  put: 's3:PutObject',
+  get: 's3:GetObject',
+  'ranged get': 's3:GetObject',
+  'conditional put': 's3:PutObject',
+  delete: 's3:DeleteObject',
+}
+
+/** What a signal's store refused at the start, in words, and what to do. */
+export function explainStore(config: Config, signal: SignalName, operation: ProbeOperation, error: unknown): string {
+  if (!(error instanceof BucketError) || error.cause === undefined) return messageOf(error)
+  const { endpoint, region } = s3Settings(config, signal)
+  const bucket = s3BucketOf(config, signal)
+  const right = isDenied(error.cause) ? rightOf[operation] : undefined
+  const { found, advice } = problemOf(error.cause, { endpoint: endpoint || 'AWS', region, bucket, right })
+  return `${found}; ${advice} (tercet check bucket says more)`
 }
 
 interface Secret {
@@ -85,9 +106,15 @@ const cacheable: Readonly<Record<SignalName, RegExp>> = {
   traces: /\/bloom-\d+$/,
 }
 
+/** The S3 bucket of a signal; empty where it is in a directory. */
+export function s3BucketOf(config: Config, signal: SignalName): string {
+  if (config.text(`${signal}.bucket.dir`) !== '') return ''
+  return config.text(`${signal}.bucket.s3.bucket`) || config.text('bucket.s3.bucket')
+}
+
 /** Below which prefix of the bucket the signal keeps its objects; without slashes at the ends. */
-function prefixOf(config: Config, signal: SignalName): string {
-  const shared = config.text('bucket.s3.prefix')
+export function prefixOf(config: Config, signal: SignalName): string {
+  const shared = config.text('bucket.s3.prefix').replace(/\/+$/, '')
   // Tempo takes every first-level prefix for a tenant: traces don't share theirs with the other signals.
   const isSharedWithTraces = signal === 'traces' && config.text('traces.bucket.s3.bucket') === ''
   const prefix = config.text(`${signal}.bucket.s3.prefix`) || (isSharedWithTraces ? `${shared}/traces` : shared)
@@ -133,11 +160,11 @@ export function retentionMsOf(config: Config, signal: SignalName): number {
  * file of keys that can't be read.
  */
 export async function openBucket(config: Config, world: World, signal: SignalName): Promise<Bucket> {
-  const s3Name = config.text(`${signal}.bucket.s3.bucket`) || config.text('bucket.s3.bucket')
+  const s3Name = s3BucketOf(config, signal)
   const ownDirectory = config.text(`${signal}.bucket.dir`)
   const dataDirectory = config.text('data_dir')
   const isReader = config.text('role') === 'query'
-  if (s3Name === '' || ownDirectory !== '') {
+  if (s3Name === '') {
     const shared = config.text('bucket.dir')
     const path = ownDirectory || `${shared === '' ? `${dataDirectory}/bucket` : shared}/${signal}`
     return isReader ? asForeign(new ReadOnlyDirectory(path), signal) : new DirectoryBucket(path)

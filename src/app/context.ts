@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { RunningQueries } from '#api/tercet/running-queries.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { probeBucket } from '#bucket/probe.ts'
+import { explainStore } from './buckets.ts'
 import { makeHashSeed, type HashSeed } from '#codec/series-key.ts'
 import { WriteRequestKernel } from '#codec/write-request.ts'
 import { BadDataError } from '#core/errors.ts'
@@ -89,7 +90,9 @@ export function queryThreadsOf(config: Config): number {
 export async function prepareBucket(context: Context, signal: SignalName, bucket: Bucket): Promise<void> {
   const { config, world, isReader } = context
   const ownPrefix = `${defaultTenants[signal]}/tercet/`
-  await probeBucket(bucket, ownPrefix, isReader, world.random)
+  await probeBucket(bucket, ownPrefix, isReader, world.random, (operation, error) =>
+    explainStore(config, signal, operation, error),
+  )
   if (!isReader && !config.isOn('take_back')) await refuseHandedOver(bucket, `${ownPrefix}epoch/`)
 }
 

@@ -4,15 +4,27 @@ import type { Random } from '#core/random.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import type { Bucket } from './bucket.ts'
 
-/** Throws BadDataError with the operation and the store's reason. `prefix` ends in `/`. */
-export async function probeBucket(bucket: Bucket, prefix: string, readOnly: boolean, random: Random): Promise<void> {
+export type ProbeOperation = 'list' | 'put' | 'get' | 'ranged get' | 'conditional put' | 'delete'
+
+/**
+ * Throws BadDataError with the operation and the store's reason; `explain` has better words for a reason, and what to
+ * do. `prefix` ends in `/`.
+ */
+export async function probeBucket(
+  bucket: Bucket,
+  prefix: string,
+  readOnly: boolean,
+  random: Random,
+  explain: (operation: ProbeOperation, error: unknown) => string = (_, error) => messageOf(error),
+): Promise<void> {
   const key = `${prefix}probe-${random.u32().toString(16)}`
   const body = encodeUtf8('tercet probe')
-  const attempt = async (operation: string, work: () => Promise<unknown>): Promise<void> => {
+  const attempt = async (operation: ProbeOperation, work: () => Promise<unknown>): Promise<void> => {
     try {
       await work()
     } catch (error) {
-      throw new BadDataError(`the bucket can't be used: ${operation} failed: ${messageOf(error)}`, { cause: error })
+      const reason = explain(operation, error)
+      throw new BadDataError(`the bucket can't be used: ${operation} failed: ${reason}`, { cause: error })
     }
   }
   await attempt('list', () => bucket.listDirectories(''))

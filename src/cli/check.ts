@@ -28,13 +28,15 @@ export const check = makeVerb({
   async run(given) {
     const config = readConfig(given)
     const world = worldOf(config)
-    const { openBucket } = await import('#app/buckets.ts')
+    const { explainStore, openBucket } = await import('#app/buckets.ts')
     const { probeBucket } = await import('#bucket/probe.ts')
     const places: Partial<Record<SignalName, string>> = {}
     for (const signal of signals) {
       const bucket = await openBucket(config, world, signal)
       const isReader = config.text('role') === 'query'
-      await probeBucket(bucket, `${defaultTenants[signal]}/tercet/`, isReader, world.random)
+      await probeBucket(bucket, `${defaultTenants[signal]}/tercet/`, isReader, world.random, (operation, error) =>
+        explainStore(config, signal, operation, error),
+      )
       places[signal] = bucket.description
     }
     const { metrics, logs, traces } = places

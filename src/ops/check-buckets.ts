@@ -4,7 +4,8 @@ import { systemClock } from '#core/clock.ts'
 import { addAll } from '#core/lists.ts'
 import { systemRandom } from '#core/random.ts'
 import { signals, type SignalName } from '#core/signal-name.ts'
-import { s3Credentials, s3Settings } from '#app/buckets.ts'
+import { defaultTenants } from '#api/tenancy.ts'
+import { prefixOf, s3BucketOf, s3Credentials, s3Settings } from '#app/buckets.ts'
 import type { Config } from '#app/config.ts'
 import type { World } from '#app/world.ts'
 import { findInBuckets } from './existing-buckets.ts'
@@ -13,7 +14,6 @@ import type { Output } from './output.ts'
 type BucketFinding = Finding & { bucket: string }
 
 const dayMs = 86_400_000
-const tenants: Readonly<Record<SignalName, string>> = { metrics: 'anonymous', logs: 'fake', traces: 'single-tenant' }
 
 /**
  * Every bucket of a configuration, once; with `role: query` what it takes to read, and what is there.
@@ -24,9 +24,10 @@ export async function checkBuckets(config: Config, world: World, isJson: boolean
   const findings: BucketFinding[] = []
   const seen = new Set<string>()
   for (const signal of signals) {
-    const bucket = bucketNameOf(config, signal)
+    const bucket = s3BucketOf(config, signal)
     const keys = await s3Credentials(config, world, signal)?.read()
-    const place = `${s3Settings(config, signal).endpoint} ${bucket} ${keys?.accessKeyId ?? ''}`
+    const { endpoint } = s3Settings(config, signal)
+    const place = [endpoint, bucket, prefixOf(config, signal), keys?.accessKeyId].join(' ')
     if (bucket === '' && isReader) continue
     if (bucket === '')
       findings.push({
@@ -50,11 +51,6 @@ function report(findings: readonly BucketFinding[], isJson: boolean, { out }: Ou
   return isBad ? 1 : 0
 }
 
-/** Empty where the signal is in a directory. */
-export function bucketNameOf(config: Config, signal: SignalName): string {
-  return config.text(`${signal}.bucket.s3.bucket`) || config.text('bucket.s3.bucket')
-}
-
 async function examine(config: Config, world: World, signal: SignalName, bucket: string): Promise<BucketFinding[]> {
   const { endpoint, region, pathStyle } = s3Settings(config, signal)
   const credentials = await s3Credentials(config, world, signal)?.read()
@@ -67,8 +63,7 @@ async function examine(config: Config, world: World, signal: SignalName, bucket:
       advice: 'keys and data can be read on the way',
     })
   // The first level of a bucket of traces belongs to tenants.
-  const base = config.text(`${signal}.bucket.s3.prefix`) || config.text('bucket.s3.prefix')
-  const prefix = `${base}/${tenants[signal]}/tercet/`.replace(/^\/+/, '')
+  const prefix = `${prefixOf(config, signal)}/${defaultTenants[signal]}/tercet/`.replace(/^\//, '')
   const retentionDays = config.durationMs(`${signal}.retention`) / dayMs
   const isReader = config.text('role') === 'query'
   const admin = new S3Admin({ endpoint, region, credentials, pathStyle, clock: systemClock })

@@ -8,10 +8,9 @@ import type { Bucket } from '#bucket/bucket.ts'
 import { clientUrls } from '#deploy/release.ts'
 import { render } from '#deploy/render.ts'
 import { readStack, type Stack, type StackS3, type Target } from '#deploy/stack.ts'
-import { openBucket } from '#app/buckets.ts'
+import { openBucket, s3BucketOf } from '#app/buckets.ts'
 import type { Config } from '#app/config.ts'
 import type { World } from '#app/world.ts'
-import { bucketNameOf } from './check-buckets.ts'
 import { unreachable } from './client.ts'
 import type { Output } from './output.ts'
 import { ownChart, writeTree } from './render-tree.ts'
@@ -65,7 +64,7 @@ export async function graduate(options: GraduateOptions, { out, err }: Output): 
 
 /** Throws BadDataError where a signal is in a directory. */
 function bucketNamesOf(config: Config): Record<SignalName, string> {
-  const [metrics, logs, traces] = signals.map(signal => bucketNameOf(config, signal))
+  const [metrics, logs, traces] = signals.map(signal => s3BucketOf(config, signal))
   if (!metrics || !logs || !traces)
     throw new BadDataError(
       'not every signal is in S3: Mimir, Loki and Tempo of several processes need a bucket each that all of ' +

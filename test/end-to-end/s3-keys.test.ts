@@ -289,7 +289,10 @@ suite('keys of each component on Ceph', { ...needs('radosgw', 'ceph-mon', 'ceph-
       // The same key where something is to be written: said at once, by check bucket and at the start.
       const writing = await checkBucket(flagsOf(buckets.metrics, 'query'))
       assert.match(writing.bad.join('\n'), /^delete: .*it takes s3:DeleteObject\)/)
-      await assert.rejects(runTercet(stackFlags(() => 'query')), /the bucket can't be used: put failed: .*AccessDenied/)
+      await assert.rejects(
+        runTercet(stackFlags(() => 'query')),
+        /the bucket can't be used: put failed: .*AccessDenied; it takes s3:PutObject\)/,
+      )
 
       const removal = await fetch(urlOf(running.url, '/api/v1/admin/tsdb/delete_series', { 'match[]': 'kept' }), {
         method: 'POST',
