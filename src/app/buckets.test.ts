@@ -33,7 +33,7 @@ test('a file of keys that can not be read ends the start, and says for whom (req
   await openBucket(config, world, 'logs')
 })
 
-test("where a signal's objects lie: own settings first, a directory before a bucket, traces never beside others", () => {
+test("where a signal's objects lie: own settings first, then directories, traces never beside others", () => {
   const placeOf = (...more: string[]): string[] => {
     const config = loadConfig({ environment: {}, flags: ['bucket.s3.bucket=b', ...more] })
     return signals.map(signal => `${s3BucketOf(config, signal)}/${prefixOf(config, signal)}`)
