@@ -1,11 +1,14 @@
 /** A door for samples that keeps them as text, for tests of whatever appends. */
 import type { MetricsAppender, MetricsAppendOutcome } from '#metrics/append.ts'
+import type { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import type { WriteBatch } from '#model/write-batch.ts'
 
 /** Keeps each sample as `name{a="b"} value @ms`; a staleness marker's value is `stale`. */
 export class KeptSamples implements MetricsAppender {
   #samples: string[] = []
+  /** Every native histogram. */
+  readonly histograms: FloatHistogram[] = []
   batches = 0
   failure: Error | undefined
   /** Why every sample is refused. */
@@ -25,6 +28,7 @@ export class KeptSamples implements MetricsAppender {
       const value = isStale ? 'stale' : String(batch.values[i])
       this.#samples.push(`${labelsOf(batch, batch.sampleSeries[i]!).toString()} ${value} @${batch.timesMs[i]}`)
     }
+    for (const { histogram } of batch.histograms) this.histograms.push(histogram)
     this.batches++
     return Promise.resolve({ stored: batch.sampleCount, histograms: 0, exemplars: 0, refused: 0, problems: [] })
   }

@@ -49,6 +49,7 @@ groups:
         annotations: [['summary', '{{ $value }}']],
       },
     ],
+    notes: [],
   })
   assert.equal(loki?.rules[0]?.language, 'logql')
   assert.equal(loki?.intervalMs, undefined)
@@ -86,3 +87,46 @@ for (const [text, message] of refusals)
       (error: unknown) => error instanceof BadDataError && message.test(error.message),
     )
   })
+
+test('every fault of a file is told at once, each with its place', () => {
+  const text = `groups:
+  - name: a
+    rules:
+      - { record: x, expr: sum( }
+      - { alert: y, expr: rate(foo), for: soon, annotations: { s: '{{ nosuch }}' } }
+      - { record: 'bad{', expr: 1 }
+      - { record: good, expr: 1 }
+  - { name: a, limit: many }
+`
+  assert.throws(
+    () => readRulesFile(text, 'r.yml'),
+    (error: unknown) => {
+      assert.ok(error instanceof BadDataError)
+      const faults = error.message.split('\n').map(line => /^r\.yml:(\d+):\d+: (.*)$/.exec(line)?.slice(1))
+      const expected: [string, RegExp][] = [
+        ['4', /unclosed left parenthesis/],
+        ['5', /expected type range vector/],
+        ['5', /not a valid duration/],
+        ['5', /annotation "s": .*nosuch/],
+        ['6', /braces present in the recording rule name/],
+        ['8', /groupname: "a" is repeated/],
+        ['8', /"many" is no whole number/],
+      ]
+      assert.equal(faults.length, expected.length, error.message)
+      for (const [i, [line, reason]] of expected.entries()) {
+        assert.equal(faults[i]?.[0], line)
+        assert.match(faults[i]?.[1] ?? '', reason)
+      }
+      return true
+    },
+  )
+})
+
+test("settings of other rulers that are not carried out are named in the group's notes", () => {
+  const text = 'groups: [{ name: g, concurrency: 2, tenant: t, headers: ["a: b"], rules: [{ record: a, expr: up }] }]'
+  const [group] = readRulesFile(text, 'r.yml')
+  assert.deepEqual(
+    group?.notes.map(note => /groups\[0\]\.\w+/.exec(note)?.[0]),
+    ['groups[0].headers', 'groups[0].tenant'],
+  )
+})

@@ -6,6 +6,7 @@ import { BadDataError, messageOf } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
+import { Faults } from '#lang/settings/faults.ts'
 import { parseSettings, type Section, type Setting } from '#lang/settings/section.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
 import { checkTemplate } from './template.ts'
@@ -36,6 +37,8 @@ export interface GroupSettings {
   limit: number
   labels: [string, string][]
   rules: RuleSettings[]
+  /** Settings that are taken and not carried out, with their places. */
+  notes: readonly string[]
 }
 
 /** Which language an expression is of: what a group's `type` says, else the first that it is right in. */
@@ -80,56 +83,111 @@ function languageOf(expr: string, type: string, refuse: (message: string) => nev
   )
 }
 
-function labelPairs(section: Section, name: string, refuse: (message: string) => never): [string, string][] {
+function labelPairs(section: Section, name: string): [string, string][] {
   const pairs = section.textMap(name)
-  for (const [label] of pairs) if (label === '' || label === '__name__') refuse(`invalid label name: ${quote(label)}`)
+  for (const [label] of pairs)
+    if (label === '' || label === '__name__') section.refuse(`invalid label name: ${quote(label)}`)
   return pairs
 }
 
-function readRule(setting: Setting, type: string): RuleSettings {
-  const section = setting.section()
+function annotationPairs(section: Section): [string, string][] {
+  const pairs = section.textMap('annotations')
+  for (const [name] of pairs) if (name === '') section.refuse('invalid annotation name: it is empty')
+  return pairs
+}
+
+/** What the rule is, and its name. */
+function readHead(section: Section): Pick<RuleSettings, 'kind' | 'name'> {
   const record = section.text('record')
   const alert = section.text('alert')
-  const expr = section.text('expr')
   if (record !== '' && alert !== '') section.refuse("only one of 'record' and 'alert' must be set")
   if (record === '' && alert === '') section.refuse("one of 'record' or 'alert' must be set")
+  if (/[{}]/.test(record))
+    section.get('record')!.refuse(`braces present in the recording rule name; should it be in expr?: ${record}`)
+  if (/[^\x20-\x7e\u0080-\uffff]/.test(record)) section.get('record')!.refuse(`invalid recording rule name: ${record}`)
+  return record === '' ? { kind: 'alerting', name: alert } : { kind: 'recording', name: record }
+}
+
+function readExpression(section: Section, type: string): Pick<RuleSettings, 'expr' | 'language'> {
+  const expr = section.text('expr')
   if (expr === '') section.refuse("field 'expr' must be set in rule")
-  const name = record === '' ? alert : record
+  return { expr, language: languageOf(expr, type, m => section.get('expr')!.refuse(m)) }
+}
+
+function refuseAlertsFields(section: Section, { forMs, keepFiringForMs }: RuleSettings): void {
+  if (section.has('annotations')) section.refuse("invalid field 'annotations' in recording rule")
+  if (forMs !== 0) section.refuse("invalid field 'for' in recording rule")
+  if (keepFiringForMs !== 0) section.refuse("invalid field 'keep_firing_for' in recording rule")
+}
+
+function readRule(setting: Setting, type: string, faults: Faults): RuleSettings {
+  const section = setting.section()
   const rule: RuleSettings = {
-    kind: record === '' ? 'alerting' : 'recording',
-    name,
-    expr,
-    language: languageOf(expr, type, m => section.get('expr')!.refuse(m)),
-    forMs: section.durationMs('for', 0),
-    keepFiringForMs: section.durationMs('keep_firing_for', 0),
-    labels: labelPairs(section, 'labels', m => section.refuse(m)),
-    annotations: section.textMap('annotations'),
+    ...faults.collect(() => readHead(section), { kind: 'alerting', name: section.text('alert') }),
+    ...faults.collect(() => readExpression(section, type), { expr: '', language: 'promql' }),
+    forMs: faults.collect(() => section.durationMs('for', 0), 0),
+    keepFiringForMs: faults.collect(() => section.durationMs('keep_firing_for', 0), 0),
+    labels: faults.collect(() => labelPairs(section, 'labels'), []),
+    annotations: faults.collect(() => annotationPairs(section), []),
   }
-  const hasFor = section.has('for')
-  const hasKeep = section.has('keep_firing_for')
-  const hasAnnotations = section.has('annotations')
-  section.finish()
-  if (record !== '') {
-    if (hasAnnotations) section.refuse("invalid field 'annotations' in recording rule")
-    if (hasFor && rule.forMs !== 0) section.refuse("invalid field 'for' in recording rule")
-    if (hasKeep && rule.keepFiringForMs !== 0) section.refuse("invalid field 'keep_firing_for' in recording rule")
-    if (/[^\x20-\x7e\u0080-\uffff]/.test(record)) section.refuse(`invalid recording rule name: ${record}`)
-  }
-  for (const [label] of rule.annotations) if (label === '') section.refuse('invalid annotation name: it is empty')
-  for (const [what, pairs] of [
-    ['label', rule.labels],
-    ['annotation', rule.annotations],
-  ] as const) {
-    if (record !== '' && what === 'label') continue
-    for (const [label, text] of pairs) {
-      const problem = checkTemplate(`__alert_${name}`, text)
-      if (problem !== undefined) section.refuse(`${what} ${quote(label)}: ${problem}`)
-    }
-  }
+  if (section.has('record') && !section.has('alert')) faults.collect(() => refuseAlertsFields(section, rule), undefined)
+  else checkTemplates(section, rule, faults)
+  faults.collect(() => section.finish(), undefined)
   return rule
 }
 
-/** Reads a file of rules. Throws BadDataError with file and line of the fault. */
+function checkTemplates(section: Section, { name, labels, annotations }: RuleSettings, faults: Faults): void {
+  const texts = [
+    ...labels.map(([label, text]) => [`label ${quote(label)}`, text] as const),
+    ...annotations.map(([annotation, text]) => [`annotation ${quote(annotation)}`, text] as const),
+  ]
+  for (const [what, text] of texts) {
+    const problem = checkTemplate(`__alert_${name}`, text)
+    if (problem !== undefined) faults.collect(() => section.refuse(`${what}: ${problem}`), undefined)
+  }
+}
+
+/** Keys of vmalert, Mimir and Thanos. */
+const foreignKeys = [
+  'params',
+  'headers',
+  'tenant',
+  'eval_offset',
+  'debug',
+  'source_tenants',
+  'partial_response_strategy',
+  'remote_write',
+]
+
+function readGroup(setting: Setting, file: string, seen: Set<string>, faults: Faults): GroupSettings {
+  const notesBefore = setting.notes.length
+  const section = setting.section()
+  const name = section.text('name')
+  const refuse = (message: string): void => faults.collect(() => section.refuse(message), undefined)
+  if (name === '') refuse('groupname must not be empty')
+  else if (seen.has(name)) refuse(`groupname: ${quote(name)} is repeated in the same file`)
+  seen.add(name)
+  const type = section.text('type')
+  const offsetKey = section.has('query_offset') ? 'query_offset' : 'eval_delay'
+  const group: GroupSettings = {
+    file,
+    name,
+    intervalMs: faults.collect(() => section.durationMs('interval', 0) || undefined, undefined),
+    queryOffsetMs: section.has(offsetKey) ? faults.collect(() => section.durationMs(offsetKey, 0), 0) : undefined,
+    limit: faults.collect(() => section.whole('limit', 0), 0),
+    labels: faults.collect(() => labelPairs(section, 'labels'), []),
+    rules: section.list('rules').flatMap(rule => faults.collect(() => [readRule(rule, type, faults)], [])),
+    notes: [],
+  }
+  // Groups are evaluated beside each other, rules of a group in turn: what comes out is the same.
+  section.ignore('concurrency')
+  section.notDone(foreignKeys)
+  group.notes = setting.notes.slice(notesBefore)
+  faults.collect(() => section.finish(), undefined)
+  return group
+}
+
+/** Reads a file of rules. Throws BadDataError with file, line and column of every fault, a line each. */
 export function readRulesFile(
   text: string,
   file: string,
@@ -140,42 +198,12 @@ export function readRulesFile(
   const section = root.section()
   // Mimir's and Loki's rulers name the file's namespace.
   section.ignore('namespace')
+  const faults = new Faults()
   const seen = new Set<string>()
-  const groups = section.list('groups').map((setting): GroupSettings => {
-    const own = setting.section()
-    const name = own.text('name')
-    if (name === '') own.refuse('groupname must not be empty')
-    if (seen.has(name)) own.refuse(`groupname: ${quote(name)} is repeated in the same file`)
-    seen.add(name)
-    const type = own.text('type')
-    const group: GroupSettings = {
-      file,
-      name,
-      intervalMs: own.has('interval') ? own.durationMs('interval', 0) || undefined : undefined,
-      queryOffsetMs: own.has('query_offset')
-        ? own.durationMs('query_offset', 0)
-        : own.has('eval_delay')
-          ? own.durationMs('eval_delay', 0)
-          : undefined,
-      limit: own.whole('limit', 0),
-      labels: labelPairs(own, 'labels', m => own.refuse(m)),
-      rules: own.list('rules').map(rule => readRule(rule, type)),
-    }
-    // vmalert's and Mimir's own keys.
-    own.ignore(
-      'concurrency',
-      'params',
-      'headers',
-      'tenant',
-      'eval_offset',
-      'debug',
-      'source_tenants',
-      'partial_response_strategy',
-      'remote_write',
-    )
-    own.finish()
-    return group
-  })
-  section.finish()
+  const groups = section
+    .list('groups')
+    .flatMap(setting => faults.collect(() => [readGroup(setting, file, seen, faults)], []))
+  faults.collect(() => section.finish(), undefined)
+  faults.end()
   return groups
 }

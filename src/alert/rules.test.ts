@@ -26,6 +26,7 @@ const groupOf = (more: Partial<GroupSettings> = {}): GroupSettings => ({
   limit: 0,
   labels: [],
   rules: [],
+  notes: [],
   ...more,
 })
 const contextOf = (query: RuleContext['query']): RuleContext => ({

@@ -7,6 +7,7 @@ import type { GroupWorld } from '#alert/group.ts'
 import { Notifier, remoteReceiver, type AlertReceiver } from '#alert/notifier.ts'
 import { RuleManager } from '#alert/rule-manager.ts'
 import type { RuleSample } from '#alert/rules.ts'
+import { Faults } from '#lang/settings/faults.ts'
 import { readRulesFile, type GroupSettings } from '#alert/rules-file.ts'
 import { addAll } from '#core/lists.ts'
 import { Matcher } from '#lang/regex/matcher.ts'
@@ -19,6 +20,7 @@ import type { AlertmanagerTarget, PrometheusConfig } from '#scrape/config.ts'
 import type { Discovery, DiscoveryWorld } from '#scrape/discovery/discovery.ts'
 import { filesOf } from '#scrape/discovery/simple.ts'
 import { makeDiscovery } from '#scrape/manager.ts'
+import type { ScrapeJob } from '#scrape/config.ts'
 import { makeTargets } from '#scrape/target.ts'
 import type { RuleQuery } from '#worker/rules.ts'
 import type { World } from './world.ts'
@@ -91,6 +93,7 @@ export async function loadRules(
     for (const path of matching) paths.add(path)
   }
   const groups: GroupSettings[] = []
+  const faults = new Faults()
   for (const path of paths) {
     let text: string
     try {
@@ -102,8 +105,12 @@ export async function loadRules(
       }
       throw new BadDataError(`${path}: ${messageOf(error)}`, { cause: error })
     }
-    addAll(groups, readRulesFile(text, path, env))
+    addAll(
+      groups,
+      faults.collect(() => readRulesFile(text, path, env), []),
+    )
   }
+  faults.end()
   return groups
 }
 
@@ -121,7 +128,7 @@ class OtherAlertmanagers {
     this.#discoveries = targets.flatMap((target, t) => {
       const client = world.client(target.client)
       this.#clients.push(client)
-      const job = {
+      const job: ScrapeJob = {
         jobName: '',
         intervalMs: 60_000,
         timeoutMs: 10_000,
@@ -130,6 +137,11 @@ class OtherAlertmanagers {
         nativeHistograms: false,
         classicHistograms: false,
         customBuckets: false,
+        histogramBucketLimit: 0,
+        histogramSchemaMax: 8,
+        nameValidation: 'utf8',
+        nameEscaping: 'allow-utf-8',
+        extraMetrics: false,
         metricsPath: `${target.pathPrefix}/api/v2/alerts`,
         scheme: target.scheme,
         params: [],
@@ -195,6 +207,8 @@ export class Alerting implements RulesSource {
       ...(await loadRules(ruleFiles, world.files, resolve('.'), env, missing)),
       ...(await loadRules(config?.ruleFiles ?? [], world.files, discovery.directory, env, missing)),
     ]
+    for (const { file, notes } of groups)
+      for (const warning of notes) world.log.warn('rules ask for something that is not supported', { file, warning })
     this.notifier.externalLabels = config?.externalLabels ?? []
     this.notifier.relabelRules = config?.alertRelabelRules ?? []
     const text = JSON.stringify(config?.alertmanagers ?? [], (key, value: unknown) =>

@@ -41,7 +41,7 @@ async function checkEach(
       out(`  SUCCESS: ${await check(path)}\n`)
     } catch (error) {
       if (!(error instanceof BadDataError)) throw error
-      err(`  FAILED: ${error.message}\n`)
+      err(`  FAILED: ${error.message.replaceAll('\n', '\n          ')}\n`)
       code = 1
     }
   }
@@ -58,6 +58,7 @@ const env = (): Readonly<Record<string, string | undefined>> => process.env
 export function checkRuleFiles(paths: readonly string[], files: Files, output: Output): Promise<number> {
   return checkEach(paths, output, async path => {
     const groups = readRulesFile(await readText(files, path), path, env())
+    for (const { notes } of groups) for (const note of notes) output.out(`  WARNING: ${note}`)
     return `${ruleCount(groups)} rules found`
   })
 }
@@ -70,7 +71,8 @@ export function checkConfigFiles(paths: readonly string[], files: Files, output:
     const rules = await loadRules(config.ruleFiles, files, directory, env(), (missing, isPattern) => {
       if (!isPattern) throw new BadDataError(`${missing} does not point to an existing file`)
     })
-    for (const warning of config.warnings) output.out(`  WARNING: ${warning}`)
+    const notes = rules.flatMap(group => group.notes)
+    for (const warning of [...config.warnings, ...notes]) output.out(`  WARNING: ${warning}`)
     const counts = `${config.jobs.length} scrape jobs, ${ruleCount(rules)} rules`
     return `${path} is valid prometheus config file syntax (${counts})`
   })

@@ -121,3 +121,52 @@ for (const [text, message] of refusals)
       (error: unknown) => error instanceof BadDataError && message.test(error.message),
     )
   })
+
+test('settings that are taken and not carried out are named, with their places', () => {
+  const { warnings } = read(`
+global: { query_log_file: q.log }
+storage: { tsdb: { out_of_order_time_window: 5m } }
+scrape_configs:
+  - job_name: a
+    scrape_failure_log_file: f.log
+    proxy_connect_header: { a: [b] }
+    consul_sd_configs: [{ username: u, password: p }]
+remote_write: [{ url: 'http://r/w', sigv4: {}, azuread: { a: b } }]
+`)
+  const named = warnings.map(
+    warning => /^p\.yml:\d+:\d+: (\S+): this setting is taken and not carried out/.exec(warning)?.[1],
+  )
+  assert.deepEqual(named.sort(), [
+    'global.query_log_file',
+    'remote_write[0].azuread',
+    'remote_write[0].sigv4',
+    'scrape_configs[0].consul_sd_configs[0].password',
+    'scrape_configs[0].consul_sd_configs[0].username',
+    'scrape_configs[0].proxy_connect_header',
+    'scrape_configs[0].scrape_failure_log_file',
+    'storage',
+  ])
+})
+
+test('which names a job takes: its own scheme, or the global one; utf8 is not asked for where it is not taken', () => {
+  const namesOf = (global: string, job = ''): unknown[] => {
+    const [only] = read(`global: { ${global} }\nscrape_configs: [{ job_name: a, ${job} }]`).jobs
+    return [only?.nameValidation, only?.nameEscaping]
+  }
+  const legacy = 'metric_name_validation_scheme: legacy'
+  assert.deepEqual(namesOf(''), ['utf8', 'allow-utf-8'])
+  assert.deepEqual(namesOf(legacy), ['legacy', 'underscores'])
+  assert.deepEqual(namesOf(legacy, 'metric_name_validation_scheme: utf8'), ['utf8', 'underscores'])
+  assert.deepEqual(namesOf('metric_name_escaping_scheme: dots', legacy), ['legacy', 'dots'])
+  for (const [global, job] of [
+    [`${legacy}, metric_name_escaping_scheme: allow-utf-8`, ''],
+    ['', `${legacy}, metric_name_escaping_scheme: allow-utf-8`],
+    ['', legacy],
+  ] as const)
+    assert.throws(() => namesOf(global, job), /utf8 metric names requested but validation scheme is not set to UTF8/)
+  assert.throws(() => namesOf('metric_name_validation_scheme: ascii'), /unknown global name validation method.*ascii/)
+  assert.throws(
+    () => namesOf('', 'metric_name_escaping_scheme: hex'),
+    /unknown scrape config name escaping method.*hex/,
+  )
+})

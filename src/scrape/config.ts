@@ -28,6 +28,13 @@ const defaultProtocols: readonly ScrapeProtocol[] = [
 ]
 const histogramProtocols: readonly ScrapeProtocol[] = ['PrometheusProto', ...defaultProtocols]
 
+/** Which names of metrics and labels are right: every text, or letters, digits, underscores and colons. */
+export type NameValidation = 'utf8' | 'legacy'
+const validations: readonly NameValidation[] = ['utf8', 'legacy']
+/** How a target is asked to write names that are not of the legacy kind. */
+export type NameEscaping = 'allow-utf-8' | 'underscores' | 'dots' | 'values'
+const escapings: readonly NameEscaping[] = ['allow-utf-8', 'underscores', 'dots', 'values']
+
 /** A scrape_config with defaults filled in. Times are milliseconds, sizes bytes; a limit of 0 is none. */
 export interface ScrapeJob {
   jobName: string
@@ -39,6 +46,14 @@ export interface ScrapeJob {
   classicHistograms: boolean
   /** Classic histograms become native ones with custom buckets. */
   customBuckets: boolean
+  /** Native histograms with more buckets lose resolution; 0: no limit. */
+  histogramBucketLimit: number
+  /** Native histograms of higher schemas lose resolution. */
+  histogramSchemaMax: number
+  nameValidation: NameValidation
+  nameEscaping: NameEscaping
+  /** Series of the scrape's own limits beside `up`. */
+  extraMetrics: boolean
   metricsPath: string
   scheme: string
   params: [string, string[]][]
@@ -124,6 +139,9 @@ interface Globals {
   nativeHistograms: boolean
   classicHistograms: boolean
   customBuckets: boolean
+  /** Refuses what is wrong in it when a job asks. */
+  names: () => Names
+  extraMetrics: boolean
   limits: Record<'body' | 'sample' | 'label' | 'labelName' | 'labelValue' | 'target' | 'keepDropped', number>
 }
 
@@ -142,15 +160,52 @@ function protocolsOf(section: Section, fallback: readonly ScrapeProtocol[]): rea
   return [...found]
 }
 
+type Names = Pick<ScrapeJob, 'nameValidation' | 'nameEscaping'>
+
+/** What a section says of names, on top of what holds without it; `where` names it in errors. */
+function namesOf(section: Section, base: Partial<Names>, where: string): Names {
+  const validation = section.text('metric_name_validation_scheme')
+  const nameValidation =
+    validation === ''
+      ? (base.nameValidation ?? 'utf8')
+      : (validations.find(scheme => scheme === validation) ??
+        section.refuse(
+          `unknown ${where} name validation method specified, must be either '', 'legacy' or 'utf8', got ${validation}`,
+        ))
+  const escaping = section.text('metric_name_escaping_scheme')
+  const nameEscaping =
+    escaping === ''
+      ? (base.nameEscaping ?? (nameValidation === 'legacy' ? 'underscores' : 'allow-utf-8'))
+      : (escapings.find(scheme => scheme === escaping) ??
+        section.refuse(
+          `unknown ${where} name escaping method specified, must be one of 'allow-utf-8', 'underscores', 'dots', or ` +
+            `'values', got ${quote(escaping)}`,
+        ))
+  return { nameValidation, nameEscaping }
+}
+
+/** The names that a job takes. */
+function namesOfJob(section: Section, globals: Globals): Names {
+  const names = namesOf(section, globals.names(), 'scrape config')
+  if (names.nameEscaping === 'allow-utf-8' && names.nameValidation === 'legacy')
+    section.refuse('utf8 metric names requested but validation scheme is not set to UTF8')
+  return names
+}
+
+/** The highest schema whose buckets grow by at least this factor; 8 for none. */
+function schemaOf(bucketFactor: number): number {
+  return bucketFactor <= 1 ? 8 : Math.min(8, Math.max(-4, Math.floor(0 - Math.log2(Math.log2(bucketFactor)))))
+}
+
 function limitsOf(section: Section, base: Globals['limits']): Globals['limits'] {
   return {
     body: section.bytes('body_size_limit', base.body),
-    sample: section.whole('sample_limit', base.sample),
-    label: section.whole('label_limit', base.label),
-    labelName: section.whole('label_name_length_limit', base.labelName),
-    labelValue: section.whole('label_value_length_limit', base.labelValue),
-    target: section.whole('target_limit', base.target),
-    keepDropped: section.whole('keep_dropped_targets', base.keepDropped),
+    sample: section.count('sample_limit', base.sample),
+    label: section.count('label_limit', base.label),
+    labelName: section.count('label_name_length_limit', base.labelName),
+    labelValue: section.count('label_value_length_limit', base.labelValue),
+    target: section.count('target_limit', base.target),
+    keepDropped: section.count('keep_dropped_targets', base.keepDropped),
   }
 }
 
@@ -185,6 +240,10 @@ function readJob(setting: Setting, globals: Globals, warnings: string[]): Scrape
       section.isOn('scrape_classic_histograms', globals.classicHistograms),
     ),
     customBuckets: section.isOn('convert_classic_histograms_to_nhcb', globals.customBuckets),
+    histogramBucketLimit: section.count('native_histogram_bucket_limit', 0),
+    histogramSchemaMax: schemaOf(section.get('native_histogram_min_bucket_factor')?.number() ?? 0),
+    ...namesOfJob(section, globals),
+    extraMetrics: section.isOn('extra_scrape_metrics', globals.extraMetrics),
     metricsPath: section.text('metrics_path', '/metrics'),
     scheme,
     params: (section.get('params')?.entries() ?? []).map(([name, values]) => [name, values.texts()]),
@@ -204,13 +263,7 @@ function readJob(setting: Setting, globals: Globals, warnings: string[]): Scrape
     metricRelabelRules: readRelabelRules(section.list('metric_relabel_configs')),
     discoveries: readDiscoveries(section, warnings, `scrape config ${quote(jobName)}`),
   }
-  section.ignore(
-    'scrape_failure_log_file',
-    'metric_name_validation_scheme',
-    'metric_name_escaping_scheme',
-    'native_histogram_bucket_limit',
-    'native_histogram_min_bucket_factor',
-  )
+  section.notDone(['scrape_failure_log_file'])
   section.finish()
   return job
 }
@@ -228,7 +281,7 @@ function readAlertmanager(setting: Setting, warnings: string[]): AlertmanagerTar
   }
   const version = section.text('api_version', 'v2')
   if (version !== 'v2') section.refuse(`expected Alertmanager api version to be one of [v2], got ${version}`)
-  section.ignore('sigv4')
+  section.notDone(['sigv4'])
   section.finish()
   return target
 }
@@ -287,7 +340,7 @@ function readRemoteWrite(setting: Setting): RemoteWriteSettings {
   const section = setting.section()
   const named = section.text('protobuf_message', 'prometheus.WriteRequest')
   const metadata = section.section('metadata_config')
-  metadata?.ignore('send', 'send_interval', 'max_samples_per_send')
+  metadata?.notDone(['send', 'send_interval', 'max_samples_per_send'])
   metadata?.finish()
   const settings: RemoteWriteSettings = {
     url: section.text('url') === '' && section.stands('url') ? '' : checkUrl(section, section.text('url')),
@@ -303,7 +356,7 @@ function readRemoteWrite(setting: Setting): RemoteWriteSettings {
     queue: readQueue(section.section('queue_config')),
     client: readHttpClient(section),
   }
-  section.ignore('sigv4', 'azuread', 'google_iam', 'round_robin_dns')
+  section.notDone(['sigv4', 'azuread', 'google_iam', 'round_robin_dns'])
   section.finish()
   return settings
 }
@@ -320,6 +373,8 @@ const defaultGlobals: Globals = {
   nativeHistograms: false,
   classicHistograms: false,
   customBuckets: false,
+  names: () => ({ nameValidation: 'utf8', nameEscaping: 'allow-utf-8' }),
+  extraMetrics: false,
   limits: { body: 0, sample: 0, label: 0, labelName: 0, labelValue: 0, target: 0, keepDropped: 0 },
 }
 
@@ -340,6 +395,8 @@ function globalsOf(
     nativeHistograms,
     classicHistograms: section.isOn('always_scrape_classic_histograms', false),
     customBuckets: section.isOn('convert_classic_histograms_to_nhcb', false),
+    names: () => namesOf(section, {}, 'global'),
+    extraMetrics: section.isOn('extra_scrape_metrics', false),
     limits: limitsOf(section, defaultGlobals.limits),
   }
   const externalLabels = section.textMap('external_labels').map(([name, value]): [string, string] => {
@@ -353,14 +410,9 @@ function globalsOf(
   })
   const evaluationIntervalMs = section.durationMs('evaluation_interval', 0) || 60_000
   const ruleQueryOffsetMs = section.durationMs('rule_query_offset', 0)
-  section.ignore(
-    'query_log_file',
-    'scrape_failure_log_file',
-    'metric_name_validation_scheme',
-    'metric_name_escaping_scheme',
-    'extra_scrape_metrics',
-  )
-  section.section('runtime')?.ignore('gogc')
+  section.ignore('metric_name_validation_scheme', 'metric_name_escaping_scheme')
+  section.notDone(['query_log_file', 'scrape_failure_log_file'])
+  section.section('runtime')?.notDone(['gogc'], 'there is no garbage collector of Go here')
   section.finish()
   return { globals, externalLabels, evaluationIntervalMs, ruleQueryOffsetMs }
 }
@@ -389,12 +441,14 @@ export function readPrometheusConfig(
   const { globals, externalLabels, evaluationIntervalMs, ruleQueryOffsetMs } = globalsOf(section.section('global'), env)
   const jobs = section.list('scrape_configs').map(job => readJob(job, globals, warnings))
   for (const { file: own, text: content } of more) {
-    const root = parseSettings(content, own, env).section()
+    const read = parseSettings(content, own, env)
+    const root = read.section()
     addAll(
       jobs,
       root.list('scrape_configs').map(job => readJob(job, globals, warnings)),
     )
     root.finish()
+    addAll(warnings, read.notes)
   }
   refuseDuplicates(jobs, file)
   const alerting = section.section('alerting')
@@ -416,7 +470,10 @@ export function readPrometheusConfig(
   if (section.list('remote_read').length > 0)
     warnings.push("remote_read is not done: queries read this process' own bucket")
   if (section.has('tracing')) warnings.push('tracing is not done: own requests are traced into own store')
-  section.ignore('storage', 'runtime', 'otlp')
+  section.notDone(['storage'], "Tercet's own settings say how long and in what order samples are taken: metrics.*")
+  section.notDone(['otlp'], "Tercet's own settings say how OTLP becomes series: metrics.otlp.*")
+  section.notDone(['runtime'])
   section.finish()
+  addAll(warnings, setting.notes)
   return config
 }

@@ -213,10 +213,79 @@ test('when the store refuses a batch the scrape failed', async () => {
   await f.stop(false)
 })
 
+test('labels that collide twice move aside, short names first', async () => {
+  const relabel =
+    'relabel_configs: [{ target_label: foo, replacement: a }, { target_label: exported_foo, replacement: b }]'
+  const f = new Fixture(relabel)
+  assert.deepEqual(await f.scrape('v{foo="c",exported_foo="d"} 1\nw{exported_foo="e"} 2\n'), [
+    'v{exported_exported_exported_foo="d", exported_exported_foo="c", exported_foo="b", foo="a", instance="i", ' +
+      'job="j"} 1',
+    'w{exported_exported_foo="e", exported_foo="b", foo="a", instance="i", job="j"} 2',
+  ])
+  await f.stop(false)
+})
+
+test('a job of the legacy scheme takes no names beyond it: the scrape fails', async () => {
+  for (const [body, isRight] of [
+    ['{"my.metric"} 1\n', false],
+    ['m{"a.b"="1"} 1\n', false],
+    ['my_metric{a_b="ü"} 1\n', true],
+  ] as const) {
+    const f = new Fixture('metric_name_validation_scheme: legacy, metric_name_escaping_scheme: underscores')
+    const stored = await f.scrape(body, '200 text/plain;version=1.0.0')
+    assert.deepEqual([f.loop.state.health, stored.length], isRight ? ['up', 1] : ['down', 0])
+    if (!isRight) assert.match(f.loop.state.lastError, /^invalid metric name or label names: /)
+    await f.stop(false)
+  }
+})
+
+test('series of the scrape itself that a job asks for', async () => {
+  const f = new Fixture('extra_scrape_metrics: true, sample_limit: 5, scrape_timeout: 7s')
+  const own = await f.scrape('a 1\n', '200 text/plain', true)
+  const found = own
+    .filter(sample => /^scrape_(timeout|sample_limit|body)/.test(sample))
+    .map(s => s.replace(/\{.*\}/, ''))
+  assert.deepEqual(found, ['scrape_body_size_bytes 4', 'scrape_sample_limit 5', 'scrape_timeout_seconds 7'])
+  await f.stop(false)
+})
+
+test('native histograms lose resolution until they fit; those that can not fail the scrape', async () => {
+  const span: Schema = { offset: [1, 'sint'], length: [2, 'varint'] }
+  const histogram: Schema = {
+    count: [1, 'varint'],
+    schema: [5, 'sint'],
+    positiveSpan: [12, () => span],
+    positiveDelta: [13, 'sint'],
+  }
+  const metric: Schema = { histogram: [7, () => histogram] }
+  const family: Schema = { name: [1, 'text'], type: [3, 'varint'], metric: [4, () => metric] }
+  const bodyOf = (schema: number): Uint8Array => {
+    const own = { count: 8, schema, positiveSpan: [{ length: 8 }], positiveDelta: [1, 0, 0, 0, 0, 0, 0, 0] }
+    const one = { name: 'h', type: 4, metric: [{ histogram: own }] }
+    return protobuf({ family: [1, () => family] }, { family: one }).subarray(1)
+  }
+  const schemaAfter = async (job: string, schema: number): Promise<number | string> => {
+    const f = new Fixture(`scrape_native_histograms: true, ${job}`)
+    await f.scrape(bodyOf(schema), '200 application/vnd.google.protobuf')
+    const [kept] = f.store.histograms
+    await f.stop(false)
+    return f.loop.state.health === 'up' && kept !== undefined ? kept.schema : f.loop.state.lastError
+  }
+  assert.equal(await schemaAfter('', 3), 3)
+  assert.equal(await schemaAfter('native_histogram_bucket_limit: 4', 3), 1)
+  assert.equal(await schemaAfter('native_histogram_bucket_limit: 8', 3), 3)
+  assert.equal(await schemaAfter('native_histogram_min_bucket_factor: 2', 3), 0)
+  assert.equal(await schemaAfter('native_histogram_min_bucket_factor: 1.1', 8), 2)
+  assert.match(
+    String(await schemaAfter('native_histogram_bucket_limit: 1', -4)),
+    /native_histogram_bucket_limit exceeded/,
+  )
+})
+
 test('the Accept header names the protocols in their order', () => {
   assert.equal(
-    acceptHeader(['OpenMetricsText1.0.0', 'PrometheusText0.0.4']),
-    'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1',
+    acceptHeader(['OpenMetricsText1.0.0', 'PrometheusText0.0.4'], 'underscores'),
+    'application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1',
   )
 })
 

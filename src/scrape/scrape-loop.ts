@@ -10,13 +10,13 @@ import { BadDataError, LimitError, messageOf } from '#core/errors.ts'
 import { relabel } from '#lang/relabel/relabel.ts'
 import type { MetricsAppender, MetricsAppendOutcome } from '#metrics/append.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
-import { Labels } from '#model/labels.ts'
+import { isLegacyLabelName, isLegacyMetricName, Labels } from '#model/labels.ts'
 import { BatchBuilder, type Metadata } from '#model/write-batch.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import { scanProtobuf } from '#wire/prometheus-proto/scan.ts'
 import { CustomBuckets } from '#wire/prometheus-text/custom-buckets.ts'
 import { scanExposition, type ScrapedExemplar, type ScrapeSink } from '#wire/prometheus-text/scan.ts'
-import type { ScrapeJob, ScrapeProtocol } from './config.ts'
+import type { NameEscaping, ScrapeJob, ScrapeProtocol } from './config.ts'
 import type { LabelTable } from './label-table.ts'
 import { SeriesCache } from './series-cache.ts'
 import type { Target } from './target.ts'
@@ -48,19 +48,27 @@ export interface ScrapeState {
   lastBodyBytes: number
 }
 
+const lowestSchema = -4
+const highestSchema = 8
 const staleHi = 0x7ff00000
 const staleLo = 2
 const acceptOf: Readonly<Record<ScrapeProtocol, string>> = {
   PrometheusProto: 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited',
-  'OpenMetricsText1.0.0': 'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8',
+  'OpenMetricsText1.0.0': 'application/openmetrics-text;version=1.0.0',
   'OpenMetricsText0.0.1': 'application/openmetrics-text;version=0.0.1',
-  'PrometheusText1.0.0': 'text/plain;version=1.0.0;escaping=allow-utf-8',
+  'PrometheusText1.0.0': 'text/plain;version=1.0.0',
   'PrometheusText0.0.4': 'text/plain;version=0.0.4',
 }
 
+/** Forms that can say how names are to be escaped. */
+const escapable = new Set<ScrapeProtocol>(['OpenMetricsText1.0.0', 'PrometheusText1.0.0'])
+
 /** The protocols in their order of preference, as Prometheus writes them. */
-export function acceptHeader(protocols: readonly ScrapeProtocol[]): string {
-  const parts = protocols.map((protocol, i) => `${acceptOf[protocol]};q=0.${protocols.length + 1 - i}`)
+export function acceptHeader(protocols: readonly ScrapeProtocol[], escaping: NameEscaping): string {
+  const parts = protocols.map((protocol, i) => {
+    const form = acceptOf[protocol] + (escapable.has(protocol) ? `;escaping=${escaping}` : '')
+    return `${form};q=0.${protocols.length + 1 - i}`
+  })
   return [...parts, '*/*;q=0.1'].join(',')
 }
 
@@ -81,6 +89,40 @@ function kindOf(contentType: string | undefined, fallback: ScrapeProtocol | unde
   return fallback === 'PrometheusProto' ? 'protobuf' : fallback.startsWith('OpenMetrics') ? 'openmetrics' : 'text'
 }
 
+/** Values of the target's own that collide with its target labels: they move aside, short names first. */
+function moveAside(labels: Map<string, string>, moved: readonly [string, string][]): void {
+  for (const [name, value] of moved.toSorted(([a], [b]) => a.length - b.length)) {
+    let aside = `exported_${name}`
+    while ((labels.get(aside) ?? '') !== '') aside = `exported_${aside}`
+    labels.set(aside, value)
+  }
+}
+
+function areLegacyNames({ pairs }: Labels): boolean {
+  for (let i = 0; i < pairs.length; i += 2) {
+    const [name, value] = [pairs[i]!, pairs[i + 1]!]
+    if (!(name === '__name__' ? isLegacyMetricName(value) : isLegacyLabelName(name))) return false
+  }
+  return true
+}
+
+const bucketsOf = ({ positive, negative }: FloatHistogram): number => positive.count.length + negative.count.length
+
+/** The histogram with as many buckets as the job allows; undefined: it can't have so few. */
+function fitted(histogram: FloatHistogram, job: ScrapeJob): FloatHistogram | undefined {
+  const { histogramBucketLimit: most, histogramSchemaMax } = job
+  const isOver = (): boolean => most > 0 && bucketsOf(histogram) > most
+  if (histogram.usesCustomBuckets) return isOver() ? undefined : histogram
+  // Another schema is refused where the sample is taken in.
+  if (histogram.schema < lowestSchema || histogram.schema > highestSchema) return histogram
+  if (histogram.schema > histogramSchemaMax) histogram.reduceTo(histogramSchemaMax)
+  while (isOver()) {
+    if (histogram.schema <= lowestSchema) return undefined
+    histogram.reduceTo(histogram.schema - 1)
+  }
+  return histogram
+}
+
 /** Fills a batch from a body. */
 class ScrapeBatch implements ScrapeSink {
   readonly #job: ScrapeJob
@@ -92,6 +134,8 @@ class ScrapeBatch implements ScrapeSink {
   scraped = 0
   kept = 0
   created = 0
+  /** Did a histogram have more buckets than the job allows? The others are counted all the same. */
+  isOverBuckets = false
   metadataOf: Metadata[] = []
   /** Numbers in the batch of the series of this scrape. */
   readonly #inBatch = new Map<number, number>()
@@ -132,21 +176,13 @@ class ScrapeBatch implements ScrapeSink {
 
   #labelsOf(pairs: [string, string][]): Labels | undefined {
     const labels = new Map(pairs)
+    const moved: [string, string][] = []
     for (const [name, value] of this.#target.labels) {
       const own = labels.get(name) ?? ''
-      if (this.#job.honorLabels) {
-        if (own === '') labels.set(name, value)
-        continue
-      }
-      if (own !== '') {
-        // The target's own value moves aside, as far as it must.
-        let aside = `exported_${name}`
-        while ((labels.get(aside) ?? '') !== '' || this.#target.labels.some(([n]) => n === aside))
-          aside = `exported_${aside}`
-        labels.set(aside, own)
-      }
-      labels.set(name, value)
+      if (own === '' || !this.#job.honorLabels) labels.set(name, value)
+      if (own !== '' && !this.#job.honorLabels) moved.push([name, own])
     }
+    moveAside(labels, moved)
     if (this.#job.metricRelabelRules.length > 0 && !relabel(labels, this.#job.metricRelabelRules)) return undefined
     const made = Labels.from(labels)
     if (made.get('__name__') === '')
@@ -155,7 +191,9 @@ class ScrapeBatch implements ScrapeSink {
   }
 
   #check(labels: Labels): void {
-    const { labelLimit, labelNameLengthLimit, labelValueLengthLimit } = this.#job
+    const { labelLimit, labelNameLengthLimit, labelValueLengthLimit, nameValidation } = this.#job
+    if (nameValidation === 'legacy' && !areLegacyNames(labels))
+      throw new BadDataError(`invalid metric name or label names: ${labels.toString()}`)
     if (labelLimit > 0 && labels.size > labelLimit)
       throw new LimitError(
         `label_limit exceeded (metric: ${labels.get('__name__')}, number of labels: ${labels.size}, limit: ` +
@@ -223,7 +261,9 @@ class ScrapeBatch implements ScrapeSink {
     const number = this.#seriesOf(series, !isOwnTime || this.#job.trackTimestampsStaleness)
     if (number === undefined) return
     const at = isOwnTime ? timeMs : this.#timeMs
-    this.builder.batch.addHistogram(number, at, 0, histogram)
+    const kept = fitted(histogram, this.#job)
+    if (kept === undefined) this.isOverBuckets = true
+    else this.builder.batch.addHistogram(number, at, 0, kept)
     for (const e of exemplars)
       this.builder.batch.exemplars.push({ series: number, labels: e.labels, value: e.value, timeMs: e.timeMs ?? at })
   }
@@ -240,6 +280,26 @@ class ScrapeBatch implements ScrapeSink {
   metadata(metadata: Metadata): void {
     this.metadataOf.push(metadata)
   }
+}
+
+/** Series of every scrape. */
+const reported = [
+  'up',
+  'scrape_duration_seconds',
+  'scrape_samples_scraped',
+  'scrape_samples_post_metric_relabeling',
+  'scrape_series_added',
+]
+/** Series of scrapes of jobs that ask for them. */
+const reportedBeside = ['scrape_timeout_seconds', 'scrape_sample_limit', 'scrape_body_size_bytes']
+
+/** What one scrape brought. */
+interface Scraped {
+  batch: ScrapeBatch
+  scrape: number
+  timeMs: number
+  seconds: number
+  bodyBytes: number
 }
 
 /** One target, scraped at its own place in the interval from `start` to `stop`. */
@@ -327,7 +387,7 @@ export class ScrapeLoop {
     fetched = undefined
     this.#scrape = scrape
     const seconds = (clock.monotonicMs() - started) / 1000
-    problem = await this.#store(batch, scrape, timeMs, seconds, problem)
+    problem = await this.#store({ batch, scrape, timeMs, seconds, bodyBytes }, problem)
     Object.assign(this.state, {
       health: problem === '' ? 'up' : 'down',
       // A target is up though some of its samples are refused.
@@ -348,16 +408,13 @@ export class ScrapeLoop {
     else scanExposition(body, kind === 'openmetrics', sink)
     this.#customBuckets?.end()
     if (batch.isOver) throw new LimitError(`sample limit exceeded: ${batch.kept} samples, limit: ${sampleLimit}`, 422)
+    if (batch.isOverBuckets)
+      throw new LimitError(`native_histogram_bucket_limit exceeded: ${this.#job.histogramBucketLimit} buckets`, 422)
   }
 
   /** Appends the samples, staleness markers and the scrape's own series. Returns the first problem. */
-  async #store(
-    batch: ScrapeBatch,
-    scrape: number,
-    timeMs: number,
-    seconds: number,
-    scrapeProblem: string,
-  ): Promise<string> {
+  async #store(scraped: Scraped, scrapeProblem: string): Promise<string> {
+    const { batch, scrape, timeMs, seconds, bodyBytes } = scraped
     const { builder } = batch
     let problem = scrapeProblem
     const isUp = problem === ''
@@ -370,6 +427,9 @@ export class ScrapeLoop {
       scrape_samples_scraped: batch.scraped,
       scrape_samples_post_metric_relabeling: batch.kept,
       scrape_series_added: isUp ? batch.created : 0,
+      scrape_timeout_seconds: this.target.timeoutMs / 1000,
+      scrape_sample_limit: this.#job.sampleLimit,
+      scrape_body_size_bytes: isUp ? bodyBytes : -1,
     })
     try {
       const { refusals } = builder.batch
@@ -399,11 +459,11 @@ export class ScrapeLoop {
   }
 
   async #fetch(): Promise<{ body: Uint8Array; kind: BodyKind }> {
-    const { protocols, bodySizeLimit, enableCompression, fallbackProtocol } = this.#job
+    const { protocols, nameEscaping, bodySizeLimit, enableCompression, fallbackProtocol } = this.#job
     const { timeoutMs, url } = this.target
     const reply = await this.#client.send(url, {
       headers: {
-        accept: acceptHeader(protocols),
+        accept: acceptHeader(protocols, nameEscaping),
         'user-agent': `Tercet/${this.#world.version}`,
         'x-prometheus-scrape-timeout-seconds': String(timeoutMs / 1000),
         ...(enableCompression ? {} : { 'accept-encoding': 'identity' }),
@@ -428,13 +488,7 @@ export class ScrapeLoop {
   }
 
   #report(builder: BatchBuilder, timeMs: number, values: Readonly<Record<string, number>> | undefined): void {
-    for (const name of [
-      'up',
-      'scrape_duration_seconds',
-      'scrape_samples_scraped',
-      'scrape_samples_post_metric_relabeling',
-      'scrape_series_added',
-    ]) {
+    for (const name of this.#job.extraMetrics ? [...reported, ...reportedBeside] : reported) {
       const series = builder.addSeries(Labels.from([...this.target.labels, ['__name__', name]]))
       if (values === undefined) builder.batch.addSampleWords(series, timeMs, staleHi, staleLo)
       else builder.batch.addSample(series, timeMs, values[name]!)

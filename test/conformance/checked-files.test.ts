@@ -162,6 +162,18 @@ const configs: string[] = [
   'otlp: { promote_resource_attributes: [a] }',
   'tracing: { endpoint: "x:1" }',
   '# only a comment\n',
+  job('metric_name_validation_scheme: legacy'),
+  job('metric_name_validation_scheme: ascii'),
+  job('metric_name_escaping_scheme: dots'),
+  job('metric_name_escaping_scheme: hex'),
+  job('metric_name_validation_scheme: legacy\nmetric_name_escaping_scheme: allow-utf-8'),
+  job('native_histogram_bucket_limit: 5\nnative_histogram_min_bucket_factor: 1.5'),
+  job('native_histogram_bucket_limit: -5'),
+  job('native_histogram_min_bucket_factor: x'),
+  `global: { metric_name_validation_scheme: legacy, metric_name_escaping_scheme: allow-utf-8 }\n${job('')}`,
+  'global: { metric_name_validation_scheme: legacy, metric_name_escaping_scheme: allow-utf-8 }',
+  'global: { metric_name_validation_scheme: ascii }',
+  'global: { metric_name_escaping_scheme: hex }',
   'scrape_configs: [{ job_name: a, job_name: b }]',
 ]
 

@@ -307,18 +307,16 @@ function readGlobals(section: Section | undefined): Globals {
     'victorops_api_key',
     'victorops_api_key_file',
     'webex_api_url',
-    'smtp_tls_config',
     'jira_api_url',
     'rocketchat_api_url',
     'rocketchat_token',
     'rocketchat_token_file',
     'rocketchat_token_id',
     'rocketchat_token_id_file',
-    'slack_app_url',
-    'smtp_force_implicit_tls',
     'mattermost_webhook_url',
     'mattermost_webhook_url_file',
   )
+  section?.notDone(['smtp_tls_config', 'smtp_force_implicit_tls', 'slack_app_url'])
   section?.finish()
   return globals
 }
@@ -357,12 +355,12 @@ function readIntegration(kind: IntegrationKind, setting: Setting, globals: Globa
   const client = http === undefined ? globals.client : readHttpClient(http)
   http?.finish()
   if (tls !== undefined) {
-    tls.ignore('ca', 'ca_file', 'cert', 'cert_file', 'key', 'key_file', 'server_name', 'min_version', 'max_version')
+    tls.notDone(['ca', 'ca_file', 'cert', 'cert_file', 'key', 'key_file', 'server_name', 'min_version', 'max_version'])
     flags['insecure_skip_verify'] = tls.isOn('insecure_skip_verify', false)
     tls.finish()
   }
   const sendResolved = section.isOn('send_resolved', shape.sendResolved)
-  section.ignore(...(shape.ignored ?? []))
+  section.notDone(shape.ignored ?? [])
   section.finish()
   for (const name of shape.required)
     if (!(secrets[name] !== undefined ? isSet(secrets[name]) : (texts[name] ?? '') !== ''))
@@ -516,7 +514,8 @@ export function readAlertmanagerConfig(
   file: string,
   env: Readonly<Record<string, string | undefined>> = {},
 ): AlertmanagerConfig {
-  const section = parseSettings(text, file, env).section()
+  const setting = parseSettings(text, file, env)
+  const section = setting.section()
   const warnings: string[] = []
   const globals = readGlobals(section.section('global'))
   const intervals = new Map<string, TimeInterval>()
@@ -549,12 +548,14 @@ export function readAlertmanagerConfig(
         target: readMatchers(s, { plain: 'target_match', regex: 'target_match_re', list: 'target_matchers' }),
         equal: s.texts('equal'),
       }
-      s.ignore('name', 'sources')
+      s.ignore('name')
+      s.notDone(['sources'])
       s.finish()
       return rule
     }),
   }
-  section.ignore('tracing')
+  section.notDone(['tracing'])
   section.finish()
+  addAll(warnings, setting.notes)
   return config
 }

@@ -100,7 +100,7 @@ function readOauth2(section: Section): Oauth2Settings {
       proxyFromEnvironment: section.isOn('proxy_from_environment', false),
     },
   }
-  section.ignore('proxy_connect_header')
+  section.notDone(['proxy_connect_header'])
   section.finish()
   if (oauth2.clientId === '') section.refuse('oauth2 client_id must be configured')
   if (oauth2.tokenUrl === '') section.refuse('oauth2 token_url must be configured')
@@ -158,6 +158,8 @@ export function readHttpClient(section: Section): HttpClientSettings {
     ])
     header.finish()
   }
-  section.ignore('enable_http2', 'proxy_connect_header')
+  section.notDone(['proxy_connect_header'])
+  // HTTP/1.1 is understood by everybody who speaks HTTP/2.
+  section.ignore('enable_http2')
   return client
 }

@@ -22,6 +22,8 @@ interface Source {
   lines: LineCounter
   document: Document.Parsed
   env: Readonly<Record<string, string | undefined>>
+  /** Settings that are taken and not carried out, with their places. */
+  notes: string[]
 }
 
 /** `%{NAME}` becomes the environment's value. */
@@ -57,9 +59,23 @@ export class Setting {
   }
 
   refuse(message: string): never {
+    throw new BadDataError(this.#placed(message))
+  }
+
+  #placed(message: string): string {
     const offset = this.#node?.range?.[0]
     const place = offset === undefined ? '' : (({ line, col }) => `:${line}:${col}`)(this.#source.lines.linePos(offset))
-    throw new BadDataError(`${this.#source.file}${place}: ${this.path === '' ? '' : `${this.path}: `}${message}`)
+    return `${this.#source.file}${place}: ${this.path === '' ? '' : `${this.path}: `}${message}`
+  }
+
+  /** Says of the setting that nobody acts on it. */
+  note(message: string): void {
+    this.#source.notes.push(this.#placed(message))
+  }
+
+  /** What was noted of any setting of the file until now, in the order of reading. */
+  get notes(): readonly string[] {
+    return this.#source.notes
   }
 
   text(): string {
@@ -81,6 +97,12 @@ export class Setting {
   whole(): number {
     const text = this.text()
     return /^[+-]?\d+$/.test(text) ? Number(text) : this.refuse(`${quote(text)} is no whole number`)
+  }
+
+  /** A whole number that is not negative. */
+  count(): number {
+    const value = this.whole()
+    return value < 0 ? this.refuse(`${value} is negative`) : value
   }
 
   number(): number {
@@ -171,6 +193,9 @@ export class Section {
   whole(name: string, fallback: number): number {
     return this.get(name)?.whole() ?? fallback
   }
+  count(name: string, fallback: number): number {
+    return this.get(name)?.count() ?? fallback
+  }
   bytes(name: string, fallback: number): number {
     return this.get(name)?.bytes() ?? fallback
   }
@@ -189,7 +214,13 @@ export class Section {
   section(name: string): Section | undefined {
     return this.get(name)?.section()
   }
-  /** Keys that are known, and mean nothing here. */
+  /** Keys that are known and not carried out: those that are there are noted. `instead`: what does it, or why. */
+  notDone(names: readonly string[], instead = ''): void {
+    for (const name of names)
+      this.get(name)?.note(`this setting is taken and not carried out${instead === '' ? '' : `: ${instead}`}`)
+  }
+
+  /** Keys that are known, and whose absence changes nothing. */
   ignore(...names: string[]): void {
     for (const name of names) this.#asked.add(name)
   }
@@ -219,5 +250,5 @@ export function parseSettings(
     const { line, col } = lines.linePos(error.pos[0])
     throw new BadDataError(`${file}:${line}:${col}: ${error.message}`)
   }
-  return new Setting({ file, lines, document, env }, document.contents, '')
+  return new Setting({ file, lines, document, env, notes: [] }, document.contents, '')
 }

@@ -227,7 +227,7 @@ function readDocker(section: Section): DiscoverySettings {
 }
 
 function readConsul(section: Section): DiscoverySettings {
-  section.ignore('username', 'password')
+  section.notDone(['username', 'password'], 'use basic_auth')
   const server = section.text('server', 'localhost:8500')
   return {
     kind: 'consul',
