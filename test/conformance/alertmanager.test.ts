@@ -12,6 +12,7 @@ import { systemFiles } from '#core/files.ts'
 import { checkAlertmanagerFiles } from '../../src/ops/check-files.ts'
 import { freePort, needs, Peer, programPath } from '../peers.ts'
 import { until } from '../until.ts'
+import { urlOf } from '../url.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { listening } from '../listening.ts'
 
@@ -304,6 +305,27 @@ test('the same alerts end in the same notifications (req-043)', needs('prometheu
     '/api/v2/receivers',
   ])
     assert.deepEqual(await shown(run.url, path), await shown(peerUrl, path), path)
+
+  // Filters are read alike, whether right or wrong; silences are found by their own matchers alone.
+  const labels = ['alertname', 'cluster', 'node', 'team']
+  const filters = labels.flatMap(name => [
+    ...['=', '!=', '=~', '!~'].flatMap(kind => [`${name}${kind}"a"`, `${name}${kind}a|b`, `${name} ${kind} ".+", `]),
+    `{${name}="a"}`,
+    `${name}="a",b="c"`,
+    `${name}=="a"`,
+    `${name}="a`,
+    `${name}`,
+    `"${name}"="a"`,
+    `${name}=~"("`,
+  ])
+  for (const path of ['/api/v2/silences', '/api/v2/alerts', '/api/v2/alerts/groups'])
+    for (const filter of filters) {
+      const asked = urlOf('', path, { filter })
+      const [own, theirs] = await Promise.all([fetch(run.url + asked), fetch(peerUrl + asked)])
+      assert.equal(own.status, theirs.status, asked)
+      if (own.status === 200) assert.deepEqual(await shown(run.url, asked), await shown(peerUrl, asked), asked)
+      else assert.equal((await own.text()).trim(), (await theirs.text()).trim(), asked)
+    }
 })
 
 function amtool(args: readonly string[]): Promise<{ code: number; text: string }> {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { BadDataError } from '#core/errors.ts'
-import { matchesAll, matcherText, parseMatchers } from './matchers.ts'
+import { isSameMatcher, matchesAll, matcherText, parseMatcher, parseMatchers } from './matchers.ts'
 
 /** Text, matchers as they are printed, then label sets: `+` match, `-` do not. */
 const cases: readonly (readonly [string, string, ...string[]])[] = [
@@ -38,3 +38,39 @@ for (const text of ['a', 'a=b}', '{a=b', 'a="b', '=b', 'a=~"("', '{a="b" c="d"}'
   test(`refused: ${text}`, () => {
     assert.throws(() => parseMatchers(text), BadDataError)
   })
+
+/** Filters of the API, as Alertmanager 0.33 reads them: the matcher, or the reason of a refusal. */
+const filters: readonly (readonly [string, string | RegExp])[] = [
+  ['a="1"', 'a="1"'],
+  ['a=1', 'a="1"'],
+  [' a = "1" ', 'a="1"'],
+  ['a="1", ', 'a="1"'],
+  ['a=1,', 'a="1,"'],
+  ['a=', 'a=""'],
+  ['a!~.+', 'a!~".+"'],
+  ['ü=é', '"ü"="é"'],
+  ['"d.e"="f\\"g"', '"d.e"="f\\"g"'],
+  ['a="\\x"', 'a="\\\\x"'],
+  ["a='1'", 'a="\'1\'"'],
+  ['{a="1"}', /^unexpected open or close brace: \{a="1"\}$/],
+  ['a="1",b="2"', /^matcher value contains unescaped double quote: "1",b="2"$/],
+  ['a==', 'a="="'],
+  ['a=="1"', /^matcher value contains unescaped double quote: ="1"$/],
+  ['a="1', /^matcher value contains unescaped double quote: "1$/],
+  ['d.e=f"g', /^bad matcher format: d\.e=f"g$/],
+  ['', /^bad matcher format: $/],
+  ['a=~"("', /^error parsing regexp: missing closing \): `\^\(\?:\(\)\$`$/],
+]
+for (const [text, expected] of filters)
+  test(`a filter: ${text}`, () => {
+    if (typeof expected === 'string') assert.equal(matcherText(parseMatcher(text)), expected)
+    else assert.throws(() => parseMatcher(text), { name: 'BadDataError', message: expected })
+  })
+
+test('a silence is found by its own matchers, not by what they would match', () => {
+  const own = parseMatcher('a=~"1|2"')
+  assert.deepEqual(
+    ['a=~"1|2"', 'a=~"2|1"', 'a="1"', 'a!~"1|2"', 'b=~"1|2"'].map(text => isSameMatcher(own, parseMatcher(text))),
+    [true, false, false, false, false],
+  )
+})

@@ -2,9 +2,9 @@
  * Matchers of alerts, as Alertmanager's configuration and API write them: `a="b"`, `a=~b.*`, `{a!="x", b!~"y"}`.
  * Source: Alertmanager's public documentation.
  */
-import { BadDataError } from '#core/errors.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
-import { makeMatcher } from '#lang/regex/regex.ts'
+import { compileRe2, makeMatcher } from '#lang/regex/regex.ts'
 import type { Matcher, MatchKind } from '#lang/regex/matcher.ts'
 
 export type { Matcher }
@@ -93,6 +93,48 @@ class MatcherParser {
   }
 }
 
+const classicMatcher = /^\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|!=|!~|=)\s*(.*?)\s*$/s
+/** Names and values of any letters; what has a meaning of its own stands in quotes. One comma may follow. */
+const textMatcher =
+  /^\s*("(?:[^"\\]|\\.)*"|[^\s{}!=~,\\"'`]+)\s*(=~|!=|!~|=)\s*("(?:[^"\\]|\\.)*"|[^\s{}!=~,\\"'`]*)\s*,?\s*$/s
+
+/**
+ * One matcher without braces, as a filter of the API is written: `a="b"`, `a=~b.*`, `"d.e"="f"`. Throws BadDataError.
+ */
+export function parseMatcher(text: string): Matcher {
+  if (/^\s*\{|\}\s*$/.test(text)) throw new BadDataError(`unexpected open or close brace: ${text}`)
+  const classic = classicMatcher.exec(text)
+  const problem = classic === null ? `bad matcher format: ${text}` : valueProblem(classic[3]!)
+  const [, name = '', kind = '', value = ''] = (problem === undefined ? classic : textMatcher.exec(text)) ?? []
+  if (name === '' || !isKind(kind)) throw new BadDataError(problem)
+  return regexNamed(kind, value, () => matcherOf(kind, unquoted(name), unquoted(value)))
+}
+
+const isKind = (text: string): text is MatchKind => text !== ''
+
+/** A value is bare, or stands in quotes as a whole. */
+function valueProblem(value: string): string | undefined {
+  const inner = /^"(.*)"$/s.exec(value)?.[1] ?? value
+  return /^(?:[^"\\]|\\.)*\\?$/s.test(inner) ? undefined : `matcher value contains unescaped double quote: ${value}`
+}
+
+function unquoted(text: string): string {
+  const inner = /^"(.*)"$/s.exec(text)?.[1] ?? text
+  return inner.replaceAll(/\\([n"\\])/g, (_, letter: string) => (letter === 'n' ? '\n' : letter))
+}
+
+/** The error of a wrong regular expression shows it anchored, as it is evaluated. */
+function regexNamed(kind: MatchKind, value: string, make: () => Matcher): Matcher {
+  if (kind === '=~' || kind === '!~') {
+    try {
+      compileRe2(`^(?:${unquoted(value)})$`)
+    } catch (error) {
+      throw new BadDataError(messageOf(error), { cause: error })
+    }
+  }
+  return make()
+}
+
 /** Texts are not memoized: silences stay for days, and alerts of ever new labels come. Throws BadDataError. */
 export function matcherOf(kind: MatchKind, name: string, value: string): Matcher {
   try {
@@ -110,6 +152,11 @@ export function parseMatchers(text: string): Matcher[] {
 /** A matcher as configurations write it. */
 export function matcherText({ kind, name, value }: Matcher): string {
   return `${/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) ? name : JSON.stringify(name)}${kind}${JSON.stringify(value)}`
+}
+
+/** A list of silences is not asked what a filter matches, but which silences have it. */
+export function isSameMatcher(a: Matcher, b: Matcher): boolean {
+  return a.name === b.name && a.kind === b.kind && a.value === b.value
 }
 
 /** Whether every matcher matches; `get` gives a label's value, or an empty text. */

@@ -1,6 +1,6 @@
 /** Parameters and bodies of Alertmanager's API. All throw BadDataError. */
 import type { AlertStatus, IncomingAlert } from '#alert/alertmanager/alertmanager.ts'
-import { matcherOf, parseMatchers, type Matcher } from '#alert/alertmanager/matchers.ts'
+import { matcherOf, parseMatcher, type Matcher } from '#alert/alertmanager/matchers.ts'
 import type { ManagedAlert, Silence } from '#alert/alertmanager/store.ts'
 import { checkElements } from '#core/body-limits.ts'
 import type { Clock } from '#core/clock.ts'
@@ -103,7 +103,7 @@ export function readSilence(body: unknown): Omit<Silence, 'updatedMs'> {
 }
 
 export function filtersOf(form: URLSearchParams): Matcher[] {
-  return form.getAll('filter').flatMap(parseMatchers)
+  return form.getAll('filter').map(parseMatcher)
 }
 
 function isOn(form: URLSearchParams, name: string): boolean {

@@ -1,4 +1,5 @@
 /** Alertmanager's API, version 2. Source: Alertmanager's public OpenAPI description. */
+import { isSameMatcher } from '#alert/alertmanager/matchers.ts'
 import type { Alertmanager, AlertStatus, IncomingAlert } from '#alert/alertmanager/alertmanager.ts'
 import { silenceState, type ManagedAlert, type Silence } from '#alert/alertmanager/store.ts'
 import type { Clock } from '#core/clock.ts'
@@ -226,8 +227,7 @@ class AlertmanagerApi {
     const found: Silence[] = []
     for (const [i, silence] of [...alertmanager.silences.values()].entries()) {
       if (i % alertsAtOnce === alertsAtOnce - 1) await pause()
-      // A filter names what the silence itself names.
-      if (filters.every(f => silence.matchers.some(m => m.name === f.name && f.matches(m.value)))) found.push(silence)
+      if (filters.every(filter => silence.matchers.some(own => isSameMatcher(own, filter)))) found.push(silence)
     }
     await pacedSort(found, (a, b) => rank(a) - rank(b) || a.endsMs - b.endsMs, new Pace(clock))
     return listReply(printed(found, silence => silenceJson(silence, nowMs), pause))
