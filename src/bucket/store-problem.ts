@@ -176,7 +176,7 @@ function bucketProblem(error: unknown, code: string, status: number | undefined,
   const { bucket, region, right } = question
   if (status === 404 || code === 'NoSuchBucket')
     return {
-      found: `there is no bucket ${bucket}`,
+      found: `there is no bucket ${bucket} (${code})`,
       advice: 'tercet deploy bootstrap-s3 makes it, with credentials of an administrator',
     }
   if (code === 'BucketAlreadyExists')

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { credentials, makeGenericClientConstructor } from '@grpc/grpc-js'
 import { encodeSnappy } from '#codec/snappy.ts'
 import { runTercet, type Running } from '../run-tercet.ts'
+import { urlOf } from '../url.ts'
 import { postWrite, seriesMessage, writeBody, writeRequest } from '../write-request.ts'
 
 let running: Running
@@ -527,6 +528,17 @@ test('a query over too many samples ends with an error, the process goes on', as
     /exceeded maximum resolution of 11,000 points per timeseries\. Try decreasing the query resolution \(\?step=XX\)/,
   )
   assert.equal(await valueOf('count(big)'), '1')
+})
+
+test('a look back of 0 is the default one, a time to answer of 0 is none', async () => {
+  await postWrite(running.url, writeBody([{ labels: [['__name__', 'seen']], samples: [[now, 1]] }]))
+  const time = String((now + 60_000) / 1000)
+  const ask = async (more: Record<string, string>): Promise<string> =>
+    (await fetch(urlOf(running.url, '/api/v1/query', { query: 'seen', time, ...more }))).text()
+  for (const lookback_delta of ['', '0', '0s', '2m']) assert.match(await ask({ lookback_delta }), /"seen"/)
+  assert.match(await ask({ lookback_delta: '30s' }), /"result":\[\]/)
+  assert.match(await ask({ timeout: '' }), /"seen"/)
+  assert.match(await ask({ timeout: '0' }), /"errorType":"timeout"/)
 })
 
 test('a label with more values than the stack holds: all of them, or as many as are wanted', async () => {

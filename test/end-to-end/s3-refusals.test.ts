@@ -37,7 +37,7 @@ const refusals: [status: number, code: string, said: RegExp][] = [
   [403, 'SignatureDoesNotMatch', /^reach: the secret does not belong to the access key .*secret_access_key/],
   [403, 'RequestTimeTooSkewed', /^reach: the store refuses the signature's time .* this machine's clock is .*NTP/],
   [403, 'AccessDenied', /^reach: the key may not do this with b .*it takes s3:ListBucket.*--policies=DIR/],
-  [404, 'NoSuchBucket', /^reach: there is no bucket b; tercet deploy bootstrap-s3 makes it/],
+  [404, 'NoSuchBucket', /^reach: there is no bucket b \(NoSuchBucket\); tercet deploy bootstrap-s3 makes it/],
   [400, 'AuthorizationHeaderMalformed', /^reach: the store wants another region than us-east-1 .*bucket\.s3\.region/],
   [301, 'PermanentRedirect', /^reach: the store wants another region than us-east-1 /],
 ]

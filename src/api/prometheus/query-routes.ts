@@ -95,7 +95,8 @@ class QueryApi {
     request: HttpRequest,
   ): { lookbackMs?: number; timeoutMs?: number; signal: AbortSignal } {
     const timeoutMs = durationParam(form, 'timeout')
-    const lookbackMs = durationParam(form, 'lookback_delta')
+    // 0 is the default's own word.
+    const lookbackMs = durationParam(form, 'lookback_delta') || undefined
     return {
       signal: request.signal,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
