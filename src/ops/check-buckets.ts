@@ -27,7 +27,7 @@ export async function checkBuckets(config: Config, world: World, isJson: boolean
     const bucket = s3BucketOf(config, signal)
     const keys = await s3Credentials(config, world, signal)?.read()
     const { endpoint } = s3Settings(config, signal)
-    const place = [endpoint, bucket, prefixOf(config, signal), keys?.accessKeyId].join(' ')
+    const place = [endpoint, bucket, keys?.accessKeyId].join(' ')
     if (bucket === '' && isReader) continue
     if (bucket === '')
       findings.push({
