@@ -294,7 +294,10 @@ function functionsOf(
   ])
 }
 
-const functionNames = new Set(functionsOf({ externalUrl: '', nowMs: 0 }, new Map(), () => '').keys())
+/** Functions that templates may call beside Go's own. */
+export const functionNames: ReadonlySet<string> = new Set(
+  functionsOf({ externalUrl: '', nowMs: 0 }, new Map(), () => '').keys(),
+)
 
 function parse(name: string, source: string): Template {
   return parseTemplate(name, prelude + source, fn => functionNames.has(fn) || builtins.has(fn))

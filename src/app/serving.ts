@@ -14,6 +14,7 @@ import { makeScraping } from './parts/scraping.ts'
 import { makeSelf } from './parts/self.ts'
 import { makeTraces } from './parts/traces.ts'
 import { makeUi } from './parts/ui.ts'
+import { makeSelfApi } from './parts/self-api.ts'
 import { makeWatching } from './parts/watching.ts'
 import { makeWorkers } from './parts/workers.ts'
 import type { Composition, Process } from './role.ts'
@@ -60,6 +61,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
       alerting,
       operators,
       self,
+      makeSelfApi(context, own),
       ui,
       admin,
       makeWatching(context, () => own.reload()),

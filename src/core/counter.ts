@@ -37,6 +37,23 @@ export class Distribution {
 }
 
 type Metric = Counter | Gauge | Distribution | (() => number)
+
+/** A metric as it is at one moment. */
+export interface ShownMetric {
+  labels: LabelValues
+  /** Of a histogram undefined. */
+  value?: number
+  histogram?: { bounds: readonly number[]; counts: Float64Array; sum: number }
+}
+
+/** Metrics of one name. */
+export interface ShownFamily {
+  name: string
+  help: string
+  type: 'counter' | 'gauge' | 'histogram'
+  metrics: ShownMetric[]
+}
+
 interface Family {
   name: string
   help: string
@@ -68,6 +85,12 @@ export class Registry {
     return metric
   }
 
+  /** Every metric's value now. */
+  *shown(): Generator<ShownFamily> {
+    for (const { name, help, type, members } of this.#families.values())
+      yield { name, help, type, metrics: members.map(({ labels, metric }) => ({ labels, ...valueOf(metric) })) }
+  }
+
   /** The Prometheus text exposition, version 0.0.4. */
   expose(): string {
     let text = ''
@@ -79,6 +102,11 @@ export class Registry {
     }
     return text
   }
+}
+
+function valueOf(metric: Metric): Omit<ShownMetric, 'labels'> {
+  if (typeof metric === 'function') return { value: metric() }
+  return metric instanceof Distribution ? { histogram: metric } : { value: metric.value }
 }
 
 function exposeMember(name: string, labels: LabelValues, metric: Metric): string {

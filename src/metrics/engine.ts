@@ -309,8 +309,13 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
 
   /** For /api/v1/status/tsdb. */
   facts(tenantName: string): Promise<MetricsFacts> {
-    const damaged = this.#tenants.get(tenantName)?.blocks.quarantined.all() ?? []
-    return Promise.resolve({ head: this.headStats(tenantName), damaged })
+    const blocks = this.#tenants.get(tenantName)?.blocks
+    const metas = Array.from(blocks?.readers.values() ?? [], ({ meta }) => meta)
+    return Promise.resolve({
+      head: this.headStats(tenantName),
+      damaged: blocks?.quarantined.all() ?? [],
+      blocks: metas.sort((a, b) => a.minTime - b.minTime),
+    })
   }
 
   headStats(tenantName: string): HeadStats {

@@ -1,5 +1,6 @@
 /** The door out of the metrics signal: what a query can ask of it. */
 import type { Omissions } from '#core/omissions.ts'
+import type { BlockMeta } from './block-meta.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
@@ -21,6 +22,8 @@ export interface MetricsFacts {
   head: HeadStats
   /** The tenant's blocks that are known to be damaged. */
   damaged: readonly DamagedBlock[]
+  /** Blocks that queries read, the oldest first. */
+  blocks: readonly BlockMeta[]
 }
 
 /** Series that match, in the order of their labels. Samples are fetched for a stretch of them at a time. */

@@ -186,3 +186,36 @@ test('the default port is 8428 (req-074)', async () => {
   const { optionOf } = await import('../../src/app/options.ts')
   assert.equal(optionOf('listen.http').fallback, '127.0.0.1:8428')
 })
+
+test("Prometheus' API tells of the process: features, notifications, own metrics, blocks (req-025)", async t => {
+  const running = await runTercet(['files_check_interval=30s'])
+  t.after(() => running.stop())
+  const ask = async (path: string): Promise<{ status: string; data: unknown }> =>
+    (await fetch(running.url + path)).json() as Promise<{ status: string; data: unknown }>
+  const { data: features } = (await ask('/api/v1/features')) as { data: Record<string, Record<string, boolean>> }
+  assert.equal(features['prometheus']?.['auto_reload_config'], true)
+  for (const name of ['rate', 'histogram_quantile', 'info']) assert.equal(features['promql_functions']?.[name], true)
+  for (const name of ['+', 'unless', 'topk', '=~']) assert.equal(features['promql_operators']?.[name], true)
+  assert.equal(features['service_discovery_providers']?.['kubernetes'], true)
+  assert.deepEqual(await ask('/api/v1/notifications'), { status: 'success', data: [] })
+  const pattern = 'tercet_head_series|tercet_http_request_duration_seconds'
+  const own = (await ask(`/api/v1/status/self_metrics?metric_name_pattern=${encodeURIComponent(pattern)}`)) as {
+    data: { name: string; type: string; metric: { gauge?: { value: number }; histogram?: { bucket: object[] } }[] }[]
+  }
+  const [series, requests] = own.data
+  assert.deepEqual([series?.name, series?.type, series?.metric[0]?.gauge?.value], ['tercet_head_series', 'GAUGE', 0])
+  assert.equal(requests?.type, 'HISTOGRAM')
+  assert.ok((requests?.metric[0]?.histogram?.bucket.length ?? 0) > 3)
+  const wrong = await fetch(`${running.url}/api/v1/status/self_metrics?metric_name_pattern=(`)
+  assert.equal(wrong.status, 400)
+  assert.deepEqual((await ask('/api/v1/status/tsdb/blocks')).data, { blocks: [] })
+  await write(running.url, 'blocked', 10)
+  assert.equal((await fetch(`${running.url}/-/flush`, { method: 'POST' })).status, 204)
+  const { blocks } = (await ask('/api/v1/status/tsdb/blocks')).data as { blocks: { ulid: string; stats: object }[] }
+  const samples = blocks.map(({ stats }) => (stats as { numSamples: number }).numSamples)
+  assert.equal(
+    samples.reduce((sum, count) => sum + count, 0),
+    10,
+  )
+  assert.match(blocks[0]?.ulid ?? '', /^[0-9A-Z]{26}$/)
+})

@@ -54,6 +54,7 @@ export function prometheusOperatorRoutes(options: PrometheusOperatorOptions): Ro
     route(['GET'], '/api/v1/status/flags', api.flags),
     route(['GET'], '/api/v1/status/config', api.config),
     route(['GET'], '/api/v1/status/walreplay', api.walReplay),
+    route(['GET'], '/api/v1/status/tsdb/blocks', api.blocks),
   ]
   return prometheusDialect(whenReady(options.store, routes))
 }
@@ -140,6 +141,22 @@ class OperatorApi {
         timeSeriesCount: head.series,
       }),
     )
+  }
+  readonly blocks = async (request: HttpRequest): Promise<HttpReply> => {
+    const { blocks } = await this.#options.store.facts(this.#options.tenantOf(request))
+    const shown = blocks.map(({ ulid, minTime, maxTime, stats, compaction, version }) => {
+      const { numSamples = 0, numSeries = 0, numChunks = 0 } = stats
+      const { level, sources } = compaction
+      return {
+        ulid,
+        minTime,
+        maxTime,
+        stats: { numSamples, numSeries, numChunks },
+        compaction: { level, sources },
+        version,
+      }
+    })
+    return success(JSON.stringify({ blocks: shown }))
   }
   readonly flags = async (): Promise<HttpReply> => success(JSON.stringify(this.#options.flags))
   readonly config = async (): Promise<HttpReply> => success(JSON.stringify({ yaml: this.#options.configText }))

@@ -32,7 +32,8 @@ export interface Token {
   to: number
 }
 
-const keywords = new Set([
+/** Words of the language that name no function. */
+export const keywords: ReadonlySet<string> = new Set([
   'offset',
   'by',
   'without',
@@ -51,7 +52,8 @@ const keywords = new Set([
   'fill_left',
   'fill_right',
 ])
-const aggregators = new Set([
+/** Operators over the series of a vector. */
+export const aggregators: ReadonlySet<string> = new Set([
   'sum',
   'avg',
   'count',

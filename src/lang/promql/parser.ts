@@ -29,7 +29,8 @@ import type { ValueType } from './value-type.ts'
 import { isFunctionName, signatureOf } from './functions.ts'
 import { tokenize, type Token } from './lexer.ts'
 
-const precedence: Record<BinaryOperator, number> = {
+/** Binary operators, and how tightly they bind. */
+export const precedence: Readonly<Record<BinaryOperator, number>> = {
   or: 1,
   and: 2,
   unless: 2,

@@ -256,6 +256,9 @@ const readers = {
   consul: readConsul,
 } as const satisfies Record<Exclude<DiscoverySettings['kind'], 'static'>, (section: Section) => DiscoverySettings>
 
+/** Kinds of discoveries, as their keys begin. */
+export const supportedDiscoveries: readonly string[] = ['static', ...Object.keys(readers)]
+
 /** Every discovery of a section; unsupported kinds become `warnings` that name their `owner`. */
 export function readDiscoveries(section: Section, warnings: string[], owner: string): DiscoverySettings[] {
   const found: DiscoverySettings[] = []
