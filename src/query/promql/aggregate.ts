@@ -4,7 +4,8 @@ import { assert, unreachable } from '#core/assert.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
 import type { Aggregate } from '#lang/promql/ast.ts'
-import { resetHint, toPlain, type FloatHistogram } from '#model/histogram.ts'
+import { resetHint, toPlain } from '#model/histogram.ts'
+import { HistogramMean, HistogramSum } from '#model/histogram-sum.ts'
 import { Labels } from '#model/labels.ts'
 import type { Budget } from '../budget.ts'
 import { selectNth } from '../order-statistic.ts'
@@ -233,39 +234,32 @@ async function foldSum(
     if (budget.worked(unitsOfHistogram * rows.length)) await budget.pause()
     const sum = new KahanSum()
     let floats = 0
-    let histogram: FloatHistogram | undefined
+    let histograms: HistogramSum | undefined
     let broken = false
     let first = true
     for (const row of rows) {
+      if (broken) break
       if (row.present[step] === isFloat) {
         if (first) sum.sum = row.values[step]!
         else sum.add(row.values[step]!)
         floats++
-      } else if (row.present[step] === isHistogram && !broken) {
+      } else if (row.present[step] === isHistogram) {
         const next = row.histogramAt(step)
-        if (histogram === undefined) histogram = next.copy()
-        else {
-          if (histogram.combine(next, 1) !== undefined) {
-            annotations.mixedSchemas(row.labels.get(metricName), expr.expr)
-            broken = true
-          }
+        if (histograms === undefined) histograms = new HistogramSum(next)
+        else if (histograms.add(next) !== undefined) {
+          annotations.mixedSchemas(row.labels.get(metricName), expr.expr)
+          broken = true
         }
       } else continue
       first = false
     }
-    if (histogram !== undefined) noteHistograms(expr, rows, step, histogram, annotations)
-    emitMixed(expr, out, step, floats, histogram, broken, sum.sum + sum.compensation, annotations)
+    const result = { floats, value: sum.sum + sum.compensation, histograms, broken }
+    emitMixed(expr, rows, out, step, result, annotations)
   }
 }
 
-/** Annotates the histograms of one step of a group. */
-function noteHistograms(
-  expr: Aggregate,
-  rows: readonly Row[],
-  step: number,
-  result: FloatHistogram,
-  annotations: Annotations,
-): void {
+/** Have some of the histograms of a step been reset, by their hints, and others not? */
+function resetsCollide(rows: readonly Row[], step: number): boolean {
   let reset = false
   let noReset = false
   for (const row of rows) {
@@ -274,27 +268,37 @@ function noteHistograms(
     if (hint === resetHint.reset) reset = true
     else if (hint === resetHint.noReset) noReset = true
   }
-  if (reset && noReset) annotations.counterResetCollision('aggregation', expr.expr)
-  if (result.reconciled) annotations.mismatchedBounds('aggregation', expr.expr)
+  return reset && noReset
+}
+
+/** What the samples of one step of a group came to. `broken`: its histograms could not be combined. */
+interface MixedResult {
+  floats: number
+  value: number
+  histograms: HistogramSum | HistogramMean | undefined
+  broken: boolean
 }
 
 function emitMixed(
   expr: Aggregate,
+  rows: readonly Row[],
   out: Row,
   step: number,
-  floats: number,
-  histogram: FloatHistogram | undefined,
-  broken: boolean,
-  value: number,
+  { floats, value, histograms, broken }: MixedResult,
   annotations: Annotations,
 ): void {
-  if (floats > 0 && histogram !== undefined) {
+  if (histograms?.reconciled === true) annotations.mismatchedBounds('aggregation', expr.expr)
+  if (floats > 0 && histograms !== undefined) {
     annotations.mixedFloatsHistogramsInAggregation(expr.expr)
     return
   }
   if (broken) return
-  if (histogram !== undefined) out.setHistogram(step, histogram.compact())
-  else if (floats > 0) out.setFloat(step, value)
+  if (histograms === undefined) {
+    if (floats > 0) out.setFloat(step, value)
+    return
+  }
+  if (resetsCollide(rows, step)) annotations.counterResetCollision('aggregation', expr.expr)
+  out.setHistogram(step, histograms.finish().compact())
 }
 
 /** Means of floats, row by row over columns; MeanAccumulator computes a step whose sum overflows. */
@@ -339,32 +343,24 @@ async function averageFloats(rows: readonly Row[], out: Row, budget: Budget): Pr
 function foldAverage(expr: Aggregate, rows: Row[], out: Row, step: number, annotations: Annotations): void {
   let mean: MeanAccumulator | undefined
   let floats = 0
-  let histogram: FloatHistogram | undefined
-  let count = 0
+  let histograms: HistogramMean | undefined
   let broken = false
   for (const row of rows) {
+    if (broken) break
     if (row.present[step] === isFloat) {
       if (mean === undefined) mean = new MeanAccumulator(row.values[step]!)
       else mean.add(row.values[step]!)
       floats++
-    } else if (row.present[step] === isHistogram && !broken) {
-      count++
+    } else if (row.present[step] === isHistogram) {
       const next = row.histogramAt(step)
-      if (histogram === undefined) {
-        histogram = next.copy()
-        continue
-      }
-      const share = next.copy().divide(count)
-      const problem = share.combine(histogram.copy().divide(count), -1) ?? histogram.combine(share, 1)
-      if (problem !== undefined) {
+      if (histograms === undefined) histograms = new HistogramMean(next)
+      else if (histograms.add(next) !== undefined) {
         annotations.mixedSchemas(row.labels.get(metricName), expr.expr)
         broken = true
       }
-      histogram.reconciled ||= share.reconciled
     }
   }
-  if (histogram !== undefined) noteHistograms(expr, rows, step, histogram, annotations)
-  emitMixed(expr, out, step, floats, histogram, broken, mean?.value ?? 0, annotations)
+  emitMixed(expr, rows, out, step, { floats, value: mean?.value ?? 0, histograms, broken }, annotations)
 }
 
 /** By Welford's method, row by row over columns. */

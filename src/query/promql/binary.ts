@@ -2,14 +2,15 @@
 import { assert } from '#core/assert.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
+import { compareText } from '#core/text.ts'
 import { isComparison, isSet, type Binary, type BinaryOperator, type Matching } from '#lang/promql/ast.ts'
-import type { FloatHistogram } from '#model/histogram.ts'
-import { bucketBound } from '#model/histogram.ts'
+import { resetHint, type FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import type { Annotations } from './annotations.ts'
 import type { Budget } from '../budget.ts'
 import { eachPiece, eachRow, type Evaluation } from './evaluation.ts'
 import { pow } from './math.ts'
+import { trim } from './trim.ts'
 import {
   absent,
   isFloat,
@@ -17,6 +18,7 @@ import {
   Row,
   RowMerger,
   RowRoom,
+  sameLabelsetMessage,
   unitsOfRow,
   unitsOfStep,
   withoutMetadata,
@@ -156,8 +158,12 @@ function combine(
     return false
   }
   const operation = op === '+' ? 'addition' : 'subtraction'
-  if (result.collided) annotations.counterResetCollision(operation, expr)
+  if (result.collided) {
+    annotations.counterResetCollision(operation, expr)
+    return false
+  }
   if (result.reconciled) annotations.mismatchedBounds(operation, expr)
+  if (op === '-') result.hint = resetHint.gauge
   outcome.histogram = result.compact()
   return true
 }
@@ -165,67 +171,6 @@ function combine(
 function incompatible(expr: Binary, left: string, right: string, annotations: Annotations): false {
   annotations.incompatibleTypes(left, expr.op, right, expr)
   return false
-}
-
-/**
- * Keeps the observations below (`upper`) or above the limit; a bucket that the limit cuts is split by interpolation.
- */
-function trim(source: FloatHistogram, limit: number, upper: boolean): FloatHistogram {
-  const result = source.copy()
-  const share = (lower: number, top: number, linear: boolean): number => {
-    if (top <= limit) return upper ? 1 : 0
-    if (lower >= limit) return upper ? 0 : 1
-    let below: number
-    if (lower === -Infinity || top === Infinity) below = lower === -Infinity ? 1 : 0
-    else if (linear || (lower <= 0 && top >= 0)) below = (limit - lower) / (top - lower)
-    else if (lower > 0) below = (Math.log2(limit) - Math.log2(lower)) / (Math.log2(top) - Math.log2(lower))
-    else below = 1 - (Math.log2(-limit) - Math.log2(-top)) / (Math.log2(-lower) - Math.log2(-top))
-    return upper ? below : 1 - below
-  }
-  const middle = (lower: number, top: number): number => {
-    if (source.usesCustomBuckets) return lower === -Infinity ? top : top === Infinity ? lower : (lower + top) / 2
-    if (lower <= 0 && top >= 0) return 0
-    return Math.sign(top) * Math.sqrt(lower * top)
-  }
-  let removed = 0
-  let removedSum = 0
-  let kept = 0
-  const apply = (count: number, lower: number, top: number, linear: boolean): number => {
-    const part = count * share(lower, top, linear)
-    kept += part
-    removed += count - part
-    if (count !== part) removedSum += (count - part) * middle(lower, top)
-    return part
-  }
-  result.zeroCount = source.usesCustomBuckets
-    ? 0
-    : apply(
-        source.zeroCount,
-        source.negative.index.length > 0 ? -source.zeroThreshold : 0,
-        source.positive.index.length > 0 || source.negative.index.length === 0 ? source.zeroThreshold : 0,
-        true,
-      )
-  for (let i = 0; i < result.positive.index.length; i++) {
-    const index = result.positive.index[i]!
-    result.positive.count[i] = apply(
-      result.positive.count[i]!,
-      bucketBound(index - 1, source.schema, source.customValues),
-      bucketBound(index, source.schema, source.customValues),
-      source.usesCustomBuckets,
-    )
-  }
-  for (let i = 0; i < result.negative.index.length; i++) {
-    const index = result.negative.index[i]!
-    result.negative.count[i] = apply(
-      result.negative.count[i]!,
-      -bucketBound(index, source.schema),
-      -bucketBound(index - 1, source.schema),
-      false,
-    )
-  }
-  result.count = kept
-  result.sum = kept === 0 ? 0 : removed === 0 ? source.sum : source.sum - removedSum
-  return result.compact()
 }
 
 async function withScalar(
@@ -407,8 +352,10 @@ async function vectorOperation(
     group(row).many.push(row)
     if (budget.worked(unitsOfRow)) await budget.pause()
   }
-  const fillOne = swapped ? matching.fillLeft : matching.fillRight
-  const fillMany = swapped ? matching.fillRight : matching.fillLeft
+  // As in the reference implementation, group_right does not change which of the values stands for the "one" side.
+  const fillOne = matching.fillRight
+  const fillMany = matching.fillLeft
+  const ofManySide = swapped ? right : left
   const merger = new RowMerger(steps)
   for (const found of groups.values()) {
     if (budget.worked(unitsOfRow)) await budget.pause()
@@ -416,11 +363,11 @@ async function vectorOperation(
     if (found.many.length === 0 && fillMany === undefined) {
       if (found.one.length > 1)
         await eachPiece(steps, found.one.length, budget, (from, to) => {
-          for (let step = from; step < to; step++) presentOne(found, step, matching)
+          for (let step = from; step < to; step++) presentOne(found, step, matching, ofManySide)
         })
       continue
     }
-    const matched = new GroupMatch(expr, found, matching, { fillOne, fillMany, merger, annotations })
+    const matched = new GroupMatch(expr, found, matching, { fillOne, fillMany, ofManySide, merger, annotations })
     const working = eachPiece(steps, 4 * (found.many.length + found.one.length), budget, (from, to) => {
       matched.match(from, to)
     })
@@ -429,22 +376,30 @@ async function vectorOperation(
   return merger.rows.filter(row => !row.isEmpty)
 }
 
-/** The one row on the "one" side that has a sample at this step. */
-function presentOne(group: Group, step: number, matching: Matching): Row | undefined {
+/**
+ * The one row on the "one" side that has a sample at this step. Throws ExecutionError where there are several, unless
+ * nothing at all is there to match them at this step.
+ */
+function presentOne(group: Group, step: number, matching: Matching, ofManySide: readonly Row[]): Row | undefined {
   let found: Row | undefined
   for (const row of group.one) {
     if (row.present[step] === absent) continue
     if (found !== undefined) {
-      const side = matching.card === 'one-to-many' ? 'left' : 'right'
-      throw new ExecutionError(
-        `found duplicate series for the match group ${asSet(group.labels)} on the ${side} hand-side of the ` +
-          `operation: [${asSet(row.labels)}, ${asSet(found.labels)}];many-to-many matching not allowed: matching ` +
-          'labels must be unique on one side',
-      )
+      const isFilled = matching.fillLeft !== undefined || matching.fillRight !== undefined
+      if (isFilled || ofManySide.some(many => many.present[step] !== absent)) refuseDuplicates(group, row, found, matching)
     }
     found = row
   }
   return found
+}
+
+function refuseDuplicates(group: Group, a: Row, b: Row, matching: Matching): never {
+  const side = matching.card === 'one-to-many' ? 'left' : 'right'
+  const both = [asSet(a.labels), asSet(b.labels)].sort(compareText)
+  throw new ExecutionError(
+    `found duplicate series for the match group ${asSet(group.labels)} on the ${side} hand-side of the ` +
+      `operation: [${both.join(', ')}];many-to-many matching not allowed: matching labels must be unique on one side`,
+  )
 }
 
 /** `{a="b", c="d"}`, the name among the rest, as the reference prints a label set. */
@@ -459,6 +414,8 @@ function asSet(labels: Labels): string {
 interface Matches {
   fillOne: number | undefined
   fillMany: number | undefined
+  /** All rows of the "many" side, of every group. */
+  ofManySide: readonly Row[]
   merger: RowMerger
   annotations: Annotations
 }
@@ -478,6 +435,8 @@ class GroupMatch {
   #result: Row | undefined
   #results: Map<Row, Map<Row, Row>> | undefined
   #filledMany: Row | undefined
+  /** Result rows whose comparison did not hold at this step: they may not be made a second time all the same. */
+  readonly #dropped = new Set<Row>()
 
   constructor(expr: Binary, group: Group, matching: Matching, shared: Matches) {
     this.#expr = expr
@@ -488,40 +447,51 @@ class GroupMatch {
 
   /** The steps [from, to). Throws ExecutionError. */
   match(from: number, to: number): void {
-    const { fillOne, fillMany, annotations } = this.#shared
+    const { fillOne, fillMany, ofManySide, annotations } = this.#shared
     const expr = this.#expr
     const { many: manies, one: ones } = this.#group
     const swapped = this.#matching.card === 'one-to-many'
     const oneToOne = this.#matching.card === 'one-to-one'
+    const mayCoincide = !oneToOne && this.#matching.include.length > 0
     const single = ones.length === 1 ? ones[0] : undefined
     for (let step = from; step < to; step++) {
       const one =
         single === undefined
-          ? presentOne(this.#group, step, this.#matching)
+          ? presentOne(this.#group, step, this.#matching, ofManySide)
           : single.present[step] === absent
             ? undefined
             : single
       let matched = 0
-      let manySeen = false
+      if (this.#dropped.size > 0) this.#dropped.clear()
       for (let m = 0; m < manies.length; m++) {
         const many = manies[m]!
         if (many.present[step] === absent) continue
-        manySeen = true
         if (one === undefined && fillOne === undefined) continue
         const a = many.values[step]!
         const ah = many.present[step] === isHistogram ? many.histogramAt(step) : undefined
         const b = one === undefined ? (fillOne ?? NaN) : one.values[step]!
         const bh = one !== undefined && one.present[step] === isHistogram ? one.histogramAt(step) : undefined
         const ok = swapped ? combine(expr, b, bh, a, ah, annotations) : combine(expr, a, ah, b, bh, annotations)
-        if (!ok || (!outcome.keep && !expr.returnBool)) continue
-        if (oneToOne && ++matched > 1)
+        if (!ok) continue
+        if (++matched > 1 && oneToOne)
           throw new ExecutionError(
             'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)',
           )
-        emit(expr, this.#resultOf(many, one ?? filledOne), step, oneToOne)
+        if (outcome.keep || expr.returnBool) this.#emit(this.#resultOf(many, one ?? filledOne), step)
+        else if (mayCoincide) this.#drop(this.#resultOf(many, one ?? filledOne), step)
       }
-      if (!manySeen && one !== undefined && fillMany !== undefined) this.#fill(one, fillMany, step)
+      if (matched === 0 && one !== undefined && fillMany !== undefined) this.#fill(one, fillMany, step)
     }
+  }
+
+  #emit(row: Row, step: number): void {
+    if (this.#dropped.has(row)) refuseCoinciding(false)
+    emit(this.#expr, row, step, this.#matching.card === 'one-to-one')
+  }
+
+  #drop(row: Row, step: number): void {
+    if (row.present[step] !== absent || this.#dropped.has(row)) refuseCoinciding(false)
+    this.#dropped.add(row)
   }
 
   /** A step at which the "many" side has no row, and gets a value. */
@@ -536,7 +506,7 @@ class GroupMatch {
         ? combine(expr, b, bh, fillMany, undefined, annotations)
         : combine(expr, fillMany, undefined, b, bh, annotations)
     if (!ok || (!outcome.keep && !expr.returnBool)) return
-    const many = oneToOne ? one : (this.#filledMany ??= new Row(this.#group.labels, false, 0))
+    const many = (this.#filledMany ??= new Row(this.#group.labels, false, 0))
     emit(expr, this.#resultOf(many, one), step, oneToOne)
   }
 
@@ -564,14 +534,14 @@ class GroupMatch {
   }
 }
 
+function refuseCoinciding(oneToOne: boolean): never {
+  throw new ExecutionError(
+    oneToOne ? sameLabelsetMessage : 'multiple matches for labels: grouping labels must ensure unique matches',
+  )
+}
+
 function emit(expr: Binary, row: Row, step: number, oneToOne: boolean): void {
-  if (row.present[step] !== absent) {
-    throw new ExecutionError(
-      oneToOne
-        ? 'vector cannot contain metrics with the same labelset'
-        : 'multiple matches for labels: grouping labels must ensure unique matches',
-    )
-  }
+  if (row.present[step] !== absent) refuseCoinciding(oneToOne)
   if (expr.returnBool) row.setFloat(step, Number(outcome.keep))
   else if (outcome.histogram !== undefined) row.setHistogram(step, outcome.histogram)
   else row.setFloat(step, outcome.value)

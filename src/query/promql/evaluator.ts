@@ -35,7 +35,6 @@ import {
   extrapolateFloats,
   isRangeFunction,
   rangeFunctions,
-  Window,
   type RangeFunctionName,
 } from './range-functions.ts'
 import {
@@ -49,6 +48,7 @@ import {
   type Grid,
   type Value,
 } from './value.ts'
+import { Window } from './window.ts'
 
 /** How far the reading of one series has come: steps with a sample, the first sample behind the last step. */
 interface Found {

@@ -1,104 +1,13 @@
-/**
- * Functions over a range of one series' samples (rate, avg_over_time ...). A Window is set to one range after the
- * other; a function reads it and leaves its answer there.
- */
+/** Functions over a range of one series' samples (rate, avg_over_time ...). */
 import { ExecutionError } from '#core/errors.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import { resetHint } from '#model/histogram.ts'
 import type { FunctionName } from '#lang/promql/functions.ts'
-import type { Annotations } from './annotations.ts'
+import { extended } from './extended-range.ts'
+import { HistogramMean, HistogramSum } from '#model/histogram-sum.ts'
 import { KahanSum, MeanAccumulator } from './kahan.ts'
 import { quantileOf } from './quantile.ts'
-
-interface Position {
-  from: number
-}
-
-/** The samples of one series, floats and histograms apart, without stale markers; and the range of the current step. */
-export class Window {
-  floatTimes = new Float64Array(0)
-  floats = new Float64Array(0)
-  floatCount = 0
-  histogramTimes: number[] = []
-  histograms: FloatHistogram[] = []
-  /** Indices at which a float is less than the one before it; filled for counters only. */
-  drops: number[] = []
-  wantsDrops = false
-  /** The range: floats[floatFrom, floatTo) and histograms[histogramFrom, histogramTo). */
-  floatFrom = 0
-  floatTo = 0
-  histogramFrom = 0
-  histogramTo = 0
-  /** Index into `drops` of the first that lies inside the range. */
-  dropFrom = 0
-  rangeStartMs = 0
-  rangeEndMs = 0
-  rangeMs = 0
-  stepMs = 0
-  modifier: 'anchored' | 'smoothed' | undefined
-  /** Scalar arguments at this step, in order. */
-  scalars: number[] = []
-  metric = ''
-  position: Position = { from: 0 }
-  /** Where the function's first argument stands, for annotations about it. */
-  scalarPosition: Position = { from: 0 }
-  annotations: Annotations
-  value = 0
-  histogram: FloatHistogram | undefined
-
-  constructor(annotations: Annotations) {
-    this.annotations = annotations
-  }
-
-  get size(): number {
-    return this.floatTo - this.floatFrom
-  }
-  get histogramSize(): number {
-    return this.histogramTo - this.histogramFrom
-  }
-
-  give(value: number): true {
-    this.value = value
-    this.histogram = undefined
-    return true
-  }
-
-  giveHistogram(histogram: FloatHistogram): true {
-    this.histogram = histogram
-    return true
-  }
-
-  mixed(): boolean {
-    if (this.size === 0 || this.histogramSize === 0) return false
-    this.annotations.mixedFloatsHistograms(this.metric, this.position)
-    return true
-  }
-
-  noteIgnoredHistograms(): void {
-    if (this.histogramSize > 0) this.annotations.histogramIgnoredInMixedRange(this.metric, this.position)
-  }
-
-  /** Histograms that can't be combined: the function has no answer. */
-  refuse(): false {
-    this.annotations.mixedSchemas(this.metric, this.position)
-    return false
-  }
-
-  /** Annotates histograms of the range that were combined with a loss. */
-  noteCombined(result: FloatHistogram): void {
-    let reset = false
-    let noReset = false
-    for (let i = this.histogramFrom; i < this.histogramTo; i++) {
-      if (this.histograms[i]!.hint === resetHint.reset) reset = true
-      else if (this.histograms[i]!.hint === resetHint.noReset) noReset = true
-    }
-    if (reset && noReset) this.annotations.counterResetCollision('aggregation', this.position)
-    if (result.reconciled) this.annotations.mismatchedBounds('aggregation', this.position)
-  }
-}
-
-/** Leaves the answer in the window and returns true; false where there is none. Called only for non-empty ranges. */
-export type RangeFunction = (window: Window) => boolean
+import type { RangeFunction, Window } from './window.ts'
 
 function extrapolated(window: Window, isCounter: boolean, isRate: boolean): boolean {
   if (window.modifier !== undefined) return extended(window, isCounter, isRate)
@@ -137,13 +46,7 @@ function extrapolated(window: Window, isCounter: boolean, isRate: boolean): bool
       if (result > 0 && firstValue >= 0) toZero = sampled * (firstValue / result)
     } else {
       const firstCount = window.histograms[window.histogramFrom]!.count
-      if (
-        histogram.count > 0 &&
-        firstCount >= 0 &&
-        histogram.hint !== resetHint.unknown &&
-        extrapolatesHistogramsToZero
-      )
-        toZero = sampled * (firstCount / histogram.count)
+      if (histogram.count > 0 && firstCount >= 0) toZero = sampled * (firstCount / histogram.count)
     }
     if (toZero < toStart) toStart = toZero
   }
@@ -209,16 +112,12 @@ export function extrapolateFloats(
   return examined
 }
 
-/** Whether the zero-point limit of counters also holds for the counts of native histograms. */
-const extrapolatesHistogramsToZero = false
-
 /** The growth of a histogram over the range, resets added back, or undefined where the samples don't fit together. */
 function histogramRate(window: Window, isCounter: boolean): FloatHistogram | undefined {
   const { histogramFrom: from, histogramTo: to, histograms, annotations, metric, position } = window
   let previous = histograms[from]!
   const last = histograms[to - 1]!
-  if (isCounter && (previous.hint === resetHint.gauge || last.hint === resetHint.gauge))
-    annotations.notCounter(metric, position)
+  let hasGauge = previous.hint === resetHint.gauge || last.hint === resetHint.gauge
   let custom = previous.usesCustomBuckets
   if (isCounter) {
     const second = histograms[from + 1]!
@@ -236,19 +135,21 @@ function histogramRate(window: Window, isCounter: boolean): FloatHistogram | und
     }
   }
   if (last.usesCustomBuckets !== custom) {
+    if (isCounter && hasGauge) annotations.notCounter(metric, position)
     annotations.mixedSchemas(metric, position)
     return undefined
   }
   let schema = Math.min(previous.schema, last.schema)
   for (let i = from + 1; i < to - 1 && isCounter; i++) {
     const current = histograms[i]!
-    if (current.hint === resetHint.gauge) annotations.notCounter(metric, position)
+    if (current.hint === resetHint.gauge) hasGauge = true
     schema = Math.min(schema, current.schema)
     if (current.usesCustomBuckets !== custom) {
       annotations.mixedSchemas(metric, position)
       return undefined
     }
   }
+  if (isCounter && hasGauge) annotations.notCounter(metric, position)
   const result = last.copy()
   if (!custom) result.reduceTo(schema)
   if (result.combine(previous, -1) !== undefined) {
@@ -273,56 +174,6 @@ function histogramRate(window: Window, isCounter: boolean): FloatHistogram | und
     annotations.notGauge(metric, position)
   result.hint = resetHint.gauge
   return result.compact()
-}
-
-/** rate, increase and delta of `anchored` and `smoothed` ranges: values exactly at the boundaries, no extrapolation. */
-function extended(window: Window, isCounter: boolean, isRate: boolean): boolean {
-  const { floatTimes: times, floats, floatFrom, floatTo, rangeStartMs, rangeEndMs } = window
-  if (window.histogramSize > 0)
-    throw new ExecutionError('smoothed and anchored modifiers do not work with native histograms')
-  if (floatTo - floatFrom < 1) return false
-  const smoothed = window.modifier === 'smoothed'
-  let first = floatFrom
-  while (first + 1 < floatTo && times[first + 1]! <= rangeStartMs) first++
-  let last = floatTo - 1
-  if (smoothed) {
-    let i = floatFrom
-    while (i < last && times[i]! < rangeEndMs) i++
-    last = i
-  }
-  if (times[last]! <= rangeStartMs) return false
-  const left =
-    smoothed && times[first]! < rangeStartMs
-      ? interpolate(window, first, rangeStartMs, isCounter, true)
-      : floats[first]!
-  const right =
-    smoothed && last > floatFrom && times[last]! > rangeEndMs
-      ? interpolate(window, last - 1, rangeEndMs, isCounter, false)
-      : floats[last]!
-  let result = right - left
-  if (isCounter) {
-    if (times[first]! <= rangeStartMs) first++
-    if (times[last]! >= rangeEndMs) last--
-    let previous = left
-    for (let i = first; i <= last; i++) {
-      if (floats[i]! < previous) result += previous
-      previous = floats[i]!
-    }
-    if (right < previous) result += previous
-  }
-  return window.give(isRate ? result / (window.rangeMs / 1000) : result)
-}
-
-function interpolate(window: Window, i: number, atMs: number, isCounter: boolean, leftEdge: boolean): number {
-  let y1 = window.floats[i]!
-  let y2 = window.floats[i + 1]!
-  const t1 = window.floatTimes[i]!
-  const t2 = window.floatTimes[i + 1]!
-  if (isCounter && y2 < y1) {
-    if (leftEdge) y1 = 0
-    else y2 += y1
-  }
-  return y1 + (y2 - y1) * ((atMs - t1) / (t2 - t1))
 }
 
 /** irate and idelta: from the last two samples. */
@@ -366,14 +217,11 @@ function averageOverTime(window: Window): boolean {
     for (let i = window.floatFrom + 1; i < window.floatTo; i++) mean.add(window.floats[i]!)
     return window.give(mean.value)
   }
-  const mean = window.histograms[window.histogramFrom]!.copy()
-  for (let i = window.histogramFrom + 1, count = 2; i < window.histogramTo; i++, count++) {
-    const share = window.histograms[i]!.copy().divide(count)
-    if ((share.combine(mean.copy().divide(count), -1) ?? mean.combine(share, 1)) !== undefined) return window.refuse()
-    mean.reconciled ||= share.reconciled
-  }
-  window.noteCombined(mean)
-  return window.giveHistogram(mean)
+  const mean = new HistogramMean(window.histograms[window.histogramFrom]!)
+  for (let i = window.histogramFrom + 1; i < window.histogramTo; i++)
+    if (mean.add(window.histograms[i]!) !== undefined) return window.refuse()
+  window.noteCombined(mean.reconciled)
+  return window.giveHistogram(mean.finish())
 }
 
 function sumOverTime(window: Window): boolean {
@@ -383,12 +231,11 @@ function sumOverTime(window: Window): boolean {
     for (let i = window.floatFrom; i < window.floatTo; i++) sum.add(window.floats[i]!)
     return window.give(sum.value)
   }
-  const sum = window.histograms[window.histogramFrom]!.copy()
-  for (let i = window.histogramFrom + 1; i < window.histogramTo; i++) {
-    if (sum.combine(window.histograms[i]!, 1) !== undefined) return window.refuse()
-  }
-  window.noteCombined(sum)
-  return window.giveHistogram(sum)
+  const sum = new HistogramSum(window.histograms[window.histogramFrom]!)
+  for (let i = window.histogramFrom + 1; i < window.histogramTo; i++)
+    if (sum.add(window.histograms[i]!) !== undefined) return window.refuse()
+  window.noteCombined(sum.reconciled)
+  return window.giveHistogram(sum.finish())
 }
 
 /** The extreme float or the time of it. `better` compares a candidate with the best so far. */
@@ -467,6 +314,8 @@ function medianDeviation(window: Window): boolean {
   if (window.size === 0) return false
   window.noteIgnoredHistograms()
   const values = window.floats.slice(window.floatFrom, window.floatTo)
+  // One that is no number has no distance from the others: their median would say nothing of it.
+  if (values.some(Number.isNaN)) return window.give(NaN)
   const median = quantileOf(0.5, values)
   return window.give(
     quantileOf(
@@ -533,6 +382,23 @@ function exponentialSmoothing(window: Window): boolean {
   })
 }
 
+/**
+ * Where the samples of an anchored range begin: with the last one, of either kind, at or before its start, or else with
+ * the first one. Undefined where nothing lies behind the start.
+ */
+function anchorOf(window: Window): { float: number; histogram: number } | undefined {
+  const { floatTimes, floatFrom, floatTo, histogramTimes, histogramFrom, histogramTo, rangeStartMs } = window
+  let float = floatFrom
+  while (float < floatTo && floatTimes[float]! <= rangeStartMs) float++
+  let histogram = histogramFrom
+  while (histogram < histogramTo && histogramTimes[histogram]! <= rangeStartMs) histogram++
+  if (float === floatTo && histogram === histogramTo) return undefined
+  const floatMs = float > floatFrom ? floatTimes[float - 1]! : -Infinity
+  const histogramMs = histogram > histogramFrom ? histogramTimes[histogram - 1]! : -Infinity
+  if (floatMs === -Infinity && histogramMs === -Infinity) return { float, histogram }
+  return floatMs >= histogramMs ? { float: float - 1, histogram } : { float, histogram: histogram - 1 }
+}
+
 /** Counts the places where `differs` from one sample to the next; a float next to a histogram always does. */
 function transitions(
   window: Window,
@@ -542,8 +408,12 @@ function transitions(
   let count = 0
   let f = window.floatFrom
   let h = window.histogramFrom
-  if (window.modifier === 'anchored')
-    while (f + 1 < window.floatTo && window.floatTimes[f + 1]! <= window.rangeStartMs) f++
+  if (window.modifier === 'anchored') {
+    const anchor = anchorOf(window)
+    if (anchor === undefined) return false
+    f = anchor.float
+    h = anchor.histogram
+  }
   let previousFloat = 0
   let previousHistogram: FloatHistogram | undefined
   let started = false

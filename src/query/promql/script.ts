@@ -154,15 +154,15 @@ function readExpectation(line: string, out: Expectations): void {
 
 // --- Comparison ---
 
-/** Annotations stand with their place in the query, which scripts don't give. */
-function withoutPlace(texts: readonly string[]): string[] {
-  return texts.map(text => text.replace(/ \(\d+:\d+\)$/, ''))
+/** The texts that a script may give for an annotation: with its place in the query, and without. */
+function forms(text: string): [whole: string, withoutPlace: string] {
+  return [text, text.replace(/ \(\d+:\d+\)$/, '')]
 }
 
 function problemOf(result: QueryResult, times: Times, wanted: Expectations): string | undefined {
   return (
-    annotationProblem('warnings', withoutPlace(result.warnings), wanted.warn) ??
-    annotationProblem('infos', withoutPlace(result.infos), wanted.info) ??
+    annotationProblem('warnings', result.warnings, wanted.warn) ??
+    annotationProblem('infos', result.infos, wanted.info) ??
     valueProblem(result, times, wanted)
   )
 }
@@ -197,11 +197,15 @@ function annotationProblem(what: string, found: readonly string[], wanted: Wante
   const { messages, patterns } = wanted
   if (found.length === 0) return `no ${what}, wanted some: ${[...messages, ...patterns].join('; ')}`
   for (const message of messages)
-    if (!found.includes(message)) return `${what} ${JSON.stringify(found)} lack ${JSON.stringify(message)}`
+    if (!found.some(text => forms(text).includes(message)))
+      return `${what} ${JSON.stringify(found)} lack ${JSON.stringify(message)}`
   for (const pattern of patterns)
     if (!found.some(text => matches(pattern, text))) return `${what} ${JSON.stringify(found)} don't match ${pattern}`
   if (messages.length + patterns.length === 0) return undefined
-  const extra = found.find(text => !messages.includes(text) && !patterns.some(pattern => matches(pattern, text)))
+  const extra = found.find(
+    text =>
+      !forms(text).some(form => messages.includes(form)) && !patterns.some(pattern => matches(pattern, text)),
+  )
   return extra === undefined ? undefined : `unexpected one among ${what}: ${extra}`
 }
 

@@ -1,0 +1,308 @@
+/** Sums and means of native histograms, compensated by Neumaier's method as the sums of floats are. */
+import {
+  bucketsBelow,
+  commonBounds,
+  FloatHistogram,
+  sameNumbers,
+  thresholdWithoutCut,
+  type Buckets,
+  type Incompatibility,
+} from './histogram.ts'
+
+/** Buckets of one side, and what rounding took from each of them. */
+interface Side {
+  index: number[]
+  count: number[]
+  lost: number[]
+}
+
+/** What rounding took, once `plus` has returned. */
+let lostBy = 0
+
+/** Adds a value to a sum from which rounding took `lost` before. */
+function plus(sum: number, value: number, lost: number): number {
+  const total = sum + value
+  if (total === Infinity || total === -Infinity) lostBy = 0
+  else if (Math.abs(sum) >= Math.abs(value)) lostBy = lost + (sum - total + value)
+  else lostBy = lost + (value - total + sum)
+  return total
+}
+
+/** A sum of histograms. Its buckets are never changed in place, so that an earlier state can be gone back to. */
+export class HistogramSum {
+  #total: FloatHistogram
+  #positive: Side
+  #negative: Side
+  #countLost = 0
+  #sumLost = 0
+  #zeroLost = 0
+  /** Custom buckets with other bounds were added: the sum has the bounds that all of them had. */
+  reconciled = false
+
+  constructor(first: FloatHistogram) {
+    this.#total = first.copy()
+    this.#positive = sideOf(first.positive)
+    this.#negative = sideOf(first.negative)
+  }
+
+  get schema(): number {
+    return this.#total.schema
+  }
+
+  /** The same sum, to be added to on its own. */
+  fork(): HistogramSum {
+    const fork = new HistogramSum(nothing)
+    fork.#total = Object.assign(new FloatHistogram(), this.#total)
+    fork.#positive = this.#positive
+    fork.#negative = this.#negative
+    fork.#countLost = this.#countLost
+    fork.#sumLost = this.#sumLost
+    fork.#zeroLost = this.#zeroLost
+    fork.reconciled = this.reconciled
+    return fork
+  }
+
+  /** Adds another one, which is left as it is. Returns what stands in the way, or undefined. */
+  add(other: FloatHistogram): Incompatibility | undefined {
+    const total = this.#total
+    if (total.usesCustomBuckets !== other.usesCustomBuckets) return 'schema'
+    total.combineHints(other)
+    if (!total.usesCustomBuckets) this.#addZeroBucket(other)
+    total.count = plus(total.count, other.count, this.#countLost)
+    this.#countLost = lostBy
+    total.sum = plus(total.sum, other.sum, this.#sumLost)
+    this.#sumLost = lostBy
+    if (total.usesCustomBuckets) this.#addCustom(other)
+    else this.#addExponential(other)
+    return undefined
+  }
+
+  /** The zero bucket of the other, with those of its buckets that lie in the larger zero bucket of both. */
+  #addZeroBucket(other: FloatHistogram): void {
+    const total = this.#total
+    let zeroCount = other.zeroCount
+    if (other.zeroThreshold !== total.zeroThreshold) {
+      const threshold = this.#commonThreshold(other)
+      this.#widen(threshold)
+      for (const side of [other.positive, other.negative])
+        for (let i = bucketsBelow(side, other.schema, threshold) - 1; i >= 0; i--) zeroCount += side.count[i]!
+    }
+    total.zeroCount = plus(total.zeroCount, zeroCount, this.#zeroLost)
+    this.#zeroLost = lostBy
+  }
+
+  #commonThreshold(other: FloatHistogram): number {
+    const own = Object.assign(new FloatHistogram(), this.#total, { positive: this.#positive, negative: this.#negative })
+    let threshold = Math.max(own.zeroThreshold, other.zeroThreshold)
+    for (;;) {
+      const wider = thresholdWithoutCut(other, thresholdWithoutCut(own, threshold))
+      if (wider === threshold) return threshold
+      threshold = wider
+    }
+  }
+
+  #widen(threshold: number): void {
+    const total = this.#total
+    const rest = (side: Side): Side => {
+      const gone = bucketsBelow(side, total.schema, threshold)
+      if (gone === 0) return side
+      for (let i = 0; i < gone; i++) {
+        total.zeroCount = plus(total.zeroCount, side.count[i]!, this.#zeroLost)
+        this.#zeroLost = lostBy + side.lost[i]!
+      }
+      return { index: side.index.slice(gone), count: side.count.slice(gone), lost: side.lost.slice(gone) }
+    }
+    this.#positive = rest(this.#positive)
+    this.#negative = rest(this.#negative)
+    total.zeroThreshold = threshold
+  }
+
+  #addExponential(other: FloatHistogram): void {
+    const total = this.#total
+    const { zeroThreshold } = total
+    const schema = Math.min(total.schema, other.schema)
+    if (total.schema > schema) {
+      const divisor = 2 ** (total.schema - schema)
+      this.#positive = regrouped(this.#positive, index => Math.ceil(index / divisor))
+      this.#negative = regrouped(this.#negative, index => Math.ceil(index / divisor))
+      total.schema = schema
+    }
+    const divisor = 2 ** (other.schema - schema)
+    const fitting = (buckets: Buckets): Side => {
+      const from = other.zeroThreshold === zeroThreshold ? 0 : bucketsBelow(buckets, other.schema, zeroThreshold)
+      const side = sideOf(from === 0 ? buckets : { index: buckets.index.slice(from), count: buckets.count.slice(from) })
+      return divisor === 1 ? side : regrouped(side, index => Math.ceil(index / divisor))
+    }
+    this.#positive = merged(this.#positive, fitting(other.positive))
+    this.#negative = merged(this.#negative, fitting(other.negative))
+  }
+
+  #addCustom(other: FloatHistogram): void {
+    const total = this.#total
+    const mine = total.customValues ?? []
+    const theirs = other.customValues ?? []
+    if (sameNumbers(mine, theirs)) {
+      this.#positive = merged(this.#positive, sideOf(other.positive))
+      return
+    }
+    const common = commonBounds(mine, theirs)
+    this.#positive = merged(
+      regrouped(this.#positive, boundFinder(mine, common)),
+      regrouped(sideOf(other.positive), boundFinder(theirs, common)),
+    )
+    total.customValues = common
+    this.reconciled = true
+  }
+
+  /** Multiplies everything. */
+  scale(factor: number): this {
+    return this.#map(value => value * factor)
+  }
+
+  divide(divisor: number): this {
+    return this.#map(value => value / divisor)
+  }
+
+  #map(change: (value: number) => number): this {
+    const total = this.#total
+    total.count = change(total.count)
+    total.sum = change(total.sum)
+    total.zeroCount = change(total.zeroCount)
+    this.#countLost = change(this.#countLost)
+    this.#sumLost = change(this.#sumLost)
+    this.#zeroLost = change(this.#zeroLost)
+    const side = ({ index, count, lost }: Side): Side => ({ index, count: count.map(change), lost: lost.map(change) })
+    this.#positive = side(this.#positive)
+    this.#negative = side(this.#negative)
+    return this
+  }
+
+  get hasOverflow(): boolean {
+    const total = this.#total
+    total.positive = this.#positive
+    total.negative = this.#negative
+    return total.hasOverflow
+  }
+
+  /** The sum with what rounding took added again. Nothing is to be added to it any more. */
+  finish(): FloatHistogram {
+    const total = this.#total
+    total.count += this.#countLost
+    total.sum += this.#sumLost
+    total.zeroCount += this.#zeroLost
+    total.positive = finished(this.#positive)
+    total.negative = finished(this.#negative)
+    total.integer = false
+    return total
+  }
+}
+
+const nothing = new FloatHistogram()
+
+/** A mean of histograms: their sum by their number; where the sum overflows, it grows by a share of each. */
+export class HistogramMean {
+  #sum: HistogramSum
+  #count = 1
+  #incremental = false
+
+  constructor(first: FloatHistogram) {
+    this.#sum = new HistogramSum(first)
+  }
+
+  get reconciled(): boolean {
+    return this.#sum.reconciled
+  }
+
+  /** Adds another one, which is left as it is. Returns what stands in the way, or undefined. */
+  add(other: FloatHistogram): Incompatibility | undefined {
+    this.#count++
+    if (!this.#incremental) {
+      const next = this.#sum.fork()
+      const problem = next.add(other)
+      if (problem !== undefined) return problem
+      if (!next.hasOverflow) {
+        this.#sum = next
+        return undefined
+      }
+      this.#incremental = true
+      this.#sum.divide(this.#count - 1)
+    }
+    this.#sum.scale((this.#count - 1) / this.#count)
+    return this.#sum.add(other.copy().divide(this.#count))
+  }
+
+  /** The mean. Nothing is to be added to it any more. */
+  finish(): FloatHistogram {
+    return (this.#incremental ? this.#sum : this.#sum.divide(this.#count)).finish()
+  }
+}
+
+function sideOf({ index, count }: Buckets): Side {
+  return { index, count, lost: new Array<number>(count.length).fill(0) }
+}
+
+function finished({ index, count, lost }: Side): Buckets {
+  return { index: index.slice(), count: count.map((value, i) => value + lost[i]!) }
+}
+
+/** Adds each bucket to the one that `target` names; targets ascend. */
+function regrouped(side: Side, target: (index: number) => number): Side {
+  const out: Side = { index: [], count: [], lost: [] }
+  for (let i = 0; i < side.index.length; i++) {
+    const index = target(side.index[i]!)
+    const last = out.index.length - 1
+    if (last >= 0 && out.index[last] === index) {
+      out.count[last] = plus(out.count[last]!, side.count[i]!, out.lost[last]!)
+      out.lost[last] = lostBy + side.lost[i]!
+    } else {
+      out.index.push(index)
+      out.count.push(side.count[i]!)
+      out.lost.push(side.lost[i]!)
+    }
+  }
+  return out
+}
+
+/** The bucket, among those of `to`, that holds a bucket of `from`. Indices are asked for in ascending order. */
+function boundFinder(from: readonly number[], to: readonly number[]): (index: number) => number {
+  let target = 0
+  return index => {
+    const bound = from[index] ?? Infinity
+    while (target < to.length && to[target]! < bound) target++
+    return target
+  }
+}
+
+function merged(a: Side, b: Side): Side {
+  if (sameNumbers(a.index, b.index)) return mergedEqual(a, b)
+  const out: Side = { index: [], count: [], lost: [] }
+  let i = 0
+  let k = 0
+  while (i < a.index.length || k < b.index.length) {
+    const ai = i < a.index.length ? a.index[i]! : Infinity
+    const bi = k < b.index.length ? b.index[k]! : Infinity
+    out.index.push(Math.min(ai, bi))
+    if (ai < bi) {
+      out.count.push(a.count[i]!)
+      out.lost.push(a.lost[i++]!)
+    } else if (bi < ai) {
+      out.count.push(b.count[k]!)
+      out.lost.push(b.lost[k++]!)
+    } else {
+      out.count.push(plus(a.count[i]!, b.count[k]!, a.lost[i++]!))
+      out.lost.push(lostBy + b.lost[k++]!)
+    }
+  }
+  return out
+}
+
+/** Most histograms of one metric have the same buckets. */
+function mergedEqual(a: Side, b: Side): Side {
+  const count: number[] = []
+  const lost: number[] = []
+  for (let i = 0; i < a.count.length; i++) {
+    count.push(plus(a.count[i]!, b.count[i]!, a.lost[i]!))
+    lost.push(lostBy + b.lost[i]!)
+  }
+  return { index: a.index, count, lost }
+}
