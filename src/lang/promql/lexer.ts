@@ -45,6 +45,8 @@ const keywords = new Set([
   'end',
   'step',
   'range',
+  'min_of',
+  'max_of',
   'anchored',
   'smoothed',
   'fill',

@@ -255,7 +255,7 @@ class Parser {
         return this.#parseSelector()
       }
       case 'keyword':
-        if (this.#peek(1).text === '(' && ['start', 'end', 'step', 'range'].includes(token.text))
+        if (this.#peek(1).text === '(' && ['start', 'end', 'step', 'range', 'min_of', 'max_of'].includes(token.text))
           return this.#parseCall()
         if (
           token.text === 'bool' ||
@@ -617,12 +617,12 @@ class Parser {
     }
     if (
       this.#peek(1).text === '(' &&
-      (token.text === 'step' || token.text === 'range' || token.text === 'min' || token.text === 'max')
+      (token.text === 'step' || token.text === 'range' || token.text === 'min_of' || token.text === 'max_of')
     ) {
       this.#next()
       this.#next()
       const args: DurationExpr[] = []
-      if (token.text === 'min' || token.text === 'max') {
+      if (token.text === 'min_of' || token.text === 'max_of') {
         args.push(this.#parseDurationExpr(0, 'number or duration', context))
         this.#expect(',', context, '","')
         args.push(this.#parseDurationExpr(0, 'number or duration', context))

@@ -4,7 +4,7 @@ import { assert, unreachable } from '#core/assert.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
 import type { Aggregate } from '#lang/promql/ast.ts'
-import { resetHint, toPlain } from '#model/histogram.ts'
+import { formatG, resetHint, toPlain } from '#model/histogram.ts'
 import { HistogramMean, HistogramSum } from '#model/histogram-sum.ts'
 import { Labels } from '#model/labels.ts'
 import type { Budget } from '../budget.ts'
@@ -53,13 +53,11 @@ export async function aggregate(
     case 'stddev':
     case 'stdvar':
     case 'quantile': {
-      if (expr.op === 'quantile')
-        for (const q of paramOf(expr, param))
-          if (Number.isNaN(q) || q < 0 || q > 1) annotations.invalidQuantile(q, expr.param ?? expr)
+      if (expr.op === 'quantile') noteQuantiles(expr, paramOf(expr, param), annotations)
       const out: Row[] = []
       for (const group of groups) {
         budget.take(grid.steps)
-        const row = new Row(group.labels, group.rows[0]!.dropName, grid.steps)
+        const row = new Row(group.labels, dropsName(group.rows, grid.steps), grid.steps)
         await fold(expr, group.rows, row, param, annotations, budget)
         if (row.isEmpty) budget.give(grid.steps)
         else out.push(row)
@@ -70,6 +68,37 @@ export async function aggregate(
     default:
       return unreachable(expr.op)
   }
+}
+
+/** Annotates the most extreme of the quantiles that are none. */
+function noteQuantiles(expr: Aggregate, param: Float64Array, annotations: Annotations): void {
+  const { least, most, hasNaN } = extentOf(param)
+  const at = expr.param ?? expr
+  if (hasNaN) annotations.invalidQuantile(NaN, at)
+  if (most > 1) annotations.invalidQuantile(most, at)
+  if (least < 0) annotations.invalidQuantile(least, at)
+}
+
+/** Is the name of a group's result to be removed? As at the last step that has a sample, where rows differ. */
+function dropsName(rows: readonly Row[], steps: number): boolean {
+  const { dropName } = rows[0]!
+  if (rows.every(row => row.dropName === dropName)) return dropName
+  for (let step = steps - 1; step >= 0; step--) {
+    const there = rows.filter(row => row.present[step] !== absent)
+    if (there.length > 0) return there.some(row => row.dropName)
+  }
+  return dropName
+}
+
+/** The least and the greatest value of a parameter over all steps; NaN where one of them is NaN. */
+function extentOf(param: Float64Array): { least: number; most: number; hasNaN: boolean } {
+  let least = Infinity
+  let most = -Infinity
+  for (const value of param) {
+    least = Math.min(least, value)
+    most = Math.max(most, value)
+  }
+  return { least, most, hasNaN: Number.isNaN(least) }
 }
 
 /** The parameter at every step; the parser gives one to the operators that need it. */
@@ -449,13 +478,25 @@ function inGroups(groups: readonly Group[]): { rows: Row[]; from: number[] } {
   return { rows, from }
 }
 
-/** The parameter of a step as a count of rows. Throws ExecutionError for a number that int64 does not hold. */
-function countOf(wanted: number, groups: readonly Group[], rowCount: number): number {
-  if (wanted >= -9223372036854775808 && wanted < 9223372036854775808) return Math.min(Math.trunc(wanted), rowCount)
-  if (groups.length === 0) return 0
-  throw new ExecutionError(
-    `Scalar value ${wanted === Infinity ? '+Inf' : wanted === -Infinity ? '-Inf' : wanted} overflows int64`,
-  )
+/** The smallest and the largest parameter that stand for a count of rows: between them int64 holds them exactly. */
+const countMin = -9223372036854775808
+const countMax = 9223372036854774784
+
+/** Throws ExecutionError for a parameter that is no count of rows, unless none of them asks for a row. */
+function checkCounts(param: Float64Array): void {
+  const { least, most, hasNaN } = extentOf(param)
+  if (most < 1) return
+  if (hasNaN) throw new ExecutionError('Parameter value is NaN')
+  if (least <= countMin) throw new ExecutionError(`Scalar value ${formatG(least)} underflows int64`)
+  if (most >= countMax) throw new ExecutionError(`Scalar value ${formatG(most)} overflows int64`)
+}
+
+/** Throws ExecutionError for a ratio that is NaN, and annotates those that are none. */
+function checkRatios(expr: Aggregate, param: Float64Array, annotations: Annotations): void {
+  const { least, most, hasNaN } = extentOf(param)
+  if (hasNaN) throw new ExecutionError('Ratio value is NaN')
+  if (most > 1) annotations.invalidRatio(most, 1, expr.param ?? expr)
+  if (least < -1) annotations.invalidRatio(least, -1, expr.param ?? expr)
 }
 
 /** limitk, limit_ratio: some of the rows, each step on its own. */
@@ -470,18 +511,18 @@ async function limitedRows(
 ): Promise<Row[]> {
   const { rows, from } = inGroups(groups)
   const chosen = new ChosenRows(rows, grid.steps, budget)
+  if (expr.op === 'limit_ratio') checkRatios(expr, param, annotations)
+  else checkCounts(param)
   const offsets = expr.op === 'limit_ratio' ? await sampleOffsets(rows, budget) : undefined
   for (let step = 0; step < grid.steps; step++) {
     const wanted = param[step]!
     if (offsets !== undefined) {
-      if (Number.isNaN(wanted)) throw new ExecutionError(`Ratio value ${wanted} is NaN`)
-      if (wanted < -1 || wanted > 1) annotations.invalidRatio(wanted, Math.sign(wanted), expr.param ?? expr)
       const ratio = Math.max(-1, Math.min(1, wanted))
       if (ratio !== 0)
         for (let i = 0; i < rows.length; i++)
           if (rows[i]!.present[step] !== absent && isSampled(offsets[i]!, ratio)) chosen.take(i, step)
     } else {
-      const k = countOf(wanted, groups, rowCount)
+      const k = Math.min(Math.trunc(wanted), rowCount)
       for (let g = 0; g < groups.length; g++) {
         let taken = 0
         for (let i = from[g]!; i < from[g + 1]! && taken < k; i++)
@@ -520,9 +561,10 @@ async function extremeRows(
 ): Promise<Row[]> {
   const { rows, from } = inGroups(groups)
   const chosen = new ChosenRows(rows, grid.steps, budget)
+  checkCounts(param)
   const found = new Extremes(rows, expr.op === 'topk')
   for (let step = 0; step < grid.steps; step++) {
-    const k = countOf(param[step]!, groups, rowCount)
+    const k = Math.min(Math.trunc(param[step]!), rowCount)
     if (k < 1) continue
     for (let g = 0; g < groups.length; g++) {
       const first = from[g]!

@@ -1,4 +1,5 @@
 /** Warnings and infos that accompany a result. Texts follow the reference implementation's. */
+import { formatG } from '#model/histogram.ts'
 
 /** A warning or an information, with its place in the query. */
 export interface Annotation {
@@ -28,10 +29,10 @@ export class Annotations {
   }
 
   invalidQuantile(q: number, at: { from: number }): void {
-    this.#warn(`quantile value should be between 0 and 1, got ${formatGo(q)}`, at)
+    this.#warn(`quantile value should be between 0 and 1, got ${formatG(q)}`, at)
   }
   invalidRatio(ratio: number, cappedTo: number, at: { from: number }): void {
-    this.#warn(`ratio value should be between -1 and 1, got ${formatGo(ratio)}, capping to ${formatGo(cappedTo)}`, at)
+    this.#warn(`ratio value should be between -1 and 1, got ${formatG(ratio)}, capping to ${formatG(cappedTo)}`, at)
   }
   badBucketLabel(metric: string, value: string, at: { from: number }): void {
     this.#warn(
@@ -93,6 +94,9 @@ export class Annotations {
       at,
     )
   }
+  sortInRange(at: { from: number }): void {
+    this.#warn('sort is ineffective for range queries since results are always ordered by labels', at)
+  }
   incompatibleTypes(left: string, op: string, right: string, at: { from: number }): void {
     this.#info(
       `incompatible sample types encountered for binary operator ${JSON.stringify(op)}: ${left} ${op} ${right}`,
@@ -128,8 +132,4 @@ export class Annotations {
       at,
     )
   }
-}
-
-function formatGo(value: number): string {
-  return value === Infinity ? '+Inf' : value === -Infinity ? '-Inf' : String(value)
 }

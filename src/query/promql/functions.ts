@@ -28,8 +28,8 @@ import {
   absent,
   isFloat,
   isHistogram,
-  refuseSameLabels,
   Row,
+  RowMerger,
   RowRoom,
   unitsOfHistogram,
   unitsOfRow,
@@ -122,6 +122,14 @@ const constant =
     return { kind: 'scalar', values }
   }
 
+const pairwise =
+  (f: (a: number, b: number) => number): InstantFunction =>
+  async (evaluator, call) => {
+    const left = await evaluator.scalars(argumentOf(call, 0))
+    const right = await evaluator.scalars(argumentOf(call, 1))
+    return { kind: 'scalar', values: left.map((value, step) => f(value, right[step]!)) }
+  }
+
 /** Go converts to whole seconds first. Beyond what a Date holds there is no calendar. */
 const date =
   (f: (date: Date) => number): InstantFunction =>
@@ -172,11 +180,16 @@ function compareNatural(a: string, b: string): number {
   return as.length - bs.length
 }
 
+function noteSort(evaluator: Evaluation, call: Call): void {
+  if (evaluator.grid.steps > 1) evaluator.context.annotations.sortInRange(call)
+}
+
 const sortByLabel =
   (sign: 1 | -1): InstantFunction =>
   async (evaluator, call) => {
     const names = call.args.slice(1).map(textOf)
     const rows = await evaluator.rows(argumentOf(call, 0))
+    noteSort(evaluator, call)
     const compare = (a: Row, b: Row): number => {
       for (const name of names) {
         const order = compareNatural(a.labels.get(name), b.labels.get(name))
@@ -192,6 +205,7 @@ const sortByValue =
   (sign: 1 | -1): InstantFunction =>
   async (evaluator, call) => {
     const rows = (await evaluator.rows(argumentOf(call, 0))).filter(row => row.present.includes(isFloat))
+    noteSort(evaluator, call)
     if (evaluator.grid.steps > 1) return vector(rows)
     const compare = (a: Row, b: Row): number => {
       const x = a.values[0]!
@@ -304,7 +318,7 @@ function quantileRows(
       if (forcedMonotonic) annotations.forcedMonotonicity(metric, vectorArg)
       return value
     },
-    (h, step, metric) => nativeQuantile(qs[step]!, h, metric, annotations, qArg),
+    (h, step, metric) => nativeQuantile(qs[step]!, h, metric, annotations, vectorArg),
   )
 }
 
@@ -327,6 +341,15 @@ function expand(template: string, groups: (name: string) => string): string {
       return value
     },
   )
+}
+
+/** Rows that got the same labels become one; they may not both have a sample at a step. */
+async function mergedRows(rows: readonly Row[], { grid, context }: Evaluation): Promise<Row[]> {
+  const merger = new RowMerger(grid.steps)
+  await eachRow(rows, context.budget, row => {
+    merger.add(row)
+  })
+  return merger.rows
 }
 
 /** A label that a function makes: its text is held as long as the query runs. */
@@ -359,8 +382,7 @@ async function labelReplace(evaluator: Evaluation, call: Call): Promise<Value> {
     await countLabel(value, evaluator.context.budget)
     if (target === metricName) row.dropName = false
   }
-  await refuseSameLabels(rows, evaluator.context.budget)
-  return vector(rows)
+  return vector(await mergedRows(rows, evaluator))
 }
 
 async function labelJoin(evaluator: Evaluation, call: Call): Promise<Value> {
@@ -375,8 +397,7 @@ async function labelJoin(evaluator: Evaluation, call: Call): Promise<Value> {
     await countLabel(value, evaluator.context.budget)
     if (target === metricName) row.dropName = false
   }
-  await refuseSameLabels(rows, evaluator.context.budget)
-  return vector(rows)
+  return vector(await mergedRows(rows, evaluator))
 }
 
 async function absentRows(evaluator: Evaluation, call: Call): Promise<Value> {
@@ -435,6 +456,8 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
   deg: math(v => (v * 180) / Math.PI),
   sgn: math(v => (v < 0 ? -1 : v > 0 ? 1 : v)),
   pi: constant(() => Math.PI),
+  min_of: pairwise(Math.min),
+  max_of: pairwise(Math.max),
   time: constant((evaluator, step) => evaluator.stepMs(step) / 1000),
   start: constant(evaluator => evaluator.context.startMs / 1000),
   end: constant(evaluator => evaluator.context.endMs / 1000),
@@ -542,7 +565,7 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
         argumentOf(call, 2),
         labels => labels,
         (buckets, step) => classicFraction(lower[step]!, upper[step]!, buckets),
-        (h, step, metric) => nativeFraction(lower[step]!, upper[step]!, h, metric, annotations, argumentOf(call, 0)),
+        (h, step, metric) => nativeFraction(lower[step]!, upper[step]!, h, metric, annotations, argumentOf(call, 2)),
       ),
     )
   },

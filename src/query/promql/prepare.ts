@@ -1,7 +1,6 @@
 /** Facts about a tree that hold before it is evaluated. */
 import { unreachable } from '#core/assert.ts'
 import { BadQueryError } from '#core/errors.ts'
-import { greatest, least } from '#core/lists.ts'
 import { metricName } from '#core/names.ts'
 import {
   childrenOf,
@@ -134,7 +133,7 @@ class Preparation {
     if (name === 'step') return stepMs / 1000
     if (name === 'range') return (endMs - startMs) / 1000
     const values = args.map(arg => this.#seconds(arg, at))
-    return name === 'min' ? least(values) : greatest(values)
+    return name === 'min_of' ? Math.min(...values) : Math.max(...values)
   }
 }
 

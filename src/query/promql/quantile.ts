@@ -98,12 +98,15 @@ export function classicFraction(lower: number, upper: number, buckets: ClassicBu
   if (lower >= upper) return 0
   const rankAt = (limit: number): number => {
     let rank = 0
+    // Where the first bucket ends above 0 it is taken to begin there.
+    let from = bounds[0]! > 0 ? 0 : -Infinity
     for (let i = 0; i < bounds.length; i++) {
-      const from = i > 0 ? bounds[i - 1]! : -Infinity
       const to = bounds[i]!
       if (from >= limit) return rank
-      if (from < limit && to > limit) return rank + ((counts[i]! - rank) * (limit - from)) / (to - from)
+      // Nothing is known of how observations are spread in a bucket that begins at -Inf.
+      if (to > limit) return from === -Infinity ? counts[i]! : rank + ((counts[i]! - rank) * (limit - from)) / (to - from)
       rank = counts[i]!
+      from = to
     }
     return count
   }
@@ -197,6 +200,7 @@ export function nativeFraction(
       }
       if (from >= limit) return rank
       if (from < limit && to > limit) {
+        if (linear && from === -Infinity) return bucket.count
         if (linear) return rank + (bucket.count * (limit - from)) / (to - from)
         const logFrom = log2(Math.abs(from))
         const logTo = log2(Math.abs(to))

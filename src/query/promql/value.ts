@@ -187,13 +187,3 @@ export async function finishNames(rows: Row[], steps: number, budget: Budget): P
   }
   return merger.rows
 }
-
-/** Refuses two rows with one label set. */
-export async function refuseSameLabels(rows: readonly Row[], budget: Budget): Promise<void> {
-  const seen = new Set<string>()
-  for (const row of rows) {
-    if (budget.worked(unitsOfRow)) await budget.pause()
-    if (seen.has(row.labels.key)) throw new ExecutionError(sameLabelsetMessage)
-    seen.add(row.labels.key)
-  }
-}
