@@ -228,52 +228,15 @@ export class FloatHistogram {
    * they begin at its edge.
    */
   buckets(): Bucket[] {
-    const all = this.#ownBuckets(this.zeroCount > 0)
+    const all = bucketsOnGrid(this, this.zeroCount > 0)
     if (!this.usesCustomBuckets) trimAtZero(all, this.zeroThreshold)
-    return all
-  }
-
-  /** Every bucket with its bounds on the grid, ascending. */
-  #ownBuckets(withZero: boolean): Bucket[] {
-    const all: Bucket[] = []
-    for (let i = this.negative.index.length - 1; i >= 0; i--) {
-      const index = this.negative.index[i]!
-      all.push({
-        lower: -bucketBound(index, this.schema),
-        upper: -bucketBound(index - 1, this.schema),
-        lowerInclusive: true,
-        upperInclusive: false,
-        count: this.negative.count[i]!,
-      })
-    }
-    if (withZero && !this.usesCustomBuckets) {
-      all.push({
-        lower: -this.zeroThreshold,
-        upper: this.zeroThreshold,
-        lowerInclusive: true,
-        upperInclusive: true,
-        count: this.zeroCount,
-      })
-    }
-    for (let i = 0; i < this.positive.index.length; i++) {
-      const index = this.positive.index[i]!
-      const lower = bucketBound(index - 1, this.schema, this.customValues)
-      const firstCustom = this.usesCustomBuckets && index === 0
-      all.push({
-        lower,
-        upper: bucketBound(index, this.schema, this.customValues),
-        lowerInclusive: firstCustom,
-        upperInclusive: true,
-        count: this.positive.count[i]!,
-      })
-    }
     return all
   }
 
   /** As Go prints it: {count:3, sum:4, (1,2]:3}. */
   toString(): string {
     const parts = [`count:${formatG(this.count)}`, `sum:${formatG(this.sum)}`]
-    for (const b of this.#ownBuckets(this.zeroCount !== 0)) {
+    for (const b of bucketsOnGrid(this, this.zeroCount !== 0)) {
       if (b.count !== 0)
         parts.push(
           `${b.lowerInclusive ? '[' : '('}${formatG(b.lower)},${formatG(b.upper)}` +
@@ -293,6 +256,43 @@ export interface Bucket {
   count: number
 }
 
+/** Every bucket with its bounds on the grid, ascending. */
+function bucketsOnGrid(histogram: FloatHistogram, withZero: boolean): Bucket[] {
+  const all: Bucket[] = []
+  for (let i = histogram.negative.index.length - 1; i >= 0; i--) {
+    const index = histogram.negative.index[i]!
+    all.push({
+      lower: -bucketBound(index, histogram.schema),
+      upper: -bucketBound(index - 1, histogram.schema),
+      lowerInclusive: true,
+      upperInclusive: false,
+      count: histogram.negative.count[i]!,
+    })
+  }
+  if (withZero && !histogram.usesCustomBuckets) {
+    all.push({
+      lower: -histogram.zeroThreshold,
+      upper: histogram.zeroThreshold,
+      lowerInclusive: true,
+      upperInclusive: true,
+      count: histogram.zeroCount,
+    })
+  }
+  for (let i = 0; i < histogram.positive.index.length; i++) {
+    const index = histogram.positive.index[i]!
+    const lower = bucketBound(index - 1, histogram.schema, histogram.customValues)
+    const firstCustom = histogram.usesCustomBuckets && index === 0
+    all.push({
+      lower,
+      upper: bucketBound(index, histogram.schema, histogram.customValues),
+      lowerInclusive: firstCustom,
+      upperInclusive: true,
+      count: histogram.positive.count[i]!,
+    })
+  }
+  return all
+}
+
 function trimAtZero(all: Bucket[], threshold: number): void {
   for (const bucket of all) {
     if (bucket.lowerInclusive && bucket.upperInclusive) continue
@@ -301,14 +301,14 @@ function trimAtZero(all: Bucket[], threshold: number): void {
   }
 }
 
-/** Go's %g with the shortest digits: exponents from 1e+21 and below 1e-4, two digits at least. */
+/** Go's %g with the shortest digits: exponents from 1e+06 and below 1e-4, two digits at least. */
 export function formatG(value: number): string {
   if (value === Infinity) return '+Inf'
   if (value === -Infinity) return '-Inf'
   if (Object.is(value, -0)) return '-0'
   if (value === 0 || Number.isNaN(value)) return String(value)
   const exponent = Number(value.toExponential().split('e')[1])
-  if (exponent >= -4 && exponent < 21) return toPlain(value)
+  if (exponent >= -4 && exponent < 6) return toPlain(value)
   const [mantissa] = value.toExponential().split('e')
   return `${mantissa}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`
 }

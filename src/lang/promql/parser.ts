@@ -111,9 +111,14 @@ class Parser {
     if (this.#peek().kind === 'end') throw new BadQueryError('no expression found in input', 0, 0)
     const expr = this.#parseExpr(0)
     if (this.#peek().kind !== 'end') this.#unexpected('', '')
+    for (const { from, to } of this.#withoutMatcher)
+      this.#note('vector selector must contain at least one non-empty matcher', from, to)
     if (this.#problem !== undefined) throw this.#problem
     return expr
   }
+
+  /** Selectors that may select everything: only info() takes them. */
+  #withoutMatcher: VectorSelector[] = []
 
   /** The first error of meaning; it is thrown after the whole query could be parsed. */
   #problem: BadQueryError | undefined
@@ -290,6 +295,7 @@ class Parser {
     if (!isFunctionName(name.text))
       throw new BadQueryError(`unknown function with name ${quote(name.text)}`, name.from, name.to)
     const { args, to } = this.#parseArguments()
+    if (name.text === 'info') this.#withoutMatcher = this.#withoutMatcher.filter(selector => selector !== args[1])
     return { kind: 'call', name: name.text, args, from: name.from, to }
   }
 
@@ -414,8 +420,7 @@ class Parser {
       }
       selector.matchers.push(Matcher.equal(metricName, selector.name))
     }
-    if (selector.matchers.every(m => m.matchesEmpty))
-      this.#note('vector selector must contain at least one non-empty matcher', selector.from, selector.to)
+    if (selector.matchers.every(m => m.matchesEmpty)) this.#withoutMatcher.push(selector)
     return selector
   }
 

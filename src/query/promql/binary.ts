@@ -13,6 +13,7 @@ import { pow } from './math.ts'
 import { trim } from './trim.ts'
 import {
   absent,
+  asSet,
   isFloat,
   isHistogram,
   Row,
@@ -386,7 +387,8 @@ function presentOne(group: Group, step: number, matching: Matching, ofManySide: 
     if (row.present[step] === absent) continue
     if (found !== undefined) {
       const isFilled = matching.fillLeft !== undefined || matching.fillRight !== undefined
-      if (isFilled || ofManySide.some(many => many.present[step] !== absent)) refuseDuplicates(group, row, found, matching)
+      if (isFilled || ofManySide.some(many => many.present[step] !== absent))
+        refuseDuplicates(group, row, found, matching)
     }
     found = row
   }
@@ -400,14 +402,6 @@ function refuseDuplicates(group: Group, a: Row, b: Row, matching: Matching): nev
     `found duplicate series for the match group ${asSet(group.labels)} on the ${side} hand-side of the ` +
       `operation: [${both.join(', ')}];many-to-many matching not allowed: matching labels must be unique on one side`,
   )
-}
-
-/** `{a="b", c="d"}`, the name among the rest, as the reference prints a label set. */
-function asSet(labels: Labels): string {
-  const parts: string[] = []
-  for (let i = 0; i < labels.pairs.length; i += 2)
-    parts.push(`${labels.pairs[i]}=${JSON.stringify(labels.pairs[i + 1])}`)
-  return `{${parts.join(', ')}}`
 }
 
 /** What the groups of one operation share. */

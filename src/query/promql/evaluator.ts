@@ -31,12 +31,7 @@ import {
 import { callFunction } from './functions.ts'
 import { evaluateInfo } from './info.ts'
 import { absentLabels } from './prepare.ts'
-import {
-  extrapolateFloats,
-  isRangeFunction,
-  rangeFunctions,
-  type RangeFunctionName,
-} from './range-functions.ts'
+import { extrapolateFloats, isRangeFunction, rangeFunctions, type RangeFunctionName } from './range-functions.ts'
 import {
   isFloat,
   isHistogram,

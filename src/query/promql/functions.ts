@@ -6,13 +6,12 @@ import { bucketLabel, metricName } from '#core/names.ts'
 import { compareText } from '#core/text.ts'
 import type { Call, Expr } from '#lang/promql/ast.ts'
 import type { FunctionName } from '#lang/promql/functions.ts'
-import type { FloatHistogram } from '#model/histogram.ts'
+import { formatG, type FloatHistogram } from '#model/histogram.ts'
 import { compareLabels, Labels } from '#model/labels.ts'
 import type { Budget } from '../budget.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import { absentFrom, argumentOf, eachPiece, eachRow, textOf, type Evaluation } from './evaluation.ts'
 import { absentLabels } from './prepare.ts'
-import { formatFloat } from './aggregate.ts'
 import { KahanSum } from './kahan.ts'
 import { log, log10, log2 } from './math.ts'
 import {
@@ -262,12 +261,26 @@ function parseGoFloat(value: string): number | undefined {
     : undefined
 }
 
+/** The labels of an answer, and the steps that it is wanted for. */
+interface Wants {
+  labelsOf: (labels: Labels) => Labels
+  wants: (step: number) => boolean
+}
+
+const everyStep: Wants = { labelsOf: labels => labels, wants: () => true }
+
+/** As OpenMetrics writes floats: with a point, or an exponent, at any rate. */
+function openMetricsFloat(value: number): string {
+  const text = formatG(value)
+  return !Number.isFinite(value) || /[.e]/.test(text) ? text : `${text.replace(/^-0$/, '0')}.0`
+}
+
 /** Evaluates something per histogram and step: `classic` for buckets, `native` for native ones. */
 async function perHistogram(
   groups: readonly HistogramGroup[],
   evaluator: Evaluation,
   at: Expr,
-  labelsOf: (labels: Labels) => Labels,
+  { labelsOf, wants }: Wants,
   classic: (buckets: ClassicBuckets, step: number, metric: string) => number,
   native: (h: FloatHistogram, step: number, metric: string) => number,
 ): Promise<Row[]> {
@@ -277,6 +290,7 @@ async function perHistogram(
     const row = new Row(labelsOf(group.labels), true, evaluator.grid.steps)
     const metric = group.labels.get(metricName)
     const one = (step: number): void => {
+      if (!wants(step)) return
       const bounds: number[] = []
       const counts: number[] = []
       for (let i = 0; i < group.rows.length; i++) {
@@ -304,18 +318,21 @@ function quantileRows(
   groups: readonly HistogramGroup[],
   qs: Float64Array,
   qArg: Expr,
-  labelsOf: (labels: Labels) => Labels,
+  /** A label that says which quantile a row has: only the steps with that one are wanted. */
+  named?: { label: string; text: string },
 ): Promise<Row[]> {
   const { annotations } = evaluator.context
+  const labelsOf = (labels: Labels): Labels => (named === undefined ? labels : labels.with(named.label, named.text))
+  const wants = (step: number): boolean => named === undefined || openMetricsFloat(qs[step]!) === named.text
   for (const q of qs) if (Number.isNaN(q) || q < 0 || q > 1) annotations.invalidQuantile(q, qArg)
   return perHistogram(
     groups,
     evaluator,
     vectorArg,
-    labelsOf,
+    { labelsOf, wants },
     (buckets, step, metric) => {
-      const { value, forcedMonotonic } = classicQuantile(qs[step]!, buckets)
-      if (forcedMonotonic) annotations.forcedMonotonicity(metric, vectorArg)
+      const { value, forced } = classicQuantile(qs[step]!, buckets)
+      if (forced !== undefined) annotations.forcedMonotonicity(metric, forced, evaluator.stepMs(step), vectorArg)
       return value
     },
     (h, step, metric) => nativeQuantile(qs[step]!, h, metric, annotations, vectorArg),
@@ -535,7 +552,7 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
     const qs = await evaluator.scalars(argumentOf(call, 0))
     const at = argumentOf(call, 1)
     const groups = await groupHistograms(await evaluator.rows(at), evaluator, at)
-    return vector(await quantileRows(evaluator, at, groups, qs, argumentOf(call, 0), labels => labels))
+    return vector(await quantileRows(evaluator, at, groups, qs, argumentOf(call, 0)))
   },
   async histogram_quantiles(evaluator, call) {
     const groups = await groupHistograms(await evaluator.rows(argumentOf(call, 0)), evaluator, argumentOf(call, 0))
@@ -544,12 +561,8 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
     const out: Row[] = []
     for (const arg of call.args.slice(2)) {
       const qs = await evaluator.scalars(arg)
-      addAll(
-        out,
-        await quantileRows(evaluator, argumentOf(call, 0), groups, qs, arg, labels =>
-          labels.with(label, formatFloat(qs[0]!)),
-        ),
-      )
+      for (const text of new Set(Array.from(qs, openMetricsFloat)))
+        addAll(out, await quantileRows(evaluator, argumentOf(call, 0), groups, qs, arg, { label, text }))
     }
     return vector(out)
   },
@@ -563,7 +576,7 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
         groups,
         evaluator,
         argumentOf(call, 2),
-        labels => labels,
+        everyStep,
         (buckets, step) => classicFraction(lower[step]!, upper[step]!, buckets),
         (h, step, metric) => nativeFraction(lower[step]!, upper[step]!, h, metric, annotations, argumentOf(call, 2)),
       ),

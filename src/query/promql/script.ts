@@ -203,8 +203,7 @@ function annotationProblem(what: string, found: readonly string[], wanted: Wante
     if (!found.some(text => matches(pattern, text))) return `${what} ${JSON.stringify(found)} don't match ${pattern}`
   if (messages.length + patterns.length === 0) return undefined
   const extra = found.find(
-    text =>
-      !forms(text).some(form => messages.includes(form)) && !patterns.some(pattern => matches(pattern, text)),
+    text => !forms(text).some(form => messages.includes(form)) && !patterns.some(pattern => matches(pattern, text)),
   )
   return extra === undefined ? undefined : `unexpected one among ${what}: ${extra}`
 }

@@ -92,4 +92,3 @@ export class Window {
 
 /** Leaves the answer in the window and returns true; false where there is none. Called only for non-empty ranges. */
 export type RangeFunction = (window: Window) => boolean
-
