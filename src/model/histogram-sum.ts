@@ -238,7 +238,7 @@ export class HistogramMean {
 }
 
 function sideOf({ index, count }: Buckets): Side {
-  return { index, count, lost: new Array<number>(count.length).fill(0) }
+  return { index, count, lost: count.map(() => 0) }
 }
 
 function finished({ index, count, lost }: Side): Buckets {

@@ -11,7 +11,6 @@ import { makeMatcher } from '../regex/regex.ts'
 import {
   isComparison,
   isSet,
-  unwrap,
   type Aggregate,
   type AggregateOperator,
   type At,
@@ -778,9 +777,9 @@ function checkCall(call: Call): ValueType {
         call.from,
         call.to,
       )
-    if (unwrap(selector).kind !== 'selector')
+    if (selector.kind !== 'selector')
       throw new BadQueryError('expected label selectors only', selector.from, selector.to)
-    if ((unwrap(selector) as VectorSelector).name !== '')
+    if (selector.name !== '')
       throw new BadQueryError('expected label selectors only, got vector selector instead', selector.from, selector.to)
   }
   call.args.forEach((arg, i) => {

@@ -29,6 +29,8 @@ export class Annotations {
   readonly #byText = new Map<string, Annotation>()
   /** What was repaired, by the text of the annotation that says so. */
   readonly #forced = new Map<string, AllForced>()
+  /** How often starts overlapped, by the text. */
+  readonly #overlaps = new Map<string, number>()
 
   #add(level: Annotation['level'], text: string, from: number): void {
     if (!this.#byText.has(text)) this.#byText.set(text, { level, text: `PromQL ${level}: ${text}`, from })
@@ -43,7 +45,9 @@ export class Annotations {
   get all(): Annotation[] {
     return Array.from(this.#byText, ([text, annotation]) => {
       const forced = this.#forced.get(text)
-      return forced === undefined ? annotation : { ...annotation, text: annotation.text + detailsOf(forced) }
+      if (forced !== undefined) return { ...annotation, text: annotation.text + detailsOf(forced) }
+      const overlaps = this.#overlaps.get(text) ?? 0
+      return overlaps > 1 ? { ...annotation, text: `${annotation.text} (${overlaps} occurrences)` } : annotation
     })
   }
 
@@ -122,6 +126,13 @@ export class Annotations {
     known.maxBound = Math.max(known.maxBound, forced.maxBound)
     known.maxFall = Math.max(known.maxFall, forced.maxFall)
     known.count++
+  }
+  /** A series of the metric, at an instant, that has overlapping start timestamps. */
+  startOverlap(metric: string, at: { from: number }): void {
+    const text =
+      'sample has start time that overlaps with previous sample timestamp for metric ' + JSON.stringify(metric)
+    this.#warn(text, at)
+    this.#overlaps.set(text, (this.#overlaps.get(text) ?? 0) + 1)
   }
   sortInRange(at: { from: number }): void {
     this.#warn('sort is ineffective for range queries since results are always ordered by labels', at)

@@ -30,6 +30,8 @@ export interface RangeRequest {
   signal?: AbortSignal
   /** Whether series carry __type__ and __unit__ labels; no unless given. */
   typeLabels?: boolean
+  /** Whether functions of counters look at start timestamps; no unless given, as in Prometheus. */
+  startTimestamps?: boolean
 }
 
 /** One series of an answer: floats and histograms apart, each with its times. */
@@ -159,8 +161,9 @@ export class PromqlEngine {
       startMs,
       endMs,
       stepMs,
-      invariant: prepare(expr, query, { startMs, endMs, stepMs }),
+      ...prepare(expr, query, { startMs, endMs, stepMs }),
       typeLabels: request.typeLabels ?? false,
+      startTimestamps: request.startTimestamps ?? false,
     }
   }
 }

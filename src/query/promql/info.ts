@@ -191,7 +191,7 @@ function pathToSelector(expr: Expr): Expr[] {
   return []
 }
 
-/** Adds the sample of a row at one step, with the labels of its info series; leaves it out where it has to have some. */
+/** Adds the sample of a row at one step, with its info series' labels; leaves it out where it has to have some. */
 function enrich(
   row: Row,
   metrics: readonly InfoMetric[],

@@ -7,54 +7,114 @@ import { extended } from './extended-range.ts'
 import { HistogramMean, HistogramSum } from '#model/histogram-sum.ts'
 import { KahanSum, MeanAccumulator } from './kahan.ts'
 import { quantileOf } from './quantile.ts'
+import { isStartReset, overlaps } from './start-timestamps.ts'
 import type { RangeFunction, Window } from './window.ts'
 
 function extrapolated(window: Window, isCounter: boolean, isRate: boolean): boolean {
   if (window.modifier !== undefined) return extended(window, isCounter, isRate)
   if (window.mixed()) return false
-  const { floatFrom, floatTo } = window
-  let first: number, last: number, intervals: number
-  let result = 0
+  const isHistogram = window.histogramSize > 0
+  const times = isHistogram ? window.histogramTimes : window.floatTimes
+  const from = isHistogram ? window.histogramFrom : window.floatFrom
+  const to = isHistogram ? window.histogramTo : window.floatTo
+  const startMs = isCounter ? startInRange(window, isHistogram ? window.histogramStarts : window.floatStarts, from) : 0
+  if (to - from < 2 && startMs === 0) return false
   let histogram: FloatHistogram | undefined
-  if (window.histogramSize > 1) {
-    intervals = window.histogramSize - 1
-    first = window.histogramTimes[window.histogramFrom]!
-    last = window.histogramTimes[window.histogramTo - 1]!
+  let result = 0
+  if (!isHistogram) result = floatGrowth(window, isCounter)
+  else if (to - from > 1) {
     histogram = histogramRate(window, isCounter)
     if (histogram === undefined) return false
-  } else if (window.size > 1) {
-    intervals = window.size - 1
-    first = window.floatTimes[floatFrom]!
-    last = window.floatTimes[floatTo - 1]!
-    result = window.floats[floatTo - 1]! - window.floats[floatFrom]!
-    if (isCounter) {
-      for (let d = window.dropFrom; d < window.drops.length && window.drops[d]! < floatTo; d++) {
-        if (window.drops[d]! > floatFrom) result += window.floats[window.drops[d]! - 1]!
-      }
-    }
-  } else return false
-  let toStart = (first - window.rangeStartMs) / 1000
-  let toEnd = (window.rangeEndMs - last) / 1000
-  const sampled = (last - first) / 1000
-  const average = sampled / intervals
+  }
+  if (startMs !== 0) {
+    // The counter was 0 then: that is its first sample, and nothing is extrapolated to the left.
+    if (!isHistogram) result += window.floats[from]!
+    else if (histogram === undefined) histogram = window.histograms[from]!.copy()
+    else if (!addNoting(window, histogram, window.histograms[from]!)) return false
+  }
+  const factor = extrapolation(
+    window,
+    times,
+    from,
+    to,
+    startMs,
+    isCounter,
+    zeroShare(window, isCounter, result, histogram),
+  )
+  const scale = isRate ? factor / (window.rangeMs / 1000) : factor
+  if (histogram === undefined) return window.give(result * scale)
+  return window.giveHistogram(histogram.scale(scale))
+}
+
+/** By how much the sampled interval has to be stretched to cover the range. */
+function extrapolation(
+  window: Window,
+  times: ArrayLike<number>,
+  from: number,
+  to: number,
+  startMs: number,
+  isCounter: boolean,
+  zero: number,
+): number {
+  const first = times[from]!
+  const last = times[to - 1]!
+  const sampled = (last - (startMs === 0 ? first : startMs)) / 1000
+  const average = to - from > 1 ? (last - first) / 1000 / (to - from - 1) : 0
   const threshold = average * 1.1
-  if (toStart >= threshold) toStart = average / 2
-  if (isCounter) {
-    let toZero = toStart
-    if (histogram === undefined) {
-      const firstValue = window.floats[floatFrom]!
-      if (result > 0 && firstValue >= 0) toZero = sampled * (firstValue / result)
-    } else {
-      const firstCount = window.histograms[window.histogramFrom]!.count
-      if (histogram.count > 0 && firstCount >= 0) toZero = sampled * (firstCount / histogram.count)
-    }
-    if (toZero < toStart) toStart = toZero
+  let toStart = startMs === 0 ? (first - window.rangeStartMs) / 1000 : 0
+  let toEnd = (window.rangeEndMs - last) / 1000
+  if (startMs === 0) {
+    if (toStart >= threshold) toStart = average / 2
+    if (isCounter && sampled * zero < toStart) toStart = sampled * zero
   }
   if (toEnd >= threshold) toEnd = average / 2
-  let factor = (sampled + toStart + toEnd) / sampled
-  if (isRate) factor /= window.rangeMs / 1000
-  if (histogram === undefined) return window.give(result * factor)
-  return window.giveHistogram(histogram.scale(factor))
+  return (sampled + toStart + toEnd) / sampled
+}
+
+/** How far before its first sample a counter was at 0, in sampled intervals; Infinity where that is open. */
+function zeroShare(window: Window, isCounter: boolean, result: number, histogram: FloatHistogram | undefined): number {
+  if (!isCounter) return Infinity
+  const first =
+    histogram === undefined ? window.floats[window.floatFrom]! : window.histograms[window.histogramFrom]!.count
+  const growth = histogram === undefined ? result : histogram.count
+  return growth > 0 && first >= 0 ? first / growth : Infinity
+}
+
+/** The start timestamp of the first sample where it lies inside the range and before that sample; 0 otherwise. */
+function startInRange(window: Window, starts: ArrayLike<number> | undefined, from: number): number {
+  const startMs = starts?.[from] ?? 0
+  const firstMs = starts === window.floatStarts ? window.floatTimes[from]! : window.histogramTimes[from]!
+  return startMs !== 0 && startMs > window.rangeStartMs && startMs < firstMs ? startMs : 0
+}
+
+/** How much the floats of the range grew, counters' resets added. */
+function floatGrowth(window: Window, isCounter: boolean): number {
+  const { floats, floatTimes: times, floatStarts: starts, floatFrom: from, floatTo: to, drops } = window
+  let result = floats[to - 1]! - floats[from]!
+  if (!isCounter) return result
+  if (starts === undefined) {
+    for (let d = window.dropFrom; d < drops.length && drops[d]! < to; d++)
+      if (drops[d]! > from) result += floats[drops[d]! - 1]!
+    return result
+  }
+  let isNoted = false
+  for (let i = from + 1; i < to; i++) {
+    if (!isNoted && overlaps(starts[i - 1]!, times[i - 1]!, starts[i]!)) {
+      window.annotations.startOverlap(window.metric, window.position)
+      isNoted = true
+    }
+    if (floats[i]! < floats[i - 1]! || isStartReset(starts[i - 1]!, times[i - 1]!, starts[i]!, times[i]!))
+      result += floats[i - 1]!
+  }
+  return result
+}
+
+/** Adds another histogram in place, with annotations; false where that is not possible. */
+function addNoting(window: Window, histogram: FloatHistogram, other: FloatHistogram): boolean {
+  histogram.reconciled = false
+  if (histogram.combine(other, 1) !== undefined) return window.refuse()
+  if (histogram.reconciled) window.annotations.mismatchedBounds('addition', window.position)
+  return true
 }
 
 /**
@@ -121,7 +181,7 @@ function histogramRate(window: Window, isCounter: boolean): FloatHistogram | und
   let custom = previous.usesCustomBuckets
   if (isCounter) {
     const second = histograms[from + 1]!
-    if (second.detectReset(previous)) {
+    if (wasHistogramReset(window, from + 1, previous)) {
       const empty = previous.copy().scale(0)
       empty.schema = second.schema
       empty.customValues = second.customValues
@@ -158,17 +218,10 @@ function histogramRate(window: Window, isCounter: boolean): FloatHistogram | und
   }
   if (result.reconciled) annotations.mismatchedBounds('subtraction', position)
   if (isCounter) {
+    noteHistogramOverlap(window)
     for (let i = from + 1; i < to; i++) {
-      const current = histograms[i]!
-      if (current.detectReset(previous)) {
-        result.reconciled = false
-        if (result.combine(previous, 1) !== undefined) {
-          window.refuse()
-          return undefined
-        }
-        if (result.reconciled) annotations.mismatchedBounds('addition', position)
-      }
-      previous = current
+      if (wasHistogramReset(window, i, previous) && !addNoting(window, result, previous)) return undefined
+      previous = histograms[i]!
     }
   } else if (histograms[from]!.hint !== resetHint.gauge || last.hint !== resetHint.gauge)
     annotations.notGauge(metric, position)
@@ -176,21 +229,43 @@ function histogramRate(window: Window, isCounter: boolean): FloatHistogram | und
   return result.compact()
 }
 
+/** Was the counter reset between the histogram at `i` and the one before it, for which `previous` may stand? */
+function wasHistogramReset(window: Window, i: number, previous: FloatHistogram): boolean {
+  const { histogramStarts: starts, histogramTimes: times, histograms } = window
+  if (starts !== undefined && isStartReset(starts[i - 1]!, times[i - 1]!, starts[i]!, times[i]!)) return true
+  return histograms[i]!.detectReset(previous)
+}
+
+function noteHistogramOverlap(window: Window): void {
+  const { histogramStarts: starts, histogramTimes: times, histogramFrom: from, histogramTo: to } = window
+  if (starts === undefined) return
+  for (let i = from + 1; i < to; i++) {
+    if (!overlaps(starts[i - 1]!, times[i - 1]!, starts[i]!)) continue
+    window.annotations.startOverlap(window.metric, window.position)
+    return
+  }
+}
+
 /** irate and idelta: from the last two samples. */
 function instantaneous(window: Window, isRate: boolean): boolean {
-  const found: { atMs: number; value: number; histogram: FloatHistogram | undefined }[] = []
-  for (let i = Math.max(window.floatFrom, window.floatTo - 2); i < window.floatTo; i++)
-    found.push({ atMs: window.floatTimes[i]!, value: window.floats[i]!, histogram: undefined })
-  for (let i = Math.max(window.histogramFrom, window.histogramTo - 2); i < window.histogramTo; i++)
-    found.push({ atMs: window.histogramTimes[i]!, value: 0, histogram: window.histograms[i] })
+  const found: { atMs: number; startMs: number; value: number; histogram: FloatHistogram | undefined }[] = []
+  for (let i = Math.max(window.floatFrom, window.floatTo - 2); i < window.floatTo; i++) {
+    const startMs = window.floatStarts?.[i] ?? 0
+    found.push({ atMs: window.floatTimes[i]!, startMs, value: window.floats[i]!, histogram: undefined })
+  }
+  for (let i = Math.max(window.histogramFrom, window.histogramTo - 2); i < window.histogramTo; i++) {
+    const startMs = window.histogramStarts?.[i] ?? 0
+    found.push({ atMs: window.histogramTimes[i]!, startMs, value: 0, histogram: window.histograms[i] })
+  }
   if (found.length < 2) return false
   found.sort((a, b) => a.atMs - b.atMs)
   const before = found[found.length - 2]!
   const after = found[found.length - 1]!
   const seconds = (after.atMs - before.atMs) / 1000
   if (seconds === 0) return false
+  const isReset = isRate && isStartReset(before.startMs, before.atMs, after.startMs, after.atMs)
   if (before.histogram === undefined && after.histogram === undefined) {
-    const change = !isRate || !(after.value < before.value) ? after.value - before.value : after.value
+    const change = !isRate || !(isReset || after.value < before.value) ? after.value - before.value : after.value
     return window.give(isRate ? change / seconds : change)
   }
   if (before.histogram === undefined || after.histogram === undefined) {
@@ -201,7 +276,7 @@ function instantaneous(window: Window, isRate: boolean): boolean {
   if (isRate && gauges > 0) window.annotations.notCounter(window.metric, window.position)
   if (!isRate && gauges < 2) window.annotations.notGauge(window.metric, window.position)
   const result = after.histogram.copy()
-  if (!isRate || !after.histogram.detectReset(before.histogram)) {
+  if (!isRate || !(isReset || after.histogram.detectReset(before.histogram))) {
     if (result.combine(before.histogram, -1) !== undefined) return window.refuse()
     if (result.reconciled) window.annotations.mismatchedBounds('subtraction', window.position)
   }
@@ -416,19 +491,26 @@ function transitions(
   }
   let previousFloat = 0
   let previousHistogram: FloatHistogram | undefined
+  let previousMs = 0
+  let previousStart = 0
   let started = false
   while (f < window.floatTo || h < window.histogramTo) {
     const takeFloat =
       h >= window.histogramTo || (f < window.floatTo && window.floatTimes[f]! < window.histogramTimes[h]!)
+    const atMs = takeFloat ? window.floatTimes[f]! : window.histogramTimes[h]!
+    const startMs = (takeFloat ? window.floatStarts?.[f] : window.histogramStarts?.[h]) ?? 0
     const currentHistogram = takeFloat ? undefined : window.histograms[h++]!
     const currentFloat = takeFloat ? window.floats[f++]! : 0
     if (started) {
-      if (previousHistogram === undefined && currentHistogram === undefined) {
+      if (isStartReset(previousStart, previousMs, startMs, atMs)) count++
+      else if (previousHistogram === undefined && currentHistogram === undefined) {
         if (floatsDiffer(previousFloat, currentFloat)) count++
       } else if (previousHistogram === undefined || currentHistogram === undefined) count++
       else if (histogramsDiffer(previousHistogram, currentHistogram)) count++
     }
     started = true
+    previousMs = atMs
+    previousStart = startMs
     previousFloat = currentFloat
     previousHistogram = currentHistogram
   }

@@ -6,7 +6,15 @@ import { BadDataError } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { Labels } from '#model/labels.ts'
-import { parsePoints, parseSeriesLine, same, samePoint, type Point, type SeriesLine } from '#model/series-notation.ts'
+import {
+  parsePoints,
+  parseSeriesLine,
+  parseStartOffsets,
+  same,
+  samePoint,
+  type Point,
+  type SeriesLine,
+} from '#model/series-notation.ts'
 import type { PromqlEngine, QueryResult, ResultSeries } from './engine.ts'
 import {
   checkAnswer,
@@ -54,10 +62,39 @@ function load({ head, body }: Command, store: ScriptStore): void {
   const [, buckets, step = ''] = /^load(_with_nhcb)?\s+(\S+)$/.exec(head) ?? []
   const stepMs = parseDurationMs(step)
   if (stepMs === undefined) throw new BadDataError(`not understood: ${head}`)
-  const loaded = body.map(text => parseSeriesLine(text))
+  const loaded = readSeries(body)
   // Of several lines for one series the last one counts.
   for (const series of new Map(loaded.map(l => [l.labels.key, l])).values()) store.load(series, stepMs)
   if (buckets !== undefined) for (const series of customBucketSeries(loaded)) store.load(series, stepMs)
+}
+
+/** Series, some of them with a line of start timestamps in front: `name{a="b"}@st -1m`. */
+function readSeries(body: readonly string[]): SeriesLine[] {
+  const loaded: SeriesLine[] = []
+  let starts: { labels: Labels; offsets: (number | undefined)[] } | undefined
+  for (const text of body) {
+    const [whole, name = '', offsets = ''] = /^(\S+)@st\s+(.+)$/.exec(text) ?? []
+    if (whole !== undefined) {
+      starts = { labels: parseSeriesLine(name).labels, offsets: parseStartOffsets(offsets) }
+      continue
+    }
+    const series = parseSeriesLine(text)
+    if (starts !== undefined) series.startOffsetsMs = startsFor(series, starts)
+    starts = undefined
+    loaded.push(series)
+  }
+  if (starts !== undefined) throw new BadDataError(`no series follows the start timestamps of ${starts.labels}`)
+  return loaded
+}
+
+function startsFor(
+  { labels, points }: SeriesLine,
+  starts: { labels: Labels; offsets: (number | undefined)[] },
+): (number | undefined)[] {
+  if (!labels.equals(starts.labels)) throw new BadDataError(`start timestamps of ${starts.labels} before ${labels}`)
+  if (starts.offsets.length !== points.length)
+    throw new BadDataError(`${starts.offsets.length} start timestamps for ${points.length} points of ${labels}`)
+  return starts.offsets
 }
 
 const evaluation = /^eval(_fail|_warn|_info|_ordered)?\s+/
@@ -89,8 +126,9 @@ function readTimes(text: string): { times: Times; query: string } {
 
 function answer(engine: PromqlEngine, store: ScriptStore, query: string, times: Times): Promise<QueryResult> {
   const { startMs, endMs, stepMs } = times
-  if (stepMs === undefined) return engine.instant(store.reader(), query, startMs)
-  return engine.range(store.reader(), { query, startMs, endMs, stepMs })
+  const startTimestamps = true
+  if (stepMs === undefined) return engine.instant(store.reader(), query, startMs, { startTimestamps })
+  return engine.range(store.reader(), { query, startMs, endMs, stepMs, startTimestamps })
 }
 
 // --- Expectations ---

@@ -12,6 +12,10 @@ export class Window {
   floatTimes = new Float64Array(0)
   floats = new Float64Array(0)
   floatCount = 0
+  /** Start timestamps of the floats, 0 = unknown; undefined where none is known or wanted. So are the histograms'. */
+  floatStarts: Float64Array | undefined
+  histogramStarts: number[] | undefined
+  wantsStarts = false
   histogramTimes: number[] = []
   histograms: FloatHistogram[] = []
   /** Indices at which a float is less than the one before it; filled for counters only. */
