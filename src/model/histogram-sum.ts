@@ -16,6 +16,11 @@ interface Side {
   lost: number[]
 }
 
+/** Buckets to add; those that were made of others may have lost something themselves. */
+interface Addend extends Buckets {
+  lost?: number[]
+}
+
 /** What rounding took, once `plus` has returned. */
 let lostBy = 0
 
@@ -28,7 +33,7 @@ function plus(sum: number, value: number, lost: number): number {
   return total
 }
 
-/** A sum of histograms. Its buckets are never changed in place, so that an earlier state can be gone back to. */
+/** A sum of histograms. It owns its columns, and changes them in place as long as buckets are the same. */
 export class HistogramSum {
   #total: FloatHistogram
   #positive: Side
@@ -40,9 +45,9 @@ export class HistogramSum {
   reconciled = false
 
   constructor(first: FloatHistogram) {
-    this.#total = first.copy()
-    this.#positive = sideOf(first.positive)
-    this.#negative = sideOf(first.negative)
+    this.#total = first.withHint(first.hint)
+    this.#positive = ownSide(first.positive)
+    this.#negative = ownSide(first.negative)
   }
 
   get schema(): number {
@@ -53,8 +58,8 @@ export class HistogramSum {
   fork(): HistogramSum {
     const fork = new HistogramSum(nothing)
     fork.#total = Object.assign(new FloatHistogram(), this.#total)
-    fork.#positive = this.#positive
-    fork.#negative = this.#negative
+    fork.#positive = copyOf(this.#positive)
+    fork.#negative = copyOf(this.#negative)
     fork.#countLost = this.#countLost
     fork.#sumLost = this.#sumLost
     fork.#zeroLost = this.#zeroLost
@@ -128,10 +133,10 @@ export class HistogramSum {
       total.schema = schema
     }
     const divisor = 2 ** (other.schema - schema)
-    const fitting = (buckets: Buckets): Side => {
+    const fitting = (buckets: Buckets): Addend => {
       const from = other.zeroThreshold === zeroThreshold ? 0 : bucketsBelow(buckets, other.schema, zeroThreshold)
-      const side = sideOf(from === 0 ? buckets : { index: buckets.index.slice(from), count: buckets.count.slice(from) })
-      return divisor === 1 ? side : regrouped(side, index => Math.ceil(index / divisor))
+      const rest = from === 0 ? buckets : { index: buckets.index.slice(from), count: buckets.count.slice(from) }
+      return divisor === 1 ? rest : regrouped(ownSide(rest), index => Math.ceil(index / divisor))
     }
     this.#positive = merged(this.#positive, fitting(other.positive))
     this.#negative = merged(this.#negative, fitting(other.negative))
@@ -142,13 +147,13 @@ export class HistogramSum {
     const mine = total.customValues ?? []
     const theirs = other.customValues ?? []
     if (sameNumbers(mine, theirs)) {
-      this.#positive = merged(this.#positive, sideOf(other.positive))
+      this.#positive = merged(this.#positive, other.positive)
       return
     }
     const common = commonBounds(mine, theirs)
     this.#positive = merged(
       regrouped(this.#positive, boundFinder(mine, common)),
-      regrouped(sideOf(other.positive), boundFinder(theirs, common)),
+      regrouped(ownSide(other.positive), boundFinder(theirs, common)),
     )
     total.customValues = common
     this.reconciled = true
@@ -171,9 +176,12 @@ export class HistogramSum {
     this.#countLost = change(this.#countLost)
     this.#sumLost = change(this.#sumLost)
     this.#zeroLost = change(this.#zeroLost)
-    const side = ({ index, count, lost }: Side): Side => ({ index, count: count.map(change), lost: lost.map(change) })
-    this.#positive = side(this.#positive)
-    this.#negative = side(this.#negative)
+    for (const { count, lost } of [this.#positive, this.#negative]) {
+      for (let i = 0; i < count.length; i++) {
+        count[i] = change(count[i]!)
+        lost[i] = change(lost[i]!)
+      }
+    }
     return this
   }
 
@@ -237,12 +245,18 @@ export class HistogramMean {
   }
 }
 
-function sideOf({ index, count }: Buckets): Side {
-  return { index, count, lost: count.map(() => 0) }
+/** Columns that may be changed. Indices are shared: they stay as they are. */
+function ownSide({ index, count }: Buckets): Side {
+  return { index, count: count.slice(), lost: count.map(() => 0) }
+}
+
+function copyOf({ index, count, lost }: Side): Side {
+  return { index, count: count.slice(), lost: lost.slice() }
 }
 
 function finished({ index, count, lost }: Side): Buckets {
-  return { index: index.slice(), count: count.map((value, i) => value + lost[i]!) }
+  for (let i = 0; i < count.length; i++) count[i]! += lost[i]!
+  return { index: index.slice(), count }
 }
 
 /** Adds each bucket to the one that `target` names; targets ascend. */
@@ -273,8 +287,9 @@ function boundFinder(from: readonly number[], to: readonly number[]): (index: nu
   }
 }
 
-function merged(a: Side, b: Side): Side {
-  if (sameNumbers(a.index, b.index)) return mergedEqual(a, b)
+/** The first one with the second one added: itself where both have the same buckets. */
+function merged(a: Side, b: Addend): Side {
+  if (a.index === b.index || sameNumbers(a.index, b.index)) return mergedEqual(a, b)
   const out: Side = { index: [], count: [], lost: [] }
   let i = 0
   let k = 0
@@ -287,22 +302,24 @@ function merged(a: Side, b: Side): Side {
       out.lost.push(a.lost[i++]!)
     } else if (bi < ai) {
       out.count.push(b.count[k]!)
-      out.lost.push(b.lost[k++]!)
+      out.lost.push(b.lost?.[k] ?? 0)
+      k++
     } else {
       out.count.push(plus(a.count[i]!, b.count[k]!, a.lost[i++]!))
-      out.lost.push(lostBy + b.lost[k++]!)
+      out.lost.push(lostBy + (b.lost?.[k] ?? 0))
+      k++
     }
   }
   return out
 }
 
 /** Most histograms of one metric have the same buckets. */
-function mergedEqual(a: Side, b: Side): Side {
-  const count: number[] = []
-  const lost: number[] = []
-  for (let i = 0; i < a.count.length; i++) {
-    count.push(plus(a.count[i]!, b.count[i]!, a.lost[i]!))
-    lost.push(lostBy + b.lost[i]!)
+function mergedEqual(a: Side, b: Addend): Side {
+  const { count, lost } = a
+  const added = b.count
+  for (let i = 0; i < count.length; i++) {
+    count[i] = plus(count[i]!, added[i]!, lost[i]!)
+    lost[i] = lostBy + (b.lost === undefined ? 0 : b.lost[i]!)
   }
-  return { index: a.index, count, lost }
+  return a
 }

@@ -456,7 +456,7 @@ class GroupMatch {
             ? undefined
             : single
       let matched = 0
-      if (this.#dropped.size > 0) this.#dropped.clear()
+      if (mayCoincide) this.#dropped.clear()
       for (let m = 0; m < manies.length; m++) {
         const many = manies[m]!
         if (many.present[step] === absent) continue
@@ -471,21 +471,19 @@ class GroupMatch {
           throw new ExecutionError(
             'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)',
           )
-        if (outcome.keep || expr.returnBool) this.#emit(this.#resultOf(many, one ?? filledOne), step)
-        else if (mayCoincide) this.#drop(this.#resultOf(many, one ?? filledOne), step)
+        const isKept = outcome.keep || expr.returnBool
+        if (!isKept && !mayCoincide) continue
+        const result = this.#resultOf(many, one ?? filledOne)
+        if (mayCoincide) this.#checkCoinciding(result, isKept, step)
+        if (isKept) emit(expr, result, step, oneToOne)
       }
       if (matched === 0 && one !== undefined && fillMany !== undefined) this.#fill(one, fillMany, step)
     }
   }
 
-  #emit(row: Row, step: number): void {
-    if (this.#dropped.has(row)) refuseCoinciding(false)
-    emit(this.#expr, row, step, this.#matching.card === 'one-to-one')
-  }
-
-  #drop(row: Row, step: number): void {
+  #checkCoinciding(row: Row, isKept: boolean, step: number): void {
     if (row.present[step] !== absent || this.#dropped.has(row)) refuseCoinciding(false)
-    this.#dropped.add(row)
+    if (!isKept) this.#dropped.add(row)
   }
 
   /** A step at which the "many" side has no row, and gets a value. */

@@ -489,6 +489,7 @@ function transitions(
     f = anchor.float
     h = anchor.histogram
   }
+  if (h === window.histogramTo && window.floatStarts === undefined) return floatTransitions(window, floatsDiffer, f)
   let previousFloat = 0
   let previousHistogram: FloatHistogram | undefined
   let previousMs = 0
@@ -514,6 +515,14 @@ function transitions(
     previousFloat = currentFloat
     previousHistogram = currentHistogram
   }
+  return window.give(count)
+}
+
+/** The same of a range of floats without start timestamps, which most are. */
+function floatTransitions(window: Window, differ: (before: number, after: number) => boolean, from: number): boolean {
+  const { floats, floatTo } = window
+  let count = 0
+  for (let i = from + 1; i < floatTo; i++) if (differ(floats[i - 1]!, floats[i]!)) count++
   return window.give(count)
 }
 

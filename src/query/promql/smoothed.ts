@@ -10,6 +10,9 @@ export class Smoothing {
   readonly #window: Window
   readonly #lookbackMs: number
   readonly #annotations: Annotations
+  /** Where the last instant's search ended. */
+  #nextFloat = 0
+  #nextHistogram = 0
 
   constructor(window: Window, lookbackMs: number, annotations: Annotations) {
     this.#window = window
@@ -49,7 +52,7 @@ export class Smoothing {
 
   #floatAt(atMs: number): number | undefined {
     const { floatTimes: times, floats, floatFrom, floatTo } = this.#window
-    const next = firstFrom(times, floatFrom, floatTo, atMs)
+    const next = (this.#nextFloat = firstFrom(times, Math.max(floatFrom, this.#nextFloat), floatTo, atMs))
     if (next < floatTo && times[next] === atMs) return floats[next]!
     if (next === floatFrom) return undefined
     if (next === floatTo) return floats[next - 1]!
@@ -58,7 +61,7 @@ export class Smoothing {
 
   #histogramAt(atMs: number): FloatHistogram | undefined {
     const { histogramTimes: times, histograms, histogramFrom, histogramTo } = this.#window
-    const next = firstFrom(times, histogramFrom, histogramTo, atMs)
+    const next = (this.#nextHistogram = firstFrom(times, Math.max(histogramFrom, this.#nextHistogram), histogramTo, atMs))
     if (next < histogramTo && times[next] === atMs) return histograms[next]!.copy()
     if (next === histogramFrom) return undefined
     const before = histograms[next - 1]!
@@ -82,12 +85,8 @@ export class Smoothing {
   }
 }
 
-/** The first of the indices [from, to) whose time is not before an instant. */
+/** The first of the indices [from, to) whose time is not before an instant. Instants ascend, and so do answers. */
 function firstFrom(times: ArrayLike<number>, from: number, to: number, atMs: number): number {
-  while (from < to) {
-    const middle = (from + to) >>> 1
-    if (times[middle]! < atMs) from = middle + 1
-    else to = middle
-  }
+  while (from < to && times[from]! < atMs) from++
   return from
 }
