@@ -461,6 +461,8 @@ export class Evaluator implements Evaluation {
     const { steps } = this.grid
     const rows: Row[] = []
     const { fromMs, toMs } = this.#reach(selector, 0)
+    const firstMs = this.#referenceMs(selector, 0)
+    const intervalMs = selector.at === undefined ? this.grid.intervalMs : 0
     const statsOnly = this.context.statsOnly.has(selector)
     await this.#eachSeries(selector.matchers, fromMs, toMs, (labels, columns) => {
       if (statsOnly) keepStats(columns, fromMs)
@@ -468,6 +470,7 @@ export class Evaluator implements Evaluation {
       window.position = selector
       window.metric = labels.get(metricName)
       fillWindow(window, columns)
+      const units = window.histograms.length === 0 ? 1 : unitsOfHistogram
       const smoothing = new Smoothing(window, lookbackMs, annotations)
       const row = new Row(labels, false, steps, this.#room)
       let any = 0
@@ -477,8 +480,8 @@ export class Evaluator implements Evaluation {
         budget.totalSamples += any
         rows.push(row)
       }
-      const reading = eachPiece(steps, unitsOfStep(row), budget, (from, to) => {
-        for (let step = from; step < to; step++) if (smoothing.set(row, step, this.#referenceMs(selector, step))) any++
+      const reading = eachPiece(steps, units, budget, (from, to) => {
+        any += smoothing.setSteps(row, from, to, firstMs, intervalMs)
       })
       if (reading !== undefined) return reading.then(keep)
       keep()

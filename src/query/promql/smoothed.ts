@@ -20,8 +20,37 @@ export class Smoothing {
     this.#annotations = annotations
   }
 
-  /** Sets the row's value at an instant, where it has one. Instants ascend. */
-  set(row: Row, step: number, atMs: number): boolean {
+  /**
+   * Sets the row's values at the steps [from, to), where it has any; step 0 is at `firstMs`. Steps ascend from call to
+   * call. Returns how many values there are.
+   */
+  setSteps(row: Row, from: number, to: number, firstMs: number, intervalMs: number): number {
+    if (this.#window.histograms.length === 0) return this.#setFloats(row, from, to, firstMs, intervalMs)
+    let any = 0
+    for (let step = from; step < to; step++) if (this.#set(row, step, firstMs + step * intervalMs)) any++
+    return any
+  }
+
+  /** The same of a series that has floats only, which most have. */
+  #setFloats(row: Row, from: number, to: number, firstMs: number, intervalMs: number): number {
+    const { floatTimes: times, floats, floatCount } = this.#window
+    const lookbackMs = this.#lookbackMs
+    let next = this.#nextFloat
+    let any = 0
+    for (let step = from; step < to; step++) {
+      const atMs = firstMs + step * intervalMs
+      while (next < floatCount && times[next]! < atMs) next++
+      if (next < floatCount && times[next] === atMs) row.setFloat(step, floats[next]!)
+      else if (next === 0 || times[next - 1]! <= atMs - lookbackMs) continue
+      else if (next === floatCount || times[next]! > atMs + lookbackMs) row.setFloat(step, floats[next - 1]!)
+      else row.setFloat(step, between(times[next - 1]!, floats[next - 1]!, times[next]!, floats[next]!, atMs, false))
+      any++
+    }
+    this.#nextFloat = next
+    return any
+  }
+
+  #set(row: Row, step: number, atMs: number): boolean {
     const window = this.#window
     this.#moveTo(atMs)
     if (window.size === 0 && window.histogramSize === 0) return false
@@ -61,7 +90,12 @@ export class Smoothing {
 
   #histogramAt(atMs: number): FloatHistogram | undefined {
     const { histogramTimes: times, histograms, histogramFrom, histogramTo } = this.#window
-    const next = (this.#nextHistogram = firstFrom(times, Math.max(histogramFrom, this.#nextHistogram), histogramTo, atMs))
+    const next = (this.#nextHistogram = firstFrom(
+      times,
+      Math.max(histogramFrom, this.#nextHistogram),
+      histogramTo,
+      atMs,
+    ))
     if (next < histogramTo && times[next] === atMs) return histograms[next]!.copy()
     if (next === histogramFrom) return undefined
     const before = histograms[next - 1]!
