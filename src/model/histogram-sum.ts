@@ -212,9 +212,12 @@ export class HistogramMean {
   #sum: HistogramSum
   #count = 1
   #incremental = false
+  /** No number of the sum is larger. */
+  #bound: number
 
   constructor(first: FloatHistogram) {
     this.#sum = new HistogramSum(first)
+    this.#bound = magnitudeOf(first)
   }
 
   get reconciled(): boolean {
@@ -224,6 +227,8 @@ export class HistogramMean {
   /** Adds another one, which is left as it is. Returns what stands in the way, or undefined. */
   add(other: FloatHistogram): Incompatibility | undefined {
     this.#count++
+    this.#bound += magnitudeOf(other)
+    if (this.#bound < boundMax) return this.#sum.add(other)
     if (!this.#incremental) {
       const next = this.#sum.fork()
       const problem = next.add(other)
@@ -243,6 +248,17 @@ export class HistogramMean {
   finish(): FloatHistogram {
     return (this.#incremental ? this.#sum : this.#sum.divide(this.#count)).finish()
   }
+}
+
+/** Far enough from the largest float: a sum below it can't overflow, and need not be looked through. */
+const boundMax = 1e307
+
+/** The largest number of a histogram, without its sign. */
+function magnitudeOf({ count, sum, zeroCount, positive, negative, customValues }: FloatHistogram): number {
+  let largest = Math.max(Math.abs(count), Math.abs(sum), Math.abs(zeroCount))
+  for (let i = 0; i < positive.count.length; i++) largest = Math.max(largest, Math.abs(positive.count[i]!))
+  for (let i = 0; i < negative.count.length; i++) largest = Math.max(largest, Math.abs(negative.count[i]!))
+  return customValues?.at(-1) === Infinity ? Infinity : largest
 }
 
 /** Columns that may be changed. Indices are shared: they stay as they are. */
