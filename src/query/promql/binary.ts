@@ -112,23 +112,74 @@ interface Outcome {
   keep: boolean
   value: number
   histogram: FloatHistogram | undefined
+  /** What is to be annotated. */
+  note: Note
 }
-const outcome: Outcome = { keep: false, value: 0, histogram: undefined }
+const outcome: Outcome = { keep: false, value: 0, histogram: undefined, note: 0 }
 
-/** Sets `outcome` from two samples. Returns false, after an annotation, where the operator has no meaning for them. */
+/** What was odd about two samples: 0 is nothing; the others are keys of `annotate`. */
+type Note = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7
+
+const annotate: Readonly<Record<Exclude<Note, 0>, (expr: Binary, annotations: Annotations) => void>> = {
+  1: incompatible('float', 'float'),
+  2: incompatible('float', 'histogram'),
+  3: incompatible('histogram', 'float'),
+  4: incompatible('histogram', 'histogram'),
+  5: (expr, annotations) => {
+    annotations.incompatibleLayout(expr.op, expr)
+  },
+  6: (expr, annotations) => {
+    annotations.counterResetCollision(expr.op === '+' ? 'addition' : 'subtraction', expr)
+  },
+  7: (expr, annotations) => {
+    annotations.mismatchedBounds(expr.op === '+' ? 'addition' : 'subtraction', expr)
+  },
+}
+
+function incompatible(left: string, right: string): (expr: Binary, annotations: Annotations) => void {
+  return (expr, annotations) => {
+    annotations.incompatibleTypes(left, expr.op, right, expr)
+  }
+}
+
+/** The notes of an operation: of those of one step only the one about the last sample counts. */
+class StepNotes {
+  readonly #steps: number
+  #notes: Uint8Array | undefined
+  #ranks: Int32Array | undefined
+
+  constructor(steps: number) {
+    this.#steps = steps
+  }
+
+  /** `rank`: the place of the sample among those of its step. */
+  add(step: number, rank: number, note: Note): void {
+    const notes = (this.#notes ??= new Uint8Array(this.#steps))
+    const ranks = (this.#ranks ??= new Int32Array(this.#steps))
+    if (notes[step] !== 0 && rank < ranks[step]!) return
+    notes[step] = note
+    ranks[step] = rank
+  }
+
+  annotate(expr: Binary, annotations: Annotations): void {
+    for (const note of new Set(this.#notes) as Set<Note>) if (note !== 0) annotate[note](expr, annotations)
+  }
+}
+
+/** Sets `outcome` from two samples. Returns false, with a note, where the operator has no meaning for them. */
 function combine(
   expr: Binary,
   a: number,
   ah: FloatHistogram | undefined,
   b: number,
   bh: FloatHistogram | undefined,
-  annotations: Annotations,
 ): boolean {
   const { op } = expr
   outcome.histogram = undefined
   outcome.keep = true
+  outcome.note = 0
   if (ah === undefined && bh === undefined) {
-    if (op === '</' || op === '>/') return incompatible(expr, 'float', 'float', annotations)
+    if (op === '</' || op === '>/') return refuse(1)
     if (isComparison(op)) {
       outcome.keep = compare(op, a, b)
       outcome.value = a
@@ -136,7 +187,7 @@ function combine(
     return true
   }
   if (ah === undefined) {
-    if (bh === undefined || op !== '*') return incompatible(expr, 'float', 'histogram', annotations)
+    if (bh === undefined || op !== '*') return refuse(2)
     outcome.histogram = bh.copy().scale(a).compact()
     return true
   }
@@ -144,7 +195,7 @@ function combine(
     if (op === '*') outcome.histogram = ah.copy().scale(b).compact()
     else if (op === '/') outcome.histogram = ah.copy().divide(b).compact()
     else if (op === '</' || op === '>/') outcome.histogram = trim(ah, b, op === '</')
-    else return incompatible(expr, 'histogram', 'float', annotations)
+    else return refuse(3)
     return true
   }
   if (op === '==' || op === '!=') {
@@ -152,25 +203,18 @@ function combine(
     outcome.keep = ah.equals(bh) === (op === '==')
     return true
   }
-  if (op !== '+' && op !== '-') return incompatible(expr, 'histogram', 'histogram', annotations)
+  if (op !== '+' && op !== '-') return refuse(4)
   const result = ah.copy()
-  if (result.combine(bh, op === '+' ? 1 : -1) !== undefined) {
-    annotations.incompatibleLayout(op, expr)
-    return false
-  }
-  const operation = op === '+' ? 'addition' : 'subtraction'
-  if (result.collided) {
-    annotations.counterResetCollision(operation, expr)
-    return false
-  }
-  if (result.reconciled) annotations.mismatchedBounds(operation, expr)
+  if (result.combine(bh, op === '+' ? 1 : -1) !== undefined) return refuse(5)
+  if (result.collided) return refuse(6)
+  if (result.reconciled) outcome.note = 7
   if (op === '-') result.hint = resetHint.gauge
   outcome.histogram = result.compact()
   return true
 }
 
-function incompatible(expr: Binary, left: string, right: string, annotations: Annotations): false {
-  annotations.incompatibleTypes(left, expr.op, right, expr)
+function refuse(note: Note): false {
+  outcome.note = note
   return false
 }
 
@@ -186,17 +230,19 @@ async function withScalar(
   const renames = changesMetric(op) || expr.returnBool
   const steps = scalars.length
   const room = new RowRoom()
+  const notes = new StepNotes(steps)
   const out: Row[] = []
-  for (const row of rows) {
+  for (const [rank, row] of rows.entries()) {
     const result = new Row(row.labels, row.dropName || renames, steps, room)
     let any = false
     const working = eachPiece(steps, unitsOfStep(row), budget, (from, to) => {
-      if (scalarSteps(expr, row, scalars, swapped, result, annotations, from, to)) any = true
+      if (scalarSteps(expr, row, scalars, swapped, result, notes, rank, from, to)) any = true
     })
     if (working !== undefined) await working
     if (any) out.push(result)
     else room.giveBack(result)
   }
+  notes.annotate(expr, annotations)
   return out
 }
 
@@ -207,7 +253,8 @@ function scalarSteps(
   scalars: Float64Array,
   swapped: boolean,
   result: Row,
-  annotations: Annotations,
+  notes: StepNotes,
+  rank: number,
   from: number,
   to: number,
 ): boolean {
@@ -233,8 +280,9 @@ function scalarSteps(
     }
     const histogram = present === isHistogram ? row.histogramAt(step) : undefined
     const ok = swapped
-      ? combine(expr, scalar, undefined, value, histogram, annotations)
-      : combine(expr, value, histogram, scalar, undefined, annotations)
+      ? combine(expr, scalar, undefined, value, histogram)
+      : combine(expr, value, histogram, scalar, undefined)
+    if (outcome.note !== 0) notes.add(step, rank, outcome.note)
     if (!ok || (!outcome.keep && !returnBool)) continue
     any = true
     if (returnBool) result.setFloat(step, Number(outcome.keep))
@@ -325,6 +373,9 @@ interface Group {
   labels: Labels
   many: Row[]
   one: Row[]
+  /** The places of the rows on their sides. */
+  manyAt: number[]
+  oneAt: number[]
 }
 
 async function vectorOperation(
@@ -342,15 +393,19 @@ async function vectorOperation(
   const group = (row: Row): Group => {
     const labels = sign(row.labels)
     let found = groups.get(labels.key)
-    if (found === undefined) groups.set(labels.key, (found = { labels, many: [], one: [] }))
+    if (found === undefined) groups.set(labels.key, (found = { labels, many: [], one: [], manyAt: [], oneAt: [] }))
     return found
   }
-  for (const row of swapped ? left : right) {
-    group(row).one.push(row)
+  for (const [i, row] of (swapped ? left : right).entries()) {
+    const found = group(row)
+    found.one.push(row)
+    found.oneAt.push(i)
     if (budget.worked(unitsOfRow)) await budget.pause()
   }
-  for (const row of swapped ? right : left) {
-    group(row).many.push(row)
+  for (const [i, row] of (swapped ? right : left).entries()) {
+    const found = group(row)
+    found.many.push(row)
+    found.manyAt.push(i)
     if (budget.worked(unitsOfRow)) await budget.pause()
   }
   // As in the reference implementation, group_right does not change which of the values stands for the "one" side.
@@ -358,6 +413,7 @@ async function vectorOperation(
   const fillMany = matching.fillLeft
   const ofManySide = swapped ? right : left
   const merger = new RowMerger(steps)
+  const notes = new StepNotes(steps)
   for (const found of groups.values()) {
     if (budget.worked(unitsOfRow)) await budget.pause()
     if (found.one.length === 0 && fillOne === undefined) continue
@@ -368,12 +424,13 @@ async function vectorOperation(
         })
       continue
     }
-    const matched = new GroupMatch(expr, found, matching, { fillOne, fillMany, ofManySide, merger, annotations })
+    const matched = new GroupMatch(expr, found, matching, { fillOne, fillMany, ofManySide, merger, notes })
     const working = eachPiece(steps, 4 * (found.many.length + found.one.length), budget, (from, to) => {
       matched.match(from, to)
     })
     if (working !== undefined) await working
   }
+  notes.annotate(expr, annotations)
   return merger.rows.filter(row => !row.isEmpty)
 }
 
@@ -411,7 +468,7 @@ interface Matches {
   /** All rows of the "many" side, of every group. */
   ofManySide: readonly Row[]
   merger: RowMerger
-  annotations: Annotations
+  notes: StepNotes
 }
 
 /** Stands for a row of the "one" side where a value is filled in: only its being there is looked at. */
@@ -441,7 +498,7 @@ class GroupMatch {
 
   /** The steps [from, to). Throws ExecutionError. */
   match(from: number, to: number): void {
-    const { fillOne, fillMany, ofManySide, annotations } = this.#shared
+    const { fillOne, fillMany, ofManySide, notes } = this.#shared
     const expr = this.#expr
     const { many: manies, one: ones } = this.#group
     const swapped = this.#matching.card === 'one-to-many'
@@ -465,7 +522,8 @@ class GroupMatch {
         const ah = many.present[step] === isHistogram ? many.histogramAt(step) : undefined
         const b = one === undefined ? (fillOne ?? NaN) : one.values[step]!
         const bh = one !== undefined && one.present[step] === isHistogram ? one.histogramAt(step) : undefined
-        const ok = swapped ? combine(expr, b, bh, a, ah, annotations) : combine(expr, a, ah, b, bh, annotations)
+        const ok = swapped ? combine(expr, b, bh, a, ah) : combine(expr, a, ah, b, bh)
+        if (outcome.note !== 0) notes.add(step, this.#group.manyAt[m]!, outcome.note)
         if (!ok) continue
         if (++matched > 1 && oneToOne)
           throw new ExecutionError(
@@ -489,14 +547,16 @@ class GroupMatch {
   /** A step at which the "many" side has no row, and gets a value. */
   #fill(one: Row, fillMany: number, step: number): void {
     const expr = this.#expr
-    const { annotations } = this.#shared
+    const { notes, ofManySide } = this.#shared
     const oneToOne = this.#matching.card === 'one-to-one'
     const b = one.values[step]!
     const bh = one.present[step] === isHistogram ? one.histogramAt(step) : undefined
     const ok =
       this.#matching.card === 'one-to-many'
-        ? combine(expr, b, bh, fillMany, undefined, annotations)
-        : combine(expr, fillMany, undefined, b, bh, annotations)
+        ? combine(expr, b, bh, fillMany, undefined)
+        : combine(expr, fillMany, undefined, b, bh)
+    const rank = ofManySide.length + this.#group.oneAt[this.#group.one.indexOf(one)]!
+    if (outcome.note !== 0) notes.add(step, rank, outcome.note)
     if (!ok || (!outcome.keep && !expr.returnBool)) return
     const many = (this.#filledMany ??= new Row(this.#group.labels, false, 0))
     emit(expr, this.#resultOf(many, one), step, oneToOne)

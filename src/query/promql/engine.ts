@@ -1,6 +1,6 @@
 /** The door to PromQL: a query text and a time range become series or an error. */
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, LimitError } from '#core/errors.ts'
+import { BadDataError, BadQueryError, LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import { planningAgain } from '#core/omissions.ts'
 import { unwrap, type Expr } from '#lang/promql/ast.ts'
@@ -120,9 +120,11 @@ export class PromqlEngine {
     const type = typeOf(expr)
     const isInstant = request.stepMs === 0
     if (!isInstant && type !== 'scalar' && type !== 'vector')
-      throw new BadDataError(
+      throw new BadQueryError(
         `invalid expression type "${type === 'matrix' ? 'range vector' : type}" for range query, must be ` +
           'Scalar or instant Vector',
+        expr.from,
+        expr.to,
       )
     const parsedMs = this.#clock.monotonicMs()
     const context = this.#contextOf(reader, request, expr)

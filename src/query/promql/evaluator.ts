@@ -196,7 +196,7 @@ export class Evaluator implements Evaluation {
     scalars: Float64Array[],
   ): Promise<Row[]> {
     const window = new Window(this.context.annotations)
-    window.position = range
+    window.position = placeOf(range)
     window.scalarPosition = argumentOf(call, 0)
     window.rangeMs = range.range.ms
     window.wantsDrops = name === 'rate' || name === 'increase'
@@ -348,8 +348,10 @@ export class Evaluator implements Evaluation {
     if (name === '' || !row.present.includes(isFloat)) return
     const type = row.labels.get('__type__')
     if (this.context.typeLabels) {
-      if (type !== 'counter' && type !== 'histogram') this.context.annotations.possibleNonCounterType(name, type, range)
-    } else if (!/_(total|sum|count|bucket)$/.test(name)) this.context.annotations.possibleNonCounter(name, range)
+      if (type !== 'counter' && type !== 'histogram')
+        this.context.annotations.possibleNonCounterType(name, type, placeOf(range))
+    } else if (!/_(total|sum|count|bucket)$/.test(name))
+      this.context.annotations.possibleNonCounter(name, placeOf(range))
   }
 
   /** The raw samples of a range selector, for instant queries that end in one. */
@@ -531,6 +533,11 @@ export class Evaluator implements Evaluation {
     const row = await absentFrom(rows, absentLabels(range), true, this.grid.steps, this.context.budget)
     return row.isEmpty ? [] : [row]
   }
+}
+
+/** Where annotations about a range point: as in the reference implementation, those about a subquery have no place. */
+function placeOf(range: MatrixSelector | Subquery): { from: number } {
+  return range.kind === 'subquery' ? { from: 0 } : range
 }
 
 /** Functions that look at start timestamps. */

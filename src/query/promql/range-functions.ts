@@ -362,7 +362,7 @@ function quantileOverTime(window: Window): boolean {
   if (window.size === 0) return false
   const q = window.scalars[0]!
   if (Number.isNaN(q) || q < 0 || q > 1) window.annotations.invalidQuantile(q, window.scalarPosition)
-  window.noteIgnoredHistograms()
+  window.noteIgnoredHistograms(window.scalarPosition)
   return window.give(quantileOf(q, window.floats.slice(window.floatFrom, window.floatTo)))
 }
 

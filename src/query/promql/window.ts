@@ -71,8 +71,8 @@ export class Window {
     return true
   }
 
-  noteIgnoredHistograms(): void {
-    if (this.histogramSize > 0) this.annotations.histogramIgnoredInMixedRange(this.metric, this.position)
+  noteIgnoredHistograms(at = this.position): void {
+    if (this.histogramSize > 0) this.annotations.histogramIgnoredInMixedRange(this.metric, at)
   }
 
   /** Histograms that can't be combined: the function has no answer. */
