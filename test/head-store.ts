@@ -9,9 +9,11 @@ import { MetricsDoor } from '#metrics/door.ts'
 import { Head } from '#metrics/head.ts'
 import { HeadSource } from '#metrics/head-source.ts'
 import { Reader } from '#metrics/reader.ts'
+import type { MetricsReader } from '#metrics/select.ts'
 import { Tenant } from '#metrics/tenant.ts'
 import { FloatHistogram } from '#model/histogram.ts'
 import type { SeriesLine } from '#model/series-notation.ts'
+import type { SampleColumns } from '#model/sample-columns.ts'
 import { KeyWriter } from '#model/write-batch.ts'
 import { PromqlEngine } from '../src/query/promql/engine.ts'
 import type { ScriptStore } from '../src/query/promql/script.ts'
@@ -30,11 +32,62 @@ export const scriptEngine = new PromqlEngine(systemClock, limits)
 /** An empty store. */
 export function makeHeadStore(): ScriptStore {
   const head = new Head({ a: 1, b: 2, c: 3, d: 4 }, limits, 2 * hourMs, Infinity)
+  const starts = new Starts()
   return {
     load: (series, stepMs) => {
       loadSeries(head, series, stepMs)
+      starts.note(series, stepMs)
     },
-    reader: () => new Reader(new HeadSource(noBlocks, head)),
+    reader: () => starts.beside(new Reader(new HeadSource(noBlocks, head))),
+  }
+}
+
+/** Start timestamps beside a store: heads take those of histograms only, blocks of other programs have both. */
+class Starts {
+  /** By series and time. */
+  readonly #bySeries = new Map<string, Map<number, number>>()
+
+  note({ labels, startOffsetsMs }: SeriesLine, stepMs: number): void {
+    if (startOffsetsMs === undefined) return
+    const starts = new Map<number, number>()
+    for (const [i, offset] of startOffsetsMs.entries())
+      if (offset !== undefined) starts.set(i * stepMs, i * stepMs + offset)
+    this.#bySeries.set(labels.key, starts)
+  }
+
+  /** The reader, with the start timestamps in what it reads. */
+  beside(reader: MetricsReader): MetricsReader {
+    if (this.#bySeries.size === 0) return reader
+    return {
+      omissions: reader.omissions,
+      damaged: () => reader.damaged(),
+      select: async (matchers, fromMs, throughMs) => {
+        const set = await reader.select(matchers, fromMs, throughMs)
+        return {
+          labels: set.labels,
+          load: (from, to) => set.load(from, to),
+          read: (i, into) => {
+            set.read(i, into)
+            this.#add(set.labels[i]!.key, into)
+          },
+          release: () => {
+            set.release()
+          },
+        }
+      },
+      series: (...question) => reader.series(...question),
+      labelNames: (...question) => reader.labelNames(...question),
+      labelValues: (...question) => reader.labelValues(...question),
+    }
+  }
+
+  #add(key: string, into: SampleColumns): void {
+    const starts = this.#bySeries.get(key)
+    if (starts === undefined) return
+    for (let i = 0; i < into.count; i++) {
+      const startMs = starts.get(into.timesMs[i]!)
+      if (startMs !== undefined) into.setStart(i, startMs)
+    }
   }
 }
 
@@ -58,12 +111,14 @@ export function makeDistantHeadStore(): ScriptStore {
     facts: () => Promise.reject(new Error('scripts ask for no facts')),
   })
   const files = new MemoryFiles()
+  const starts = new Starts()
   const view = metricsView(door, { clock, files, bucket: new MemoryBucket(clock, files) })
   return {
     load: (series, stepMs) => {
       loadSeries(tenant.head, series, stepMs)
+      starts.note(series, stepMs)
     },
-    reader: () => view.reader('t'),
+    reader: () => starts.beside(view.reader('t')),
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Paced } from '#core/pace.ts'
 import { decodeUtf8 } from '#core/text.ts'
-import { FloatHistogram, resetHint } from '#model/histogram.ts'
+import { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
 import { appendXor } from './append-xor.ts'
@@ -96,8 +96,7 @@ export function readColumns(columns: HeadColumns, series: number, into: SampleCo
     })
 }
 
-/** A sender's word that nothing was reset is not checked: counts are compared. Clones have lost their class. */
+/** Clones have lost their class. */
 function revived(carried: FloatHistogram): FloatHistogram {
-  const histogram = Object.assign(Object.create(FloatHistogram.prototype) as FloatHistogram, carried)
-  return histogram.hint === resetHint.noReset ? histogram.withHint(resetHint.unknown) : histogram
+  return Object.assign(Object.create(FloatHistogram.prototype) as FloatHistogram, carried)
 }

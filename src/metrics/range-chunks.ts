@@ -115,10 +115,12 @@ export class RangeChunks {
     let samples = this.histogramsOf.get(series)
     if (samples === undefined)
       this.histogramsOf.set(series, (samples = { timesMs: [], startsMs: [], histograms: [], inOrder: true }))
-    if (samples.timesMs.length > 0 && samples.timesMs.at(-1)! >= timeMs) samples.inOrder = false
+    const isLate = samples.timesMs.length > 0 && samples.timesMs.at(-1)! >= timeMs
+    if (isLate) samples.inOrder = false
+    const previous = isLate ? undefined : samples.histograms.at(-1)
     samples.timesMs.push(timeMs)
     samples.startsMs.push(startMs)
-    samples.histograms.push(histogram)
+    samples.histograms.push(withCheckedHint(histogram, previous))
     this.#see(timeMs, timeMs)
   }
 
@@ -182,12 +184,7 @@ export class RangeChunks {
     const samples = this.histogramsOf.get(series)
     if (samples !== undefined)
       samples.timesMs.forEach((timeMs, i) => {
-        const histogram = samples.histograms[i]!
-        // A sender's word that nothing was reset is not checked: counts are compared.
-        into.pushHistogram(
-          timeMs,
-          histogram.hint === resetHint.noReset ? histogram.withHint(resetHint.unknown) : histogram,
-        )
+        into.pushHistogram(timeMs, samples.histograms[i]!)
       })
   }
 
@@ -237,4 +234,25 @@ function push(map: Map<number, number[]>, key: number, value: number): void {
   const list = map.get(key)
   if (list === undefined) map.set(key, [value])
   else list.push(value)
+}
+
+/**
+ * A counter's histogram, with the hint that nothing was reset where the sample before it shows that. A sender's word of
+ * it is not taken: counts are compared, once, when the sample comes.
+ */
+function withCheckedHint(histogram: FloatHistogram, previous: FloatHistogram | undefined): FloatHistogram {
+  const { hint } = histogram
+  if (hint === resetHint.gauge || hint === resetHint.reset || histogram.stale) return histogram
+  const unhinted = hint === resetHint.noReset ? histogram.withHint(resetHint.unknown) : histogram
+  if (previous === undefined || previous.stale || previous.hint === resetHint.gauge) return unhinted
+  return wasReset(unhinted, previous) ? unhinted : histogram.withHint(resetHint.noReset)
+}
+
+/** An older log may bring back histograms that are none: they are reported when they are written to a block. */
+function wasReset(histogram: FloatHistogram, previous: FloatHistogram): boolean {
+  try {
+    return histogram.detectReset(previous)
+  } catch {
+    return true
+  }
 }

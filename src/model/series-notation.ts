@@ -2,6 +2,7 @@
  * Prometheus' notation of series in tests: `name{a="b"} 1 2+3x4 _ stale {{schema:0 ...}}`. Source: Prometheus' public
  * documentation of rule unit tests.
  */
+import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
 import { FloatHistogram, resetHint, type ResetHint } from './histogram.ts'
 import { Labels } from './labels.ts'
@@ -12,6 +13,8 @@ export type Point = number | FloatHistogram | 'stale' | undefined
 export interface SeriesLine {
   labels: Labels
   points: Point[]
+  /** How long before its point each counter began, as milliseconds that are mostly negative. */
+  startOffsetsMs?: (number | undefined)[]
 }
 
 /** Equal within a millionth; NaN equals NaN. */
@@ -162,6 +165,35 @@ export function parsePoints(text: string): Point[] {
     rest = rest.slice(length).trim()
   }
   return points
+}
+
+const offsetRun = /^([+-]?[0-9a-z]+?)(?:([+-])([0-9a-z]+?))?(?:x(\d+))?$/
+
+/** `_ -30s -1m-1mx3`: start timestamps as durations beside the points of a series. Throws BadDataError. */
+export function parseStartOffsets(text: string): (number | undefined)[] {
+  const offsets: (number | undefined)[] = []
+  for (const word of text.trim().split(/\s+/)) {
+    const omitted = /^_(?:x(\d+))?$/.exec(word)
+    if (omitted !== null) {
+      for (let i = 0; i < Number(omitted[1] ?? 1); i++) offsets.push(undefined)
+      continue
+    }
+    const [whole, first = '', sign, step, repeat = '0'] = offsetRun.exec(word) ?? []
+    if (whole === undefined) throw new BadDataError(`start timestamps not understood: ${word}`)
+    let offset = signedDuration(first)
+    const by = step === undefined ? 0 : signedDuration(`${sign}${step}`)
+    for (let i = 0; i <= Number(repeat); i++) {
+      offsets.push(offset)
+      offset += by
+    }
+  }
+  return offsets
+}
+
+function signedDuration(text: string): number {
+  const ms = parseDurationMs(text.replace(/^[+-]/, ''))
+  if (ms === undefined) throw new BadDataError(`no duration: ${text}`)
+  return text.startsWith('-') ? -ms : ms
 }
 
 function pushHistograms(points: Point[], first: string, sign: string, step: string, more: number): void {

@@ -1,7 +1,9 @@
 /** The dialects that are compared with their real servers. */
 import type { Dialect } from './question.ts'
 
-export const dialects: readonly Dialect[] = []
+import { promqlDialect } from './promql/dialect.ts'
+
+export const dialects: readonly Dialect[] = [promqlDialect]
 
 export function dialectOf(name: string): Dialect {
   const found = dialects.find(dialect => dialect.name === name)

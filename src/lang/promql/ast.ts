@@ -49,7 +49,12 @@ export type DurationExpr =
       wrapped: boolean
     })
   | (Node & { kind: 'duration-negative'; operand: DurationExpr; wrapped: boolean })
-  | (Node & { kind: 'duration-call'; name: 'step' | 'range' | 'min' | 'max'; args: DurationExpr[]; wrapped: boolean })
+  | (Node & {
+      kind: 'duration-call'
+      name: 'step' | 'range' | 'min_of' | 'max_of'
+      args: DurationExpr[]
+      wrapped: boolean
+    })
 
 export interface Duration {
   ms: number

@@ -18,6 +18,7 @@ const v = (args: readonly ValueType[], variadic = 0): Signature => ({ args, vari
 const overTime = v(['matrix'])
 const math = v(['vector'])
 const date = v(['vector'], 1)
+const pair: Signature = { args: ['scalar', 'scalar'], variadic: 0, returns: 'scalar' }
 const constant: Signature = { args: [], variadic: 0, returns: 'scalar' }
 
 export const functions = {
@@ -71,7 +72,9 @@ export const functions = {
   log10: math,
   log2: math,
   mad_over_time: overTime,
+  max_of: pair,
   max_over_time: overTime,
+  min_of: pair,
   min_over_time: overTime,
   minute: date,
   month: date,

@@ -46,6 +46,8 @@ export const keywords: ReadonlySet<string> = new Set([
   'end',
   'step',
   'range',
+  'min_of',
+  'max_of',
   'anchored',
   'smoothed',
   'fill',

@@ -11,7 +11,6 @@ import { makeMatcher } from '../regex/regex.ts'
 import {
   isComparison,
   isSet,
-  unwrap,
   type Aggregate,
   type AggregateOperator,
   type At,
@@ -112,9 +111,14 @@ class Parser {
     if (this.#peek().kind === 'end') throw new BadQueryError('no expression found in input', 0, 0)
     const expr = this.#parseExpr(0)
     if (this.#peek().kind !== 'end') this.#unexpected('', '')
+    for (const { from, to } of this.#withoutMatcher)
+      this.#note('vector selector must contain at least one non-empty matcher', from, to)
     if (this.#problem !== undefined) throw this.#problem
     return expr
   }
+
+  /** Selectors that may select everything: only info() takes them. */
+  #withoutMatcher: VectorSelector[] = []
 
   /** The first error of meaning; it is thrown after the whole query could be parsed. */
   #problem: BadQueryError | undefined
@@ -256,7 +260,7 @@ class Parser {
         return this.#parseSelector()
       }
       case 'keyword':
-        if (this.#peek(1).text === '(' && ['start', 'end', 'step', 'range'].includes(token.text))
+        if (this.#peek(1).text === '(' && ['start', 'end', 'step', 'range', 'min_of', 'max_of'].includes(token.text))
           return this.#parseCall()
         if (
           token.text === 'bool' ||
@@ -291,6 +295,7 @@ class Parser {
     if (!isFunctionName(name.text))
       throw new BadQueryError(`unknown function with name ${quote(name.text)}`, name.from, name.to)
     const { args, to } = this.#parseArguments()
+    if (name.text === 'info') this.#withoutMatcher = this.#withoutMatcher.filter(selector => selector !== args[1])
     return { kind: 'call', name: name.text, args, from: name.from, to }
   }
 
@@ -415,8 +420,7 @@ class Parser {
       }
       selector.matchers.push(Matcher.equal(metricName, selector.name))
     }
-    if (selector.matchers.every(m => m.matchesEmpty))
-      this.#note('vector selector must contain at least one non-empty matcher', selector.from, selector.to)
+    if (selector.matchers.every(m => m.matchesEmpty)) this.#withoutMatcher.push(selector)
     return selector
   }
 
@@ -618,12 +622,12 @@ class Parser {
     }
     if (
       this.#peek(1).text === '(' &&
-      (token.text === 'step' || token.text === 'range' || token.text === 'min' || token.text === 'max')
+      (token.text === 'step' || token.text === 'range' || token.text === 'min_of' || token.text === 'max_of')
     ) {
       this.#next()
       this.#next()
       const args: DurationExpr[] = []
-      if (token.text === 'min' || token.text === 'max') {
+      if (token.text === 'min_of' || token.text === 'max_of') {
         args.push(this.#parseDurationExpr(0, 'number or duration', context))
         this.#expect(',', context, '","')
         args.push(this.#parseDurationExpr(0, 'number or duration', context))
@@ -774,9 +778,9 @@ function checkCall(call: Call): ValueType {
         call.from,
         call.to,
       )
-    if (unwrap(selector).kind !== 'selector')
+    if (selector.kind !== 'selector')
       throw new BadQueryError('expected label selectors only', selector.from, selector.to)
-    if ((unwrap(selector) as VectorSelector).name !== '')
+    if (selector.name !== '')
       throw new BadQueryError('expected label selectors only, got vector selector instead', selector.from, selector.to)
   }
   call.args.forEach((arg, i) => {

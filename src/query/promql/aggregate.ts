@@ -4,7 +4,8 @@ import { assert, unreachable } from '#core/assert.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
 import type { Aggregate } from '#lang/promql/ast.ts'
-import { resetHint, toPlain, type FloatHistogram } from '#model/histogram.ts'
+import { formatG, resetHint, toPlain } from '#model/histogram.ts'
+import { HistogramMean, HistogramSum } from '#model/histogram-sum.ts'
 import { Labels } from '#model/labels.ts'
 import type { Budget } from '../budget.ts'
 import { selectNth } from '../order-statistic.ts'
@@ -52,13 +53,11 @@ export async function aggregate(
     case 'stddev':
     case 'stdvar':
     case 'quantile': {
-      if (expr.op === 'quantile')
-        for (const q of paramOf(expr, param))
-          if (Number.isNaN(q) || q < 0 || q > 1) annotations.invalidQuantile(q, expr.param ?? expr)
+      if (expr.op === 'quantile') noteQuantiles(expr, paramOf(expr, param), annotations)
       const out: Row[] = []
       for (const group of groups) {
         budget.take(grid.steps)
-        const row = new Row(group.labels, group.rows[0]!.dropName, grid.steps)
+        const row = new Row(group.labels, dropsName(group.rows, grid.steps), grid.steps)
         await fold(expr, group.rows, row, param, annotations, budget)
         if (row.isEmpty) budget.give(grid.steps)
         else out.push(row)
@@ -69,6 +68,37 @@ export async function aggregate(
     default:
       return unreachable(expr.op)
   }
+}
+
+/** Annotates the most extreme of the quantiles that are none. */
+function noteQuantiles(expr: Aggregate, param: Float64Array, annotations: Annotations): void {
+  const { least, most, hasNaN } = extentOf(param)
+  const at = expr.param ?? expr
+  if (hasNaN) annotations.invalidQuantile(NaN, at)
+  if (most > 1) annotations.invalidQuantile(most, at)
+  if (least < 0) annotations.invalidQuantile(least, at)
+}
+
+/** Is the name of a group's result to be removed? As at the last step that has a sample, where rows differ. */
+function dropsName(rows: readonly Row[], steps: number): boolean {
+  const { dropName } = rows[0]!
+  if (rows.every(row => row.dropName === dropName)) return dropName
+  for (let step = steps - 1; step >= 0; step--) {
+    const there = rows.filter(row => row.present[step] !== absent)
+    if (there.length > 0) return there.some(row => row.dropName)
+  }
+  return dropName
+}
+
+/** The least and the greatest value of a parameter over all steps; NaN where one of them is NaN. */
+function extentOf(param: Float64Array): { least: number; most: number; hasNaN: boolean } {
+  let least = Infinity
+  let most = -Infinity
+  for (const value of param) {
+    least = Math.min(least, value)
+    most = Math.max(most, value)
+  }
+  return { least, most, hasNaN: Number.isNaN(least) }
 }
 
 /** The parameter at every step; the parser gives one to the operators that need it. */
@@ -233,39 +263,32 @@ async function foldSum(
     if (budget.worked(unitsOfHistogram * rows.length)) await budget.pause()
     const sum = new KahanSum()
     let floats = 0
-    let histogram: FloatHistogram | undefined
+    let histograms: HistogramSum | undefined
     let broken = false
     let first = true
     for (const row of rows) {
+      if (broken) break
       if (row.present[step] === isFloat) {
         if (first) sum.sum = row.values[step]!
         else sum.add(row.values[step]!)
         floats++
-      } else if (row.present[step] === isHistogram && !broken) {
+      } else if (row.present[step] === isHistogram) {
         const next = row.histogramAt(step)
-        if (histogram === undefined) histogram = next.copy()
-        else {
-          if (histogram.combine(next, 1) !== undefined) {
-            annotations.mixedSchemas(row.labels.get(metricName), expr.expr)
-            broken = true
-          }
+        if (histograms === undefined) histograms = new HistogramSum(next)
+        else if (histograms.add(next) !== undefined) {
+          annotations.mixedSchemas(row.labels.get(metricName), expr.expr)
+          broken = true
         }
       } else continue
       first = false
     }
-    if (histogram !== undefined) noteHistograms(expr, rows, step, histogram, annotations)
-    emitMixed(expr, out, step, floats, histogram, broken, sum.sum + sum.compensation, annotations)
+    const result = { floats, value: sum.sum + sum.compensation, histograms, broken }
+    emitMixed(expr, rows, out, step, result, annotations)
   }
 }
 
-/** Annotates the histograms of one step of a group. */
-function noteHistograms(
-  expr: Aggregate,
-  rows: readonly Row[],
-  step: number,
-  result: FloatHistogram,
-  annotations: Annotations,
-): void {
+/** Have some of the histograms of a step been reset, by their hints, and others not? */
+function resetsCollide(rows: readonly Row[], step: number): boolean {
   let reset = false
   let noReset = false
   for (const row of rows) {
@@ -274,27 +297,37 @@ function noteHistograms(
     if (hint === resetHint.reset) reset = true
     else if (hint === resetHint.noReset) noReset = true
   }
-  if (reset && noReset) annotations.counterResetCollision('aggregation', expr.expr)
-  if (result.reconciled) annotations.mismatchedBounds('aggregation', expr.expr)
+  return reset && noReset
+}
+
+/** What the samples of one step of a group came to. `broken`: its histograms could not be combined. */
+interface MixedResult {
+  floats: number
+  value: number
+  histograms: HistogramSum | HistogramMean | undefined
+  broken: boolean
 }
 
 function emitMixed(
   expr: Aggregate,
+  rows: readonly Row[],
   out: Row,
   step: number,
-  floats: number,
-  histogram: FloatHistogram | undefined,
-  broken: boolean,
-  value: number,
+  { floats, value, histograms, broken }: MixedResult,
   annotations: Annotations,
 ): void {
-  if (floats > 0 && histogram !== undefined) {
+  if (histograms?.reconciled === true) annotations.mismatchedBounds('aggregation', expr.expr)
+  if (floats > 0 && histograms !== undefined) {
     annotations.mixedFloatsHistogramsInAggregation(expr.expr)
     return
   }
   if (broken) return
-  if (histogram !== undefined) out.setHistogram(step, histogram.compact())
-  else if (floats > 0) out.setFloat(step, value)
+  if (histograms === undefined) {
+    if (floats > 0) out.setFloat(step, value)
+    return
+  }
+  if (resetsCollide(rows, step)) annotations.counterResetCollision('aggregation', expr.expr)
+  out.setHistogram(step, histograms.finish().compact())
 }
 
 /** Means of floats, row by row over columns; MeanAccumulator computes a step whose sum overflows. */
@@ -339,32 +372,24 @@ async function averageFloats(rows: readonly Row[], out: Row, budget: Budget): Pr
 function foldAverage(expr: Aggregate, rows: Row[], out: Row, step: number, annotations: Annotations): void {
   let mean: MeanAccumulator | undefined
   let floats = 0
-  let histogram: FloatHistogram | undefined
-  let count = 0
+  let histograms: HistogramMean | undefined
   let broken = false
   for (const row of rows) {
+    if (broken) break
     if (row.present[step] === isFloat) {
       if (mean === undefined) mean = new MeanAccumulator(row.values[step]!)
       else mean.add(row.values[step]!)
       floats++
-    } else if (row.present[step] === isHistogram && !broken) {
-      count++
+    } else if (row.present[step] === isHistogram) {
       const next = row.histogramAt(step)
-      if (histogram === undefined) {
-        histogram = next.copy()
-        continue
-      }
-      const share = next.copy().divide(count)
-      const problem = share.combine(histogram.copy().divide(count), -1) ?? histogram.combine(share, 1)
-      if (problem !== undefined) {
+      if (histograms === undefined) histograms = new HistogramMean(next)
+      else if (histograms.add(next) !== undefined) {
         annotations.mixedSchemas(row.labels.get(metricName), expr.expr)
         broken = true
       }
-      histogram.reconciled ||= share.reconciled
     }
   }
-  if (histogram !== undefined) noteHistograms(expr, rows, step, histogram, annotations)
-  emitMixed(expr, out, step, floats, histogram, broken, mean?.value ?? 0, annotations)
+  emitMixed(expr, rows, out, step, { floats, value: mean?.value ?? 0, histograms, broken }, annotations)
 }
 
 /** By Welford's method, row by row over columns. */
@@ -453,13 +478,25 @@ function inGroups(groups: readonly Group[]): { rows: Row[]; from: number[] } {
   return { rows, from }
 }
 
-/** The parameter of a step as a count of rows. Throws ExecutionError for a number that int64 does not hold. */
-function countOf(wanted: number, groups: readonly Group[], rowCount: number): number {
-  if (wanted >= -9223372036854775808 && wanted < 9223372036854775808) return Math.min(Math.trunc(wanted), rowCount)
-  if (groups.length === 0) return 0
-  throw new ExecutionError(
-    `Scalar value ${wanted === Infinity ? '+Inf' : wanted === -Infinity ? '-Inf' : wanted} overflows int64`,
-  )
+/** The smallest and the largest parameter that stand for a count of rows: between them int64 holds them exactly. */
+const countMin = -9223372036854775808
+const countMax = 9223372036854774784
+
+/** Throws ExecutionError for a parameter that is no count of rows, unless none of them asks for a row. */
+function checkCounts(param: Float64Array): void {
+  const { least, most, hasNaN } = extentOf(param)
+  if (most < 1) return
+  if (hasNaN) throw new ExecutionError('Parameter value is NaN')
+  if (least <= countMin) throw new ExecutionError(`Scalar value ${formatG(least)} underflows int64`)
+  if (most >= countMax) throw new ExecutionError(`Scalar value ${formatG(most)} overflows int64`)
+}
+
+/** Throws ExecutionError for a ratio that is NaN, and annotates those that are none. */
+function checkRatios(expr: Aggregate, param: Float64Array, annotations: Annotations): void {
+  const { least, most, hasNaN } = extentOf(param)
+  if (hasNaN) throw new ExecutionError('Ratio value is NaN')
+  if (most > 1) annotations.invalidRatio(most, 1, expr.param ?? expr)
+  if (least < -1) annotations.invalidRatio(least, -1, expr.param ?? expr)
 }
 
 /** limitk, limit_ratio: some of the rows, each step on its own. */
@@ -474,18 +511,18 @@ async function limitedRows(
 ): Promise<Row[]> {
   const { rows, from } = inGroups(groups)
   const chosen = new ChosenRows(rows, grid.steps, budget)
+  if (expr.op === 'limit_ratio') checkRatios(expr, param, annotations)
+  else checkCounts(param)
   const offsets = expr.op === 'limit_ratio' ? await sampleOffsets(rows, budget) : undefined
   for (let step = 0; step < grid.steps; step++) {
     const wanted = param[step]!
     if (offsets !== undefined) {
-      if (Number.isNaN(wanted)) throw new ExecutionError(`Ratio value ${wanted} is NaN`)
-      if (wanted < -1 || wanted > 1) annotations.invalidRatio(wanted, Math.sign(wanted), expr.param ?? expr)
       const ratio = Math.max(-1, Math.min(1, wanted))
       if (ratio !== 0)
         for (let i = 0; i < rows.length; i++)
           if (rows[i]!.present[step] !== absent && isSampled(offsets[i]!, ratio)) chosen.take(i, step)
     } else {
-      const k = countOf(wanted, groups, rowCount)
+      const k = Math.min(Math.trunc(wanted), rowCount)
       for (let g = 0; g < groups.length; g++) {
         let taken = 0
         for (let i = from[g]!; i < from[g + 1]! && taken < k; i++)
@@ -524,9 +561,10 @@ async function extremeRows(
 ): Promise<Row[]> {
   const { rows, from } = inGroups(groups)
   const chosen = new ChosenRows(rows, grid.steps, budget)
+  checkCounts(param)
   const found = new Extremes(rows, expr.op === 'topk')
   for (let step = 0; step < grid.steps; step++) {
-    const k = countOf(param[step]!, groups, rowCount)
+    const k = Math.min(Math.trunc(param[step]!), rowCount)
     if (k < 1) continue
     for (let g = 0; g < groups.length; g++) {
       const first = from[g]!

@@ -1,4 +1,5 @@
 /** Warnings and infos that accompany a result. Texts follow the reference implementation's. */
+import { formatG } from '#model/histogram.ts'
 
 /** A warning or an information, with its place in the query. */
 export interface Annotation {
@@ -9,9 +10,27 @@ export interface Annotation {
 
 export type HistogramOperation = 'addition' | 'subtraction' | 'aggregation'
 
+/** How the cumulative counts of one classic histogram had to be changed so that they rise. */
+export interface Forced {
+  minBound: number
+  maxBound: number
+  maxFall: number
+}
+
+/** The same for all the histograms of a metric at all instants. */
+interface AllForced extends Forced {
+  firstMs: number
+  lastMs: number
+  count: number
+}
+
 /** Annotations without repetition. */
 export class Annotations {
   readonly #byText = new Map<string, Annotation>()
+  /** What was repaired, by the text of the annotation that says so. */
+  readonly #forced = new Map<string, AllForced>()
+  /** How often starts overlapped, by the text. */
+  readonly #overlaps = new Map<string, number>()
 
   #add(level: Annotation['level'], text: string, from: number): void {
     if (!this.#byText.has(text)) this.#byText.set(text, { level, text: `PromQL ${level}: ${text}`, from })
@@ -24,19 +43,23 @@ export class Annotations {
   }
 
   get all(): Annotation[] {
-    return [...this.#byText.values()]
+    return Array.from(this.#byText, ([text, annotation]) => {
+      const forced = this.#forced.get(text)
+      if (forced !== undefined) return { ...annotation, text: annotation.text + detailsOf(forced) }
+      const overlaps = this.#overlaps.get(text) ?? 0
+      return overlaps > 1 ? { ...annotation, text: `${annotation.text} (${overlaps} occurrences)` } : annotation
+    })
   }
 
   invalidQuantile(q: number, at: { from: number }): void {
-    this.#warn(`quantile value should be between 0 and 1, got ${formatGo(q)}`, at)
+    this.#warn(`quantile value should be between 0 and 1, got ${formatG(q)}`, at)
   }
   invalidRatio(ratio: number, cappedTo: number, at: { from: number }): void {
-    this.#warn(`ratio value should be between -1 and 1, got ${formatGo(ratio)}, capping to ${formatGo(cappedTo)}`, at)
+    this.#warn(`ratio value should be between -1 and 1, got ${formatG(ratio)}, capping to ${formatG(cappedTo)}`, at)
   }
   badBucketLabel(metric: string, value: string, at: { from: number }): void {
     this.#warn(
-      `bucket label "le" is missing or has a malformed value of ${JSON.stringify(value)} for metric name ` +
-        `${JSON.stringify(metric)}`,
+      `bucket label "le" is missing or has a malformed value of ${JSON.stringify(value)}${forMetric(metric)}`,
       at,
     )
   }
@@ -47,7 +70,7 @@ export class Annotations {
     this.#warn('encountered a mix of histograms and floats for aggregation', at)
   }
   mixedClassicNative(metric: string, at: { from: number }): void {
-    this.#warn(`vector contains a mix of classic and native histograms for metric name ${JSON.stringify(metric)}`, at)
+    this.#warn(`vector contains a mix of classic and native histograms${forMetric(metric)}`, at)
   }
   notCounter(metric: string, at: { from: number }): void {
     this.#warn(`this native histogram metric is not a counter: ${JSON.stringify(metric)}`, at)
@@ -85,13 +108,34 @@ export class Annotations {
       at,
     )
   }
-  forcedMonotonicity(metric: string, at: { from: number }): void {
-    this.#info(
+  /** A histogram at an instant whose cumulative counts fell; what is said of one metric becomes one annotation. */
+  forcedMonotonicity(metric: string, forced: Forced, atMs: number, at: { from: number }): void {
+    const text =
       'input to histogram_quantile needed to be fixed for monotonicity (see ' +
-        'https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile) for metric name ' +
-        `${JSON.stringify(metric)}`,
-      at,
-    )
+      'https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)' +
+      forMetric(metric)
+    const known = this.#forced.get(text)
+    if (known === undefined) {
+      this.#info(text, at)
+      this.#forced.set(text, { ...forced, firstMs: atMs, lastMs: atMs, count: 1 })
+      return
+    }
+    known.firstMs = Math.min(known.firstMs, atMs)
+    known.lastMs = Math.max(known.lastMs, atMs)
+    known.minBound = Math.min(known.minBound, forced.minBound)
+    known.maxBound = Math.max(known.maxBound, forced.maxBound)
+    known.maxFall = Math.max(known.maxFall, forced.maxFall)
+    known.count++
+  }
+  /** A series of the metric, at an instant, that has overlapping start timestamps. */
+  startOverlap(metric: string, at: { from: number }): void {
+    const text =
+      'sample has start time that overlaps with previous sample timestamp for metric ' + JSON.stringify(metric)
+    this.#warn(text, at)
+    this.#overlaps.set(text, (this.#overlaps.get(text) ?? 0) + 1)
+  }
+  sortInRange(at: { from: number }): void {
+    this.#warn('sort is ineffective for range queries since results are always ordered by labels', at)
   }
   incompatibleTypes(left: string, op: string, right: string, at: { from: number }): void {
     this.#info(
@@ -109,27 +153,38 @@ export class Annotations {
     )
   }
   quantileNaNResult(metric: string, at: { from: number }): void {
-    this.#info(
-      `input to histogram_quantile has NaN observations, result is NaN for metric name ${JSON.stringify(metric)}`,
-      at,
-    )
+    this.#info(`input to histogram_quantile has NaN observations, result is NaN${forMetric(metric)}`, at)
   }
   quantileNaNSkew(metric: string, at: { from: number }): void {
-    this.#info(
-      'input to histogram_quantile has NaN observations, result is skewed higher for metric name ' +
-        `${JSON.stringify(metric)}`,
-      at,
-    )
+    this.#info(`input to histogram_quantile has NaN observations, result is skewed higher${forMetric(metric)}`, at)
   }
   fractionNaNs(metric: string, at: { from: number }): void {
     this.#info(
-      'input to histogram_fraction has NaN observations, which are excluded from all fractions for metric name ' +
-        `${JSON.stringify(metric)}`,
+      `input to histogram_fraction has NaN observations, which are excluded from all fractions${forMetric(metric)}`,
       at,
     )
   }
 }
 
-function formatGo(value: number): string {
-  return value === Infinity ? '+Inf' : value === -Infinity ? '-Inf' : String(value)
+/** Names the metric, where it has a name. */
+function forMetric(metric: string): string {
+  return metric === '' ? '' : ` for metric name ${JSON.stringify(metric)}`
+}
+
+function detailsOf({ minBound, maxBound, maxFall, count, firstMs, lastMs }: AllForced): string {
+  const time = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`
+  return (
+    `, from buckets ${formatG(minBound)} to ${formatG(maxBound)}, with a max diff of ${twoDigits(maxFall)}, over ` +
+    `${count} samples from ${time(firstMs)} to ${time(lastMs)}`
+  )
+}
+
+/** Go's %.2g. */
+function twoDigits(value: number): string {
+  if (!Number.isFinite(value)) return formatG(value)
+  const [mantissa, exponentText] = value.toExponential(1).split('e') as [string, string]
+  const exponent = Number(exponentText)
+  if (exponent >= -4 && exponent < 2) return String(Number(value.toPrecision(2)))
+  const sign = exponent < 0 ? '-' : '+'
+  return `${Number(mantissa)}e${sign}${String(Math.abs(exponent)).padStart(2, '0')}`
 }

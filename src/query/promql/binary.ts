@@ -2,21 +2,24 @@
 import { assert } from '#core/assert.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
+import { compareText } from '#core/text.ts'
 import { isComparison, isSet, type Binary, type BinaryOperator, type Matching } from '#lang/promql/ast.ts'
-import type { FloatHistogram } from '#model/histogram.ts'
-import { bucketBound } from '#model/histogram.ts'
+import { resetHint, type FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import type { Annotations } from './annotations.ts'
 import type { Budget } from '../budget.ts'
 import { eachPiece, eachRow, type Evaluation } from './evaluation.ts'
 import { pow } from './math.ts'
+import { trim } from './trim.ts'
 import {
   absent,
+  asSet,
   isFloat,
   isHistogram,
   Row,
   RowMerger,
   RowRoom,
+  sameLabelsetMessage,
   unitsOfRow,
   unitsOfStep,
   withoutMetadata,
@@ -109,23 +112,74 @@ interface Outcome {
   keep: boolean
   value: number
   histogram: FloatHistogram | undefined
+  /** What is to be annotated. */
+  note: Note
 }
-const outcome: Outcome = { keep: false, value: 0, histogram: undefined }
+const outcome: Outcome = { keep: false, value: 0, histogram: undefined, note: 0 }
 
-/** Sets `outcome` from two samples. Returns false, after an annotation, where the operator has no meaning for them. */
+/** What was odd about two samples: 0 is nothing; the others are keys of `annotate`. */
+type Note = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7
+
+const annotate: Readonly<Record<Exclude<Note, 0>, (expr: Binary, annotations: Annotations) => void>> = {
+  1: incompatible('float', 'float'),
+  2: incompatible('float', 'histogram'),
+  3: incompatible('histogram', 'float'),
+  4: incompatible('histogram', 'histogram'),
+  5: (expr, annotations) => {
+    annotations.incompatibleLayout(expr.op, expr)
+  },
+  6: (expr, annotations) => {
+    annotations.counterResetCollision(expr.op === '+' ? 'addition' : 'subtraction', expr)
+  },
+  7: (expr, annotations) => {
+    annotations.mismatchedBounds(expr.op === '+' ? 'addition' : 'subtraction', expr)
+  },
+}
+
+function incompatible(left: string, right: string): (expr: Binary, annotations: Annotations) => void {
+  return (expr, annotations) => {
+    annotations.incompatibleTypes(left, expr.op, right, expr)
+  }
+}
+
+/** The notes of an operation: of those of one step only the one about the last sample counts. */
+class StepNotes {
+  readonly #steps: number
+  #notes: Uint8Array | undefined
+  #ranks: Int32Array | undefined
+
+  constructor(steps: number) {
+    this.#steps = steps
+  }
+
+  /** `rank`: the place of the sample among those of its step. */
+  add(step: number, rank: number, note: Note): void {
+    const notes = (this.#notes ??= new Uint8Array(this.#steps))
+    const ranks = (this.#ranks ??= new Int32Array(this.#steps))
+    if (notes[step] !== 0 && rank < ranks[step]!) return
+    notes[step] = note
+    ranks[step] = rank
+  }
+
+  annotate(expr: Binary, annotations: Annotations): void {
+    for (const note of new Set(this.#notes) as Set<Note>) if (note !== 0) annotate[note](expr, annotations)
+  }
+}
+
+/** Sets `outcome` from two samples. Returns false, with a note, where the operator has no meaning for them. */
 function combine(
   expr: Binary,
   a: number,
   ah: FloatHistogram | undefined,
   b: number,
   bh: FloatHistogram | undefined,
-  annotations: Annotations,
 ): boolean {
   const { op } = expr
   outcome.histogram = undefined
   outcome.keep = true
+  outcome.note = 0
   if (ah === undefined && bh === undefined) {
-    if (op === '</' || op === '>/') return incompatible(expr, 'float', 'float', annotations)
+    if (op === '</' || op === '>/') return refuse(1)
     if (isComparison(op)) {
       outcome.keep = compare(op, a, b)
       outcome.value = a
@@ -133,7 +187,7 @@ function combine(
     return true
   }
   if (ah === undefined) {
-    if (bh === undefined || op !== '*') return incompatible(expr, 'float', 'histogram', annotations)
+    if (bh === undefined || op !== '*') return refuse(2)
     outcome.histogram = bh.copy().scale(a).compact()
     return true
   }
@@ -141,7 +195,7 @@ function combine(
     if (op === '*') outcome.histogram = ah.copy().scale(b).compact()
     else if (op === '/') outcome.histogram = ah.copy().divide(b).compact()
     else if (op === '</' || op === '>/') outcome.histogram = trim(ah, b, op === '</')
-    else return incompatible(expr, 'histogram', 'float', annotations)
+    else return refuse(3)
     return true
   }
   if (op === '==' || op === '!=') {
@@ -149,83 +203,19 @@ function combine(
     outcome.keep = ah.equals(bh) === (op === '==')
     return true
   }
-  if (op !== '+' && op !== '-') return incompatible(expr, 'histogram', 'histogram', annotations)
+  if (op !== '+' && op !== '-') return refuse(4)
   const result = ah.copy()
-  if (result.combine(bh, op === '+' ? 1 : -1) !== undefined) {
-    annotations.incompatibleLayout(op, expr)
-    return false
-  }
-  const operation = op === '+' ? 'addition' : 'subtraction'
-  if (result.collided) annotations.counterResetCollision(operation, expr)
-  if (result.reconciled) annotations.mismatchedBounds(operation, expr)
+  if (result.combine(bh, op === '+' ? 1 : -1) !== undefined) return refuse(5)
+  if (result.collided) return refuse(6)
+  if (result.reconciled) outcome.note = 7
+  if (op === '-') result.hint = resetHint.gauge
   outcome.histogram = result.compact()
   return true
 }
 
-function incompatible(expr: Binary, left: string, right: string, annotations: Annotations): false {
-  annotations.incompatibleTypes(left, expr.op, right, expr)
+function refuse(note: Note): false {
+  outcome.note = note
   return false
-}
-
-/**
- * Keeps the observations below (`upper`) or above the limit; a bucket that the limit cuts is split by interpolation.
- */
-function trim(source: FloatHistogram, limit: number, upper: boolean): FloatHistogram {
-  const result = source.copy()
-  const share = (lower: number, top: number, linear: boolean): number => {
-    if (top <= limit) return upper ? 1 : 0
-    if (lower >= limit) return upper ? 0 : 1
-    let below: number
-    if (lower === -Infinity || top === Infinity) below = lower === -Infinity ? 1 : 0
-    else if (linear || (lower <= 0 && top >= 0)) below = (limit - lower) / (top - lower)
-    else if (lower > 0) below = (Math.log2(limit) - Math.log2(lower)) / (Math.log2(top) - Math.log2(lower))
-    else below = 1 - (Math.log2(-limit) - Math.log2(-top)) / (Math.log2(-lower) - Math.log2(-top))
-    return upper ? below : 1 - below
-  }
-  const middle = (lower: number, top: number): number => {
-    if (source.usesCustomBuckets) return lower === -Infinity ? top : top === Infinity ? lower : (lower + top) / 2
-    if (lower <= 0 && top >= 0) return 0
-    return Math.sign(top) * Math.sqrt(lower * top)
-  }
-  let removed = 0
-  let removedSum = 0
-  let kept = 0
-  const apply = (count: number, lower: number, top: number, linear: boolean): number => {
-    const part = count * share(lower, top, linear)
-    kept += part
-    removed += count - part
-    if (count !== part) removedSum += (count - part) * middle(lower, top)
-    return part
-  }
-  result.zeroCount = source.usesCustomBuckets
-    ? 0
-    : apply(
-        source.zeroCount,
-        source.negative.index.length > 0 ? -source.zeroThreshold : 0,
-        source.positive.index.length > 0 || source.negative.index.length === 0 ? source.zeroThreshold : 0,
-        true,
-      )
-  for (let i = 0; i < result.positive.index.length; i++) {
-    const index = result.positive.index[i]!
-    result.positive.count[i] = apply(
-      result.positive.count[i]!,
-      bucketBound(index - 1, source.schema, source.customValues),
-      bucketBound(index, source.schema, source.customValues),
-      source.usesCustomBuckets,
-    )
-  }
-  for (let i = 0; i < result.negative.index.length; i++) {
-    const index = result.negative.index[i]!
-    result.negative.count[i] = apply(
-      result.negative.count[i]!,
-      -bucketBound(index, source.schema),
-      -bucketBound(index - 1, source.schema),
-      false,
-    )
-  }
-  result.count = kept
-  result.sum = kept === 0 ? 0 : removed === 0 ? source.sum : source.sum - removedSum
-  return result.compact()
 }
 
 async function withScalar(
@@ -240,17 +230,19 @@ async function withScalar(
   const renames = changesMetric(op) || expr.returnBool
   const steps = scalars.length
   const room = new RowRoom()
+  const notes = new StepNotes(steps)
   const out: Row[] = []
-  for (const row of rows) {
+  for (const [rank, row] of rows.entries()) {
     const result = new Row(row.labels, row.dropName || renames, steps, room)
     let any = false
     const working = eachPiece(steps, unitsOfStep(row), budget, (from, to) => {
-      if (scalarSteps(expr, row, scalars, swapped, result, annotations, from, to)) any = true
+      if (scalarSteps(expr, row, scalars, swapped, result, notes, rank, from, to)) any = true
     })
     if (working !== undefined) await working
     if (any) out.push(result)
     else room.giveBack(result)
   }
+  notes.annotate(expr, annotations)
   return out
 }
 
@@ -261,7 +253,8 @@ function scalarSteps(
   scalars: Float64Array,
   swapped: boolean,
   result: Row,
-  annotations: Annotations,
+  notes: StepNotes,
+  rank: number,
   from: number,
   to: number,
 ): boolean {
@@ -287,8 +280,9 @@ function scalarSteps(
     }
     const histogram = present === isHistogram ? row.histogramAt(step) : undefined
     const ok = swapped
-      ? combine(expr, scalar, undefined, value, histogram, annotations)
-      : combine(expr, value, histogram, scalar, undefined, annotations)
+      ? combine(expr, scalar, undefined, value, histogram)
+      : combine(expr, value, histogram, scalar, undefined)
+    if (outcome.note !== 0) notes.add(step, rank, outcome.note)
     if (!ok || (!outcome.keep && !returnBool)) continue
     any = true
     if (returnBool) result.setFloat(step, Number(outcome.keep))
@@ -379,6 +373,9 @@ interface Group {
   labels: Labels
   many: Row[]
   one: Row[]
+  /** The places of the rows on their sides. */
+  manyAt: number[]
+  oneAt: number[]
 }
 
 async function vectorOperation(
@@ -396,71 +393,82 @@ async function vectorOperation(
   const group = (row: Row): Group => {
     const labels = sign(row.labels)
     let found = groups.get(labels.key)
-    if (found === undefined) groups.set(labels.key, (found = { labels, many: [], one: [] }))
+    if (found === undefined) groups.set(labels.key, (found = { labels, many: [], one: [], manyAt: [], oneAt: [] }))
     return found
   }
-  for (const row of swapped ? left : right) {
-    group(row).one.push(row)
+  for (const [i, row] of (swapped ? left : right).entries()) {
+    const found = group(row)
+    found.one.push(row)
+    found.oneAt.push(i)
     if (budget.worked(unitsOfRow)) await budget.pause()
   }
-  for (const row of swapped ? right : left) {
-    group(row).many.push(row)
+  for (const [i, row] of (swapped ? right : left).entries()) {
+    const found = group(row)
+    found.many.push(row)
+    found.manyAt.push(i)
     if (budget.worked(unitsOfRow)) await budget.pause()
   }
-  const fillOne = swapped ? matching.fillLeft : matching.fillRight
-  const fillMany = swapped ? matching.fillRight : matching.fillLeft
+  // As in the reference implementation, group_right does not change which of the values stands for the "one" side.
+  const fillOne = matching.fillRight
+  const fillMany = matching.fillLeft
+  const ofManySide = swapped ? right : left
   const merger = new RowMerger(steps)
+  const notes = new StepNotes(steps)
   for (const found of groups.values()) {
     if (budget.worked(unitsOfRow)) await budget.pause()
     if (found.one.length === 0 && fillOne === undefined) continue
     if (found.many.length === 0 && fillMany === undefined) {
       if (found.one.length > 1)
         await eachPiece(steps, found.one.length, budget, (from, to) => {
-          for (let step = from; step < to; step++) presentOne(found, step, matching)
+          for (let step = from; step < to; step++) presentOne(found, step, matching, ofManySide)
         })
       continue
     }
-    const matched = new GroupMatch(expr, found, matching, { fillOne, fillMany, merger, annotations })
+    const matched = new GroupMatch(expr, found, matching, { fillOne, fillMany, ofManySide, merger, notes })
     const working = eachPiece(steps, 4 * (found.many.length + found.one.length), budget, (from, to) => {
       matched.match(from, to)
     })
     if (working !== undefined) await working
   }
+  notes.annotate(expr, annotations)
   return merger.rows.filter(row => !row.isEmpty)
 }
 
-/** The one row on the "one" side that has a sample at this step. */
-function presentOne(group: Group, step: number, matching: Matching): Row | undefined {
+/**
+ * The one row on the "one" side that has a sample at this step. Throws ExecutionError where there are several, unless
+ * nothing at all is there to match them at this step.
+ */
+function presentOne(group: Group, step: number, matching: Matching, ofManySide: readonly Row[]): Row | undefined {
   let found: Row | undefined
   for (const row of group.one) {
     if (row.present[step] === absent) continue
     if (found !== undefined) {
-      const side = matching.card === 'one-to-many' ? 'left' : 'right'
-      throw new ExecutionError(
-        `found duplicate series for the match group ${asSet(group.labels)} on the ${side} hand-side of the ` +
-          `operation: [${asSet(row.labels)}, ${asSet(found.labels)}];many-to-many matching not allowed: matching ` +
-          'labels must be unique on one side',
-      )
+      const isFilled = matching.fillLeft !== undefined || matching.fillRight !== undefined
+      if (isFilled || ofManySide.some(many => many.present[step] !== absent))
+        refuseDuplicates(group, row, found, matching)
     }
     found = row
   }
   return found
 }
 
-/** `{a="b", c="d"}`, the name among the rest, as the reference prints a label set. */
-function asSet(labels: Labels): string {
-  const parts: string[] = []
-  for (let i = 0; i < labels.pairs.length; i += 2)
-    parts.push(`${labels.pairs[i]}=${JSON.stringify(labels.pairs[i + 1])}`)
-  return `{${parts.join(', ')}}`
+function refuseDuplicates(group: Group, a: Row, b: Row, matching: Matching): never {
+  const side = matching.card === 'one-to-many' ? 'left' : 'right'
+  const both = [asSet(a.labels), asSet(b.labels)].sort(compareText)
+  throw new ExecutionError(
+    `found duplicate series for the match group ${asSet(group.labels)} on the ${side} hand-side of the ` +
+      `operation: [${both.join(', ')}];many-to-many matching not allowed: matching labels must be unique on one side`,
+  )
 }
 
 /** What the groups of one operation share. */
 interface Matches {
   fillOne: number | undefined
   fillMany: number | undefined
+  /** All rows of the "many" side, of every group. */
+  ofManySide: readonly Row[]
   merger: RowMerger
-  annotations: Annotations
+  notes: StepNotes
 }
 
 /** Stands for a row of the "one" side where a value is filled in: only its being there is looked at. */
@@ -478,6 +486,8 @@ class GroupMatch {
   #result: Row | undefined
   #results: Map<Row, Map<Row, Row>> | undefined
   #filledMany: Row | undefined
+  /** Result rows whose comparison did not hold at this step: they may not be made a second time all the same. */
+  readonly #dropped = new Set<Row>()
 
   constructor(expr: Binary, group: Group, matching: Matching, shared: Matches) {
     this.#expr = expr
@@ -488,55 +498,67 @@ class GroupMatch {
 
   /** The steps [from, to). Throws ExecutionError. */
   match(from: number, to: number): void {
-    const { fillOne, fillMany, annotations } = this.#shared
+    const { fillOne, fillMany, ofManySide, notes } = this.#shared
     const expr = this.#expr
     const { many: manies, one: ones } = this.#group
     const swapped = this.#matching.card === 'one-to-many'
     const oneToOne = this.#matching.card === 'one-to-one'
+    const mayCoincide = !oneToOne && this.#matching.include.length > 0
     const single = ones.length === 1 ? ones[0] : undefined
     for (let step = from; step < to; step++) {
       const one =
         single === undefined
-          ? presentOne(this.#group, step, this.#matching)
+          ? presentOne(this.#group, step, this.#matching, ofManySide)
           : single.present[step] === absent
             ? undefined
             : single
       let matched = 0
-      let manySeen = false
+      if (mayCoincide) this.#dropped.clear()
       for (let m = 0; m < manies.length; m++) {
         const many = manies[m]!
         if (many.present[step] === absent) continue
-        manySeen = true
         if (one === undefined && fillOne === undefined) continue
         const a = many.values[step]!
         const ah = many.present[step] === isHistogram ? many.histogramAt(step) : undefined
         const b = one === undefined ? (fillOne ?? NaN) : one.values[step]!
         const bh = one !== undefined && one.present[step] === isHistogram ? one.histogramAt(step) : undefined
-        const ok = swapped ? combine(expr, b, bh, a, ah, annotations) : combine(expr, a, ah, b, bh, annotations)
-        if (!ok || (!outcome.keep && !expr.returnBool)) continue
-        if (oneToOne && ++matched > 1)
+        const ok = swapped ? combine(expr, b, bh, a, ah) : combine(expr, a, ah, b, bh)
+        if (outcome.note !== 0) notes.add(step, this.#group.manyAt[m]!, outcome.note)
+        if (!ok) continue
+        if (++matched > 1 && oneToOne)
           throw new ExecutionError(
             'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)',
           )
-        emit(expr, this.#resultOf(many, one ?? filledOne), step, oneToOne)
+        const isKept = outcome.keep || expr.returnBool
+        if (!isKept && !mayCoincide) continue
+        const result = this.#resultOf(many, one ?? filledOne)
+        if (mayCoincide) this.#checkCoinciding(result, isKept, step)
+        if (isKept) emit(expr, result, step, oneToOne)
       }
-      if (!manySeen && one !== undefined && fillMany !== undefined) this.#fill(one, fillMany, step)
+      if (matched === 0 && one !== undefined && fillMany !== undefined) this.#fill(one, fillMany, step)
     }
+  }
+
+  #checkCoinciding(row: Row, isKept: boolean, step: number): void {
+    if (row.present[step] !== absent || this.#dropped.has(row)) refuseCoinciding(false)
+    if (!isKept) this.#dropped.add(row)
   }
 
   /** A step at which the "many" side has no row, and gets a value. */
   #fill(one: Row, fillMany: number, step: number): void {
     const expr = this.#expr
-    const { annotations } = this.#shared
+    const { notes, ofManySide } = this.#shared
     const oneToOne = this.#matching.card === 'one-to-one'
     const b = one.values[step]!
     const bh = one.present[step] === isHistogram ? one.histogramAt(step) : undefined
     const ok =
       this.#matching.card === 'one-to-many'
-        ? combine(expr, b, bh, fillMany, undefined, annotations)
-        : combine(expr, fillMany, undefined, b, bh, annotations)
+        ? combine(expr, b, bh, fillMany, undefined)
+        : combine(expr, fillMany, undefined, b, bh)
+    const rank = ofManySide.length + this.#group.oneAt[this.#group.one.indexOf(one)]!
+    if (outcome.note !== 0) notes.add(step, rank, outcome.note)
     if (!ok || (!outcome.keep && !expr.returnBool)) return
-    const many = oneToOne ? one : (this.#filledMany ??= new Row(this.#group.labels, false, 0))
+    const many = (this.#filledMany ??= new Row(this.#group.labels, false, 0))
     emit(expr, this.#resultOf(many, one), step, oneToOne)
   }
 
@@ -564,14 +586,14 @@ class GroupMatch {
   }
 }
 
+function refuseCoinciding(oneToOne: boolean): never {
+  throw new ExecutionError(
+    oneToOne ? sameLabelsetMessage : 'multiple matches for labels: grouping labels must ensure unique matches',
+  )
+}
+
 function emit(expr: Binary, row: Row, step: number, oneToOne: boolean): void {
-  if (row.present[step] !== absent) {
-    throw new ExecutionError(
-      oneToOne
-        ? 'vector cannot contain metrics with the same labelset'
-        : 'multiple matches for labels: grouping labels must ensure unique matches',
-    )
-  }
+  if (row.present[step] !== absent) refuseCoinciding(oneToOne)
   if (expr.returnBool) row.setFloat(step, Number(outcome.keep))
   else if (outcome.histogram !== undefined) row.setHistogram(step, outcome.histogram)
   else row.setFloat(step, outcome.value)

@@ -1,6 +1,6 @@
 /** The door to PromQL: a query text and a time range become series or an error. */
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, LimitError } from '#core/errors.ts'
+import { BadDataError, BadQueryError, LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import { planningAgain } from '#core/omissions.ts'
 import { unwrap, type Expr } from '#lang/promql/ast.ts'
@@ -30,6 +30,8 @@ export interface RangeRequest {
   signal?: AbortSignal
   /** Whether series carry __type__ and __unit__ labels; no unless given. */
   typeLabels?: boolean
+  /** Whether functions of counters look at start timestamps; no unless given, as in Prometheus. */
+  startTimestamps?: boolean
 }
 
 /** One series of an answer: floats and histograms apart, each with its times. */
@@ -118,9 +120,11 @@ export class PromqlEngine {
     const type = typeOf(expr)
     const isInstant = request.stepMs === 0
     if (!isInstant && type !== 'scalar' && type !== 'vector')
-      throw new BadDataError(
+      throw new BadQueryError(
         `invalid expression type "${type === 'matrix' ? 'range vector' : type}" for range query, must be ` +
           'Scalar or instant Vector',
+        expr.from,
+        expr.to,
       )
     const parsedMs = this.#clock.monotonicMs()
     const context = this.#contextOf(reader, request, expr)
@@ -159,8 +163,9 @@ export class PromqlEngine {
       startMs,
       endMs,
       stepMs,
-      invariant: prepare(expr, query, { startMs, endMs, stepMs }),
+      ...prepare(expr, query, { startMs, endMs, stepMs }),
       typeLabels: request.typeLabels ?? false,
+      startTimestamps: request.startTimestamps ?? false,
     }
   }
 }

@@ -25,8 +25,12 @@ export interface QueryContext {
   stepMs: number
   /** Nodes whose value is the same at every step. */
   invariant: ReadonlySet<Expr>
+  /** Selectors of whose histograms only counts and sums are used. */
+  statsOnly: ReadonlySet<VectorSelector>
   /** Do series carry __type__ and __unit__ labels? */
   typeLabels: boolean
+  /** Do functions of counters look at start timestamps? */
+  startTimestamps: boolean
 }
 
 /** A tree that is evaluated over the steps of a grid. Rows that it returns belong to the caller. */

@@ -13,6 +13,7 @@ import {
   type VectorSelector,
 } from '#lang/promql/ast.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
+import { resetHint, type FloatHistogram } from '#model/histogram.ts'
 import type { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import type { Budget } from '../budget.ts'
@@ -29,15 +30,10 @@ import {
   type QueryContext,
 } from './evaluation.ts'
 import { callFunction } from './functions.ts'
+import { keepStats } from './histogram-stats.ts'
 import { evaluateInfo } from './info.ts'
 import { absentLabels } from './prepare.ts'
-import {
-  extrapolateFloats,
-  isRangeFunction,
-  rangeFunctions,
-  Window,
-  type RangeFunctionName,
-} from './range-functions.ts'
+import { extrapolateFloats, isRangeFunction, rangeFunctions, type RangeFunctionName } from './range-functions.ts'
 import {
   isFloat,
   isHistogram,
@@ -49,6 +45,8 @@ import {
   type Grid,
   type Value,
 } from './value.ts'
+import { Smoothing } from './smoothed.ts'
+import { Window } from './window.ts'
 
 /** How far the reading of one series has come: steps with a sample, the first sample behind the last step. */
 interface Found {
@@ -198,10 +196,11 @@ export class Evaluator implements Evaluation {
     scalars: Float64Array[],
   ): Promise<Row[]> {
     const window = new Window(this.context.annotations)
-    window.position = range
+    window.position = placeOf(range)
     window.scalarPosition = argumentOf(call, 0)
     window.rangeMs = range.range.ms
     window.wantsDrops = name === 'rate' || name === 'increase'
+    window.wantsStarts = this.context.startTimestamps && range.kind === 'matrix' && startFunctions.includes(name)
     const out: Row[] = []
     const keep = (row: Row | undefined): void => {
       if (row === undefined) return
@@ -231,8 +230,10 @@ export class Evaluator implements Evaluation {
     checkModifier(selector, name)
     const { fromMs, toMs } = this.#reach(selector, range.range.ms)
     const { budget } = this.context
+    const statsOnly = this.context.statsOnly.has(selector)
     await this.#eachSeries(selector.matchers, fromMs, toMs, (labels, columns) => {
       const { count } = columns
+      if (statsOnly) keepStats(columns, fromMs)
       fillWindow(window, columns)
       budget.take(count)
       const running = run(labels, false)
@@ -262,6 +263,7 @@ export class Evaluator implements Evaluation {
       (name === 'rate' || name === 'increase' || name === 'delta') &&
       window.modifier === undefined &&
       window.histograms.length === 0 &&
+      window.floatStarts === undefined &&
       selector.at === undefined
     ) {
       const row = new Row(labels, dropName, steps, this.#room)
@@ -346,8 +348,10 @@ export class Evaluator implements Evaluation {
     if (name === '' || !row.present.includes(isFloat)) return
     const type = row.labels.get('__type__')
     if (this.context.typeLabels) {
-      if (type !== 'counter') this.context.annotations.possibleNonCounterType(name, type, range)
-    } else if (!/_(total|sum|count|bucket)$/.test(name)) this.context.annotations.possibleNonCounter(name, range)
+      if (type !== 'counter' && type !== 'histogram')
+        this.context.annotations.possibleNonCounterType(name, type, placeOf(range))
+    } else if (!/_(total|sum|count|bucket)$/.test(name))
+      this.context.annotations.possibleNonCounter(name, placeOf(range))
   }
 
   /** The raw samples of a range selector, for instant queries that end in one. */
@@ -430,11 +434,11 @@ export class Evaluator implements Evaluation {
     const rows: Row[] = []
     if (selector.modifier === 'anchored')
       throw new ExecutionError('anchored modifier can only be used with range vectors')
-    const { fromMs, toMs } = this.#reach(
-      { ...selector, modifier: selector.modifier },
-      selector.modifier === undefined ? lookbackMs : 0,
-    )
+    if (selector.modifier === 'smoothed' && want === false) return this.#selectSmoothed(selector)
+    const { fromMs, toMs } = this.#reach({ ...selector, modifier: undefined }, lookbackMs)
+    const statsOnly = this.context.statsOnly.has(selector)
     await this.#eachSeries(selector.matchers, fromMs, toMs, (labels, columns) => {
+      if (statsOnly) keepStats(columns, fromMs)
       const row = new Row(labels, false, steps, this.#room)
       const found: Found = { any: 0, next: 0 }
       const keep = (): void => {
@@ -445,6 +449,41 @@ export class Evaluator implements Evaluation {
       }
       const reading = eachPiece(steps, 1, budget, (from, to) => {
         this.#readSteps(selector, want, columns, row, found, from, to)
+      })
+      if (reading !== undefined) return reading.then(keep)
+      keep()
+      return undefined
+    })
+    return rows
+  }
+
+  /** A smoothed instant vector. */
+  async #selectSmoothed(selector: VectorSelector): Promise<Row[]> {
+    const { lookbackMs, budget, annotations } = this.context
+    const { steps } = this.grid
+    const rows: Row[] = []
+    const { fromMs, toMs } = this.#reach(selector, 0)
+    const firstMs = this.#referenceMs(selector, 0)
+    const intervalMs = selector.at === undefined ? this.grid.intervalMs : 0
+    const statsOnly = this.context.statsOnly.has(selector)
+    await this.#eachSeries(selector.matchers, fromMs, toMs, (labels, columns) => {
+      if (statsOnly) keepStats(columns, fromMs)
+      const window = new Window(annotations)
+      window.position = selector
+      window.metric = labels.get(metricName)
+      fillWindow(window, columns)
+      const units = window.histograms.length === 0 ? 1 : unitsOfHistogram
+      const smoothing = new Smoothing(window, lookbackMs, annotations)
+      const row = new Row(labels, false, steps, this.#room)
+      let any = 0
+      const keep = (): void => {
+        if (any === 0) return
+        budget.take(steps)
+        budget.totalSamples += any
+        rows.push(row)
+      }
+      const reading = eachPiece(steps, units, budget, (from, to) => {
+        any += smoothing.setSteps(row, from, to, firstMs, intervalMs)
       })
       if (reading !== undefined) return reading.then(keep)
       keep()
@@ -465,15 +504,10 @@ export class Evaluator implements Evaluation {
   ): void {
     const { lookbackMs } = this.context
     const { timesMs, values, histograms, count } = columns
-    const isSmoothed = selector.modifier === 'smoothed'
     let { any, next } = found
     for (let step = from; step < to; step++) {
       const atMs = this.#referenceMs(selector, step)
       while (next < count && timesMs[next]! <= atMs) next++
-      if (isSmoothed) {
-        if (smoothedAt(row, step, columns, next, atMs, lookbackMs)) any++
-        continue
-      }
       const i = next - 1
       if (i < 0 || timesMs[i]! <= atMs - lookbackMs) continue
       const value = values[i]!
@@ -483,7 +517,7 @@ export class Evaluator implements Evaluation {
       if (want === 'time') row.setFloat(step, timesMs[i]! / 1000)
       else if (want === 'start') {
         const startMs = columns.startsMs?.[i] ?? 0
-        if (startMs > 0) row.setFloat(step, startMs / 1000)
+        if (startMs > 0 || this.context.startTimestamps) row.setFloat(step, startMs / 1000)
       } else if (histogram !== undefined) {
         row.setHistogram(step, histogram)
       } else {
@@ -501,6 +535,13 @@ export class Evaluator implements Evaluation {
   }
 }
 
+/** Where annotations about a range point: as in the reference implementation, those about a subquery have no place. */
+function placeOf(range: MatrixSelector | Subquery): { from: number } {
+  return range.kind === 'subquery' ? { from: 0 } : range
+}
+
+/** Functions that look at start timestamps. */
+const startFunctions: readonly string[] = ['increase', 'irate', 'rate', 'resets']
 const anchoredFunctions: readonly string[] = ['changes', 'delta', 'increase', 'rate', 'resets']
 const smoothedFunctions: readonly string[] = ['delta', 'increase', 'rate']
 
@@ -513,29 +554,6 @@ function checkModifier(selector: VectorSelector, name: string): void {
     throw new ExecutionError(
       `smoothed modifier can only be used with: ${smoothedFunctions.join(', ')} - not with ${name}`,
     )
-}
-
-/** A value on the line between the neighbours of an instant. */
-function smoothedAt(
-  row: Row,
-  step: number,
-  columns: SampleColumns,
-  next: number,
-  atMs: number,
-  lookbackMs: number,
-): boolean {
-  const { timesMs, values } = columns
-  const i = next - 1
-  const hasBefore = i >= 0 && timesMs[i]! > atMs - lookbackMs && !columns.isStale(i)
-  if (!hasBefore) return false
-  const hasAfter = next < columns.count && timesMs[next]! <= atMs + lookbackMs && !columns.isStale(next)
-  if (timesMs[i] === atMs || !hasAfter) row.setFloat(step, values[i]!)
-  else
-    row.setFloat(
-      step,
-      values[i]! + (values[next]! - values[i]!) * ((atMs - timesMs[i]!) / (timesMs[next]! - timesMs[i]!)),
-    )
-  return true
 }
 
 function withoutStale(columns: SampleColumns): SampleColumns {
@@ -553,8 +571,11 @@ function withoutStale(columns: SampleColumns): SampleColumns {
 /** Sets the window's samples from storage: stale markers out, floats and histograms apart. */
 function fillWindow(window: Window, columns: SampleColumns): void {
   const { count, timesMs, values, histograms } = columns
+  const starts = window.wantsStarts ? columns.startsMs : undefined
   window.histogramTimes = []
   window.histograms = []
+  window.histogramStarts = starts === undefined ? undefined : []
+  window.floatStarts = starts
   window.drops = []
   if (histograms === undefined && !hasNaN(values, count)) {
     // Most series have neither histograms nor stale markers: the window reads their columns in place.
@@ -569,6 +590,7 @@ function fillWindow(window: Window, columns: SampleColumns): void {
     window.floatTimes = new Float64Array(count * 2)
   }
   const { floats, floatTimes } = window
+  const floatStarts = (window.floatStarts = starts === undefined ? undefined : new Float64Array(count))
   let out = 0
   for (let i = 0; i < count; i++) {
     const value = values[i]!
@@ -578,8 +600,10 @@ function fillWindow(window: Window, columns: SampleColumns): void {
       if (histogram.stale) continue
       window.histogramTimes.push(timesMs[i]!)
       window.histograms.push(histogram)
+      if (starts !== undefined) window.histogramStarts!.push(starts[i]!)
       continue
     }
+    if (floatStarts !== undefined) floatStarts[out] = starts![i]!
     floatTimes[out] = timesMs[i]!
     floats[out] = value
     if (out > 0 && value < floats[out - 1]!) window.drops.push(out)
@@ -607,6 +631,15 @@ async function fillWindowFromRow(window: Window, row: Row, grid: Grid, budget: B
   })
 }
 
+/**
+ * A histogram of a subquery: the one before it there is not the sample that its hint tells of, so counts have to be
+ * compared.
+ */
+function unhinted(histogram: FloatHistogram): FloatHistogram {
+  const { hint } = histogram
+  return hint === resetHint.noReset || hint === resetHint.reset ? histogram.withHint(resetHint.unknown) : histogram
+}
+
 /** Adds the steps [from, to) of a row to the window. */
 function addSteps(window: Window, row: Row, grid: Grid, from: number, to: number): void {
   const { floats, floatTimes } = window
@@ -620,7 +653,7 @@ function addSteps(window: Window, row: Row, grid: Grid, from: number, to: number
       out++
     } else if (row.present[step] === isHistogram) {
       window.histogramTimes.push(atMs)
-      window.histograms.push(row.histogramAt(step))
+      window.histograms.push(unhinted(row.histogramAt(step)))
     }
   }
   window.floatCount = out

@@ -6,13 +6,12 @@ import { bucketLabel, metricName } from '#core/names.ts'
 import { compareText } from '#core/text.ts'
 import type { Call, Expr } from '#lang/promql/ast.ts'
 import type { FunctionName } from '#lang/promql/functions.ts'
-import type { FloatHistogram } from '#model/histogram.ts'
+import { formatG, type FloatHistogram } from '#model/histogram.ts'
 import { compareLabels, Labels } from '#model/labels.ts'
 import type { Budget } from '../budget.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import { absentFrom, argumentOf, eachPiece, eachRow, textOf, type Evaluation } from './evaluation.ts'
 import { absentLabels } from './prepare.ts'
-import { formatFloat } from './aggregate.ts'
 import { KahanSum } from './kahan.ts'
 import { log, log10, log2 } from './math.ts'
 import {
@@ -28,8 +27,8 @@ import {
   absent,
   isFloat,
   isHistogram,
-  refuseSameLabels,
   Row,
+  RowMerger,
   RowRoom,
   unitsOfHistogram,
   unitsOfRow,
@@ -122,6 +121,14 @@ const constant =
     return { kind: 'scalar', values }
   }
 
+const pairwise =
+  (f: (a: number, b: number) => number): InstantFunction =>
+  async (evaluator, call) => {
+    const left = await evaluator.scalars(argumentOf(call, 0))
+    const right = await evaluator.scalars(argumentOf(call, 1))
+    return { kind: 'scalar', values: left.map((value, step) => f(value, right[step]!)) }
+  }
+
 /** Go converts to whole seconds first. Beyond what a Date holds there is no calendar. */
 const date =
   (f: (date: Date) => number): InstantFunction =>
@@ -172,11 +179,16 @@ function compareNatural(a: string, b: string): number {
   return as.length - bs.length
 }
 
+function noteSort(evaluator: Evaluation, call: Call): void {
+  if (evaluator.grid.steps > 1) evaluator.context.annotations.sortInRange(call)
+}
+
 const sortByLabel =
   (sign: 1 | -1): InstantFunction =>
   async (evaluator, call) => {
     const names = call.args.slice(1).map(textOf)
     const rows = await evaluator.rows(argumentOf(call, 0))
+    noteSort(evaluator, call)
     const compare = (a: Row, b: Row): number => {
       for (const name of names) {
         const order = compareNatural(a.labels.get(name), b.labels.get(name))
@@ -192,6 +204,7 @@ const sortByValue =
   (sign: 1 | -1): InstantFunction =>
   async (evaluator, call) => {
     const rows = (await evaluator.rows(argumentOf(call, 0))).filter(row => row.present.includes(isFloat))
+    noteSort(evaluator, call)
     if (evaluator.grid.steps > 1) return vector(rows)
     const compare = (a: Row, b: Row): number => {
       const x = a.values[0]!
@@ -248,12 +261,26 @@ function parseGoFloat(value: string): number | undefined {
     : undefined
 }
 
+/** The labels of an answer, and the steps that it is wanted for. */
+interface Wants {
+  labelsOf: (labels: Labels) => Labels
+  wants: (step: number) => boolean
+}
+
+const everyStep: Wants = { labelsOf: labels => labels, wants: () => true }
+
+/** As OpenMetrics writes floats: with a point, or an exponent, at any rate. */
+function openMetricsFloat(value: number): string {
+  const text = formatG(value)
+  return !Number.isFinite(value) || /[.e]/.test(text) ? text : `${text.replace(/^-0$/, '0')}.0`
+}
+
 /** Evaluates something per histogram and step: `classic` for buckets, `native` for native ones. */
 async function perHistogram(
   groups: readonly HistogramGroup[],
   evaluator: Evaluation,
   at: Expr,
-  labelsOf: (labels: Labels) => Labels,
+  { labelsOf, wants }: Wants,
   classic: (buckets: ClassicBuckets, step: number, metric: string) => number,
   native: (h: FloatHistogram, step: number, metric: string) => number,
 ): Promise<Row[]> {
@@ -263,6 +290,7 @@ async function perHistogram(
     const row = new Row(labelsOf(group.labels), true, evaluator.grid.steps)
     const metric = group.labels.get(metricName)
     const one = (step: number): void => {
+      if (!wants(step)) return
       const bounds: number[] = []
       const counts: number[] = []
       for (let i = 0; i < group.rows.length; i++) {
@@ -290,21 +318,24 @@ function quantileRows(
   groups: readonly HistogramGroup[],
   qs: Float64Array,
   qArg: Expr,
-  labelsOf: (labels: Labels) => Labels,
+  /** A label that says which quantile a row has: only the steps with that one are wanted. */
+  named?: { label: string; text: string },
 ): Promise<Row[]> {
   const { annotations } = evaluator.context
+  const labelsOf = (labels: Labels): Labels => (named === undefined ? labels : labels.with(named.label, named.text))
+  const wants = (step: number): boolean => named === undefined || openMetricsFloat(qs[step]!) === named.text
   for (const q of qs) if (Number.isNaN(q) || q < 0 || q > 1) annotations.invalidQuantile(q, qArg)
   return perHistogram(
     groups,
     evaluator,
     vectorArg,
-    labelsOf,
+    { labelsOf, wants },
     (buckets, step, metric) => {
-      const { value, forcedMonotonic } = classicQuantile(qs[step]!, buckets)
-      if (forcedMonotonic) annotations.forcedMonotonicity(metric, vectorArg)
+      const { value, forced } = classicQuantile(qs[step]!, buckets)
+      if (forced !== undefined) annotations.forcedMonotonicity(metric, forced, evaluator.stepMs(step), vectorArg)
       return value
     },
-    (h, step, metric) => nativeQuantile(qs[step]!, h, metric, annotations, qArg),
+    (h, step, metric) => nativeQuantile(qs[step]!, h, metric, annotations, vectorArg),
   )
 }
 
@@ -327,6 +358,15 @@ function expand(template: string, groups: (name: string) => string): string {
       return value
     },
   )
+}
+
+/** Rows that got the same labels become one; they may not both have a sample at a step. */
+async function mergedRows(rows: readonly Row[], { grid, context }: Evaluation): Promise<Row[]> {
+  const merger = new RowMerger(grid.steps)
+  await eachRow(rows, context.budget, row => {
+    merger.add(row)
+  })
+  return merger.rows
 }
 
 /** A label that a function makes: its text is held as long as the query runs. */
@@ -359,8 +399,7 @@ async function labelReplace(evaluator: Evaluation, call: Call): Promise<Value> {
     await countLabel(value, evaluator.context.budget)
     if (target === metricName) row.dropName = false
   }
-  await refuseSameLabels(rows, evaluator.context.budget)
-  return vector(rows)
+  return vector(await mergedRows(rows, evaluator))
 }
 
 async function labelJoin(evaluator: Evaluation, call: Call): Promise<Value> {
@@ -375,8 +414,7 @@ async function labelJoin(evaluator: Evaluation, call: Call): Promise<Value> {
     await countLabel(value, evaluator.context.budget)
     if (target === metricName) row.dropName = false
   }
-  await refuseSameLabels(rows, evaluator.context.budget)
-  return vector(rows)
+  return vector(await mergedRows(rows, evaluator))
 }
 
 async function absentRows(evaluator: Evaluation, call: Call): Promise<Value> {
@@ -435,6 +473,8 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
   deg: math(v => (v * 180) / Math.PI),
   sgn: math(v => (v < 0 ? -1 : v > 0 ? 1 : v)),
   pi: constant(() => Math.PI),
+  min_of: pairwise(Math.min),
+  max_of: pairwise(Math.max),
   time: constant((evaluator, step) => evaluator.stepMs(step) / 1000),
   start: constant(evaluator => evaluator.context.startMs / 1000),
   end: constant(evaluator => evaluator.context.endMs / 1000),
@@ -512,7 +552,7 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
     const qs = await evaluator.scalars(argumentOf(call, 0))
     const at = argumentOf(call, 1)
     const groups = await groupHistograms(await evaluator.rows(at), evaluator, at)
-    return vector(await quantileRows(evaluator, at, groups, qs, argumentOf(call, 0), labels => labels))
+    return vector(await quantileRows(evaluator, at, groups, qs, argumentOf(call, 0)))
   },
   async histogram_quantiles(evaluator, call) {
     const groups = await groupHistograms(await evaluator.rows(argumentOf(call, 0)), evaluator, argumentOf(call, 0))
@@ -521,12 +561,8 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
     const out: Row[] = []
     for (const arg of call.args.slice(2)) {
       const qs = await evaluator.scalars(arg)
-      addAll(
-        out,
-        await quantileRows(evaluator, argumentOf(call, 0), groups, qs, arg, labels =>
-          labels.with(label, formatFloat(qs[0]!)),
-        ),
-      )
+      for (const text of new Set(Array.from(qs, openMetricsFloat)))
+        addAll(out, await quantileRows(evaluator, argumentOf(call, 0), groups, qs, arg, { label, text }))
     }
     return vector(out)
   },
@@ -540,9 +576,9 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
         groups,
         evaluator,
         argumentOf(call, 2),
-        labels => labels,
+        everyStep,
         (buckets, step) => classicFraction(lower[step]!, upper[step]!, buckets),
-        (h, step, metric) => nativeFraction(lower[step]!, upper[step]!, h, metric, annotations, argumentOf(call, 0)),
+        (h, step, metric) => nativeFraction(lower[step]!, upper[step]!, h, metric, annotations, argumentOf(call, 2)),
       ),
     )
   },

@@ -1,7 +1,6 @@
 /** Facts about a tree that hold before it is evaluated. */
 import { unreachable } from '#core/assert.ts'
 import { BadQueryError } from '#core/errors.ts'
-import { greatest, least } from '#core/lists.ts'
 import { metricName } from '#core/names.ts'
 import {
   childrenOf,
@@ -54,14 +53,57 @@ export interface QueryRange {
   stepMs: number
 }
 
+/** What is known of the nodes of a tree before it is evaluated. */
+export interface Prepared {
+  /** Nodes whose value is the same at every step. */
+  invariant: ReadonlySet<Expr>
+  /** Selectors of whose histograms only counts and sums are used. */
+  statsOnly: ReadonlySet<VectorSelector>
+}
+
 /**
- * Computes durations that depend on the query and resolves `@ start()` and `@ end()`, in the tree. Returns the nodes
- * whose value is the same at every step. Throws BadQueryError for a duration that is not possible.
+ * Computes durations that depend on the query and resolves `@ start()` and `@ end()`, in the tree. Throws BadQueryError
+ * for a duration that is not possible.
  */
-export function prepare(expr: Expr, query: string, range: QueryRange): Set<Expr> {
+export function prepare(expr: Expr, query: string, range: QueryRange): Prepared {
   const preparation = new Preparation(query, range)
   preparation.visit(expr)
-  return preparation.invariant
+  const statsOnly = new Set<VectorSelector>()
+  collectStatsOnly(expr, 'whole', statsOnly)
+  return { invariant: preparation.invariant, statsOnly }
+}
+
+/**
+ * How much of histograms is used further out: all of them as nothing else is known, counts and sums only, or all of
+ * them whatever is inside.
+ */
+type HistogramUse = 'whole' | 'stats' | 'buckets'
+
+function collectStatsOnly(node: Expr, use: HistogramUse, into: Set<VectorSelector>): void {
+  if (node.kind === 'selector') {
+    if (use === 'stats') into.add(node)
+    return
+  }
+  const inside = useInside(node, use)
+  for (const child of childrenOf(node)) collectStatsOnly(child, inside, into)
+}
+
+function useInside(node: Expr, use: HistogramUse): HistogramUse {
+  if (node.kind === 'subquery') return 'buckets'
+  if (node.kind === 'binary' && (node.op === '</' || node.op === '>/')) return 'buckets'
+  if (node.kind !== 'call') return use
+  switch (node.name) {
+    case 'histogram_count':
+    case 'histogram_sum':
+    case 'histogram_avg':
+      return use === 'buckets' ? use : 'stats'
+    case 'histogram_quantile':
+    case 'histogram_quantiles':
+    case 'histogram_fraction':
+      return 'buckets'
+    default:
+      return use
+  }
 }
 
 class Preparation {
@@ -133,8 +175,8 @@ class Preparation {
     const { startMs, endMs, stepMs } = this.#range
     if (name === 'step') return stepMs / 1000
     if (name === 'range') return (endMs - startMs) / 1000
-    const values = args.map(arg => this.#seconds(arg, at))
-    return name === 'min' ? least(values) : greatest(values)
+    const [left = NaN, right = NaN] = args.map(arg => this.#seconds(arg, at))
+    return name === 'min_of' ? Math.min(left, right) : Math.max(left, right)
   }
 }
 

@@ -1,7 +1,7 @@
 /** Quantiles and fractions: of plain values, of classic histograms' buckets, of native histograms. */
 import type { FloatHistogram } from '#model/histogram.ts'
 import { neighbours } from '../order-statistic.ts'
-import type { Annotations } from './annotations.ts'
+import type { Annotations, Forced } from './annotations.ts'
 import { exp2, log2 } from './math.ts'
 
 const smallDelta = 1e-12
@@ -45,9 +45,9 @@ function almostEqual(a: number, b: number, epsilon: number): boolean {
   return difference / Math.min(sum, Number.MAX_VALUE) < epsilon
 }
 
-/** Makes cumulative counts rise. Returns true when a fall was larger than rounding explains. */
-function forceMonotonic(counts: number[]): boolean {
-  let forced = false
+/** Makes cumulative counts rise. Returns what was changed where a fall was larger than rounding explains. */
+function forceMonotonic({ bounds, counts }: ClassicBuckets): Forced | undefined {
+  let forced: Forced | undefined
   let previous = counts[0]!
   for (let i = 1; i < counts.length; i++) {
     const current = counts[i]!
@@ -55,30 +55,33 @@ function forceMonotonic(counts: number[]): boolean {
     if (almostEqual(previous, current, smallDelta)) counts[i] = previous
     else if (current < previous) {
       counts[i] = previous
-      forced = true
+      forced ??= { minBound: bounds[i]!, maxBound: bounds[i]!, maxFall: 0 }
+      forced.minBound = Math.min(forced.minBound, bounds[i]!)
+      forced.maxBound = Math.max(forced.maxBound, bounds[i]!)
+      if (previous - current > forced.maxFall) forced.maxFall = previous - current
     } else previous = current
   }
   return forced
 }
 
 /** Linear interpolation inside the bucket that holds the rank. */
-export function classicQuantile(q: number, buckets: ClassicBuckets): { value: number; forcedMonotonic: boolean } {
-  const none = (value: number): { value: number; forcedMonotonic: boolean } => ({ value, forcedMonotonic: false })
+export function classicQuantile(q: number, buckets: ClassicBuckets): { value: number; forced: Forced | undefined } {
+  const none = (value: number): { value: number; forced: undefined } => ({ value, forced: undefined })
   if (Number.isNaN(q)) return none(NaN)
   if (q < 0) return none(-Infinity)
   if (q > 1) return none(Infinity)
   const { bounds, counts } = buckets
   const last = bounds.length - 1
   if (bounds[last] !== Infinity) return none(NaN)
-  const forcedMonotonic = forceMonotonic(counts)
+  const forced = forceMonotonic(buckets)
   if (bounds.length < 2) return none(NaN)
   const observations = counts[last]!
-  if (observations === 0) return none(NaN)
+  if (observations === 0) return { value: NaN, forced }
   let rank = q * observations
   let b = 0
   while (b < last && !(counts[b]! >= rank)) b++
-  if (b === last) return { value: bounds[last - 1]!, forcedMonotonic }
-  if (b === 0 && bounds[0]! <= 0) return { value: bounds[0]!, forcedMonotonic }
+  if (b === last) return { value: bounds[last - 1]!, forced }
+  if (b === 0 && bounds[0]! <= 0) return { value: bounds[0]!, forced }
   const end = bounds[b]!
   let start = 0
   let count = counts[b]!
@@ -87,7 +90,7 @@ export function classicQuantile(q: number, buckets: ClassicBuckets): { value: nu
     count -= counts[b - 1]!
     rank -= counts[b - 1]!
   }
-  return { value: start + (end - start) * (rank / count), forcedMonotonic }
+  return { value: start + (end - start) * (rank / count), forced }
 }
 
 /** The fraction of the observations between two values, interpolated; NaN without a bucket to +Inf or observations. */
@@ -98,12 +101,16 @@ export function classicFraction(lower: number, upper: number, buckets: ClassicBu
   if (lower >= upper) return 0
   const rankAt = (limit: number): number => {
     let rank = 0
+    // Where the first bucket ends above 0 it is taken to begin there.
+    let from = bounds[0]! > 0 ? 0 : -Infinity
     for (let i = 0; i < bounds.length; i++) {
-      const from = i > 0 ? bounds[i - 1]! : -Infinity
       const to = bounds[i]!
       if (from >= limit) return rank
-      if (from < limit && to > limit) return rank + ((counts[i]! - rank) * (limit - from)) / (to - from)
+      // Nothing is known of how observations are spread in a bucket that begins at -Inf.
+      if (to > limit)
+        return from === -Infinity ? counts[i]! : rank + ((counts[i]! - rank) * (limit - from)) / (to - from)
       rank = counts[i]!
+      from = to
     }
     return count
   }
@@ -197,6 +204,7 @@ export function nativeFraction(
       }
       if (from >= limit) return rank
       if (from < limit && to > limit) {
+        if (linear && from === -Infinity) return bucket.count
         if (linear) return rank + (bucket.count * (limit - from)) / (to - from)
         const logFrom = log2(Math.abs(from))
         const logTo = log2(Math.abs(to))

@@ -1,157 +1,120 @@
-/**
- * Functions over a range of one series' samples (rate, avg_over_time ...). A Window is set to one range after the
- * other; a function reads it and leaves its answer there.
- */
+/** Functions over a range of one series' samples (rate, avg_over_time ...). */
 import { ExecutionError } from '#core/errors.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import { resetHint } from '#model/histogram.ts'
 import type { FunctionName } from '#lang/promql/functions.ts'
-import type { Annotations } from './annotations.ts'
+import { extended } from './extended-range.ts'
+import { HistogramMean, HistogramSum } from '#model/histogram-sum.ts'
 import { KahanSum, MeanAccumulator } from './kahan.ts'
 import { quantileOf } from './quantile.ts'
-
-interface Position {
-  from: number
-}
-
-/** The samples of one series, floats and histograms apart, without stale markers; and the range of the current step. */
-export class Window {
-  floatTimes = new Float64Array(0)
-  floats = new Float64Array(0)
-  floatCount = 0
-  histogramTimes: number[] = []
-  histograms: FloatHistogram[] = []
-  /** Indices at which a float is less than the one before it; filled for counters only. */
-  drops: number[] = []
-  wantsDrops = false
-  /** The range: floats[floatFrom, floatTo) and histograms[histogramFrom, histogramTo). */
-  floatFrom = 0
-  floatTo = 0
-  histogramFrom = 0
-  histogramTo = 0
-  /** Index into `drops` of the first that lies inside the range. */
-  dropFrom = 0
-  rangeStartMs = 0
-  rangeEndMs = 0
-  rangeMs = 0
-  stepMs = 0
-  modifier: 'anchored' | 'smoothed' | undefined
-  /** Scalar arguments at this step, in order. */
-  scalars: number[] = []
-  metric = ''
-  position: Position = { from: 0 }
-  /** Where the function's first argument stands, for annotations about it. */
-  scalarPosition: Position = { from: 0 }
-  annotations: Annotations
-  value = 0
-  histogram: FloatHistogram | undefined
-
-  constructor(annotations: Annotations) {
-    this.annotations = annotations
-  }
-
-  get size(): number {
-    return this.floatTo - this.floatFrom
-  }
-  get histogramSize(): number {
-    return this.histogramTo - this.histogramFrom
-  }
-
-  give(value: number): true {
-    this.value = value
-    this.histogram = undefined
-    return true
-  }
-
-  giveHistogram(histogram: FloatHistogram): true {
-    this.histogram = histogram
-    return true
-  }
-
-  mixed(): boolean {
-    if (this.size === 0 || this.histogramSize === 0) return false
-    this.annotations.mixedFloatsHistograms(this.metric, this.position)
-    return true
-  }
-
-  noteIgnoredHistograms(): void {
-    if (this.histogramSize > 0) this.annotations.histogramIgnoredInMixedRange(this.metric, this.position)
-  }
-
-  /** Histograms that can't be combined: the function has no answer. */
-  refuse(): false {
-    this.annotations.mixedSchemas(this.metric, this.position)
-    return false
-  }
-
-  /** Annotates histograms of the range that were combined with a loss. */
-  noteCombined(result: FloatHistogram): void {
-    let reset = false
-    let noReset = false
-    for (let i = this.histogramFrom; i < this.histogramTo; i++) {
-      if (this.histograms[i]!.hint === resetHint.reset) reset = true
-      else if (this.histograms[i]!.hint === resetHint.noReset) noReset = true
-    }
-    if (reset && noReset) this.annotations.counterResetCollision('aggregation', this.position)
-    if (result.reconciled) this.annotations.mismatchedBounds('aggregation', this.position)
-  }
-}
-
-/** Leaves the answer in the window and returns true; false where there is none. Called only for non-empty ranges. */
-export type RangeFunction = (window: Window) => boolean
+import { isStartReset, overlaps } from './start-timestamps.ts'
+import type { RangeFunction, Window } from './window.ts'
 
 function extrapolated(window: Window, isCounter: boolean, isRate: boolean): boolean {
   if (window.modifier !== undefined) return extended(window, isCounter, isRate)
   if (window.mixed()) return false
-  const { floatFrom, floatTo } = window
-  let first: number, last: number, intervals: number
-  let result = 0
+  const isHistogram = window.histogramSize > 0
+  const times = isHistogram ? window.histogramTimes : window.floatTimes
+  const from = isHistogram ? window.histogramFrom : window.floatFrom
+  const to = isHistogram ? window.histogramTo : window.floatTo
+  const startMs = isCounter ? startInRange(window, isHistogram ? window.histogramStarts : window.floatStarts, from) : 0
+  if (to - from < 2 && startMs === 0) return false
   let histogram: FloatHistogram | undefined
-  if (window.histogramSize > 1) {
-    intervals = window.histogramSize - 1
-    first = window.histogramTimes[window.histogramFrom]!
-    last = window.histogramTimes[window.histogramTo - 1]!
+  let result = 0
+  if (!isHistogram) result = floatGrowth(window, isCounter)
+  else if (to - from > 1) {
     histogram = histogramRate(window, isCounter)
     if (histogram === undefined) return false
-  } else if (window.size > 1) {
-    intervals = window.size - 1
-    first = window.floatTimes[floatFrom]!
-    last = window.floatTimes[floatTo - 1]!
-    result = window.floats[floatTo - 1]! - window.floats[floatFrom]!
-    if (isCounter) {
-      for (let d = window.dropFrom; d < window.drops.length && window.drops[d]! < floatTo; d++) {
-        if (window.drops[d]! > floatFrom) result += window.floats[window.drops[d]! - 1]!
-      }
-    }
-  } else return false
-  let toStart = (first - window.rangeStartMs) / 1000
-  let toEnd = (window.rangeEndMs - last) / 1000
-  const sampled = (last - first) / 1000
-  const average = sampled / intervals
+  }
+  if (startMs !== 0) {
+    // The counter was 0 then: that is its first sample, and nothing is extrapolated to the left.
+    if (!isHistogram) result += window.floats[from]!
+    else if (histogram === undefined) histogram = window.histograms[from]!.copy()
+    else if (!addNoting(window, histogram, window.histograms[from]!)) return false
+  }
+  const factor = extrapolation(
+    window,
+    times,
+    from,
+    to,
+    startMs,
+    isCounter,
+    zeroShare(window, isCounter, result, histogram),
+  )
+  const scale = isRate ? factor / (window.rangeMs / 1000) : factor
+  if (histogram === undefined) return window.give(result * scale)
+  return window.giveHistogram(histogram.scale(scale))
+}
+
+/** By how much the sampled interval has to be stretched to cover the range. */
+function extrapolation(
+  window: Window,
+  times: ArrayLike<number>,
+  from: number,
+  to: number,
+  startMs: number,
+  isCounter: boolean,
+  zero: number,
+): number {
+  const first = times[from]!
+  const last = times[to - 1]!
+  const sampled = (last - (startMs === 0 ? first : startMs)) / 1000
+  const average = to - from > 1 ? (last - first) / 1000 / (to - from - 1) : 0
   const threshold = average * 1.1
-  if (toStart >= threshold) toStart = average / 2
-  if (isCounter) {
-    let toZero = toStart
-    if (histogram === undefined) {
-      const firstValue = window.floats[floatFrom]!
-      if (result > 0 && firstValue >= 0) toZero = sampled * (firstValue / result)
-    } else {
-      const firstCount = window.histograms[window.histogramFrom]!.count
-      if (
-        histogram.count > 0 &&
-        firstCount >= 0 &&
-        histogram.hint !== resetHint.unknown &&
-        extrapolatesHistogramsToZero
-      )
-        toZero = sampled * (firstCount / histogram.count)
-    }
-    if (toZero < toStart) toStart = toZero
+  let toStart = startMs === 0 ? (first - window.rangeStartMs) / 1000 : 0
+  let toEnd = (window.rangeEndMs - last) / 1000
+  if (startMs === 0) {
+    if (toStart >= threshold) toStart = average / 2
+    if (isCounter && sampled * zero < toStart) toStart = sampled * zero
   }
   if (toEnd >= threshold) toEnd = average / 2
-  let factor = (sampled + toStart + toEnd) / sampled
-  if (isRate) factor /= window.rangeMs / 1000
-  if (histogram === undefined) return window.give(result * factor)
-  return window.giveHistogram(histogram.scale(factor))
+  return (sampled + toStart + toEnd) / sampled
+}
+
+/** How far before its first sample a counter was at 0, in sampled intervals; Infinity where that is open. */
+function zeroShare(window: Window, isCounter: boolean, result: number, histogram: FloatHistogram | undefined): number {
+  if (!isCounter) return Infinity
+  const first =
+    histogram === undefined ? window.floats[window.floatFrom]! : window.histograms[window.histogramFrom]!.count
+  const growth = histogram === undefined ? result : histogram.count
+  return growth > 0 && first >= 0 ? first / growth : Infinity
+}
+
+/** The start timestamp of the first sample where it lies inside the range and before that sample; 0 otherwise. */
+function startInRange(window: Window, starts: ArrayLike<number> | undefined, from: number): number {
+  const startMs = starts?.[from] ?? 0
+  const firstMs = starts === window.floatStarts ? window.floatTimes[from]! : window.histogramTimes[from]!
+  return startMs !== 0 && startMs > window.rangeStartMs && startMs < firstMs ? startMs : 0
+}
+
+/** How much the floats of the range grew, counters' resets added. */
+function floatGrowth(window: Window, isCounter: boolean): number {
+  const { floats, floatTimes: times, floatStarts: starts, floatFrom: from, floatTo: to, drops } = window
+  let result = floats[to - 1]! - floats[from]!
+  if (!isCounter) return result
+  if (starts === undefined) {
+    for (let d = window.dropFrom; d < drops.length && drops[d]! < to; d++)
+      if (drops[d]! > from) result += floats[drops[d]! - 1]!
+    return result
+  }
+  let isNoted = false
+  for (let i = from + 1; i < to; i++) {
+    if (!isNoted && overlaps(starts[i - 1]!, times[i - 1]!, starts[i]!)) {
+      window.annotations.startOverlap(window.metric, window.position)
+      isNoted = true
+    }
+    if (floats[i]! < floats[i - 1]! || isStartReset(starts[i - 1]!, times[i - 1]!, starts[i]!, times[i]!))
+      result += floats[i - 1]!
+  }
+  return result
+}
+
+/** Adds another histogram in place, with annotations; false where that is not possible. */
+function addNoting(window: Window, histogram: FloatHistogram, other: FloatHistogram): boolean {
+  histogram.reconciled = false
+  if (histogram.combine(other, 1) !== undefined) return window.refuse()
+  if (histogram.reconciled) window.annotations.mismatchedBounds('addition', window.position)
+  return true
 }
 
 /**
@@ -209,20 +172,16 @@ export function extrapolateFloats(
   return examined
 }
 
-/** Whether the zero-point limit of counters also holds for the counts of native histograms. */
-const extrapolatesHistogramsToZero = false
-
 /** The growth of a histogram over the range, resets added back, or undefined where the samples don't fit together. */
 function histogramRate(window: Window, isCounter: boolean): FloatHistogram | undefined {
   const { histogramFrom: from, histogramTo: to, histograms, annotations, metric, position } = window
   let previous = histograms[from]!
   const last = histograms[to - 1]!
-  if (isCounter && (previous.hint === resetHint.gauge || last.hint === resetHint.gauge))
-    annotations.notCounter(metric, position)
+  let hasGauge = previous.hint === resetHint.gauge || last.hint === resetHint.gauge
   let custom = previous.usesCustomBuckets
   if (isCounter) {
     const second = histograms[from + 1]!
-    if (second.detectReset(previous)) {
+    if (wasHistogramReset(window, from + 1, previous)) {
       const empty = previous.copy().scale(0)
       empty.schema = second.schema
       empty.customValues = second.customValues
@@ -236,19 +195,21 @@ function histogramRate(window: Window, isCounter: boolean): FloatHistogram | und
     }
   }
   if (last.usesCustomBuckets !== custom) {
+    if (isCounter && hasGauge) annotations.notCounter(metric, position)
     annotations.mixedSchemas(metric, position)
     return undefined
   }
   let schema = Math.min(previous.schema, last.schema)
   for (let i = from + 1; i < to - 1 && isCounter; i++) {
     const current = histograms[i]!
-    if (current.hint === resetHint.gauge) annotations.notCounter(metric, position)
+    if (current.hint === resetHint.gauge) hasGauge = true
     schema = Math.min(schema, current.schema)
     if (current.usesCustomBuckets !== custom) {
       annotations.mixedSchemas(metric, position)
       return undefined
     }
   }
+  if (isCounter && hasGauge) annotations.notCounter(metric, position)
   const result = last.copy()
   if (!custom) result.reduceTo(schema)
   if (result.combine(previous, -1) !== undefined) {
@@ -257,17 +218,10 @@ function histogramRate(window: Window, isCounter: boolean): FloatHistogram | und
   }
   if (result.reconciled) annotations.mismatchedBounds('subtraction', position)
   if (isCounter) {
+    noteHistogramOverlap(window)
     for (let i = from + 1; i < to; i++) {
-      const current = histograms[i]!
-      if (current.detectReset(previous)) {
-        result.reconciled = false
-        if (result.combine(previous, 1) !== undefined) {
-          window.refuse()
-          return undefined
-        }
-        if (result.reconciled) annotations.mismatchedBounds('addition', position)
-      }
-      previous = current
+      if (wasHistogramReset(window, i, previous) && !addNoting(window, result, previous)) return undefined
+      previous = histograms[i]!
     }
   } else if (histograms[from]!.hint !== resetHint.gauge || last.hint !== resetHint.gauge)
     annotations.notGauge(metric, position)
@@ -275,71 +229,43 @@ function histogramRate(window: Window, isCounter: boolean): FloatHistogram | und
   return result.compact()
 }
 
-/** rate, increase and delta of `anchored` and `smoothed` ranges: values exactly at the boundaries, no extrapolation. */
-function extended(window: Window, isCounter: boolean, isRate: boolean): boolean {
-  const { floatTimes: times, floats, floatFrom, floatTo, rangeStartMs, rangeEndMs } = window
-  if (window.histogramSize > 0)
-    throw new ExecutionError('smoothed and anchored modifiers do not work with native histograms')
-  if (floatTo - floatFrom < 1) return false
-  const smoothed = window.modifier === 'smoothed'
-  let first = floatFrom
-  while (first + 1 < floatTo && times[first + 1]! <= rangeStartMs) first++
-  let last = floatTo - 1
-  if (smoothed) {
-    let i = floatFrom
-    while (i < last && times[i]! < rangeEndMs) i++
-    last = i
-  }
-  if (times[last]! <= rangeStartMs) return false
-  const left =
-    smoothed && times[first]! < rangeStartMs
-      ? interpolate(window, first, rangeStartMs, isCounter, true)
-      : floats[first]!
-  const right =
-    smoothed && last > floatFrom && times[last]! > rangeEndMs
-      ? interpolate(window, last - 1, rangeEndMs, isCounter, false)
-      : floats[last]!
-  let result = right - left
-  if (isCounter) {
-    if (times[first]! <= rangeStartMs) first++
-    if (times[last]! >= rangeEndMs) last--
-    let previous = left
-    for (let i = first; i <= last; i++) {
-      if (floats[i]! < previous) result += previous
-      previous = floats[i]!
-    }
-    if (right < previous) result += previous
-  }
-  return window.give(isRate ? result / (window.rangeMs / 1000) : result)
+/** Was the counter reset between the histogram at `i` and the one before it, for which `previous` may stand? */
+function wasHistogramReset(window: Window, i: number, previous: FloatHistogram): boolean {
+  const { histogramStarts: starts, histogramTimes: times, histograms } = window
+  if (starts !== undefined && isStartReset(starts[i - 1]!, times[i - 1]!, starts[i]!, times[i]!)) return true
+  return histograms[i]!.detectReset(previous)
 }
 
-function interpolate(window: Window, i: number, atMs: number, isCounter: boolean, leftEdge: boolean): number {
-  let y1 = window.floats[i]!
-  let y2 = window.floats[i + 1]!
-  const t1 = window.floatTimes[i]!
-  const t2 = window.floatTimes[i + 1]!
-  if (isCounter && y2 < y1) {
-    if (leftEdge) y1 = 0
-    else y2 += y1
+function noteHistogramOverlap(window: Window): void {
+  const { histogramStarts: starts, histogramTimes: times, histogramFrom: from, histogramTo: to } = window
+  if (starts === undefined) return
+  for (let i = from + 1; i < to; i++) {
+    if (!overlaps(starts[i - 1]!, times[i - 1]!, starts[i]!)) continue
+    window.annotations.startOverlap(window.metric, window.position)
+    return
   }
-  return y1 + (y2 - y1) * ((atMs - t1) / (t2 - t1))
 }
 
 /** irate and idelta: from the last two samples. */
 function instantaneous(window: Window, isRate: boolean): boolean {
-  const found: { atMs: number; value: number; histogram: FloatHistogram | undefined }[] = []
-  for (let i = Math.max(window.floatFrom, window.floatTo - 2); i < window.floatTo; i++)
-    found.push({ atMs: window.floatTimes[i]!, value: window.floats[i]!, histogram: undefined })
-  for (let i = Math.max(window.histogramFrom, window.histogramTo - 2); i < window.histogramTo; i++)
-    found.push({ atMs: window.histogramTimes[i]!, value: 0, histogram: window.histograms[i] })
+  const found: { atMs: number; startMs: number; value: number; histogram: FloatHistogram | undefined }[] = []
+  for (let i = Math.max(window.floatFrom, window.floatTo - 2); i < window.floatTo; i++) {
+    const startMs = window.floatStarts?.[i] ?? 0
+    found.push({ atMs: window.floatTimes[i]!, startMs, value: window.floats[i]!, histogram: undefined })
+  }
+  for (let i = Math.max(window.histogramFrom, window.histogramTo - 2); i < window.histogramTo; i++) {
+    const startMs = window.histogramStarts?.[i] ?? 0
+    found.push({ atMs: window.histogramTimes[i]!, startMs, value: 0, histogram: window.histograms[i] })
+  }
   if (found.length < 2) return false
   found.sort((a, b) => a.atMs - b.atMs)
   const before = found[found.length - 2]!
   const after = found[found.length - 1]!
   const seconds = (after.atMs - before.atMs) / 1000
   if (seconds === 0) return false
+  const isReset = isRate && isStartReset(before.startMs, before.atMs, after.startMs, after.atMs)
   if (before.histogram === undefined && after.histogram === undefined) {
-    const change = !isRate || !(after.value < before.value) ? after.value - before.value : after.value
+    const change = !isRate || !(isReset || after.value < before.value) ? after.value - before.value : after.value
     return window.give(isRate ? change / seconds : change)
   }
   if (before.histogram === undefined || after.histogram === undefined) {
@@ -350,7 +276,7 @@ function instantaneous(window: Window, isRate: boolean): boolean {
   if (isRate && gauges > 0) window.annotations.notCounter(window.metric, window.position)
   if (!isRate && gauges < 2) window.annotations.notGauge(window.metric, window.position)
   const result = after.histogram.copy()
-  if (!isRate || !after.histogram.detectReset(before.histogram)) {
+  if (!isRate || !(isReset || after.histogram.detectReset(before.histogram))) {
     if (result.combine(before.histogram, -1) !== undefined) return window.refuse()
     if (result.reconciled) window.annotations.mismatchedBounds('subtraction', window.position)
   }
@@ -366,14 +292,11 @@ function averageOverTime(window: Window): boolean {
     for (let i = window.floatFrom + 1; i < window.floatTo; i++) mean.add(window.floats[i]!)
     return window.give(mean.value)
   }
-  const mean = window.histograms[window.histogramFrom]!.copy()
-  for (let i = window.histogramFrom + 1, count = 2; i < window.histogramTo; i++, count++) {
-    const share = window.histograms[i]!.copy().divide(count)
-    if ((share.combine(mean.copy().divide(count), -1) ?? mean.combine(share, 1)) !== undefined) return window.refuse()
-    mean.reconciled ||= share.reconciled
-  }
-  window.noteCombined(mean)
-  return window.giveHistogram(mean)
+  const mean = new HistogramMean(window.histograms[window.histogramFrom]!)
+  for (let i = window.histogramFrom + 1; i < window.histogramTo; i++)
+    if (mean.add(window.histograms[i]!) !== undefined) return window.refuse()
+  window.noteCombined(mean.reconciled)
+  return window.giveHistogram(mean.finish())
 }
 
 function sumOverTime(window: Window): boolean {
@@ -383,12 +306,11 @@ function sumOverTime(window: Window): boolean {
     for (let i = window.floatFrom; i < window.floatTo; i++) sum.add(window.floats[i]!)
     return window.give(sum.value)
   }
-  const sum = window.histograms[window.histogramFrom]!.copy()
-  for (let i = window.histogramFrom + 1; i < window.histogramTo; i++) {
-    if (sum.combine(window.histograms[i]!, 1) !== undefined) return window.refuse()
-  }
-  window.noteCombined(sum)
-  return window.giveHistogram(sum)
+  const sum = new HistogramSum(window.histograms[window.histogramFrom]!)
+  for (let i = window.histogramFrom + 1; i < window.histogramTo; i++)
+    if (sum.add(window.histograms[i]!) !== undefined) return window.refuse()
+  window.noteCombined(sum.reconciled)
+  return window.giveHistogram(sum.finish())
 }
 
 /** The extreme float or the time of it. `better` compares a candidate with the best so far. */
@@ -440,7 +362,7 @@ function quantileOverTime(window: Window): boolean {
   if (window.size === 0) return false
   const q = window.scalars[0]!
   if (Number.isNaN(q) || q < 0 || q > 1) window.annotations.invalidQuantile(q, window.scalarPosition)
-  window.noteIgnoredHistograms()
+  window.noteIgnoredHistograms(window.scalarPosition)
   return window.give(quantileOf(q, window.floats.slice(window.floatFrom, window.floatTo)))
 }
 
@@ -467,6 +389,8 @@ function medianDeviation(window: Window): boolean {
   if (window.size === 0) return false
   window.noteIgnoredHistograms()
   const values = window.floats.slice(window.floatFrom, window.floatTo)
+  // One that is no number has no distance from the others: their median would say nothing of it.
+  if (values.some(Number.isNaN)) return window.give(NaN)
   const median = quantileOf(0.5, values)
   return window.give(
     quantileOf(
@@ -533,6 +457,23 @@ function exponentialSmoothing(window: Window): boolean {
   })
 }
 
+/**
+ * Where the samples of an anchored range begin: with the last one, of either kind, at or before its start, or else with
+ * the first one. Undefined where nothing lies behind the start.
+ */
+function anchorOf(window: Window): { float: number; histogram: number } | undefined {
+  const { floatTimes, floatFrom, floatTo, histogramTimes, histogramFrom, histogramTo, rangeStartMs } = window
+  let float = floatFrom
+  while (float < floatTo && floatTimes[float]! <= rangeStartMs) float++
+  let histogram = histogramFrom
+  while (histogram < histogramTo && histogramTimes[histogram]! <= rangeStartMs) histogram++
+  if (float === floatTo && histogram === histogramTo) return undefined
+  const floatMs = float > floatFrom ? floatTimes[float - 1]! : -Infinity
+  const histogramMs = histogram > histogramFrom ? histogramTimes[histogram - 1]! : -Infinity
+  if (floatMs === -Infinity && histogramMs === -Infinity) return { float, histogram }
+  return floatMs >= histogramMs ? { float: float - 1, histogram } : { float, histogram: histogram - 1 }
+}
+
 /** Counts the places where `differs` from one sample to the next; a float next to a histogram always does. */
 function transitions(
   window: Window,
@@ -542,26 +483,46 @@ function transitions(
   let count = 0
   let f = window.floatFrom
   let h = window.histogramFrom
-  if (window.modifier === 'anchored')
-    while (f + 1 < window.floatTo && window.floatTimes[f + 1]! <= window.rangeStartMs) f++
+  if (window.modifier === 'anchored') {
+    const anchor = anchorOf(window)
+    if (anchor === undefined) return false
+    f = anchor.float
+    h = anchor.histogram
+  }
+  if (h === window.histogramTo && window.floatStarts === undefined) return floatTransitions(window, floatsDiffer, f)
   let previousFloat = 0
   let previousHistogram: FloatHistogram | undefined
+  let previousMs = 0
+  let previousStart = 0
   let started = false
   while (f < window.floatTo || h < window.histogramTo) {
     const takeFloat =
       h >= window.histogramTo || (f < window.floatTo && window.floatTimes[f]! < window.histogramTimes[h]!)
+    const atMs = takeFloat ? window.floatTimes[f]! : window.histogramTimes[h]!
+    const startMs = (takeFloat ? window.floatStarts?.[f] : window.histogramStarts?.[h]) ?? 0
     const currentHistogram = takeFloat ? undefined : window.histograms[h++]!
     const currentFloat = takeFloat ? window.floats[f++]! : 0
     if (started) {
-      if (previousHistogram === undefined && currentHistogram === undefined) {
+      if (isStartReset(previousStart, previousMs, startMs, atMs)) count++
+      else if (previousHistogram === undefined && currentHistogram === undefined) {
         if (floatsDiffer(previousFloat, currentFloat)) count++
       } else if (previousHistogram === undefined || currentHistogram === undefined) count++
       else if (histogramsDiffer(previousHistogram, currentHistogram)) count++
     }
     started = true
+    previousMs = atMs
+    previousStart = startMs
     previousFloat = currentFloat
     previousHistogram = currentHistogram
   }
+  return window.give(count)
+}
+
+/** The same of a range of floats without start timestamps, which most are. */
+function floatTransitions(window: Window, differ: (before: number, after: number) => boolean, from: number): boolean {
+  const { floats, floatTo } = window
+  let count = 0
+  for (let i = from + 1; i < floatTo; i++) if (differ(floats[i - 1]!, floats[i]!)) count++
   return window.give(count)
 }
 

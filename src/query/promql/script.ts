@@ -6,7 +6,15 @@ import { BadDataError } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { Labels } from '#model/labels.ts'
-import { parsePoints, parseSeriesLine, same, samePoint, type Point, type SeriesLine } from '#model/series-notation.ts'
+import {
+  parsePoints,
+  parseSeriesLine,
+  parseStartOffsets,
+  same,
+  samePoint,
+  type Point,
+  type SeriesLine,
+} from '#model/series-notation.ts'
 import type { PromqlEngine, QueryResult, ResultSeries } from './engine.ts'
 import {
   checkAnswer,
@@ -54,10 +62,39 @@ function load({ head, body }: Command, store: ScriptStore): void {
   const [, buckets, step = ''] = /^load(_with_nhcb)?\s+(\S+)$/.exec(head) ?? []
   const stepMs = parseDurationMs(step)
   if (stepMs === undefined) throw new BadDataError(`not understood: ${head}`)
-  const loaded = body.map(text => parseSeriesLine(text))
+  const loaded = readSeries(body)
   // Of several lines for one series the last one counts.
   for (const series of new Map(loaded.map(l => [l.labels.key, l])).values()) store.load(series, stepMs)
   if (buckets !== undefined) for (const series of customBucketSeries(loaded)) store.load(series, stepMs)
+}
+
+/** Series, some of them with a line of start timestamps in front: `name{a="b"}@st -1m`. */
+function readSeries(body: readonly string[]): SeriesLine[] {
+  const loaded: SeriesLine[] = []
+  let starts: { labels: Labels; offsets: (number | undefined)[] } | undefined
+  for (const text of body) {
+    const [whole, name = '', offsets = ''] = /^(\S+)@st\s+(.+)$/.exec(text) ?? []
+    if (whole !== undefined) {
+      starts = { labels: parseSeriesLine(name).labels, offsets: parseStartOffsets(offsets) }
+      continue
+    }
+    const series = parseSeriesLine(text)
+    if (starts !== undefined) series.startOffsetsMs = startsFor(series, starts)
+    starts = undefined
+    loaded.push(series)
+  }
+  if (starts !== undefined) throw new BadDataError(`no series follows the start timestamps of ${starts.labels}`)
+  return loaded
+}
+
+function startsFor(
+  { labels, points }: SeriesLine,
+  starts: { labels: Labels; offsets: (number | undefined)[] },
+): (number | undefined)[] {
+  if (!labels.equals(starts.labels)) throw new BadDataError(`start timestamps of ${starts.labels} before ${labels}`)
+  if (starts.offsets.length !== points.length)
+    throw new BadDataError(`${starts.offsets.length} start timestamps for ${points.length} points of ${labels}`)
+  return starts.offsets
 }
 
 const evaluation = /^eval(_fail|_warn|_info|_ordered)?\s+/
@@ -89,8 +126,9 @@ function readTimes(text: string): { times: Times; query: string } {
 
 function answer(engine: PromqlEngine, store: ScriptStore, query: string, times: Times): Promise<QueryResult> {
   const { startMs, endMs, stepMs } = times
-  if (stepMs === undefined) return engine.instant(store.reader(), query, startMs)
-  return engine.range(store.reader(), { query, startMs, endMs, stepMs })
+  const startTimestamps = true
+  if (stepMs === undefined) return engine.instant(store.reader(), query, startMs, { startTimestamps })
+  return engine.range(store.reader(), { query, startMs, endMs, stepMs, startTimestamps })
 }
 
 // --- Expectations ---
@@ -154,15 +192,15 @@ function readExpectation(line: string, out: Expectations): void {
 
 // --- Comparison ---
 
-/** Annotations stand with their place in the query, which scripts don't give. */
-function withoutPlace(texts: readonly string[]): string[] {
-  return texts.map(text => text.replace(/ \(\d+:\d+\)$/, ''))
+/** The texts that a script may give for an annotation: with its place in the query, and without. */
+function forms(text: string): [whole: string, withoutPlace: string] {
+  return [text, text.replace(/ \(\d+:\d+\)$/, '')]
 }
 
 function problemOf(result: QueryResult, times: Times, wanted: Expectations): string | undefined {
   return (
-    annotationProblem('warnings', withoutPlace(result.warnings), wanted.warn) ??
-    annotationProblem('infos', withoutPlace(result.infos), wanted.info) ??
+    annotationProblem('warnings', result.warnings, wanted.warn) ??
+    annotationProblem('infos', result.infos, wanted.info) ??
     valueProblem(result, times, wanted)
   )
 }
@@ -197,11 +235,14 @@ function annotationProblem(what: string, found: readonly string[], wanted: Wante
   const { messages, patterns } = wanted
   if (found.length === 0) return `no ${what}, wanted some: ${[...messages, ...patterns].join('; ')}`
   for (const message of messages)
-    if (!found.includes(message)) return `${what} ${JSON.stringify(found)} lack ${JSON.stringify(message)}`
+    if (!found.some(text => forms(text).includes(message)))
+      return `${what} ${JSON.stringify(found)} lack ${JSON.stringify(message)}`
   for (const pattern of patterns)
     if (!found.some(text => matches(pattern, text))) return `${what} ${JSON.stringify(found)} don't match ${pattern}`
   if (messages.length + patterns.length === 0) return undefined
-  const extra = found.find(text => !messages.includes(text) && !patterns.some(pattern => matches(pattern, text)))
+  const extra = found.find(
+    text => !forms(text).some(form => messages.includes(form)) && !patterns.some(pattern => matches(pattern, text)),
+  )
   return extra === undefined ? undefined : `unexpected one among ${what}: ${extra}`
 }
 

@@ -131,6 +131,14 @@ export function withoutMetadata(labels: Labels): Labels {
   return labels.drop(metadataLabels)
 }
 
+/** `{a="b", c="d"}`, the name among the rest, as the reference prints a label set. */
+export function asSet(labels: Labels): string {
+  const parts: string[] = []
+  for (let i = 0; i < labels.pairs.length; i += 2)
+    parts.push(`${labels.pairs[i]}=${JSON.stringify(labels.pairs[i + 1])}`)
+  return `{${parts.join(', ')}}`
+}
+
 export const sameLabelsetMessage = 'vector cannot contain metrics with the same labelset'
 
 /** Rows by label set: rows with equal labels become one, and may not both have a sample at one step. */
@@ -186,14 +194,4 @@ export async function finishNames(rows: Row[], steps: number, budget: Budget): P
     merger.add(row)
   }
   return merger.rows
-}
-
-/** Refuses two rows with one label set. */
-export async function refuseSameLabels(rows: readonly Row[], budget: Budget): Promise<void> {
-  const seen = new Set<string>()
-  for (const row of rows) {
-    if (budget.worked(unitsOfRow)) await budget.pause()
-    if (seen.has(row.labels.key)) throw new ExecutionError(sameLabelsetMessage)
-    seen.add(row.labels.key)
-  }
 }
