@@ -1,9 +1,9 @@
 /** The dialects that are compared with their real servers. */
+import { logsqlDialect } from './logsql/dialect.ts'
+import { promqlDialect } from './promql/dialect.ts'
 import type { Dialect } from './question.ts'
 
-import { promqlDialect } from './promql/dialect.ts'
-
-export const dialects: readonly Dialect[] = [promqlDialect]
+export const dialects: readonly Dialect[] = [promqlDialect, logsqlDialect]
 
 export function dialectOf(name: string): Dialect {
   const found = dialects.find(dialect => dialect.name === name)

@@ -2,37 +2,17 @@
  * LogsQL's pipes that see all rows before they give any on, or join them with others. Source: docs/logs.md (the
  * VictoriaLogs part).
  */
-import { keyOfTexts } from '#core/text.ts'
+import { compareText, keyOfTexts } from '#core/text.ts'
 import { LimitError } from '#core/errors.ts'
 import type { GroupKey, StatsCall } from '#lang/logsql/ast.ts'
-import { toNumber } from '#lang/logsql/numbers.ts'
+import { bucketed, DateForm } from './buckets.ts'
 import type { PipeOf } from './change.ts'
-import { compareValues, compileFilter, type RowTest } from './filter.ts'
-import { fieldOf, fieldsSource, timeNs, timeText, type Fields } from './row.ts'
+import { compareNaturally, comparePlainly, compareValues } from './compare.ts'
+import { compileFilter, type RowTest } from './filter.ts'
+import { fieldOf, fieldsSource, type Fields } from './row.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import { afterRow, bytesOfRow, writeAll, writeMany, type PipeContext, type Sink } from './sink.ts'
-import { makeGatherer, numberText, type Gatherer } from './stats.ts'
-
-/** A value rounded down to its bucket. */
-function bucketed(text: string, width: number | undefined, offset: number, isTime: boolean): string {
-  if (width === undefined) return text
-  if (isTime) {
-    const ns = timeNs(text)
-    if (Number.isNaN(ns)) return text
-    // Milliseconds and the rest apart: nanoseconds since the epoch exceed what a number holds.
-    const widthMs = width / 1e6
-    const offsetMs = offset / 1e6
-    const ms = Math.floor(ns / 1e6)
-    if (widthMs >= 1) {
-      const at = Math.floor((ms - offsetMs) / widthMs) * widthMs + offsetMs
-      return timeText(Math.floor(at), 0)
-    }
-    const sub = Number((/\.(\d+)/.exec(text)?.[1] ?? '').padEnd(9, '0').slice(3, 9))
-    return timeText(ms, Math.floor(sub / width) * width)
-  }
-  const value = toNumber(text)
-  return Number.isNaN(value) ? text : numberText(Math.floor((value - offset) / width) * width + offset)
-}
+import { makeGatherer, type Gatherer } from './stats.ts'
 
 /** Memory of a group and of a gatherer, without what it gathers. */
 const bytesOfGroup = 300
@@ -47,9 +27,11 @@ class Groups {
   readonly #conditions: readonly (RowTest | undefined)[]
   readonly #context: PipeContext
   readonly #groups = new Map<string, Group>()
+  readonly #forms: readonly DateForm[]
 
   constructor(by: readonly GroupKey[], calls: readonly StatsCall[], context: PipeContext) {
     this.#by = by
+    this.#forms = by.map(() => new DateForm())
     this.#calls = calls
     this.#conditions = calls.map(({ condition }) => (condition === undefined ? undefined : compileFilter(condition)))
     this.#context = context
@@ -62,7 +44,12 @@ class Groups {
   /** The row's group; a new one when it is the first of its kind. */
   of(row: Fields): Group {
     return this.at(
-      this.#by.map(({ field, bucket, offset }) => bucketed(fieldOf(row, field), bucket, offset, field === '_time')),
+      this.#by.map(({ field, bucket }, i) => {
+        const value = fieldOf(row, field)
+        if (bucket === undefined) return value
+        this.#forms[i]!.add(value)
+        return bucketed(value, bucket)
+      }),
     )
   }
 
@@ -78,6 +65,14 @@ class Groups {
       this.#groups.set(key, (group = new Group(keys, gatherers)))
     }
     return group
+  }
+
+  /** What a group is called, once all rows are known. */
+  namesOf(group: Group): [string, string][] {
+    return group.keys.map((key, i) => {
+      const { field, bucket } = this.#by[i]!
+      return [field, bucket === undefined || field === '_time' ? key : this.#forms[i]!.shown(key)]
+    })
   }
 
   /** In the order in which they were first seen. */
@@ -119,15 +114,14 @@ class Group {
 
 /** One row for each group. */
 export class StatsSink implements Sink {
-  readonly #by: readonly GroupKey[]
   readonly #groups: Groups
   readonly #groupsMax: number
   readonly #next: Sink
   readonly #context: PipeContext
 
   constructor(pipe: PipeOf<'stats'>, next: Sink, context: PipeContext) {
-    this.#by = pipe.by
-    this.#groups = new Groups(pipe.by, pipe.calls, context)
+    const { seconds = context.seconds } = pipe
+    this.#groups = new Groups(pipe.by, pipe.calls, { ...context, seconds })
     this.#groupsMax = context.rowsMax
     this.#next = next
     this.#context = context
@@ -147,7 +141,7 @@ export class StatsSink implements Sink {
 
   async end(): Promise<void> {
     for (const group of this.#groups.all()) {
-      const row: Fields = new Map(group.keys.map((key, i) => [this.#by[i]!.name, key]))
+      const row: Fields = new Map(this.#groups.namesOf(group))
       const slow = group.show(row)
       if (slow !== undefined) await slow
       const wantsMore = this.#next.write(row)
@@ -232,12 +226,21 @@ export class RunningSink implements Sink {
   }
 }
 
-/** Rows in the order of keys, of `_time` without keys. Only the rows that can be in the answer are held. */
+/** All fields of a row: what rows are sorted by where no field is named. */
+function textOfRow(row: Fields): string {
+  let text = ''
+  for (const [name, value] of row) if (value !== '') text += `${JSON.stringify(name)}:${JSON.stringify(value)},`
+  return text
+}
+
+/** Rows in the order of keys, of all fields without keys. Only the rows that can be in the answer are held. */
 export class SortSink implements Sink {
   readonly #pipe: PipeOf<'sort'>
   readonly #next: Sink
   readonly #rowsMax: number
   readonly #keep: number
+  readonly #limit: number
+  readonly #compareTexts: (a: string, b: string) => number
   readonly #context: PipeContext
   #isTrimming = false
   #rows: Fields[] = []
@@ -247,14 +250,17 @@ export class SortSink implements Sink {
     this.#next = next
     this.#context = context
     this.#rowsMax = context.rowsMax
-    this.#keep = pipe.partitionBy.length > 0 ? Infinity : pipe.offset + pipe.limit
+    this.#limit = pipe.limit === 0 ? Infinity : pipe.limit
+    this.#keep = pipe.partitionBy.length > 0 ? Infinity : pipe.offset + this.#limit
+    // Without a limit, units and times in fields are not read.
+    this.#compareTexts = pipe.limit === 0 ? comparePlainly : compareValues
   }
 
   readonly #compare = (a: Fields, b: Fields): number => {
     const { keys, isDescending } = this.#pipe
-    if (keys.length === 0) return (isDescending ? -1 : 1) * compareValues(fieldOf(a, '_time'), fieldOf(b, '_time'))
+    if (keys.length === 0) return (isDescending ? -1 : 1) * compareNaturally(textOfRow(a), textOfRow(b))
     for (const key of keys) {
-      const order = compareValues(fieldOf(a, key.field), fieldOf(b, key.field))
+      const order = this.#compareTexts(fieldOf(a, key.field), fieldOf(b, key.field))
       if (order !== 0) return key.isDescending !== isDescending ? -order : order
     }
     return 0
@@ -285,7 +291,7 @@ export class SortSink implements Sink {
   }
 
   async end(): Promise<void> {
-    const { offset, limit, rank, partitionBy } = this.#pipe
+    const { offset, rank, partitionBy } = this.#pipe
     this.#isTrimming = false
     await pacedSort(this.#rows, this.#compare, this.#context.budget)
     const seen = new Map<string, number>()
@@ -293,8 +299,9 @@ export class SortSink implements Sink {
       const part = keyOfTexts(partitionBy.map(name => fieldOf(row, name)))
       const place = (seen.get(part) ?? 0) + 1
       seen.set(part, place)
-      if (place <= offset || place > offset + limit) continue
-      if (rank !== undefined) row.set(rank, String(place))
+      if (place <= offset || place > offset + this.#limit) continue
+      // A field of that name stays.
+      if (rank !== undefined && fieldOf(row, rank) === '') row.set(rank, String(place))
       const wantsMore = this.#next.write(row)
       const rest = afterRow(this.#context)
       if (rest !== undefined) await rest
@@ -309,6 +316,8 @@ class DistinctRows {
   readonly #by: readonly string[]
   readonly #context: PipeContext
   readonly #seen = new Map<string, { row: Fields; hits: number }>()
+  /** There were more than the limit. */
+  isCut = false
 
   constructor(by: readonly string[], context: PipeContext) {
     this.#by = by
@@ -328,7 +337,7 @@ class DistinctRows {
     else if (this.#seen.size < limit) {
       this.#context.budget.takeBytes(bytesOfRow(taken) + 2 * key.length)
       this.#seen.set(key, { row: taken, hits: 1 })
-    }
+    } else this.isCut = true
   }
 
   /** In the order in which they were first seen. */
@@ -337,34 +346,48 @@ class DistinctRows {
   }
 }
 
-/** Each different row once. Rows whose fields are all empty are left out. */
+/** Each different row once. */
 export class UniqSink implements Sink {
   readonly #pipe: PipeOf<'uniq'>
+  readonly #limit: number
   readonly #next: Sink
   readonly #context: PipeContext
   readonly #rows: DistinctRows
 
   constructor(pipe: PipeOf<'uniq'>, next: Sink, context: PipeContext) {
     this.#pipe = pipe
+    this.#limit = pipe.limit === 0 ? Infinity : pipe.limit
     this.#next = next
     this.#context = context
     this.#rows = new DistinctRows(pipe.by, context)
   }
 
   write(row: Fields): boolean {
-    const taken = this.#rows.take(row)
-    const isEmpty = this.#pipe.by.length > 0 && taken.values().every(v => v === '')
-    if (!isEmpty) this.#rows.add(taken, this.#pipe.limit)
+    this.#rows.add(this.#rows.take(row), this.#limit)
     return true
   }
 
   async end(): Promise<void> {
     const { hits: name } = this.#pipe
     const rows = this.#rows.all().values()
-    const shown = rows.map(([, { row, hits }]) => (name === undefined ? row : row.set(name, String(hits))))
+    // Where rows were left out, nobody knows how often the others would have been found.
+    const countOf = (hits: number): string => String(this.#rows.isCut ? 0 : hits)
+    const shown = rows.map(([, { row, hits }]) => (name === undefined ? row : row.set(name, countOf(hits))))
     await writeAll(shown, this.#next, this.#context)
     await this.#next.end()
   }
+}
+
+/** By their values, of which shorter ones come first where there are several. */
+function compareRows(a: Fields, b: Fields): number {
+  const others = [...b.values()]
+  let i = 0
+  for (const value of a.values()) {
+    const other = others[i++] ?? ''
+    const order = (a.size > 1 ? Buffer.byteLength(value) - Buffer.byteLength(other) : 0) || compareText(value, other)
+    if (order !== 0) return order
+  }
+  return 0
 }
 
 /** The rows that occur most often. */
@@ -389,7 +412,7 @@ export class TopSink implements Sink {
   async end(): Promise<void> {
     const { count, hits: hitsName, rank } = this.#pipe
     const sorted = this.#rows.all()
-    await pacedSort(sorted, (a, b) => b[1].hits - a[1].hits || (a[0] < b[0] ? -1 : 1), this.#context.budget)
+    await pacedSort(sorted, (a, b) => b[1].hits - a[1].hits || compareRows(a[1].row, b[1].row), this.#context.budget)
     const shown = sorted
       .slice(0, count)
       .values()
@@ -413,6 +436,8 @@ export class FacetsSink implements Sink {
   readonly #next: Sink
   readonly #context: PipeContext
   readonly #fields = new Map<string, Map<string, number>>()
+  /** Fields with a value that is too long: they are not shown. */
+  readonly #tooLong = new Set<string>()
   #rows = 0
 
   constructor(pipe: PipeOf<'facets'>, next: Sink, context: PipeContext) {
@@ -424,10 +449,14 @@ export class FacetsSink implements Sink {
   write(row: Fields): boolean {
     this.#rows++
     for (const [name, value] of row) {
-      if (value === '' || name === '_time' || name === '_stream_id') continue
+      if (value === '') continue
       let values = this.#fields.get(name)
       if (values === undefined) this.#fields.set(name, (values = new Map()))
       if (values.size > this.#pipe.maxValues) continue
+      if (Buffer.byteLength(value) > this.#pipe.maxLength) {
+        this.#tooLong.add(name)
+        continue
+      }
       const hits = values.get(value)
       if (hits === undefined) this.#context.budget.takeBytes(bytesOfHit + value.length)
       values.set(value, (hits ?? 0) + 1)
@@ -438,7 +467,7 @@ export class FacetsSink implements Sink {
   async end(): Promise<void> {
     const { limit, maxValues, keepsConstant } = this.#pipe
     for (const [name, values] of [...this.#fields].sort((a, b) => (a[0] < b[0] ? -1 : 1))) {
-      if (values.size > maxValues) continue
+      if (values.size > maxValues || this.#tooLong.has(name)) continue
       if (!keepsConstant && values.size === 1 && [...values.values()][0] === this.#rows) continue
       const rows = byHits(values)
         .slice(0, limit)

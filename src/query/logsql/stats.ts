@@ -1,11 +1,14 @@
 /**
  * LogsQL's stats functions: each gathers over the rows of a group. Source: docs/logs.md (the VictoriaLogs part).
  */
-import { keyOfTexts } from '#core/text.ts'
+import { setOwn } from '#core/own.ts'
+import { compareText, keyOfTexts } from '#core/text.ts'
 import type { StatsCall, StatsFunction } from '#lang/logsql/ast.ts'
 import { toNumber } from '#lang/logsql/numbers.ts'
-import { compareValues, type RowTest } from './filter.ts'
+import { compareNaturally, compareValues } from './compare.ts'
+import type { RowTest } from './filter.ts'
 import { pacedSort } from '#core/paced-sort.ts'
+import { matchesName } from './change.ts'
 import type { Fields, FieldSource } from './row.ts'
 import type { PipeContext } from './sink.ts'
 
@@ -71,17 +74,28 @@ export function makeGatherer(call: StatsCall, condition: RowTest | undefined, co
 export function numberText(value: number): string {
   if (Number.isNaN(value)) return 'NaN'
   if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf'
-  return String(value)
+  if (Object.is(value, -0)) return '-0'
+  const text = String(value)
+  return text.includes('e') ? withoutExponent(text) : text
+}
+
+/** All digits of a number that JavaScript writes with an exponent. */
+function withoutExponent(text: string): string {
+  const [, sign = '', whole = '', fraction = '', exponent = ''] = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(text) ?? []
+  const shift = Number(exponent)
+  if (shift < 0) return `${sign}0.${'0'.repeat(-shift - 1)}${whole}${fraction}`
+  return sign + whole + fraction.padEnd(shift, '0')
 }
 
 // --- What a call reads of a row ---
 
+/** Which names are named with a star is the same for every row. */
 function valuesOf(call: StatsCall, row: FieldSource, fields: () => Fields): string[] {
-  if (call.args.length === 0) return [...fields().values()]
-  return call.args.flatMap(name =>
-    name.endsWith('*')
-      ? [...fields()].filter(([n]) => n.startsWith(name.slice(0, -1))).map(([, v]) => v)
-      : [row.get(name)],
+  const { args } = call
+  if (args.length === 1 && !args[0]!.endsWith('*')) return [row.get(args[0]!)]
+  if (args.includes('*')) return [...fields().values()]
+  return args.flatMap(name =>
+    name.endsWith('*') ? [...fields()].filter(([n]) => matchesName(name, n)).map(([, v]) => v) : [row.get(name)],
   )
 }
 
@@ -94,10 +108,15 @@ function eachNumber(call: StatsCall, each: (value: number) => void): Gatherer['a
   }
 }
 
+/** Fields without a value are left out. */
 function rowJson(names: readonly string[], row: FieldSource, fields: () => Fields): string {
-  return JSON.stringify(
-    names.length === 0 ? Object.fromEntries(fields()) : Object.fromEntries(names.map(name => [name, row.get(name)])),
-  )
+  const pairs = names.some(name => name.endsWith('*'))
+    ? [...fields()].filter(([name]) => names.some(pattern => matchesName(pattern, name)))
+    : [...new Set(names)].map((name): [string, string] => [name, row.get(name)])
+  const object: Record<string, string> = {}
+  pairs.sort((a, b) => compareText(a[0], b[0]))
+  for (const [name, value] of pairs) if (value !== '') setOwn(object, name, value)
+  return JSON.stringify(object)
 }
 
 // --- Counts ---
@@ -106,7 +125,7 @@ function makeCount(call: StatsCall): Gatherer {
   let count = 0
   return {
     add: (row, fields) => {
-      if (call.args.length === 0 || valuesOf(call, row, fields).some(v => v !== '')) count++
+      if (call.args.includes('*') || valuesOf(call, row, fields).some(v => v !== '')) count++
     },
     result: () => String(count),
   }
@@ -124,7 +143,7 @@ function makeCountEmpty(call: StatsCall): Gatherer {
 
 function makeCountUniq(call: StatsCall, { budget }: GathererContext): Gatherer {
   const seen = new Set<string>()
-  const most = call.limit ?? Infinity
+  const most = call.limit || Infinity
   return {
     add: (row, fields) => {
       const values = valuesOf(call, row, fields)
@@ -144,19 +163,30 @@ function makeRate(_call: StatsCall, { seconds }: GathererContext): Gatherer {
     add: () => {
       count++
     },
-    result: () => numberText(count / seconds),
+    result: () => numberText(count / (seconds ?? 1)),
   }
 }
 
 // --- Numbers ---
 
+/** NaN until there is a number. */
+class Sum {
+  value = NaN
+  #isEmpty = true
+
+  add(value: number): void {
+    this.value = this.#isEmpty ? value : this.value + value
+    this.#isEmpty = false
+  }
+}
+
 function makeSum(call: StatsCall): Gatherer {
-  let sum = NaN
+  const sum = new Sum()
   return {
     add: eachNumber(call, v => {
-      sum = Number.isNaN(sum) ? v : sum + v
+      sum.add(v)
     }),
-    result: () => numberText(sum),
+    result: () => numberText(sum.value),
   }
 }
 
@@ -171,12 +201,12 @@ function makeSumLen(call: StatsCall): Gatherer {
 }
 
 function makeRateSum(call: StatsCall, { seconds }: GathererContext): Gatherer {
-  let sum = 0
+  const sum = new Sum()
   return {
     add: eachNumber(call, v => {
-      sum += v
+      sum.add(v)
     }),
-    result: () => numberText(sum / seconds),
+    result: () => numberText(sum.value / (seconds ?? 1)),
   }
 }
 
@@ -208,27 +238,44 @@ function makeStddev(call: StatsCall): Gatherer {
   }
 }
 
+const bucketsPerDecade = 18
+const decades = { least: -9, most: 18 }
+const bucketCount = (decades.most - decades.least) * bucketsPerDecade
+
+/** `1.136e+02`: three digits, and two of the exponent at least. */
+function edgeText(value: number): string {
+  return value.toExponential(3).replace(/([+-])(\d)$/, '$10$2')
+}
+
+/** The ranges of the buckets, each edge made of the one before. */
+const bucketRanges: readonly string[] = (() => {
+  const factor = 10 ** (1 / bucketsPerDecade)
+  let edge = 10 ** decades.least
+  return Array.from({ length: bucketCount }, () => `${edgeText(edge)}...${edgeText((edge *= factor))}`)
+})()
+
+function bucketRangeOf(value: number): string {
+  const place = (Math.log10(value) - decades.least) * bucketsPerDecade
+  if (place < 0) return `0...${edgeText(10 ** decades.least)}`
+  if (place >= bucketCount) return `${edgeText(10 ** decades.most)}...+Inf`
+  const index = Math.floor(place)
+  // Powers of ten belong to the bucket that ends with them.
+  return bucketRanges[index === place && index > 0 ? index - 1 : index]!
+}
+
 /** Buckets as VictoriaMetrics' histograms have them: 18 a decade. */
 function makeHistogram(call: StatsCall): Gatherer {
-  const buckets = new Map<number, number>()
-  let zeros = 0
+  const buckets = new Map<string, number>()
   return {
     add: eachNumber(call, value => {
       if (value < 0) return
-      if (value < 1e-9) {
-        zeros++
-        return
-      }
-      const index = Math.ceil(Math.log10(value) * 18 - 1e-9) - 1
-      buckets.set(index, (buckets.get(index) ?? 0) + 1)
+      const range = bucketRangeOf(value)
+      buckets.set(range, (buckets.get(range) ?? 0) + 1)
     }),
-    result: () => {
-      const edge = (index: number): string => (10 ** (index / 18)).toExponential(3)
-      const parts = [...buckets]
-        .sort((a, b) => a[0] - b[0])
-        .map(([index, hits]) => ({ vmrange: `${edge(index)}...${edge(index + 1)}`, hits }))
-      return JSON.stringify(zeros > 0 ? [{ vmrange: '0...1.000e-09', hits: zeros }, ...parts] : parts)
-    },
+    result: () =>
+      JSON.stringify(
+        [...buckets].sort((a, b) => compareNaturally(a[0], b[0])).map(([vmrange, hits]) => ({ vmrange, hits })),
+      ),
   }
 }
 
@@ -239,8 +286,7 @@ function makeExtreme(call: StatsCall, sign: 1 | -1): Gatherer {
   let best: string | undefined
   return {
     add: (row, fields) => {
-      for (const v of valuesOf(call, row, fields))
-        if (v !== '' && (best === undefined || sign * compareValues(v, best) < 0)) best = v
+      for (const v of valuesOf(call, row, fields)) if (best === undefined || sign * compareValues(v, best) < 0) best = v
     },
     result: () => best ?? '',
   }
@@ -251,7 +297,7 @@ function makeQuantile(call: StatsCall, q: number, { budget }: GathererContext): 
   return {
     add: (row, fields) => {
       for (const v of valuesOf(call, row, fields))
-        if (v !== '' && all.length < valuesMax) {
+        if (all.length < valuesMax) {
           budget.takeBytes(bytesOfText + v.length)
           all.push(v)
         }
@@ -259,14 +305,14 @@ function makeQuantile(call: StatsCall, q: number, { budget }: GathererContext): 
     result: () => '',
     slowResult: async () => {
       await pacedSort(all, compareValues, budget)
-      return all[Math.max(0, Math.min(all.length - 1, Math.floor(q * all.length)))] ?? ''
+      return all[Math.min(all.length - 1, Math.floor(q * all.length))] ?? ''
     },
   }
 }
 
 function makeUniqValues(call: StatsCall, { budget }: GathererContext): Gatherer {
   const seen = new Set<string>()
-  const most = Math.min(valuesMax, call.limit ?? Infinity)
+  const most = Math.min(valuesMax, call.limit || Infinity)
   return {
     add: (row, fields) => {
       for (const v of valuesOf(call, row, fields))
@@ -286,7 +332,7 @@ function makeUniqValues(call: StatsCall, { budget }: GathererContext): Gatherer 
 
 function makeValues(call: StatsCall, { budget }: GathererContext): Gatherer {
   const all: string[] = []
-  const most = Math.min(valuesMax, call.limit ?? Infinity)
+  const most = Math.min(valuesMax, call.limit || Infinity)
   return {
     add: (row, fields) => {
       for (const v of valuesOf(call, row, fields))
@@ -323,7 +369,7 @@ function makeLast(call: StatsCall): Gatherer {
 
 function makeJsonValues(call: StatsCall, { budget }: GathererContext): Gatherer {
   const all: string[] = []
-  const most = Math.min(jsonValuesMax, call.limit ?? Infinity)
+  const most = Math.min(jsonValuesMax, call.limit || Infinity)
   return {
     add: (row, fields) => {
       if (all.length >= most) return
@@ -331,17 +377,17 @@ function makeJsonValues(call: StatsCall, { budget }: GathererContext): Gatherer 
       budget.takeBytes(bytesOfText + text.length)
       all.push(text)
     },
-    result: () => `[${all.join(',')}]`,
+    result: () => JSON.stringify(all),
   }
 }
 
 function makeRowAny(call: StatsCall): Gatherer {
-  let found = ''
+  let found: string | undefined
   return {
     add: (row, fields) => {
-      if (found === '') found = rowJson(call.args, row, fields)
+      found ??= rowJson(call.args, row, fields)
     },
-    result: () => found,
+    result: () => found ?? '{}',
   }
 }
 
@@ -349,7 +395,7 @@ function makeRowAny(call: StatsCall): Gatherer {
 function makeRowExtreme(call: StatsCall, sign: 1 | -1): Gatherer {
   const [by = '', ...shown] = call.args
   let best: string | undefined
-  let found = ''
+  let found = '{}'
   return {
     add: (row, fields) => {
       const v = row.get(by)
