@@ -30,6 +30,8 @@ export interface Target {
 export interface Dialect {
   /** Folder below `fixtures/differential`, and the command line's word. */
   readonly name: string
+  /** The language, as people write its name. */
+  readonly language: string
   /** The real server, as its people call it. */
   readonly server: string
   /** Tercet's flags. */

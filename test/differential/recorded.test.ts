@@ -3,11 +3,18 @@
  * listed with its reason: a case that gets worse fails, and one that gets better leaves the list.
  */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { suite, test } from 'node:test'
 import { dialects } from './dialects.ts'
 import { ownAnswers } from './own.ts'
 import { readRecording, readUnequal } from './recording.ts'
+import { scoreTable } from './scores.ts'
 import { scoreOf, spoiled } from './scoring.ts'
+
+test('README shows the scores (node test/differential/scores.ts)', () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+  for (const row of scoreTable()) assert.ok(readme.includes(row), row)
+})
 
 suite('answers of the real servers', { concurrency: 1 }, () => {
   for (const dialect of dialects)

@@ -8,6 +8,7 @@ import { questionsOf } from './questions.ts'
 
 export const logsqlDialect: Dialect = {
   name: 'logsql',
+  language: 'LogsQL',
   server: 'VictoriaLogs',
   flags: ['logs.out_of_order_window=inf'],
   start,

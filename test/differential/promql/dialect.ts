@@ -12,6 +12,7 @@ const configuration = 'global: {}\nstorage:\n  tsdb:\n    out_of_order_time_wind
 
 export const promqlDialect: Dialect = {
   name: 'promql',
+  language: 'PromQL',
   server: 'Prometheus',
   flags: ['metrics.out_of_order_window=4h'],
   async start(directory) {
