@@ -9,6 +9,7 @@ import { temporaryDirectory } from '../run-tercet.ts'
 import { dialectOf } from './dialects.ts'
 import { ownAnswers } from './own.ts'
 import type { Answer, Question } from './question.ts'
+import { realServer } from './real.ts'
 import { readRecording, readUnequal, writeRecording } from './recording.ts'
 import { askAll, scoreOf, spoiled } from './scoring.ts'
 
@@ -33,7 +34,7 @@ interface Asked {
 }
 
 async function askReal(): Promise<Asked> {
-  const server = await dialect.start(temporaryDirectory())
+  const server = await realServer(dialect, temporaryDirectory())
   if (server === undefined) throw new Error(`${dialect.server} is not here: see CONTRIBUTING.md, real engines`)
   try {
     const baseMs = Math.floor(Date.now() / 60_000) * 60_000
