@@ -10,6 +10,7 @@ import { startTempo } from './tempo.ts'
 
 export const traceql: Dialect = {
   name: 'traceql',
+  language: 'TraceQL',
   server: 'Tempo',
   flags: [],
   start: startTempo,
