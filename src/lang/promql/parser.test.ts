@@ -19,7 +19,7 @@ test('what is wrong, and where', () => {
     ['up{job=="a"}', '1:8: parse error: unexpected "=" in label matching, expected string'],
     ['up[2m3h]', '1:4: parse error: not a valid duration string: "2m3h"'],
     ['up[2ys]', '1:4: parse error: unknown unit "ys" in duration "2ys"'],
-    ["up['2m']", "1:4: parse error: unexpected character in duration expression: '''"],
+    ["up['2m']", "1:4: parse error: unexpected character in duration expression: '\\''"],
     ['"\\xg1"', "1:1: parse error: illegal character U+0067 'g' in escape sequence"],
     ['{"a" b}', '1:6: parse error: unexpected identifier "b" in label matching, expected "," or "}"'],
     ['{} 1', '1:4: parse error: unexpected number "1"'],

@@ -62,16 +62,9 @@ export function parsePromql(query: string): Expr {
   })
 }
 
-/** Parses a series selector as the series endpoints take it: `up{job="x"}`. */
+/** Parses a series selector as the series endpoints take it: `up{job="x"}`. One that takes any series too. */
 export function parseSelector(text: string): Matcher[] {
-  return guarded(text, () => {
-    const parser = new Parser(text)
-    const expr = parser.parseQuery()
-    if (expr.kind !== 'selector' || expr.offset !== undefined || expr.at !== undefined)
-      throw new BadQueryError('a series selector was expected', expr.from, expr.to)
-    typeOf(expr)
-    return expr.matchers
-  })
+  return guarded(text, () => new Parser(text).parseLoneSelector().matchers)
 }
 
 function guarded<T>(query: string, work: () => T): T {
@@ -80,7 +73,7 @@ function guarded<T>(query: string, work: () => T): T {
   } catch (error) {
     if (!(error instanceof BadQueryError)) throw error
     throw new BadQueryError(
-      `${query.trim() === '' ? 'unknown position' : positionOf(query, error.from)}: parse error: ${error.message}`,
+      `${query === '' ? 'unknown position' : positionOf(query, error.from)}: parse error: ${error.message}`,
       error.from,
       error.to,
     )
@@ -114,6 +107,17 @@ class Parser {
       this.#note('vector selector must contain at least one non-empty matcher', from, to)
     if (this.#problem !== undefined) throw this.#problem
     return expr
+  }
+
+  /** A selector and nothing else. */
+  parseLoneSelector(): VectorSelector {
+    const token = this.#peek()
+    const isName = /^[a-zA-Z_:]/.test(token.raw) && token.kind !== 'number'
+    if (!isName && !this.#isSymbol('{')) this.#unexpected('', '')
+    const selector = this.#parseSelector()
+    if (this.#peek().kind !== 'end') this.#unexpected('', '')
+    if (this.#problem !== undefined) throw this.#problem
+    return selector
   }
 
   /** Selectors that may select everything: only info() takes them. */
@@ -373,11 +377,10 @@ class Parser {
         token.kind === 'keyword' ||
         token.kind === 'aggregator' ||
         (token.kind === 'operator' && /^[a-z]/.test(token.text)) ||
+        token.kind === 'metric-identifier' ||
         (token.kind === 'number' && /^[a-z]/i.test(token.raw))
       ) {
         labels.push(token.raw)
-      } else if (token.kind === 'metric-identifier') {
-        throw new BadQueryError(`invalid label name for grouping: ${quote(token.raw)}`, token.from, token.to)
       } else this.#unexpected('grouping opts', 'label')
       this.#next()
       if (this.#isSymbol(',')) this.#next()
@@ -791,6 +794,7 @@ function checkCall(call: Call): ValueType {
 /** As Go's %f prints it. */
 function secondsText(seconds: number): string {
   if (Number.isNaN(seconds)) return 'NaN'
-  if (Number.isFinite(seconds)) return seconds.toFixed(6)
+  if (Number.isFinite(seconds))
+    return Math.abs(seconds) < 1e21 ? seconds.toFixed(6) : `${BigInt(seconds).toString()}.000000`
   return seconds > 0 ? '+Inf' : '-Inf'
 }

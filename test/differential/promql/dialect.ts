@@ -45,7 +45,10 @@ export const promqlDialect: Dialect = {
   comparable,
 }
 
-/** Not defined, so not compared: the order of vectors without sort(), of warnings and infos; the last digits of floats. */
+/**
+ * Not defined, so not compared: the order of vectors without sort(), of series, of warnings and infos; the last digits
+ * of floats.
+ */
 function comparable({ id }: Question, { status, type, body }: Answer): unknown {
   if (type !== 'application/json') return { status, type, body }
   let parsed: unknown
@@ -61,7 +64,11 @@ function ordered(value: unknown, keepsOrder: boolean): unknown {
   if (typeof value !== 'object' || value === null) return value
   const answer = { ...value } as Record<string, unknown>
   for (const name of ['warnings', 'infos']) if (Array.isArray(answer[name])) answer[name] = answer[name].toSorted()
-  const data = answer['data'] as { resultType?: string; result?: unknown[] } | undefined
+  const data = answer['data'] as { resultType?: string; result?: unknown[] } | unknown[] | undefined
+  if (Array.isArray(data)) {
+    const isOfObjects = data.every(one => typeof one === 'object')
+    return isOfObjects ? { ...answer, data: data.toSorted(byText) } : answer
+  }
   if (data?.resultType === 'vector' && Array.isArray(data.result) && !keepsOrder)
     answer['data'] = { ...data, result: data.result.toSorted(byText) }
   return answer
