@@ -69,6 +69,7 @@ const aggregators = new Set([
   'limitk',
   'limit_ratio',
 ])
+const durationWords = new Set(['step', 'range', 'min_of', 'max_of'])
 const wordOperators = new Set(['and', 'or', 'unless', 'atan2'])
 
 const identifierShape = /[a-zA-Z_:][a-zA-Z0-9_:]*/y
@@ -92,6 +93,9 @@ class Lexer {
   #at = 0
   /** Brackets that are open, outermost first. */
   readonly #nesting: string[] = []
+  /** Have a number and a colon stood in the square bracket that is open? */
+  #hasDuration = false
+  #hasColon = false
 
   constructor(query: string) {
     this.#query = query
@@ -146,10 +150,21 @@ class Lexer {
     const word = identifierShape.exec(this.#query)?.[0]
     if (word === undefined) return false
     const inBraces = this.#isInBraces
+    if (this.#nesting.includes('[') && !word.startsWith(':') && !durationWords.has(word.toLowerCase()))
+      this.#failInDuration(word[0]!)
     if (word.startsWith(':') && (this.#nesting.at(-1) === '[' || inBraces)) return false
     if (inBraces && word.includes(':')) this.#push('identifier', this.#at + word.indexOf(':'))
     else this.#pushWord(word)
     return true
+  }
+
+  #failInDuration(char: string): never {
+    const shown = quotedCharacter(char)
+    return this.#fail(
+      this.#hasDuration
+        ? `unexpected character: ${shown}, expected ':'`
+        : `unexpected character in duration expression: ${shown}`,
+    )
   }
 
   #pushWord(word: string): void {
@@ -212,6 +227,10 @@ class Lexer {
   #open(char: string): void {
     if (char === '{' && this.#isInBraces) this.#fail("unexpected left brace '{'")
     if (char === '[' && this.#nesting.at(-1) === '[') this.#fail("unexpected left bracket '['")
+    if (char === '[') {
+      this.#hasDuration = false
+      this.#hasColon = false
+    }
     this.#nesting.push(char)
     this.#push('symbol', this.#at + 1)
   }
@@ -230,20 +249,24 @@ class Lexer {
 
   #colon(): void {
     if (this.#isInBraces) this.#fail(`unexpected character inside braces: ':'`)
-    if (this.#nesting.at(-1) !== '[') this.#fail(`unexpected colon ':'`)
+    if (this.#nesting.at(-1) !== '[' || (this.#hasColon && this.#hasDuration)) this.#fail(`unexpected colon ':'`)
+    this.#hasColon = true
     this.#push('symbol', this.#at + 1)
   }
 
   #checkClosed(): void {
     const { length } = this.#query
     const open = this.#nesting.at(-1)
-    if (this.#nesting.includes('[')) this.#fail('unexpected end of input in duration expression', length, length)
-    if (open === '(') this.#fail('unclosed left parenthesis', length, length)
+    if (this.#nesting.includes('[') && !this.#hasDuration)
+      this.#fail('unexpected end of input in duration expression', length, length)
+    if (this.#nesting.includes('(') && open !== '{') this.#fail('unclosed left parenthesis', length, length)
+    if (open === '[') this.#fail('unclosed left bracket', length, length)
     if (open === '{') this.#fail('unexpected end of input inside braces', length, length)
   }
 
   #number(): void {
     const from = this.#at
+    this.#hasDuration = true
     const number = scanNumber(this.#query, from)
     if (number.isWhole) {
       this.#pushNumber(from, number.end)

@@ -30,7 +30,10 @@ test('what is wrong, and where', () => {
     ['foo bar', '1:5: parse error: unexpected identifier "bar"'],
     ['sum by (x', '1:10: parse error: unclosed left parenthesis'],
     ['1 +', '1:4: parse error: unexpected end of input'],
-    ['foo offset', '1:11: parse error: unexpected end of input in offset, expected number or duration'],
+    [
+      'foo offset',
+      '1:11: parse error: unexpected end of input in offset, expected number, duration, step(), or range()',
+    ],
     ['foo[5m', '1:7: parse error: unexpected end of input in duration expression'],
     ['foo[5m]@', '1:9: parse error: unexpected end of input in @, expected timestamp'],
     ['{}', '1:1: parse error: vector selector must contain at least one non-empty matcher'],

@@ -487,12 +487,12 @@ class Parser {
   #parseRange(expr: Expr): Expr {
     const open = this.#next()
     this.#size.operator(open.from)
-    const range = this.#parsePositiveDuration()
+    const range = this.#parsePositiveDuration('subquery or range selector', durationWords)
     if (this.#isSymbol(':')) {
       this.#next()
       let step: Duration | undefined
       if (!this.#isSymbol(']')) {
-        step = this.#parsePositiveDuration('number or duration or "]"')
+        step = this.#parsePositiveDuration('subquery selector', `${durationWords.replace(', or', ',')}, or "]"`)
         if (!this.#isSymbol(']')) this.#unexpected('subquery selector', '"]"')
       }
       const close = this.#next()
@@ -550,8 +550,8 @@ class Parser {
     return expr
   }
 
-  #parsePositiveDuration(expected = 'number or duration'): Duration {
-    const expr = this.#parseDurationExpr(0, expected, 'subquery selector')
+  #parsePositiveDuration(context: string, expected: string): Duration {
+    const expr = this.#parseDurationExpr(0, expected, context)
     if (expr.kind === 'number') {
       if (expr.value <= 0) throw new BadQueryError('duration must be greater than 0', expr.from, expr.to)
       return { ms: roundMs(expr.value), expr: undefined }
@@ -566,7 +566,7 @@ class Parser {
       this.#next()
       negative = sign.text === '-'
     }
-    const primary = this.#parseDurationPrimary('number or duration', 'offset')
+    const primary = this.#parseDurationPrimary(durationWords, 'offset')
     const expr = negative ? negate(primary, sign.from) : primary
     return expr.kind === 'number' ? { ms: roundMs(expr.value), expr: undefined } : { ms: 0, expr }
   }
@@ -593,7 +593,7 @@ class Parser {
       if (level < least) return left
       this.#size.operator(token.from)
       this.#next()
-      const right = this.#parseDurationExpr(token.text === '^' ? level : level + 1, 'number or duration', context)
+      const right = this.#parseDurationExpr(token.text === '^' ? level : level + 1, expected, context)
       if (right.kind === 'number' && right.value === 0 && (token.text === '/' || token.text === '%')) {
         throw new BadQueryError(token.text === '/' ? 'division by zero' : 'modulo by zero', token.from, token.to)
       }
@@ -617,7 +617,7 @@ class Parser {
     }
     if (this.#isSymbol('(')) {
       this.#next()
-      const expr = this.#parseDurationExpr(0, 'number or duration', context)
+      const expr = this.#parseDurationExpr(0, expected, context)
       this.#expect(')', context, '")"')
       if (expr.kind !== 'number') expr.wrapped = true
       return expr
@@ -630,9 +630,9 @@ class Parser {
       this.#next()
       const args: DurationExpr[] = []
       if (token.text === 'min_of' || token.text === 'max_of') {
-        args.push(this.#parseDurationExpr(0, 'number or duration', context))
+        args.push(this.#parseDurationExpr(0, expected, context))
         this.#expect(',', context, '","')
-        args.push(this.#parseDurationExpr(0, 'number or duration', context))
+        args.push(this.#parseDurationExpr(0, expected, context))
       }
       const close = this.#expect(')', context, '")"')
       return { kind: 'duration-call', name: token.text, args, wrapped: false, from: token.from, to: close.to }
@@ -640,6 +640,9 @@ class Parser {
     return this.#unexpected(context, expected)
   }
 }
+
+/** What may stand for a duration, in messages. */
+const durationWords = 'number, duration, step(), or range()'
 
 function roundMs(seconds: number): number {
   return Math.round(seconds * 1000)

@@ -7,7 +7,8 @@ import { loadSeries } from './data.ts'
 import { questions } from './questions.ts'
 
 const features =
-  'promql-experimental-functions,promql-duration-expr,promql-delayed-name-removal,native-histograms,exemplar-storage'
+  'promql-experimental-functions,promql-extended-range-selectors,promql-binop-fill-modifiers,' +
+  'promql-delayed-name-removal,exemplar-storage'
 const configuration = 'global: {}\nstorage:\n  tsdb:\n    out_of_order_time_window: 4h\n'
 
 export const promqlDialect: Dialect = {
