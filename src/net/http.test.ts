@@ -147,9 +147,9 @@ test('a handler sees method, path, parameters of path, URL and form, and headers
         {
           query: [['q', '1']],
           form: [
-            ['q', '1'],
             ['q', '2'],
             ['r', 'ä'],
+            ['q', '1'],
           ],
         },
       ],

@@ -251,10 +251,11 @@ export class HttpServer {
       body,
       rawBody: () => (read ??= readBody(raw, bodyBytesMax, decodedBytesMax, undefined, held?.body)),
       async form() {
-        const all = new URLSearchParams(query)
         const type = raw.headers['content-type'] ?? ''
-        if (method === 'POST') for (const [name, value] of await formFields(type, formBody)) all.append(name, value)
-        return all
+        const fields = method === 'POST' ? await formFields(type, formBody) : []
+        // As in Go's servers: a body goes before the URL for who asks for one value, but for a body of several parts.
+        const isUrlFirst = type.toLowerCase().startsWith('multipart/')
+        return new URLSearchParams(isUrlFirst ? [...query, ...fields] : [...fields, ...query])
       },
     }
   }

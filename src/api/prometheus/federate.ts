@@ -1,8 +1,10 @@
 /** GET /federate: the latest samples of chosen series in the text exposition format. */
 import type { Clock } from '#core/clock.ts'
+import { BadQueryError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
 import { compareText } from '#core/text.ts'
 import type { Limits } from '#core/limits.ts'
+import type { Matcher } from '#lang/regex/matcher.ts'
 import type { MetricsReader, SeriesSet } from '#metrics/select.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import type { Labels } from '#model/labels.ts'
@@ -11,7 +13,7 @@ import { Budgets, type Budget } from '#query/budget.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import { defaultLookbackMs } from '#query/promql/engine.ts'
 import { formatValue } from './json.ts'
-import { matcherSets } from './params.ts'
+import { selectors } from './params.ts'
 
 /** Series whose chunks are fetched, read and released together. */
 const seriesAtOnce = 256
@@ -39,11 +41,17 @@ export async function federate(
   limits: Limits,
 ): Promise<HttpReply> {
   const form = await request.form()
+  let sets: Matcher[][]
+  try {
+    sets = selectors(form)
+  } catch (error) {
+    if (!(error instanceof BadQueryError)) throw error
+    return { status: 400, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: `${error.message}\n` }
+  }
   const budget = new Budgets(clock, limits).begin(request.signal)
   const nowMs = clock.nowMs()
   const rows: Latest[] = []
   const seen = new Set<string>()
-  const sets = matcherSets(form)
   for (const matchers of sets) {
     const set = await reader.select(matchers, nowMs - defaultLookbackMs, nowMs)
     await eachLatest(set, budget, row => {

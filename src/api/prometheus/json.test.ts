@@ -48,7 +48,7 @@ function series(labels: Record<string, string>, samples: readonly (readonly [num
 
 function result(type: QueryResult['type'], list: ResultSeries[], text = ''): string {
   const stats = { seconds: 0, parseSeconds: 0, samples: 0, peakSamples: 0 }
-  return [...formatResult({ type, series: list, text, warnings: [], infos: [], stats })].join('') + '}'
+  return [...formatResult({ type, startMs: 2500, series: list, text, warnings: [], infos: [], stats })].join('') + '}'
 }
 
 test('each type of result has its form', () => {
@@ -77,7 +77,7 @@ test('each type of result has its form', () => {
     assert.equal(result(type, list), json)
     JSON.parse(json)
   }
-  assert.equal(result('string', [], 'a "text"'), '{"resultType":"string","result":[0,"a \\"text\\""]}')
+  assert.equal(result('string', [], 'a "text"'), '{"resultType":"string","result":[2.500,"a \\"text\\""]}')
 })
 
 test('a long result comes in pieces that are one text of JSON', () => {
@@ -88,7 +88,9 @@ test('a long result comes in pieces that are one text of JSON', () => {
     ),
   )
   const stats = { seconds: 0, parseSeconds: 0, samples: 0, peakSamples: 0 }
-  const pieces = [...formatResult({ type: 'matrix', series: many, text: '', warnings: [], infos: [], stats })]
+  const pieces = [
+    ...formatResult({ type: 'matrix', startMs: 0, series: many, text: '', warnings: [], infos: [], stats }),
+  ]
   assert.ok(pieces.length > 5)
   assert.ok(pieces.every(piece => piece.length < 70_000))
   const parsed = JSON.parse(`${pieces.join('')}}`) as {

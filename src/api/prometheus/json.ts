@@ -54,7 +54,7 @@ export function* formatResult(result: QueryResult): Generator<string> {
   if (result.type === 'scalar') {
     const series = result.series[0]!
     yield `[${formatTime(series.timesMs[0]!)},"${formatValue(series.values[0]!)}"]`
-  } else if (result.type === 'string') yield `[0,${JSON.stringify(result.text)}]`
+  } else if (result.type === 'string') yield `[${formatTime(result.startMs)},${JSON.stringify(result.text)}]`
   else {
     let piece = '['
     let first = true

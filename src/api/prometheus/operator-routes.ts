@@ -9,7 +9,7 @@ import type { Labels } from '#model/labels.ts'
 import type { Metadata } from '#model/write-batch.ts'
 import { route, whenReady, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
 import { formatLabels, formatTime, formatValue } from './json.ts'
-import { invalid, limitParam, matcherSets, maxTimeMs, minTimeMs, timeParam, timesOf, withParameter } from './params.ts'
+import { invalid, matcherSets, maxTimeMs, minTimeMs, timeParam } from './params.ts'
 import { prometheusDialect, success } from './respond.ts'
 
 export interface ExemplarSeries {
@@ -59,6 +59,13 @@ export function prometheusOperatorRoutes(options: PrometheusOperatorOptions): Ro
   return prometheusDialect(whenReady(options.store, routes))
 }
 
+/** A limit where 0 and less, as nothing given, is none. */
+function countParam(form: URLSearchParams, name: string): number {
+  const text = form.get(name) ?? ''
+  if (text !== '' && !/^[+-]?\d+$/.test(text)) throw new BadDataError(`${name} must be a number`)
+  return Number(text)
+}
+
 class OperatorApi {
   readonly #options: PrometheusOperatorOptions
 
@@ -68,7 +75,8 @@ class OperatorApi {
 
   readonly metadata = async (request: HttpRequest): Promise<HttpReply> => {
     const form = await request.form()
-    const limit = limitParam(form)
+    const limit = countParam(form, 'limit')
+    countParam(form, 'limit_per_metric')
     const wanted = form.get('metric')
     const out: Record<string, { type: string; help: string; unit: string }[]> = {}
     for (const { metric, type, help, unit } of this.#options.store.metadata(this.#options.tenantOf(request)).values()) {
@@ -83,8 +91,8 @@ class OperatorApi {
     const form = await request.form()
     const fromMs = timeParam(form, 'start', minTimeMs),
       toMs = timeParam(form, 'end', maxTimeMs)
-    if (toMs < fromMs) throw invalid('end', 'end timestamp must not be before start time')
-    const expr = withParameter('query', () => parsePromql(form.get('query') ?? ''))
+    if (toMs < fromMs) throw new BadDataError('end timestamp must not be before start timestamp')
+    const expr = parsePromql(form.get('query') ?? '')
     const sets = selectorsOf(expr).map(s => s.matchers)
     if (sets.length === 0) return success('[]')
     const found = this.#options.store.exemplars(this.#options.tenantOf(request), sets, fromMs, toMs)
@@ -102,7 +110,9 @@ class OperatorApi {
     const form = await request.form()
     const sets = matcherSets(form)
     if (sets.length === 0) throw new BadDataError('no match[] parameter provided')
-    const { fromMs, toMs } = timesOf(form)
+    const fromMs = timeParam(form, 'start', minTimeMs)
+    const toMs = timeParam(form, 'end', maxTimeMs)
+    if (toMs < fromMs) throw invalid('end', 'end timestamp must not be before start time')
     for (const set of sets) await this.#options.store.deleteSeries(this.#options.tenantOf(request), set, fromMs, toMs)
     return { status: 204 }
   }

@@ -67,10 +67,17 @@ test('what is missing has its fallback, and what is wrong names the parameter', 
   assert.equal(limitParam(form('')), 0)
   assert.equal(limitParam(form('limit=%2B5')), 5)
   const cases: [read: () => unknown, message: string][] = [
-    [() => timeParam(form('start=x'), 'start', 7), 'invalid parameter "start": cannot parse "x" to a valid timestamp'],
+    [
+      () => timeParam(form('start=x'), 'start', 7),
+      `invalid parameter "start": invalid time value for 'start': cannot parse "x" to a valid timestamp`,
+    ],
     [() => requiredTime(form(''), 'end'), 'invalid parameter "end": cannot parse "" to a valid timestamp'],
     [() => durationParam(form('step=x'), 'step'), 'invalid parameter "step": cannot parse "x" to a valid duration'],
-    [() => limitParam(form('limit=1.5')), 'invalid parameter "limit": cannot parse "1.5" to a valid limit'],
+    [
+      () => durationParam(form('step=1e20'), 'step'),
+      'invalid parameter "step": cannot parse "1e20" to a valid duration. It overflows int64',
+    ],
+    [() => limitParam(form('limit=1.5')), 'invalid parameter "limit": strconv.Atoi: parsing "1.5": invalid syntax'],
     [() => limitParam(form('limit=-1')), 'invalid parameter "limit": limit must be non-negative'],
   ]
   for (const [read, message] of cases) assert.throws(read, { name: 'BadDataError', message })
@@ -87,4 +94,12 @@ test('each match[] is a set of matchers, and one that does not parse names the p
     name: 'BadDataError',
     message: /^invalid parameter "match\[\]": /,
   })
+  const refused: [text: string, message: string][] = [
+    ['sum(up)', '1:4: parse error: unexpected "("'],
+    ['up[5m]', '1:3: parse error: unexpected "["'],
+    ['up offset 5m', '1:4: parse error: unexpected <offset>'],
+    ['{a=~".*"}', 'match[] must contain at least one non-empty matcher'],
+  ]
+  for (const [text, message] of refused)
+    assert.throws(() => matcherSets(form(`match[]=${encodeURIComponent(text)}`), false), { message })
 })

@@ -31,7 +31,8 @@ export function timeParam(form: URLSearchParams, name: string, fallbackMs: numbe
   const text = form.get(name)
   if (text === null || text === '') return fallbackMs
   const ms = parseTimeMs(text)
-  if (ms === undefined) throw invalid(name, `cannot parse ${quote(text)} to a valid timestamp`)
+  if (ms === undefined)
+    throw invalid(name, `invalid time value for '${name}': cannot parse ${quote(text)} to a valid timestamp`)
   return ms
 }
 
@@ -48,6 +49,8 @@ export function durationMs(text: string): number | undefined {
     const ms = Number(text) * 1000
     return Math.abs(ms) < 9.2e15 ? ms : undefined
   }
+  // A number that is none is no length of time: nothing that is above 0.
+  if (/^[+-]?nan$/i.test(text)) return -Infinity
   return parseDurationMs(text)
 }
 
@@ -55,35 +58,58 @@ export function durationParam(form: URLSearchParams, name: string): number | und
   const text = form.get(name)
   if (text === null || text === '') return undefined
   const ms = durationMs(text)
-  if (ms === undefined) throw invalid(name, `cannot parse ${quote(text)} to a valid duration`)
+  if (ms === undefined) throw invalid(name, durationFault(text))
   return ms
+}
+
+/** Why a text is no duration. */
+export function durationFault(text: string): string {
+  const isTooLong = /^[+-]?(inf(inity)?|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)$/i.test(text)
+  return `cannot parse ${quote(text)} to a valid duration${isTooLong ? '. It overflows int64' : ''}`
 }
 
 export function limitParam(form: URLSearchParams): number {
   const text = form.get('limit')
   if (text === null || text === '') return 0
-  if (!/^[+-]?\d+$/.test(text)) throw invalid('limit', `cannot parse ${quote(text)} to a valid limit`)
+  if (!/^[+-]?\d+$/.test(text)) throw invalid('limit', notInteger(text))
   if (Number(text) < 0) throw invalid('limit', 'limit must be non-negative')
   return Number(text)
 }
 
-export function matcherSets(form: URLSearchParams): Matcher[][] {
-  return form.getAll('match[]').map(text => {
-    try {
-      return parseSelector(text)
-    } catch (error) {
-      if (error instanceof BadQueryError) throw invalid('match[]', error.message)
-      throw error
-    }
-  })
+/** What Go says of a text that is no whole number. */
+export function notInteger(text: string): string {
+  return `strconv.Atoi: parsing ${quote(text)}: invalid syntax`
 }
 
-/** The time of a request about series: all of it, unless `start` or `end` say otherwise. Inclusive milliseconds. */
+/** The selectors of a request; `isNamed`: what is wrong with one is said of the parameter. */
+export function matcherSets(form: URLSearchParams, isNamed = true): Matcher[][] {
+  const refuse = (message: string): never => {
+    throw isNamed ? invalid('match[]', message) : new BadDataError(message)
+  }
+  try {
+    const sets = selectors(form)
+    for (const set of sets)
+      if (set.every(m => m.matchesEmpty)) refuse('match[] must contain at least one non-empty matcher')
+    return sets
+  } catch (error) {
+    if (error instanceof BadQueryError) return refuse(error.message)
+    throw error
+  }
+}
+
+/** The same, and such that take any series are among them. Throws BadQueryError. */
+export function selectors(form: URLSearchParams): Matcher[][] {
+  return form.getAll('match[]').map(parseSelector)
+}
+
+/**
+ * The time of a request about series: all of it, unless `start` or `end` say otherwise. Inclusive milliseconds. Turned
+ * ends mean the time between them.
+ */
 export function timesOf(form: URLSearchParams): { fromMs: number; toMs: number } {
-  const fromMs = timeParam(form, 'start', minTimeMs)
-  const toMs = timeParam(form, 'end', maxTimeMs)
-  if (toMs < fromMs) throw invalid('end', 'end timestamp must not be before start time')
-  return { fromMs, toMs }
+  const startMs = timeParam(form, 'start', minTimeMs)
+  const endMs = timeParam(form, 'end', maxTimeMs)
+  return { fromMs: Math.min(startMs, endMs), toMs: Math.max(startMs, endMs) }
 }
 
 /** What is wrong with the query is wrong with the parameter of that name. */

@@ -18,6 +18,8 @@ import { describeExpr } from './describe.ts'
 import { federate } from './federate.ts'
 import { formatLabels, formatResult } from './json.ts'
 import {
+  durationFault,
+  durationMs,
   durationParam,
   invalid,
   limitParam,
@@ -95,8 +97,7 @@ class QueryApi {
     request: HttpRequest,
   ): { lookbackMs?: number; timeoutMs?: number; signal: AbortSignal } {
     const timeoutMs = durationParam(form, 'timeout')
-    // 0 is the default's own word.
-    const lookbackMs = durationParam(form, 'lookback_delta') || undefined
+    const lookbackMs = lookbackOf(form)
     return {
       signal: request.signal,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
@@ -135,7 +136,7 @@ class QueryApi {
       endMs = requiredTime(form, 'end')
     if (endMs < startMs) throw invalid('end', 'end timestamp must not be before start time')
     const stepMs = durationParam(form, 'step')
-    if (stepMs === undefined) throw invalid('step', `cannot parse ${quote(form.get('step') ?? '')} to a valid duration`)
+    if (stepMs === undefined) throw invalid('step', durationFault(form.get('step') ?? ''))
     if (stepMs <= 0)
       throw invalid('step', 'zero or negative query resolution step widths are not accepted. Try a positive integer')
     const query = form.get('query') ?? ''
@@ -183,7 +184,7 @@ class QueryApi {
     form: URLSearchParams,
     read: (reader: MetricsReader, set: readonly Matcher[], limit: number) => Promise<string[]>,
   ): Promise<HttpReply> {
-    const sets = matcherSets(form)
+    const sets = matcherSets(form, false)
     const limit = limitParam(form) > 0 ? limitParam(form) : Infinity
     const reader = this.#reader(request)
     const first = new FirstTexts(limit)
@@ -218,7 +219,7 @@ class QueryApi {
 
   readonly tsdb = async (request: HttpRequest): Promise<HttpReply> => {
     const form = await request.form()
-    const limit = limitParam(form) || 10
+    const limit = tsdbLimit(form)
     const { head: stats, damaged } = await this.#options.store.facts(this.#options.tenantOf(request))
     const top = [...stats.byMetric]
       .sort((a, b) => b[1] - a[1] || compareText(a[0], b[0]))
@@ -258,6 +259,25 @@ class QueryApi {
     const form = await request.form()
     return success(JSON.stringify(describeExpr(withParameter('query', () => parsePromql(form.get('query') ?? '')))))
   }
+}
+
+/** How far back selectors look; nothing above 0 is the default's own word. */
+function lookbackOf(form: URLSearchParams): number | undefined {
+  const text = form.get('lookback_delta') ?? ''
+  if (text === '') return undefined
+  const ms = durationMs(text)
+  if (ms === undefined) throw new BadDataError(`error parsing lookback delta duration: ${durationFault(text)}`)
+  return ms > 0 ? ms : undefined
+}
+
+const tsdbLimitMax = 10_000
+
+function tsdbLimit(form: URLSearchParams): number {
+  const text = form.get('limit') ?? ''
+  if (text === '') return 10
+  if (!/^[+-]?\d+$/.test(text) || Number(text) < 1) throw new BadDataError('limit must be a positive number')
+  if (Number(text) > tsdbLimitMax) throw new BadDataError(`limit must not exceed ${tsdbLimitMax}`)
+  return Number(text)
 }
 
 /** Units of work (Budget.worked) of a series whose labels are listed. */

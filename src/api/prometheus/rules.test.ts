@@ -169,11 +169,13 @@ test('alerts and Alertmanagers are listed, values as Go prints them', async () =
 
 test('parameters that can not be understood are refused', async () => {
   const cases: [query: string, error: string | RegExp][] = [
-    ['type=odd', 'not supported value "odd"'],
-    ['exclude_alerts=maybe', 'invalid parameter "exclude_alerts": "maybe" is not true or false'],
-    ['group_limit=0', 'group_limit must be a positive number'],
-    ['group_next_token=odd', 'invalid group_next_token'],
-    ['match[]=(', /^invalid parameter "match\[\]": /],
+    ['type=odd', 'invalid parameter "type": not supported value "odd"'],
+    ['exclude_alerts=maybe', /^invalid parameter "exclude_alerts": .* parsing "maybe": invalid syntax$/],
+    ['group_limit=0', 'invalid parameter "group_limit": group_limit needs to be greater than 0'],
+    ['group_limit=x', /^invalid parameter "group_limit": group_limit needs to be a valid number: .*"x"/],
+    ['group_next_token=odd', /^invalid parameter "group_next_token": group_limit needs to be present/],
+    ['group_limit=1&group_next_token=odd', 'invalid group_next_token'],
+    ['match[]=(', '1:1: parse error: unexpected "("'],
   ]
   for (const [query, expected] of cases) {
     const { status, error } = await get('/api/v1/rules', query)

@@ -4,7 +4,7 @@ import { formatExpr } from '#lang/promql/printer.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
 import type { Labels } from '#model/labels.ts'
 import { route, type HttpReply, type Route } from '#net/route-table.ts'
-import { matcherSets } from './params.ts'
+import { invalid, matcherSets } from './params.ts'
 import { prometheusDialect, success } from './respond.ts'
 
 type Pairs = readonly (readonly [string, string])[]
@@ -132,19 +132,33 @@ interface RulesQuery {
 /** Throws BadDataError. */
 function parseRulesQuery(form: URLSearchParams): RulesQuery {
   const type = (form.get('type') ?? '').toLowerCase()
-  if (!['', 'alert', 'record'].includes(type)) throw new BadDataError(`not supported value ${JSON.stringify(type)}`)
+  if (!['', 'alert', 'record'].includes(type)) throw invalid('type', `not supported value ${JSON.stringify(type)}`)
   const exclude = form.get('exclude_alerts') ?? ''
   if (!['', 'true', 'false', '1', '0', 't', 'f'].includes(exclude.toLowerCase()))
-    throw new BadDataError(`invalid parameter "exclude_alerts": ${JSON.stringify(exclude)} is not true or false`)
-  const sets = matcherSets(form)
+    throw invalid(
+      'exclude_alerts',
+      `error converting exclude_alerts: strconv.ParseBool: parsing ${JSON.stringify(exclude)}: invalid syntax`,
+    )
+  const sets = matcherSets(form, false)
   const limit = form.get('group_limit') ?? ''
-  if (limit !== '' && !/^[1-9]\d*$/.test(limit)) throw new BadDataError('group_limit must be a positive number')
+  if (limit === '' && (form.get('group_next_token') ?? '') !== '')
+    throw invalid('group_next_token', 'group_limit needs to be present in order to paginate over the groups')
+  if (limit !== '') checkGroupLimit(limit)
   return {
     type,
     isWithAlerts: !['true', '1', 't'].includes(exclude.toLowerCase()),
     matcherSets: sets,
     pageGroups: limit === '' ? undefined : Number(limit),
   }
+}
+
+function checkGroupLimit(text: string): void {
+  if (!/^[+-]?\d+$/.test(text))
+    throw invalid(
+      'group_limit',
+      `group_limit needs to be a valid number: strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`,
+    )
+  if (Number(text) <= 0) throw invalid('group_limit', 'group_limit needs to be greater than 0')
 }
 
 function isAsked(rule: RuleView, form: URLSearchParams, { type, matcherSets: sets }: RulesQuery): boolean {

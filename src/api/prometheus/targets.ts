@@ -1,10 +1,10 @@
 /** Targets of scraping: their API, and pages at /targets and /service-discovery. */
 import { formatDuration } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
-import { parsePromql } from '#lang/promql/parser.ts'
-import { selectorsOf } from '#lang/promql/ast.ts'
+import { parseSelector } from '#lang/promql/parser.ts'
 import type { Metadata } from '#model/write-batch.ts'
 import { route, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import { withParameter } from './params.ts'
 import { prometheusDialect, success } from './respond.ts'
 
 type Pairs = readonly (readonly [string, string])[]
@@ -96,16 +96,17 @@ function byPoolAndUrl(a: ActiveTarget, b: ActiveTarget): number {
 function targetsReply(source: TargetsSource, form: URLSearchParams): HttpReply {
   const state = (form.get('state') ?? '').toLowerCase()
   const pool = form.get('scrapePool') ?? ''
-  if (!['', 'any', 'active', 'dropped'].includes(state))
-    throw new BadDataError(`invalid parameter "state": ${JSON.stringify(state)} is none of any, active, dropped`)
+  // No target is in a state that there is not.
+  const wantsActive = ['', 'any', 'active'].includes(state)
+  const wantsDropped = ['', 'any', 'dropped'].includes(state)
   const isIn = (t: { scrapePool: string }): boolean => pool === '' || t.scrapePool === pool
-  const active = state === 'dropped' ? [] : source.active().filter(isIn).sort(byPoolAndUrl)
-  const dropped = state === 'active' ? [] : source.dropped().filter(isIn)
+  const active = !wantsActive ? [] : source.active().filter(isIn).sort(byPoolAndUrl)
+  const dropped = !wantsDropped ? [] : source.dropped().filter(isIn)
   return success(
     JSON.stringify({
       activeTargets: active.map(activeJson),
       droppedTargets: dropped.map(t => ({ discoveredLabels: object(t.discovered), scrapePool: t.scrapePool })),
-      droppedTargetCounts: state === 'active' ? null : source.droppedCounts(),
+      droppedTargetCounts: wantsDropped ? source.droppedCounts() : null,
     }),
   )
 }
@@ -118,8 +119,10 @@ function metadataReply(
 ): HttpReply {
   const selector = form.get('match_target') ?? ''
   const metric = form.get('metric') ?? ''
-  const limit = Number(form.get('limit') ?? '-1')
-  const matchers = selector === '' ? [] : selectorsOf(parsePromql(selector)).flatMap(s => [...s.matchers])
+  const limitText = form.get('limit') ?? ''
+  if (limitText !== '' && !/^[+-]?\d+$/.test(limitText)) throw new BadDataError('limit must be a number')
+  const limit = limitText === '' ? -1 : Number(limitText)
+  const matchers = selector === '' ? [] : withParameter('match_target', () => parseSelector(selector))
   const wanted = [...metadata().values()].filter(m => metric === '' || m.metric === metric)
   const found = active
     .map(t => object(t.labels))

@@ -71,12 +71,10 @@ export const aggregators: ReadonlySet<string> = new Set([
   'limitk',
   'limit_ratio',
 ])
+const durationWords = new Set(['step', 'range', 'min_of', 'max_of'])
 const wordOperators = new Set(['and', 'or', 'unless', 'atan2'])
 
 const identifierShape = /[a-zA-Z_:][a-zA-Z0-9_:]*/y
-/** Units and their order are checked when the whole is read. */
-const durationShape = /(?:\d+[smhdwy]s?)+/y
-const numberShape = /0[xX][0-9a-fA-F_]+|(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y
 
 /** Tokens up to the end, or up to an `error` token. Never throws. */
 export function tokenize(query: string): Token[] {
@@ -97,6 +95,9 @@ class Lexer {
   #at = 0
   /** Brackets that are open, outermost first. */
   readonly #nesting: string[] = []
+  /** Have a number and a colon stood in the square bracket that is open? */
+  #hasDuration = false
+  #hasColon = false
 
   constructor(query: string) {
     this.#query = query
@@ -151,10 +152,21 @@ class Lexer {
     const word = identifierShape.exec(this.#query)?.[0]
     if (word === undefined) return false
     const inBraces = this.#isInBraces
+    if (this.#nesting.includes('[') && !word.startsWith(':') && !durationWords.has(word.toLowerCase()))
+      this.#failInDuration(word[0]!)
     if (word.startsWith(':') && (this.#nesting.at(-1) === '[' || inBraces)) return false
     if (inBraces && word.includes(':')) this.#push('identifier', this.#at + word.indexOf(':'))
     else this.#pushWord(word)
     return true
+  }
+
+  #failInDuration(char: string): never {
+    const shown = quotedCharacter(char)
+    return this.#fail(
+      this.#hasDuration
+        ? `unexpected character: ${shown}, expected ':'`
+        : `unexpected character in duration expression: ${shown}`,
+    )
   }
 
   #pushWord(word: string): void {
@@ -179,7 +191,7 @@ class Lexer {
     else if (this.#isLongOperator(this.#query.slice(this.#at, this.#at + 2))) this.#push('operator', this.#at + 2)
     else if (char === '=') this.#equals(next)
     else if (char === '!')
-      this.#fail(`unexpected character after '!'${inBraces ? ' inside braces' : ''}: '${next ?? ''}'`)
+      this.#fail(`unexpected character after '!'${inBraces ? ' inside braces' : ''}: ${quotedCharacter(next)}`)
     else if ('+-*/%^<>'.includes(char) && !inBraces) this.#push('operator', this.#at + 1)
     else if ('([{'.includes(char)) this.#open(char)
     else if (')]}'.includes(char)) this.#close(char)
@@ -190,12 +202,12 @@ class Lexer {
 
   #failInBraces(char: string): never {
     if (char === '{') this.#fail("unexpected left brace '{'")
-    return this.#fail(`unexpected character inside braces: '${this.#character()}'`)
+    return this.#fail(`unexpected character inside braces: ${quotedCharacter(this.#character())}`)
   }
 
   #failUnexpected(): never {
     const where = this.#nesting.includes('[') ? ' in duration expression' : ''
-    return this.#fail(`unexpected character${where}: '${this.#character()}'`)
+    return this.#fail(`unexpected character${where}: ${quotedCharacter(this.#character())}`)
   }
 
   /** The whole character at the place, surrogates too. */
@@ -210,13 +222,17 @@ class Lexer {
 
   #equals(next: string | undefined): void {
     if (!this.#isInBraces && next !== undefined && /[<>!~]/.test(next))
-      this.#fail(`unexpected character after '=': '${next}'`)
+      this.#fail(`unexpected character after '=': ${quotedCharacter(next)}`)
     this.#push('operator', this.#at + 1)
   }
 
   #open(char: string): void {
     if (char === '{' && this.#isInBraces) this.#fail("unexpected left brace '{'")
     if (char === '[' && this.#nesting.at(-1) === '[') this.#fail("unexpected left bracket '['")
+    if (char === '[') {
+      this.#hasDuration = false
+      this.#hasColon = false
+    }
     this.#nesting.push(char)
     this.#push('symbol', this.#at + 1)
   }
@@ -235,45 +251,98 @@ class Lexer {
 
   #colon(): void {
     if (this.#isInBraces) this.#fail(`unexpected character inside braces: ':'`)
-    if (this.#nesting.at(-1) !== '[') this.#fail(`unexpected colon ':'`)
+    if (this.#nesting.at(-1) !== '[' || (this.#hasColon && this.#hasDuration)) this.#fail(`unexpected colon ':'`)
+    this.#hasColon = true
     this.#push('symbol', this.#at + 1)
   }
 
   #checkClosed(): void {
     const { length } = this.#query
     const open = this.#nesting.at(-1)
-    if (this.#nesting.includes('[')) this.#fail('unexpected end of input in duration expression', length, length)
-    if (open === '(') this.#fail('unclosed left parenthesis', length, length)
+    if (this.#nesting.includes('[') && !this.#hasDuration)
+      this.#fail('unexpected end of input in duration expression', length, length)
+    if (this.#nesting.includes('(') && open !== '{') this.#fail('unclosed left parenthesis', length, length)
+    if (open === '[') this.#fail('unclosed left bracket', length, length)
     if (open === '{') this.#fail('unexpected end of input inside braces', length, length)
   }
 
   #number(): void {
     const from = this.#at
-    durationShape.lastIndex = from
-    const duration = durationShape.exec(this.#query)?.[0] ?? ''
-    if (duration !== '' && !isWordCharacter(this.#query[from + duration.length])) {
-      const ms = parseDurationMs(duration)
-      if (ms === undefined) this.#fail(durationProblem(duration), from, from + duration.length)
-      this.#push('duration', from + duration.length, duration, '', ms / 1000)
+    this.#hasDuration = true
+    const number = scanNumber(this.#query, from)
+    if (number.isWhole) {
+      this.#pushNumber(from, number.end)
       return
     }
-    numberShape.lastIndex = from
-    const text = numberShape.exec(this.#query)?.[0] ?? ''
-    let end = from + text.length
-    if (isWordCharacter(this.#query[end])) {
-      while (isWordCharacter(this.#query[end])) end++
-      this.#failNumber(end)
-    }
-    if (this.#query[end] === '.') this.#failNumber(end + 1)
-    const number = parseNumber(text)
-    if (number === Infinity)
-      this.#fail(`error parsing number: strconv.ParseFloat: parsing ${quote(text)}: value out of range`, from, end)
-    this.#push('number', end, text, '', number)
+    const duration = scanDuration(this.#query, number.end)
+    const text = this.#query.slice(from, duration.end)
+    if (!duration.isWhole) this.#fail(`bad number or duration syntax: ${quote(text)}`, from, duration.end)
+    const ms = parseDurationMs(text)
+    if (ms === undefined) this.#fail(durationProblem(text), from, duration.end)
+    this.#push('duration', duration.end, text, '', ms / 1000)
   }
 
-  #failNumber(end: number): never {
-    return this.#fail(`bad number or duration syntax: ${quote(this.#query.slice(this.#at, end))}`, this.#at, end)
+  #pushNumber(from: number, end: number): void {
+    const text = this.#query.slice(from, end)
+    const number = parseNumber(text)
+    const problem = Number.isNaN(number) ? 'invalid syntax' : number === Infinity ? 'value out of range' : undefined
+    if (problem !== undefined)
+      this.#fail(`error parsing number: strconv.ParseFloat: parsing ${quote(text)}: ${problem}`, from, end)
+    this.#push('number', end, text, '', number)
   }
+}
+
+/** How far a number or a duration goes; where it is not whole, up to what makes it wrong. */
+interface Scan {
+  end: number
+  isWhole: boolean
+}
+
+/** A number in any notation. What may not follow a point, an exponent or an underscore belongs to the wrong text. */
+function scanNumber(query: string, from: number): Scan {
+  let at = from
+  const accept = (characters: string): boolean => {
+    const isThere = at < query.length && characters.includes(query[at]!)
+    if (isThere) at++
+    return isThere
+  }
+  const isHex = /^0[xX]/.test(query.slice(from, from + 2))
+  const digits = isHex ? '0123456789abcdefABCDEF' : '0123456789'
+  if (isHex) {
+    at += 2
+    accept('_')
+  }
+  accept('.')
+  accept(digits)
+  let hasPoint = false
+  let hasExponent = false
+  while (at < query.length && `${digits}._eE`.includes(query[at]!)) {
+    if (accept('.')) {
+      if (hasPoint) return { end: at, isWhole: false }
+      hasPoint = true
+      if (accept('_.') || isHex) return { end: at, isWhole: false }
+    } else if (!isHex && accept('eE')) {
+      if (hasExponent) return { end: at, isWhole: false }
+      hasExponent = true
+      accept('+-')
+      if (accept('._eE') || at === query.length) return { end: at, isWhole: false }
+    } else if (accept('_')) {
+      if (accept('._eE') || at === query.length) return { end: at, isWhole: false }
+    } else while (accept(digits));
+  }
+  return { end: at, isWhole: !isWordCharacter(query[at]) }
+}
+
+/** The units and further numbers of a duration, behind its first number. Units are checked when all of it is read. */
+function scanDuration(query: string, from: number): Scan {
+  let at = from
+  for (let isFirst = true; isFirst || /[0-9]/.test(query[at] ?? ''); isFirst = false) {
+    while (!isFirst && /[0-9]/.test(query[at] ?? '')) at++
+    if (!(isFirst ? /[smhdwy]/ : /[smhdw]/).test(query[at] ?? '')) return { end: at, isWhole: false }
+    at++
+    if (query[at] === 's') at++
+  }
+  return isWordCharacter(query[at]) ? { end: at + 1, isWhole: false } : { end: at, isWhole: true }
 }
 
 /** Why a text of digits and unit letters is no duration. */
@@ -305,6 +374,13 @@ function fromEscapedBytes(bytes: readonly number[]): string {
   const text = Buffer.from(bytes).toString('utf8')
   if (!text.includes('\ufffd')) return text
   return bytes.map(byte => String.fromCharCode(byte < 128 ? byte : 0xdc00 + byte)).join('')
+}
+
+/** A character in single quotes, as Go's %q writes it; the end of the text is a character that is none. */
+function quotedCharacter(char: string | undefined): string {
+  if (char === undefined) return "'\ufffd'"
+  const escaped = quote(char).slice(1, -1)
+  return `'${char === "'" ? "\\'" : char === '"' ? '"' : escaped}'`
 }
 
 /** `U+0041`. */

@@ -63,16 +63,9 @@ export function parsePromql(query: string): Expr {
   })
 }
 
-/** Parses a series selector as the series endpoints take it: `up{job="x"}`. */
+/** Parses a series selector as the series endpoints take it: `up{job="x"}`. One that takes any series too. */
 export function parseSelector(text: string): Matcher[] {
-  return guarded(text, () => {
-    const parser = new Parser(text)
-    const expr = parser.parseQuery()
-    if (expr.kind !== 'selector' || expr.offset !== undefined || expr.at !== undefined)
-      throw new BadQueryError('a series selector was expected', expr.from, expr.to)
-    typeOf(expr)
-    return expr.matchers
-  })
+  return guarded(text, () => new Parser(text).parseLoneSelector().matchers)
 }
 
 function guarded<T>(query: string, work: () => T): T {
@@ -81,7 +74,7 @@ function guarded<T>(query: string, work: () => T): T {
   } catch (error) {
     if (!(error instanceof BadQueryError)) throw error
     throw new BadQueryError(
-      `${query.trim() === '' ? 'unknown position' : positionOf(query, error.from)}: parse error: ${error.message}`,
+      `${query === '' ? 'unknown position' : positionOf(query, error.from)}: parse error: ${error.message}`,
       error.from,
       error.to,
     )
@@ -115,6 +108,17 @@ class Parser {
       this.#note('vector selector must contain at least one non-empty matcher', from, to)
     if (this.#problem !== undefined) throw this.#problem
     return expr
+  }
+
+  /** A selector and nothing else. */
+  parseLoneSelector(): VectorSelector {
+    const token = this.#peek()
+    const isName = /^[a-zA-Z_:]/.test(token.raw) && token.kind !== 'number'
+    if (!isName && !this.#isSymbol('{')) this.#unexpected('', '')
+    const selector = this.#parseSelector()
+    if (this.#peek().kind !== 'end') this.#unexpected('', '')
+    if (this.#problem !== undefined) throw this.#problem
+    return selector
   }
 
   /** Selectors that may select everything: only info() takes them. */
@@ -374,11 +378,10 @@ class Parser {
         token.kind === 'keyword' ||
         token.kind === 'aggregator' ||
         (token.kind === 'operator' && /^[a-z]/.test(token.text)) ||
+        token.kind === 'metric-identifier' ||
         (token.kind === 'number' && /^[a-z]/i.test(token.raw))
       ) {
         labels.push(token.raw)
-      } else if (token.kind === 'metric-identifier') {
-        throw new BadQueryError(`invalid label name for grouping: ${quote(token.raw)}`, token.from, token.to)
       } else this.#unexpected('grouping opts', 'label')
       this.#next()
       if (this.#isSymbol(',')) this.#next()
@@ -485,12 +488,12 @@ class Parser {
   #parseRange(expr: Expr): Expr {
     const open = this.#next()
     this.#size.operator(open.from)
-    const range = this.#parsePositiveDuration()
+    const range = this.#parsePositiveDuration('subquery or range selector', durationWords)
     if (this.#isSymbol(':')) {
       this.#next()
       let step: Duration | undefined
       if (!this.#isSymbol(']')) {
-        step = this.#parsePositiveDuration('number or duration or "]"')
+        step = this.#parsePositiveDuration('subquery selector', `${durationWords.replace(', or', ',')}, or "]"`)
         if (!this.#isSymbol(']')) this.#unexpected('subquery selector', '"]"')
       }
       const close = this.#next()
@@ -548,8 +551,8 @@ class Parser {
     return expr
   }
 
-  #parsePositiveDuration(expected = 'number or duration'): Duration {
-    const expr = this.#parseDurationExpr(0, expected, 'subquery selector')
+  #parsePositiveDuration(context: string, expected: string): Duration {
+    const expr = this.#parseDurationExpr(0, expected, context)
     if (expr.kind === 'number') {
       if (expr.value <= 0) throw new BadQueryError('duration must be greater than 0', expr.from, expr.to)
       return { ms: roundMs(expr.value), expr: undefined }
@@ -564,7 +567,7 @@ class Parser {
       this.#next()
       negative = sign.text === '-'
     }
-    const primary = this.#parseDurationPrimary('number or duration', 'offset')
+    const primary = this.#parseDurationPrimary(durationWords, 'offset')
     const expr = negative ? negate(primary, sign.from) : primary
     return expr.kind === 'number' ? { ms: roundMs(expr.value), expr: undefined } : { ms: 0, expr }
   }
@@ -591,7 +594,7 @@ class Parser {
       if (level < least) return left
       this.#size.operator(token.from)
       this.#next()
-      const right = this.#parseDurationExpr(token.text === '^' ? level : level + 1, 'number or duration', context)
+      const right = this.#parseDurationExpr(token.text === '^' ? level : level + 1, expected, context)
       if (right.kind === 'number' && right.value === 0 && (token.text === '/' || token.text === '%')) {
         throw new BadQueryError(token.text === '/' ? 'division by zero' : 'modulo by zero', token.from, token.to)
       }
@@ -615,7 +618,7 @@ class Parser {
     }
     if (this.#isSymbol('(')) {
       this.#next()
-      const expr = this.#parseDurationExpr(0, 'number or duration', context)
+      const expr = this.#parseDurationExpr(0, expected, context)
       this.#expect(')', context, '")"')
       if (expr.kind !== 'number') expr.wrapped = true
       return expr
@@ -628,9 +631,9 @@ class Parser {
       this.#next()
       const args: DurationExpr[] = []
       if (token.text === 'min_of' || token.text === 'max_of') {
-        args.push(this.#parseDurationExpr(0, 'number or duration', context))
+        args.push(this.#parseDurationExpr(0, expected, context))
         this.#expect(',', context, '","')
-        args.push(this.#parseDurationExpr(0, 'number or duration', context))
+        args.push(this.#parseDurationExpr(0, expected, context))
       }
       const close = this.#expect(')', context, '")"')
       return { kind: 'duration-call', name: token.text, args, wrapped: false, from: token.from, to: close.to }
@@ -638,6 +641,9 @@ class Parser {
     return this.#unexpected(context, expected)
   }
 }
+
+/** What may stand for a duration, in messages. */
+const durationWords = 'number, duration, step(), or range()'
 
 function roundMs(seconds: number): number {
   return Math.round(seconds * 1000)
@@ -792,6 +798,7 @@ function checkCall(call: Call): ValueType {
 /** As Go's %f prints it. */
 function secondsText(seconds: number): string {
   if (Number.isNaN(seconds)) return 'NaN'
-  if (Number.isFinite(seconds)) return seconds.toFixed(6)
+  if (Number.isFinite(seconds))
+    return Math.abs(seconds) < 1e21 ? seconds.toFixed(6) : `${BigInt(seconds).toString()}.000000`
   return seconds > 0 ? '+Inf' : '-Inf'
 }

@@ -69,6 +69,9 @@ export function compileRe2(source: string, shown = source): RE2JS {
 function compile(source: string, shown: string): RE2JS {
   const problem = sizeProblem(shown)
   if (problem !== undefined) throw new BadRegexError(`error parsing regexp: expression too large: ${problem}`)
+  // What is put around the expression would become part of an escape.
+  if (/(?:^|[^\\])(?:\\\\)*\\$/.test(shown))
+    throw new BadRegexError('error parsing regexp: trailing backslash at end of expression: ``')
   try {
     return RE2JS.compile(source)
   } catch (error) {

@@ -57,6 +57,8 @@ export interface QueryStats {
 /** An answer; annotations are texts with their place in the query. */
 export interface QueryResult {
   type: 'scalar' | 'string' | 'vector' | 'matrix'
+  /** The query's time, or where its range begins. */
+  startMs: number
   /** For scalar and string: one series without labels, or the text. */
   series: ResultSeries[]
   text: string
@@ -137,6 +139,7 @@ export class PromqlEngine {
       annotations.all.filter(a => a.level === level).map(a => `${a.text} (${positionOf(request.query, a.from)})`)
     return {
       type: isInstant ? type : 'matrix',
+      startMs: request.startMs,
       series,
       text,
       warnings: [...shown('warning'), ...reader.omissions.texts()],

@@ -1,4 +1,7 @@
-/** A label set as a fraction in [0, 1): xxHash64 over `name FF value FF ...`, which limit_ratio samples by. */
+/**
+ * A label set as a fraction in [0, 1), which limit_ratio samples by: xxHash64 over names and values, each behind its
+ * length, as Prometheus' own programs have them in memory.
+ */
 import type { Labels } from '#model/labels.ts'
 
 const p1 = 0x9e3779b185ebca87n
@@ -13,9 +16,16 @@ const round = (acc: bigint, input: bigint): bigint => (rotate((acc + input * p2)
 /** A number in [0, 1) that depends on the labels alone. */
 export function labelHash(labels: Labels): number {
   const parts: Buffer[] = []
-  const separator = Buffer.of(0xff)
-  for (const part of labels.pairs) parts.push(Buffer.from(part), separator)
+  for (const part of labels.pairs) {
+    const bytes = Buffer.from(part)
+    parts.push(lengthBytes(bytes.length), bytes)
+  }
   return Number(xxhash64(Buffer.concat(parts))) / 2 ** 64
+}
+
+/** A byte, or FF and three bytes, little end first, from 255 on. */
+function lengthBytes(length: number): Buffer {
+  return length < 255 ? Buffer.of(length) : Buffer.of(255, length & 255, (length >> 8) & 255, (length >> 16) & 255)
 }
 
 /** xxHash64 with seed 0. Source: the public specification of the algorithm. */

@@ -11,7 +11,7 @@ import {
   type Subquery,
   type VectorSelector,
 } from '#lang/promql/ast.ts'
-import { durationSecondsMax, positionOf } from '#lang/promql/parser.ts'
+import { durationSecondsMax } from '#lang/promql/parser.ts'
 import { Labels } from '#model/labels.ts'
 
 /** The labels of what absent() and absent_over_time() return: those that the selector sets to one value. */
@@ -141,13 +141,19 @@ class Preparation {
   #resolve(duration: Duration, mayBeNegative: boolean): void {
     const { expr } = duration
     if (expr === undefined) return
-    const at = positionOf(this.#query, expr.from)
+    const at = `${this.#byteAt(expr.from)}:${this.#byteAt(expr.to)}`
     const seconds = this.#seconds(expr, at)
+    if (!Number.isFinite(seconds)) throw new BadQueryError(`${at}: duration is NaN or infinite`, expr.from, expr.to)
     if (seconds <= 0 && !mayBeNegative)
       throw new BadQueryError(`${at}: duration must be greater than 0`, expr.from, expr.to)
     if (Math.abs(seconds) > durationSecondsMax)
       throw new BadQueryError(`${at}: duration is out of range`, expr.from, expr.to)
     duration.ms = Math.trunc(seconds * 1000)
+  }
+
+  /** Places in durations are bytes, as the reference implementation says them. */
+  #byteAt(offset: number): number {
+    return Buffer.byteLength(this.#query.slice(0, offset))
   }
 
   /** `at`: where the whole duration stands, for errors. */
@@ -163,7 +169,11 @@ class Preparation {
         const left = this.#seconds(node.left, at)
         const right = this.#seconds(node.right, at)
         if (right === 0 && (node.op === '/' || node.op === '%'))
-          throw new BadQueryError(`${at}: ${node.op === '/' ? 'division' : 'modulo'} by zero`, node.from, node.to)
+          throw new BadQueryError(
+            `${this.#byteAt(node.from)}:${this.#byteAt(node.to)}: ${node.op === '/' ? 'division' : 'modulo'} by zero`,
+            node.from,
+            node.to,
+          )
         return durationOperators[node.op](left, right)
       }
       default:

@@ -7,7 +7,8 @@ import { loadSeries } from './data.ts'
 import { questions } from './questions.ts'
 
 const features =
-  'promql-experimental-functions,promql-duration-expr,promql-delayed-name-removal,native-histograms,exemplar-storage'
+  'promql-experimental-functions,promql-extended-range-selectors,promql-binop-fill-modifiers,' +
+  'promql-delayed-name-removal,exemplar-storage'
 const configuration = 'global: {}\nstorage:\n  tsdb:\n    out_of_order_time_window: 4h\n'
 
 export const promqlDialect: Dialect = {
@@ -46,7 +47,10 @@ export const promqlDialect: Dialect = {
   comparable,
 }
 
-/** Not defined, so not compared: the order of vectors without sort(), of warnings and infos; the last digits of floats. */
+/**
+ * Not defined, so not compared: the order of vectors without sort(), of series, of warnings and infos; the last digits
+ * of floats.
+ */
 function comparable({ id }: Question, { status, type, body }: Answer): unknown {
   if (type !== 'application/json') return { status, type, body }
   let parsed: unknown
@@ -62,7 +66,11 @@ function ordered(value: unknown, keepsOrder: boolean): unknown {
   if (typeof value !== 'object' || value === null) return value
   const answer = { ...value } as Record<string, unknown>
   for (const name of ['warnings', 'infos']) if (Array.isArray(answer[name])) answer[name] = answer[name].toSorted()
-  const data = answer['data'] as { resultType?: string; result?: unknown[] } | undefined
+  const data = answer['data'] as { resultType?: string; result?: unknown[] } | unknown[] | undefined
+  if (Array.isArray(data)) {
+    const isOfObjects = data.every(one => typeof one === 'object')
+    return isOfObjects ? { ...answer, data: data.toSorted(byText) } : answer
+  }
   if (data?.resultType === 'vector' && Array.isArray(data.result) && !keepsOrder)
     answer['data'] = { ...data, result: data.result.toSorted(byText) }
   return answer

@@ -79,8 +79,10 @@ const rangeFunctions = [
   'changes',
   'resets',
   'deriv',
+  'first_over_time',
   'ts_of_max_over_time',
   'ts_of_min_over_time',
+  'ts_of_first_over_time',
   'ts_of_last_over_time',
 ]
 
@@ -96,6 +98,9 @@ export function questions(baseMs: number): Question[] {
   operated(maker)
   modified(maker)
   histograms(maker)
+  extended(maker)
+  filled(maker)
+  trimmed(maker)
   selected(maker)
   mixedQueries(maker)
   for (const [i, query] of wrongQueries.entries()) maker.at(`wrong/${i}/${query.slice(0, 60)}`, query, 60)
@@ -201,6 +206,25 @@ function instantFunctions(maker: Maker): void {
     'info/label': 'info(req_total{job="api"}, {zone=~".+"})',
     'info/rate': 'info(rate(req_total{job="api"}[5m]))',
     'info/name': 'info(req_total, temp)',
+    'info/not': 'info(req_total{job="api"}, {__name__!="target_info"})',
+    'info/empty': 'info(req_total{job="api"}, {nosuch=~".*"})',
+    'info/itself': 'info({__name__=~"target_info|req_total",job="api"})',
+    'info/subquery': 'info(last_over_time(req_total{job="api"}[10m:5m] offset 5m))',
+    'min_of/two': 'min_of(3, -4)',
+    'max_of/nan': 'max_of(NaN, 4)',
+    'max_of/time': 'max_of(time(), scalar(single))',
+    start: 'start()',
+    end: 'end() - start()',
+    step: 'step() + range()',
+    'durations/step': 'count_over_time(temp[max_of(step(), 3m)])',
+    'durations/range': 'count_over_time(temp[range() + 5m])',
+    'start_timestamp/none': 'start_timestamp(temp)',
+    'histogram_quantiles/native': 'histogram_quantiles(nat, "q", 0, 0.5, 0.99, 1)',
+    'histogram_quantiles/classic': 'histogram_quantiles(lat_bucket, "q", 0.25, 1e-7)',
+    'histogram_quantiles/wrong': 'histogram_quantiles(nat, "q", -1, 2, NaN)',
+    'histogram_quantiles/twice': 'histogram_quantiles(nat, "q", 0.5, 0.5)',
+    'histogram_quantiles/label': 'histogram_quantiles(nat, "", 0.5)',
+    'histogram_quantiles/own label': 'histogram_quantiles(nat, "i", 0.5)',
   }
   for (const [id, query] of Object.entries(more)) {
     maker.at(`${id.startsWith('sort') ? 'order' : 'call'}/${id}`, query, 50)
@@ -418,6 +442,41 @@ function histograms(maker: Maker): void {
     maker.at(`histogram/sum of sum/${selector}`, `histogram_sum(sum(${selector}))`, 50)
     maker.at(`histogram/plain/${selector}`, selector, 50)
   }
+}
+
+function extended(maker: Maker): void {
+  for (const modifier of ['anchored', 'smoothed']) {
+    for (const name of [...rangeFunctions.slice(0, 6), 'changes', 'resets'])
+      for (const [kind, selector] of Object.entries(kinds))
+        maker.both(`extended/${modifier}/${name}/${kind}`, `${name}(${selector}[10m30s] ${modifier})`)
+    for (const [kind, selector] of Object.entries(kinds)) {
+      maker.at(`extended/${modifier}/plain/${kind}`, `${selector} ${modifier}`, 50.5)
+      maker.range(`extended/${modifier}/plain/${kind}/range`, `${selector} ${modifier}`, 40.3, 50, '2m')
+      maker.at(`extended/${modifier}/raw/${kind}`, `${selector}[3m] ${modifier}`, 50.5)
+    }
+    maker.both(`extended/${modifier}/subquery`, `increase((req_total ${modifier})[5m:1m])`)
+    maker.both(`extended/${modifier}/offset`, `increase(req_total[5m] ${modifier} offset 90s)`)
+    maker.both(`extended/${modifier}/at`, `increase(req_total[5m] ${modifier} @ end())`)
+    maker.at(`extended/${modifier}/early`, `increase(req_total[5m] ${modifier})`, 0.5)
+    maker.at(`extended/${modifier}/late`, `increase(ends[5m] ${modifier})`, 43)
+  }
+}
+
+function filled(maker: Maker): void {
+  for (const op of ['+', '-', '==', '!=', '>', '<= bool', 'and'])
+    for (const fill of ['fill(0)', 'fill_left(1)', 'fill_right(2)', 'fill_left(-1) fill_right(NaN)', 'fill(Inf)']) {
+      maker.at(`fill/${op}/${fill}/plain`, `dup{y="1"} ${op} ignoring(y) ${fill} other`, 50)
+      maker.at(`fill/${op}/${fill}/left`, `dup ${op} on(x) group_left ${fill} other`, 50)
+      maker.at(`fill/${op}/${fill}/right`, `other ${op} on(x) group_right ${fill} dup`, 50)
+      maker.range(`fill/${op}/${fill}/range`, `ends ${op} on() ${fill} late_born`, 36, 88, '4m')
+    }
+}
+
+function trimmed(maker: Maker): void {
+  for (const op of ['</', '>/'])
+    for (const limit of ['-1', '0', '0.0005', '0.3', '1', '1.5', '4', '100', 'NaN', '+Inf', '-Inf'])
+      for (const kind of ['nat', 'nhcb', 'wide', 'nonum', 'mixed', 'temp'])
+        maker.at(`trim/${op}/${limit}/${kind}`, `${kind} ${op} ${limit}`, 50)
 }
 
 function selected(maker: Maker): void {
