@@ -13,7 +13,8 @@ export function scoreTable(): string[] {
     const equal = answers.size - Object.keys(readUnequal(name)).length
     const share = ((equal / answers.size) * 100).toFixed(1)
     const date = new Date(baseMs).toISOString().slice(0, 10)
-    return `| ${language} | ${server} ${version} | ${grouped(answers.size)} | ${grouped(equal)} (${share} %) | ${date} |`
+    const cells = [language, `${server} ${version}`, grouped(answers.size), `${grouped(equal)} (${share} %)`, date]
+    return `| ${cells.join(' | ')} |`
   })
   return [
     '| language and API | compared with | questions | equal answers | recorded |',
