@@ -80,3 +80,21 @@ export function goDurationMs(text: string): number | undefined {
   const read = goDuration(text)
   return 'ns' in read ? read.ns / 1e6 : undefined
 }
+
+/** Why a text is no duration, in the words of Prometheus. */
+export function durationProblem(text: string): string {
+  if (text === '') return 'empty duration string'
+  const unfit = `not a valid duration string: ${quote(text)}`
+  let last = -1
+  let rest = text
+  while (rest !== '') {
+    const [whole, , unit] = /^([0-9]+)([^0-9]+)/.exec(rest) ?? []
+    if (whole === undefined) return unfit
+    const place = unitsMs.findIndex(([name]) => name === unit)
+    if (place < 0) return `unknown unit ${quote(unit!)} in duration ${quote(text)}`
+    if (place <= last) return unfit
+    last = place
+    rest = rest.slice(whole.length)
+  }
+  return 'duration out of range'
+}

@@ -165,11 +165,20 @@ export class HttpServer {
       return
     }
     if (match === undefined) {
-      finish(response, { status: 404, headers: plainText, body: '404 page not found\n' })
+      finish(response, this.#wrongMethod(path) ?? { status: 404, headers: plainText, body: '404 page not found\n' })
       return
     }
     await this.#pipelining.turn(raw, response)
     await this.#answer(match.value, match.params, raw, response)
+  }
+
+  /** What a path answers whose routes take other methods. */
+  #wrongMethod(path: string): HttpReply | undefined {
+    for (const method of ['GET', 'POST', 'PUT', 'DELETE'] as const) {
+      const reply = this.#router.find(method, path)?.value.wrongMethod
+      if (reply !== undefined) return reply
+    }
+    return undefined
   }
 
   #refuse(raw: IncomingMessage, response: ServerResponse, problem: string, route: Route | undefined): void {

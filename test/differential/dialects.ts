@@ -1,10 +1,11 @@
 /** The dialects that are compared with their real servers. */
+import { logql } from './logql/dialect.ts'
 import { logsqlDialect } from './logsql/dialect.ts'
 import { promqlDialect } from './promql/dialect.ts'
 import { traceql } from './traceql/dialect.ts'
 import type { Dialect } from './question.ts'
 
-export const dialects: readonly Dialect[] = [promqlDialect, logsqlDialect, traceql]
+export const dialects: readonly Dialect[] = [promqlDialect, logql, logsqlDialect, traceql]
 
 export function dialectOf(name: string): Dialect {
   const found = dialects.find(dialect => dialect.name === name)

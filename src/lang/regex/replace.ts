@@ -31,10 +31,20 @@ function groupOf(matched: MatchedGroups, name: string): string {
   }
 }
 
-/**
- * Replaces the first `most` matches by what `replace` makes of them, as Go does: an empty match directly behind another
- * one does not count.
- */
+/** Something that finds one match after the other. */
+interface Finding {
+  find(): boolean
+  start(): number
+  end(): number
+}
+
+/** The next match, as Go walks through them: an empty one right behind the last (its end, or -1) is none. */
+export function findNext(matcher: Finding, lastEnd: number): boolean {
+  while (matcher.find()) if (matcher.end() > matcher.start() || matcher.start() !== lastEnd) return true
+  return false
+}
+
+/** Replaces the first `most` matches by what `replace` makes of them. */
 export function replaceMatches(
   regex: RE2JS,
   text: string,
@@ -45,12 +55,10 @@ export function replaceMatches(
   const matcher = regex.matcher(text)
   let out = ''
   let from = 0
-  let count = 0
-  while (count < most && matcher.find()) {
-    if (count > 0 && matcher.end() === from && matcher.start() === from) continue
-    count++
+  let lastEnd = -1
+  for (let count = 0; count < most && findNext(matcher, lastEnd); count++) {
     out += text.slice(from, matcher.start()) + replace(matcher)
-    from = matcher.end()
+    from = lastEnd = matcher.end()
     refuseLong(out.length)
   }
   return out + text.slice(from)
