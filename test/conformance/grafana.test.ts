@@ -276,7 +276,7 @@ asked('Logs Drilldown', [
   [
     '/loki/api/v1/detected_field/duration/values',
     { query: `${shop} ${parsed}`, limit: '1000', ...logRange },
-    '"110ms"',
+    '"239ms"',
   ],
   [
     '/loki/api/v1/query_range',
