@@ -8,6 +8,7 @@ import type { MetricsFacts } from '#metrics/select.ts'
 import type { Labels } from '#model/labels.ts'
 import type { Metadata } from '#model/write-batch.ts'
 import { route, whenReady, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import { prometheusFeatures } from './features.ts'
 import { formatLabels, formatTime, formatValue } from './json.ts'
 import { invalid, matcherSets, maxTimeMs, minTimeMs, timeParam } from './params.ts'
 import { prometheusDialect, success } from './respond.ts'
@@ -55,6 +56,7 @@ export function prometheusOperatorRoutes(options: PrometheusOperatorOptions): Ro
     route(['GET'], '/api/v1/status/config', api.config),
     route(['GET'], '/api/v1/status/walreplay', api.walReplay),
     route(['GET'], '/api/v1/notifications', api.notifications),
+    route(['GET'], '/api/v1/features', api.features),
   ]
   return prometheusDialect(whenReady(options.store, routes))
 }
@@ -156,5 +158,6 @@ class OperatorApi {
   readonly config = async (): Promise<HttpReply> => success(JSON.stringify({ yaml: this.#options.configText }))
   /** What Prometheus tells of itself at the top of its pages: there is nothing of the kind. */
   readonly notifications = async (): Promise<HttpReply> => success('[]')
+  readonly features = async (): Promise<HttpReply> => success(JSON.stringify(prometheusFeatures()))
   readonly walReplay = async (): Promise<HttpReply> => success('{"min":0,"max":0,"current":0}')
 }

@@ -237,6 +237,13 @@ class Lexer {
 
   #close(char: string): void {
     if (char === '}' && !this.#isInBraces) this.#fail(`unexpected character: '}'`)
+    // A bracket ends a duration whatever is open in it, and the parser says what is missing.
+    if (char === ']' && this.#nesting.includes('[')) this.#nesting.length = this.#nesting.lastIndexOf('[') + 1
+    if (char === ')' && this.#nesting.at(-1) === '[' && this.#nesting.includes('(')) {
+      this.#nesting.splice(this.#nesting.lastIndexOf('('), 1)
+      this.#push('symbol', this.#at + 1)
+      return
+    }
     const open = this.#nesting.pop()
     // The reference implementation notices a parenthesis too many when it is behind it.
     if (open === undefined || '([{'.indexOf(open) !== ')]}'.indexOf(char)) {

@@ -199,16 +199,16 @@ class Parser {
         if (this.#isSymbol('(')) matching.include = this.#parseGrouping()
       }
     }
-    while (
-      (this.#isKeyword('fill') || this.#isKeyword('fill_left') || this.#isKeyword('fill_right')) &&
-      this.#peek(1).text === '('
-    ) {
+    // Each side has one value: what follows as a second one is a metric's name.
+    for (let sides = ['fill', 'fill_left', 'fill_right']; sides.some(side => this.#isKeyword(side));) {
+      if (this.#peek(1).text !== '(') break
       const side = this.#next().text
       this.#next()
-      const value = this.#parseSignedNumber('fill modifier')
-      this.#expect(')', 'fill modifier', '")"')
+      const value = this.#parseSignedNumber('')
+      this.#expect(')', '', '')
       if (side !== 'fill_right') matching.fillLeft = value
       if (side !== 'fill_left') matching.fillRight = value
+      sides = side === 'fill' || sides.length === 1 ? [] : sides.filter(one => one !== 'fill' && one !== side)
     }
     return { returnBool, matching }
   }
@@ -219,7 +219,7 @@ class Parser {
       sign = this.#next().text === '-' ? -1 : 1
     const token = this.#peek()
     if (token.kind !== 'number' && token.kind !== 'duration')
-      this.#unexpected(context, context === '@' ? 'timestamp' : 'number')
+      this.#unexpected(context, context === '@' ? 'timestamp' : '')
     this.#next()
     return sign * token.number
   }
@@ -294,7 +294,9 @@ class Parser {
   }
 
   #parseCall(): Call {
-    const name = this.#next()
+    const token = this.#next()
+    // Keywords count in any case of their letters, functions do not.
+    const name = { ...token, text: token.raw }
     if (!isFunctionName(name.text))
       throw new BadQueryError(`unknown function with name ${quote(name.text)}`, name.from, name.to)
     const { args, to } = this.#parseArguments()
@@ -475,9 +477,11 @@ class Parser {
     const token = this.#next()
     const modifier = token.text as 'anchored' | 'smoothed'
     const selector = expr.kind === 'matrix' ? expr.selector : expr
-    if (selector.kind !== 'selector')
-      throw new BadQueryError(`${modifier} modifier not implemented`, expr.from, token.to)
-    if (selector.modifier !== undefined)
+    if (selector.kind !== 'selector') {
+      const why = expr.kind === 'subquery' ? 'is not supported for subqueries' : 'not implemented'
+      throw new BadQueryError(`${modifier} modifier ${why}`, expr.from, token.to)
+    }
+    if (selector.modifier !== undefined && selector.modifier !== modifier)
       throw new BadQueryError('anchored and smoothed modifiers cannot be used together', expr.from, token.to)
     selector.modifier = modifier
     expr.to = token.to
@@ -618,7 +622,7 @@ class Parser {
     if (this.#isSymbol('(')) {
       this.#next()
       const expr = this.#parseDurationExpr(0, expected, context)
-      this.#expect(')', context, '")"')
+      this.#expect(')', context, expected)
       if (expr.kind !== 'number') expr.wrapped = true
       return expr
     }
@@ -631,10 +635,10 @@ class Parser {
       const args: DurationExpr[] = []
       if (token.text === 'min_of' || token.text === 'max_of') {
         args.push(this.#parseDurationExpr(0, expected, context))
-        this.#expect(',', context, '","')
+        this.#expect(',', context, expected)
         args.push(this.#parseDurationExpr(0, expected, context))
       }
-      const close = this.#expect(')', context, '")"')
+      const close = this.#expect(')', context, expected)
       return { kind: 'duration-call', name: token.text, args, wrapped: false, from: token.from, to: close.to }
     }
     return this.#unexpected(context, expected)

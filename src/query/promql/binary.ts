@@ -2,7 +2,7 @@
 import { assert } from '#core/assert.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
-import { compareText } from '#core/text.ts'
+import { compareText, quote } from '#core/text.ts'
 import { isComparison, isSet, type Binary, type BinaryOperator, type Matching } from '#lang/promql/ast.ts'
 import { resetHint, type FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
@@ -99,7 +99,7 @@ function arithmetic(op: BinaryOperator, a: number, b: number): number {
     case 'atan2':
       return Math.atan2(a, b)
     default:
-      throw new ExecutionError(`operator ${op} not allowed for Scalar operations`)
+      throw new ExecutionError(`operator ${quote(op)} not allowed for Scalar operations`)
   }
 }
 

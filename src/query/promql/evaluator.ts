@@ -29,6 +29,7 @@ import {
   type Evaluation,
   type QueryContext,
 } from './evaluation.ts'
+import { withEdges } from './extended-range.ts'
 import { callFunction } from './functions.ts'
 import { keepStats } from './histogram-stats.ts'
 import { evaluateInfo } from './info.ts'
@@ -359,8 +360,14 @@ export class Evaluator implements Evaluation {
     const { selector } = range
     const endMs = this.#referenceMs(selector, 0)
     const out: { labels: Labels; columns: SampleColumns }[] = []
-    await this.#eachSeries(selector.matchers, endMs - range.range.ms + 1, endMs, (labels, columns) => {
-      const kept = withoutStale(columns)
+    const { fromMs, toMs } = this.#reach(selector, range.range.ms)
+    await this.#eachSeries(selector.matchers, fromMs, toMs, (labels, columns) => {
+      let kept = withoutStale(columns)
+      if (selector.modifier !== undefined) {
+        if (kept.histograms !== undefined)
+          throw new ExecutionError(`${selector.modifier} modifier is not supported with histograms`)
+        kept = withEdges(kept, endMs - range.range.ms, endMs, selector.modifier)
+      }
       this.context.budget.take(kept.count)
       this.context.budget.totalSamples += kept.count
       if (kept.count > 0) out.push({ labels, columns: kept })
@@ -432,8 +439,6 @@ export class Evaluator implements Evaluation {
     const { steps } = this.grid
     const { lookbackMs, budget } = this.context
     const rows: Row[] = []
-    if (selector.modifier === 'anchored')
-      throw new ExecutionError('anchored modifier can only be used with range vectors')
     if (selector.modifier === 'smoothed' && want === false) return this.#selectSmoothed(selector)
     const { fromMs, toMs } = this.#reach({ ...selector, modifier: undefined }, lookbackMs)
     const statsOnly = this.context.statsOnly.has(selector)

@@ -103,7 +103,7 @@ export function questions(baseMs: number): Question[] {
   trimmed(maker)
   selected(maker)
   mixedQueries(maker)
-  for (const [i, query] of wrongQueries.entries()) maker.at(`wrong/${i}/${query.slice(0, 60)}`, query, 60)
+  for (const query of wrongQueries) maker.at(`wrong/${query}`, query, 60)
   return [...maker.questions, ...endpointQuestions(baseMs)]
 }
 
