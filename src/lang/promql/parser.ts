@@ -120,6 +120,9 @@ class Parser {
     return selector
   }
 
+  /** How many aggregations have their arguments open: what is unexpected there is so in the aggregation. */
+  #aggregates = 0
+
   /** Selectors that may select everything: only info() takes them. */
   #withoutMatcher: VectorSelector[] = []
 
@@ -150,7 +153,8 @@ class Parser {
 
   #unexpected(context: string, expected: string): never {
     const token = this.#peek()
-    const where = context === '' ? '' : ` in ${context}`
+    const place = context === '' && this.#aggregates > 0 ? 'aggregation' : context
+    const where = place === '' ? '' : ` in ${place}`
     const wanted = expected === '' ? '' : `, expected ${expected}`
     throw new BadQueryError(`unexpected ${describe(token)}${where}${wanted}`, token.from, token.to)
   }
@@ -330,7 +334,9 @@ class Parser {
     }
     readModifier()
     if (!this.#isSymbol('(')) this.#unexpected('aggregation', '')
+    this.#aggregates++
     const { args, to } = this.#parseArguments()
+    this.#aggregates--
     let end = to
     if (!hasGrouping) {
       readModifier()
@@ -670,7 +676,7 @@ function describe(token: Token): string {
   if (token.kind === 'keyword') return `<${token.text}>`
   if (token.kind === 'aggregator') return `<aggr:${token.text}>`
   if (token.kind === 'operator') return token.text === '=' ? '"="' : `<op:${token.text}>`
-  if (token.kind === 'symbol') return quote(token.text)
+  if (token.kind === 'symbol') return token.text === '@' ? '<op:@>' : quote(token.text)
   const shown =
     token.kind.endsWith('identifier') || token.raw.length <= 10
       ? quote(token.raw)

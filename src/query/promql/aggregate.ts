@@ -14,6 +14,7 @@ import { eachRow } from './evaluation.ts'
 import { labelHash } from './label-hash.ts'
 import type { Annotations } from './annotations.ts'
 import { KahanSum, MeanAccumulator } from './kahan.ts'
+import { greater, lesser } from './math.ts'
 import { quantileOf } from './quantile.ts'
 import { absent, isFloat, isHistogram, Row, RowMerger, unitsOfRow, type Grid } from './value.ts'
 
@@ -92,13 +93,13 @@ function dropsName(rows: readonly Row[], steps: number): boolean {
 
 /** The least and the greatest value of a parameter over all steps; NaN where one of them is NaN. */
 function extentOf(param: Float64Array): { least: number; most: number; hasNaN: boolean } {
-  let least = Infinity
-  let most = -Infinity
+  let least = Number.MAX_VALUE
+  let most = -Number.MAX_VALUE
   for (const value of param) {
-    least = Math.min(least, value)
-    most = Math.max(most, value)
+    least = lesser(least, value)
+    most = greater(most, value)
   }
-  return { least, most, hasNaN: Number.isNaN(least) }
+  return { least, most, hasNaN: param.some(Number.isNaN) }
 }
 
 /** The parameter at every step; the parser gives one to the operators that need it. */

@@ -575,7 +575,7 @@ class GroupMatch {
   #makeResult(many: Row, one: Row): Row {
     const expr = this.#expr
     const result = this.#shared.merger.row(
-      resultLabels(expr, many, one, one === filledOne),
+      resultLabels(expr, many, one === filledOne ? this.#group.labels : one.labels),
       expr.returnBool || (!changesMetric(expr.op) && many.dropName),
     )
     this.#results ??= new Map()
@@ -599,13 +599,13 @@ function emit(expr: Binary, row: Row, step: number, oneToOne: boolean): void {
   else row.setFloat(step, outcome.value)
 }
 
-function resultLabels(expr: Binary, many: Row, one: Row, oneIsAbsent: boolean): Labels {
+function resultLabels(expr: Binary, many: Row, one: Labels): Labels {
   const matching = matchingOf(expr)
   let labels = changesMetric(expr.op) ? withoutMetadata(many.labels) : many.labels
   if (matching.card === 'one-to-one') {
     const names = new Set(matching.labels)
     labels = matching.on ? labels.keep(names) : labels.drop(names)
   }
-  for (const name of matching.include) labels = labels.with(name, oneIsAbsent ? '' : one.labels.get(name))
+  for (const name of matching.include) labels = labels.with(name, one.get(name))
   return labels
 }

@@ -156,8 +156,8 @@ export class Evaluator implements Evaluation {
   }
 
   async #evalAggregate(expr: Aggregate): Promise<Row[]> {
-    const rows = await this.rows(expr.expr)
     const param = expr.param === undefined || expr.op === 'count_values' ? undefined : await this.scalars(expr.param)
+    const rows = await this.rows(expr.expr)
     const label = expr.op === 'count_values' && expr.param !== undefined ? textOf(expr.param) : ''
     if (expr.op === 'count_values' && (label === '' || !label.isWellFormed()))
       throw new ExecutionError(`invalid label name ${quote(label)}`)
