@@ -126,7 +126,7 @@ export class Evaluator implements Evaluation {
   /** Evaluates at one step and repeats the result. */
   async #evalOnce(expr: Expr): Promise<Value> {
     const { startMs, intervalMs, steps } = this.grid
-    const value = await new Evaluator(this.context, { startMs, intervalMs, steps: 1 }).eval(expr)
+    const value = await new Evaluator(this.context, { startMs, intervalMs, steps: 1, endMs: startMs }).eval(expr)
     if (value.kind === 'string') return value
     if (value.kind === 'scalar') return { kind: 'scalar', values: new Float64Array(steps).fill(value.values[0]!) }
     this.context.budget.take(value.rows.length * steps)
@@ -384,7 +384,7 @@ export class Evaluator implements Evaluation {
     let startMs = intervalMs * Math.trunc(firstMs / intervalMs)
     if (startMs <= firstMs) startMs += intervalMs
     const steps = Math.max(0, Math.floor((lastMs - startMs) / intervalMs) + 1)
-    const grid = { startMs, intervalMs, steps }
+    const grid = { startMs, intervalMs, steps, endMs: lastMs }
     if (steps === 0) return { rows: [], grid }
     // Whatever is evaluated over so many steps holds at least one number for each: refused before memory is taken.
     this.context.budget.take(steps)

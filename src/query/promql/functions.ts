@@ -180,7 +180,7 @@ function compareNatural(a: string, b: string): number {
 }
 
 function noteSort(evaluator: Evaluation, call: Call): void {
-  if (evaluator.grid.steps > 1) evaluator.context.annotations.sortInRange(call)
+  if (evaluator.grid.endMs !== evaluator.grid.startMs) evaluator.context.annotations.sortInRange(call)
 }
 
 const sortByLabel =
