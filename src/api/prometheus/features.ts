@@ -1,5 +1,6 @@
 /** /api/v1/features: what of Prometheus' features there is, by the names that Prometheus gives them. */
 import { functions } from '#lang/promql/functions.ts'
+import { aggregateOperators } from '#lang/promql/lexer.ts'
 
 const promql = [
   'anchored',
@@ -22,12 +23,7 @@ const promql = [
   'subqueries',
   'without',
 ]
-const operators = [
-  ...['!=', '!~', '%', '*', '+', '-', '/', '<', '</', '<=', '==', '=~', '>', '>/', '>=', '@', '^'],
-  ...['and', 'atan2', 'or', 'unless'],
-  ...['avg', 'bottomk', 'count', 'count_values', 'group', 'limit_ratio', 'limitk', 'max', 'min', 'quantile'],
-  ...['stddev', 'stdvar', 'sum', 'topk'],
-]
+const operators = [...aggregateOperators, ...'!= !~ % * + - / < </ <= == =~ > >/ >= @ ^ and atan2 or unless'.split(' ')]
 
 function allOf(names: readonly string[]): Record<string, boolean> {
   return Object.fromEntries(names.map(name => [name, true]))

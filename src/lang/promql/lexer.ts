@@ -53,7 +53,7 @@ const keywords = new Set([
   'fill_left',
   'fill_right',
 ])
-const aggregators = new Set([
+export const aggregateOperators: ReadonlySet<string> = new Set([
   'sum',
   'avg',
   'count',
@@ -173,7 +173,7 @@ class Lexer {
     if (word.includes(':')) this.#push('metric-identifier', to)
     else if (this.#isInBraces) this.#push('identifier', to)
     else if (wordOperators.has(lower)) this.#push('operator', to, lower)
-    else if (aggregators.has(lower)) this.#push('aggregator', to, lower)
+    else if (aggregateOperators.has(lower)) this.#push('aggregator', to, lower)
     else if (keywords.has(lower)) this.#push('keyword', to, lower)
     else if (lower === 'inf') this.#push('number', to, word, '', Infinity)
     else if (lower === 'nan') this.#push('number', to, word, '', NaN)
