@@ -4,7 +4,7 @@ import test from 'node:test'
 import { parsePromql } from '#lang/promql/parser.ts'
 import { describeExpr } from './describe.ts'
 
-const noModifiers = { offset: 0, timestamp: null, startOrEnd: null }
+const noModifiers = { offset: 0, offsetExpr: null, timestamp: null, startOrEnd: null }
 const selector = (name: string, more: object = {}): object => ({
   type: 'vectorSelector',
   name,
@@ -15,6 +15,26 @@ const selector = (name: string, more: object = {}): object => ({
   ...more,
 })
 
+const subquery = (more: object): object => ({
+  type: 'subquery',
+  expr: selector('up'),
+  range: 300_000,
+  rangeExpr: null,
+  stepExpr: null,
+  ...noModifiers,
+  ...more,
+})
+
+/** A duration that is computed. */
+const computed = (op: string, lhs: object | null, rhs: object | null, wrapped = false): object => ({
+  type: 'durationExpr',
+  op,
+  lhs,
+  rhs,
+  wrapped,
+})
+const literal = (val: string, duration: boolean): object => ({ type: 'numberLiteral', val, duration })
+
 test('each kind of expression has its node', () => {
   const cases: [query: string, node: object][] = [
     ['1.5', { type: 'numberLiteral', val: '1.5' }],
@@ -23,15 +43,34 @@ test('each kind of expression has its node', () => {
     ['up offset 5m', selector('up', { offset: 300_000 })],
     ['up @ 1.5', selector('up', { timestamp: 1500 })],
     ['up @ end()', selector('up', { startOrEnd: 'end' })],
-    ['up[5m]', selector('up', { type: 'matrixSelector', range: 300_000 })],
-    ['up[5m:1m]', { type: 'subquery', expr: selector('up'), range: 300_000, step: 60_000, ...noModifiers }],
-    ['up[5m:]', { type: 'subquery', expr: selector('up'), range: 300_000, step: 0, ...noModifiers }],
+    ['up[5m]', selector('up', { type: 'matrixSelector', range: 300_000, rangeExpr: null })],
+    ['up[5m:1m]', subquery({ step: 60_000 })],
+    [
+      'up[5m:step() * 2]',
+      subquery({ step: 0, stepExpr: computed('*', computed('step', null, null), literal('2', false)) }),
+    ],
+    [
+      'up offset -(1m + max_of(1, range()))',
+      selector('up', {
+        offsetExpr: computed(
+          '-',
+          null,
+          computed(
+            '+',
+            literal('60', true),
+            computed('max_of', literal('1', false), computed('range', null, null)),
+            true,
+          ),
+        ),
+      }),
+    ],
+    ['up[5m:]', subquery({ step: 0 })],
     [
       'rate(up[1m])',
       {
         type: 'call',
         func: { name: 'rate', argTypes: ['matrix'], variadic: 0, returnType: 'vector' },
-        args: [selector('up', { type: 'matrixSelector', range: 60_000 })],
+        args: [selector('up', { type: 'matrixSelector', range: 60_000, rangeExpr: null })],
       },
     ],
     [

@@ -1,7 +1,8 @@
 /** A syntax tree as /api/v1/parse_query shows it: the node types and members that Prometheus' UI expects. */
-import type { At, Duration, Expr, VectorSelector } from '#lang/promql/ast.ts'
+import type { At, Duration, DurationExpr, Expr, VectorSelector } from '#lang/promql/ast.ts'
 import { printExpr } from '#lang/promql/printer.ts'
 import { signatureOf } from '#lang/promql/functions.ts'
+import { formatFloat } from '#query/promql/aggregate.ts'
 
 const cards = {
   'one-to-one': 'one-to-one',
@@ -10,9 +11,27 @@ const cards = {
   'many-to-many': 'many-to-many',
 } as const
 
+/** A duration that has to be computed, as a tree; null for one that stands there. */
+function computed(duration: Duration | undefined): object | null {
+  return duration?.expr === undefined ? null : describeDuration(duration.expr)
+}
+
+function describeDuration(expr: DurationExpr): object {
+  if (expr.kind === 'number') return { type: 'numberLiteral', val: formatFloat(expr.value), duration: expr.isDuration }
+  const [op, lhs, rhs] =
+    expr.kind === 'duration-binary'
+      ? [expr.op, expr.left, expr.right]
+      : expr.kind === 'duration-negative'
+        ? ['-', undefined, expr.operand]
+        : [expr.name, expr.args[0], expr.args[1]]
+  const side = (one: DurationExpr | undefined): object | null => (one === undefined ? null : describeDuration(one))
+  return { type: 'durationExpr', op, lhs: side(lhs), rhs: side(rhs), wrapped: expr.wrapped }
+}
+
 function modifiers(node: { at: At | undefined; offset: Duration | undefined }): object {
   return {
     offset: node.offset?.ms ?? 0,
+    offsetExpr: computed(node.offset),
     timestamp: node.at?.kind === 'time' ? node.at.atMs : null,
     startOrEnd: node.at === undefined || node.at.kind === 'time' ? null : node.at.kind,
   }
@@ -37,13 +56,20 @@ export function describeExpr(expr: Expr): object {
     case 'selector':
       return { type: 'vectorSelector', ...selector(expr) }
     case 'matrix':
-      return { type: 'matrixSelector', ...selector(expr.selector), range: expr.range.ms }
+      return {
+        type: 'matrixSelector',
+        ...selector(expr.selector),
+        range: expr.range.ms,
+        rangeExpr: computed(expr.range),
+      }
     case 'subquery':
       return {
         type: 'subquery',
         expr: describeExpr(expr.expr),
         range: expr.range.ms,
+        rangeExpr: computed(expr.range),
         step: expr.step?.ms ?? 0,
+        stepExpr: computed(expr.step),
         ...modifiers(expr),
       }
     case 'call': {

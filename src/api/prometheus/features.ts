@@ -1,8 +1,30 @@
 /** What this process can do, in the words of Prometheus' list of features: /api/v1/features. */
 import { functionNames } from '#alert/template.ts'
 import { functions } from '#lang/promql/functions.ts'
-import { aggregators, keywords } from '#lang/promql/lexer.ts'
-import { precedence } from '#lang/promql/parser.ts'
+import { aggregateOperators } from '#lang/promql/lexer.ts'
+
+const promql = [
+  'anchored',
+  'at_modifier',
+  'bool',
+  'by',
+  'delayed_name_removal',
+  'duration_expr',
+  'fill',
+  'fill_left',
+  'fill_right',
+  'group_left',
+  'group_right',
+  'ignoring',
+  'negative_offset',
+  'offset',
+  'on',
+  'per_query_lookback_delta',
+  'smoothed',
+  'subqueries',
+  'without',
+]
+const operators = [...aggregateOperators, ...'!= !~ % * + - / < </ <= == =~ > >/ >= @ ^ and atan2 or unless'.split(' ')]
 
 type Features = Record<string, Record<string, boolean>>
 
@@ -29,16 +51,9 @@ export function featuresOf(reloadsFiles: boolean, discoveries: readonly string[]
     ]),
     otlp_receiver: { delta_conversion: false, native_delta_ingestion: false },
     prometheus: { agent_mode: false, auto_reload_config: reloadsFiles, server_mode: true },
-    promql: all([
-      ...keywords,
-      'at_modifier',
-      'duration_expr',
-      'negative_offset',
-      'per_query_lookback_delta',
-      'subqueries',
-    ]),
+    promql: all(promql),
     promql_functions: all(Object.keys(functions)),
-    promql_operators: all([...Object.keys(precedence), '=~', '!~', ...aggregators]),
+    promql_operators: all(operators),
     rules: all(['keep_firing_for', 'query_offset']),
     scrape: all(['extra_scrape_metrics']),
     service_discovery_providers: all(discoveries),

@@ -55,7 +55,7 @@ export const keywords: ReadonlySet<string> = new Set([
   'fill_right',
 ])
 /** Operators over the series of a vector. */
-export const aggregators: ReadonlySet<string> = new Set([
+export const aggregateOperators: ReadonlySet<string> = new Set([
   'sum',
   'avg',
   'count',
@@ -175,7 +175,7 @@ class Lexer {
     if (word.includes(':')) this.#push('metric-identifier', to)
     else if (this.#isInBraces) this.#push('identifier', to)
     else if (wordOperators.has(lower)) this.#push('operator', to, lower)
-    else if (aggregators.has(lower)) this.#push('aggregator', to, lower)
+    else if (aggregateOperators.has(lower)) this.#push('aggregator', to, lower)
     else if (keywords.has(lower)) this.#push('keyword', to, lower)
     else if (lower === 'inf') this.#push('number', to, word, '', Infinity)
     else if (lower === 'nan') this.#push('number', to, word, '', NaN)
@@ -239,6 +239,13 @@ class Lexer {
 
   #close(char: string): void {
     if (char === '}' && !this.#isInBraces) this.#fail(`unexpected character: '}'`)
+    // A bracket ends a duration whatever is open in it, and the parser says what is missing.
+    if (char === ']' && this.#nesting.includes('[')) this.#nesting.length = this.#nesting.lastIndexOf('[') + 1
+    if (char === ')' && this.#nesting.at(-1) === '[' && this.#nesting.includes('(')) {
+      this.#nesting.splice(this.#nesting.lastIndexOf('('), 1)
+      this.#push('symbol', this.#at + 1)
+      return
+    }
     const open = this.#nesting.pop()
     // The reference implementation notices a parenthesis too many when it is behind it.
     if (open === undefined || '([{'.indexOf(open) !== ')]}'.indexOf(char)) {

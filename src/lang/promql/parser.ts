@@ -121,6 +121,9 @@ class Parser {
     return selector
   }
 
+  /** How many aggregations have their arguments open: what is unexpected there is so in the aggregation. */
+  #aggregates = 0
+
   /** Selectors that may select everything: only info() takes them. */
   #withoutMatcher: VectorSelector[] = []
 
@@ -151,7 +154,8 @@ class Parser {
 
   #unexpected(context: string, expected: string): never {
     const token = this.#peek()
-    const where = context === '' ? '' : ` in ${context}`
+    const place = context === '' && this.#aggregates > 0 ? 'aggregation' : context
+    const where = place === '' ? '' : ` in ${place}`
     const wanted = expected === '' ? '' : `, expected ${expected}`
     throw new BadQueryError(`unexpected ${describe(token)}${where}${wanted}`, token.from, token.to)
   }
@@ -200,16 +204,16 @@ class Parser {
         if (this.#isSymbol('(')) matching.include = this.#parseGrouping()
       }
     }
-    while (
-      (this.#isKeyword('fill') || this.#isKeyword('fill_left') || this.#isKeyword('fill_right')) &&
-      this.#peek(1).text === '('
-    ) {
+    // Each side has one value: what follows as a second one is a metric's name.
+    for (let sides = ['fill', 'fill_left', 'fill_right']; sides.some(side => this.#isKeyword(side));) {
+      if (this.#peek(1).text !== '(') break
       const side = this.#next().text
       this.#next()
-      const value = this.#parseSignedNumber('fill modifier')
-      this.#expect(')', 'fill modifier', '")"')
+      const value = this.#parseSignedNumber('')
+      this.#expect(')', '', '')
       if (side !== 'fill_right') matching.fillLeft = value
       if (side !== 'fill_left') matching.fillRight = value
+      sides = side === 'fill' || sides.length === 1 ? [] : sides.filter(one => one !== 'fill' && one !== side)
     }
     return { returnBool, matching }
   }
@@ -220,7 +224,7 @@ class Parser {
       sign = this.#next().text === '-' ? -1 : 1
     const token = this.#peek()
     if (token.kind !== 'number' && token.kind !== 'duration')
-      this.#unexpected(context, context === '@' ? 'timestamp' : 'number')
+      this.#unexpected(context, context === '@' ? 'timestamp' : '')
     this.#next()
     return sign * token.number
   }
@@ -295,7 +299,9 @@ class Parser {
   }
 
   #parseCall(): Call {
-    const name = this.#next()
+    const token = this.#next()
+    // Keywords count in any case of their letters, functions do not.
+    const name = { ...token, text: token.raw }
     if (!isFunctionName(name.text))
       throw new BadQueryError(`unknown function with name ${quote(name.text)}`, name.from, name.to)
     const { args, to } = this.#parseArguments()
@@ -329,7 +335,9 @@ class Parser {
     }
     readModifier()
     if (!this.#isSymbol('(')) this.#unexpected('aggregation', '')
+    this.#aggregates++
     const { args, to } = this.#parseArguments()
+    this.#aggregates--
     let end = to
     if (!hasGrouping) {
       readModifier()
@@ -476,9 +484,11 @@ class Parser {
     const token = this.#next()
     const modifier = token.text as 'anchored' | 'smoothed'
     const selector = expr.kind === 'matrix' ? expr.selector : expr
-    if (selector.kind !== 'selector')
-      throw new BadQueryError(`${modifier} modifier not implemented`, expr.from, token.to)
-    if (selector.modifier !== undefined)
+    if (selector.kind !== 'selector') {
+      const why = expr.kind === 'subquery' ? 'is not supported for subqueries' : 'not implemented'
+      throw new BadQueryError(`${modifier} modifier ${why}`, expr.from, token.to)
+    }
+    if (selector.modifier !== undefined && selector.modifier !== modifier)
       throw new BadQueryError('anchored and smoothed modifiers cannot be used together', expr.from, token.to)
     selector.modifier = modifier
     expr.to = token.to
@@ -619,7 +629,7 @@ class Parser {
     if (this.#isSymbol('(')) {
       this.#next()
       const expr = this.#parseDurationExpr(0, expected, context)
-      this.#expect(')', context, '")"')
+      this.#expect(')', context, expected)
       if (expr.kind !== 'number') expr.wrapped = true
       return expr
     }
@@ -632,10 +642,10 @@ class Parser {
       const args: DurationExpr[] = []
       if (token.text === 'min_of' || token.text === 'max_of') {
         args.push(this.#parseDurationExpr(0, expected, context))
-        this.#expect(',', context, '","')
+        this.#expect(',', context, expected)
         args.push(this.#parseDurationExpr(0, expected, context))
       }
-      const close = this.#expect(')', context, '")"')
+      const close = this.#expect(')', context, expected)
       return { kind: 'duration-call', name: token.text, args, wrapped: false, from: token.from, to: close.to }
     }
     return this.#unexpected(context, expected)
@@ -667,7 +677,7 @@ function describe(token: Token): string {
   if (token.kind === 'keyword') return `<${token.text}>`
   if (token.kind === 'aggregator') return `<aggr:${token.text}>`
   if (token.kind === 'operator') return token.text === '=' ? '"="' : `<op:${token.text}>`
-  if (token.kind === 'symbol') return quote(token.text)
+  if (token.kind === 'symbol') return token.text === '@' ? '<op:@>' : quote(token.text)
   const shown =
     token.kind.endsWith('identifier') || token.raw.length <= 10
       ? quote(token.raw)

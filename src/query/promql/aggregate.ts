@@ -14,6 +14,7 @@ import { eachRow } from './evaluation.ts'
 import { labelHash } from './label-hash.ts'
 import type { Annotations } from './annotations.ts'
 import { KahanSum, MeanAccumulator } from './kahan.ts'
+import { greater, lesser } from './math.ts'
 import { quantileOf } from './quantile.ts'
 import { absent, isFloat, isHistogram, Row, RowMerger, unitsOfRow, type Grid } from './value.ts'
 
@@ -92,13 +93,13 @@ function dropsName(rows: readonly Row[], steps: number): boolean {
 
 /** The least and the greatest value of a parameter over all steps; NaN where one of them is NaN. */
 function extentOf(param: Float64Array): { least: number; most: number; hasNaN: boolean } {
-  let least = Infinity
-  let most = -Infinity
+  let least = Number.MAX_VALUE
+  let most = -Number.MAX_VALUE
   for (const value of param) {
-    least = Math.min(least, value)
-    most = Math.max(most, value)
+    least = lesser(least, value)
+    most = greater(most, value)
   }
-  return { least, most, hasNaN: Number.isNaN(least) }
+  return { least, most, hasNaN: param.some(Number.isNaN) }
 }
 
 /** The parameter at every step; the parser gives one to the operators that need it. */
@@ -264,6 +265,7 @@ async function foldSum(
     const sum = new KahanSum()
     let floats = 0
     let histograms: HistogramSum | undefined
+    let isMixed = false
     let broken = false
     let first = true
     for (const row of rows) {
@@ -274,7 +276,9 @@ async function foldSum(
         floats++
       } else if (row.present[step] === isHistogram) {
         const next = row.histogramAt(step)
-        if (histograms === undefined) histograms = new HistogramSum(next)
+        // Behind a float nothing comes of histograms any more.
+        if (histograms === undefined && floats > 0) isMixed = true
+        else if (histograms === undefined) histograms = new HistogramSum(next)
         else if (histograms.add(next) !== undefined) {
           annotations.mixedSchemas(row.labels.get(metricName), expr.expr)
           broken = true
@@ -282,7 +286,7 @@ async function foldSum(
       } else continue
       first = false
     }
-    const result = { floats, value: sum.sum + sum.compensation, histograms, broken }
+    const result = { floats, value: sum.sum + sum.compensation, histograms, isMixed, broken }
     emitMixed(expr, rows, out, step, result, annotations)
   }
 }
@@ -300,8 +304,12 @@ function resetsCollide(rows: readonly Row[], step: number): boolean {
   return reset && noReset
 }
 
-/** What the samples of one step of a group came to. `broken`: its histograms could not be combined. */
+/**
+ * What the samples of one step of a group came to. `broken`: its histograms could not be combined; `isMixed`: there are
+ * some that were not.
+ */
 interface MixedResult {
+  isMixed: boolean
   floats: number
   value: number
   histograms: HistogramSum | HistogramMean | undefined
@@ -313,11 +321,11 @@ function emitMixed(
   rows: readonly Row[],
   out: Row,
   step: number,
-  { floats, value, histograms, broken }: MixedResult,
+  { floats, value, histograms, isMixed, broken }: MixedResult,
   annotations: Annotations,
 ): void {
   if (histograms?.reconciled === true) annotations.mismatchedBounds('aggregation', expr.expr)
-  if (floats > 0 && histograms !== undefined) {
+  if (floats > 0 && (isMixed || histograms !== undefined)) {
     annotations.mixedFloatsHistogramsInAggregation(expr.expr)
     return
   }
@@ -373,6 +381,7 @@ function foldAverage(expr: Aggregate, rows: Row[], out: Row, step: number, annot
   let mean: MeanAccumulator | undefined
   let floats = 0
   let histograms: HistogramMean | undefined
+  let isMixed = false
   let broken = false
   for (const row of rows) {
     if (broken) break
@@ -382,14 +391,15 @@ function foldAverage(expr: Aggregate, rows: Row[], out: Row, step: number, annot
       floats++
     } else if (row.present[step] === isHistogram) {
       const next = row.histogramAt(step)
-      if (histograms === undefined) histograms = new HistogramMean(next)
+      if (histograms === undefined && floats > 0) isMixed = true
+      else if (histograms === undefined) histograms = new HistogramMean(next)
       else if (histograms.add(next) !== undefined) {
         annotations.mixedSchemas(row.labels.get(metricName), expr.expr)
         broken = true
       }
     }
   }
-  emitMixed(expr, rows, out, step, { floats, value: mean?.value ?? 0, histograms, broken }, annotations)
+  emitMixed(expr, rows, out, step, { floats, value: mean?.value ?? 0, histograms, isMixed, broken }, annotations)
 }
 
 /** By Welford's method, row by row over columns. */

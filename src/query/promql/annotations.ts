@@ -24,7 +24,7 @@ interface AllForced extends Forced {
   count: number
 }
 
-/** Annotations without repetition. */
+/** Annotations without repetition: of equal ones the last one's place counts. */
 export class Annotations {
   readonly #byText = new Map<string, Annotation>()
   /** What was repaired, by the text of the annotation that says so. */
@@ -33,7 +33,9 @@ export class Annotations {
   readonly #overlaps = new Map<string, number>()
 
   #add(level: Annotation['level'], text: string, from: number): void {
-    if (!this.#byText.has(text)) this.#byText.set(text, { level, text: `PromQL ${level}: ${text}`, from })
+    const known = this.#byText.get(text)
+    if (known === undefined) this.#byText.set(text, { level, text: `PromQL ${level}: ${text}`, from })
+    else known.from = from
   }
   #warn(text: string, at: { from: number }): void {
     this.#add('warning', text, at.from)
@@ -131,8 +133,9 @@ export class Annotations {
   startOverlap(metric: string, at: { from: number }): void {
     const text =
       'sample has start time that overlaps with previous sample timestamp for metric ' + JSON.stringify(metric)
-    this.#warn(text, at)
-    this.#overlaps.set(text, (this.#overlaps.get(text) ?? 0) + 1)
+    const known = this.#overlaps.get(text) ?? 0
+    if (known === 0) this.#warn(text, at)
+    this.#overlaps.set(text, known + 1)
   }
   sortInRange(at: { from: number }): void {
     this.#warn('sort is ineffective for range queries since results are always ordered by labels', at)

@@ -2,7 +2,7 @@
 import { assert } from '#core/assert.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
-import { compareText } from '#core/text.ts'
+import { compareText, quote } from '#core/text.ts'
 import { isComparison, isSet, type Binary, type BinaryOperator, type Matching } from '#lang/promql/ast.ts'
 import { resetHint, type FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
@@ -99,7 +99,7 @@ function arithmetic(op: BinaryOperator, a: number, b: number): number {
     case 'atan2':
       return Math.atan2(a, b)
     default:
-      throw new ExecutionError(`operator ${op} not allowed for Scalar operations`)
+      throw new ExecutionError(`operator ${quote(op)} not allowed for Scalar operations`)
   }
 }
 
@@ -575,7 +575,7 @@ class GroupMatch {
   #makeResult(many: Row, one: Row): Row {
     const expr = this.#expr
     const result = this.#shared.merger.row(
-      resultLabels(expr, many, one, one === filledOne),
+      resultLabels(expr, many, one === filledOne ? this.#group.labels : one.labels),
       expr.returnBool || (!changesMetric(expr.op) && many.dropName),
     )
     this.#results ??= new Map()
@@ -599,13 +599,13 @@ function emit(expr: Binary, row: Row, step: number, oneToOne: boolean): void {
   else row.setFloat(step, outcome.value)
 }
 
-function resultLabels(expr: Binary, many: Row, one: Row, oneIsAbsent: boolean): Labels {
+function resultLabels(expr: Binary, many: Row, one: Labels): Labels {
   const matching = matchingOf(expr)
   let labels = changesMetric(expr.op) ? withoutMetadata(many.labels) : many.labels
   if (matching.card === 'one-to-one') {
     const names = new Set(matching.labels)
     labels = matching.on ? labels.keep(names) : labels.drop(names)
   }
-  for (const name of matching.include) labels = labels.with(name, oneIsAbsent ? '' : one.labels.get(name))
+  for (const name of matching.include) labels = labels.with(name, one.get(name))
   return labels
 }

@@ -174,8 +174,8 @@ export class PromqlEngine {
 }
 
 function gridOf({ startMs, endMs, stepMs }: RangeRequest): Grid {
-  if (stepMs === 0) return { startMs, intervalMs: 1, steps: 1 }
-  return { startMs, intervalMs: stepMs, steps: Math.floor((endMs - startMs) / stepMs) + 1 }
+  if (stepMs === 0) return { startMs, intervalMs: 1, steps: 1, endMs: startMs }
+  return { startMs, intervalMs: stepMs, steps: Math.floor((endMs - startMs) / stepMs) + 1, endMs }
 }
 
 /** A string has a text and no series, every other type has series. */

@@ -29,6 +29,7 @@ import {
   type Evaluation,
   type QueryContext,
 } from './evaluation.ts'
+import { withEdges } from './extended-range.ts'
 import { callFunction } from './functions.ts'
 import { keepStats } from './histogram-stats.ts'
 import { evaluateInfo } from './info.ts'
@@ -125,7 +126,7 @@ export class Evaluator implements Evaluation {
   /** Evaluates at one step and repeats the result. */
   async #evalOnce(expr: Expr): Promise<Value> {
     const { startMs, intervalMs, steps } = this.grid
-    const value = await new Evaluator(this.context, { startMs, intervalMs, steps: 1 }).eval(expr)
+    const value = await new Evaluator(this.context, { startMs, intervalMs, steps: 1, endMs: startMs }).eval(expr)
     if (value.kind === 'string') return value
     if (value.kind === 'scalar') return { kind: 'scalar', values: new Float64Array(steps).fill(value.values[0]!) }
     this.context.budget.take(value.rows.length * steps)
@@ -155,8 +156,8 @@ export class Evaluator implements Evaluation {
   }
 
   async #evalAggregate(expr: Aggregate): Promise<Row[]> {
-    const rows = await this.rows(expr.expr)
     const param = expr.param === undefined || expr.op === 'count_values' ? undefined : await this.scalars(expr.param)
+    const rows = await this.rows(expr.expr)
     const label = expr.op === 'count_values' && expr.param !== undefined ? textOf(expr.param) : ''
     if (expr.op === 'count_values' && (label === '' || !label.isWellFormed()))
       throw new ExecutionError(`invalid label name ${quote(label)}`)
@@ -359,8 +360,14 @@ export class Evaluator implements Evaluation {
     const { selector } = range
     const endMs = this.#referenceMs(selector, 0)
     const out: { labels: Labels; columns: SampleColumns }[] = []
-    await this.#eachSeries(selector.matchers, endMs - range.range.ms + 1, endMs, (labels, columns) => {
-      const kept = withoutStale(columns)
+    const { fromMs, toMs } = this.#reach(selector, range.range.ms)
+    await this.#eachSeries(selector.matchers, fromMs, toMs, (labels, columns) => {
+      let kept = withoutStale(columns)
+      if (selector.modifier !== undefined) {
+        if (kept.histograms !== undefined)
+          throw new ExecutionError(`${selector.modifier} modifier is not supported with histograms`)
+        kept = withEdges(kept, endMs - range.range.ms, endMs, selector.modifier)
+      }
       this.context.budget.take(kept.count)
       this.context.budget.totalSamples += kept.count
       if (kept.count > 0) out.push({ labels, columns: kept })
@@ -377,7 +384,7 @@ export class Evaluator implements Evaluation {
     let startMs = intervalMs * Math.trunc(firstMs / intervalMs)
     if (startMs <= firstMs) startMs += intervalMs
     const steps = Math.max(0, Math.floor((lastMs - startMs) / intervalMs) + 1)
-    const grid = { startMs, intervalMs, steps }
+    const grid = { startMs, intervalMs, steps, endMs: lastMs }
     if (steps === 0) return { rows: [], grid }
     // Whatever is evaluated over so many steps holds at least one number for each: refused before memory is taken.
     this.context.budget.take(steps)
@@ -432,8 +439,6 @@ export class Evaluator implements Evaluation {
     const { steps } = this.grid
     const { lookbackMs, budget } = this.context
     const rows: Row[] = []
-    if (selector.modifier === 'anchored')
-      throw new ExecutionError('anchored modifier can only be used with range vectors')
     if (selector.modifier === 'smoothed' && want === false) return this.#selectSmoothed(selector)
     const { fromMs, toMs } = this.#reach({ ...selector, modifier: undefined }, lookbackMs)
     const statsOnly = this.context.statsOnly.has(selector)

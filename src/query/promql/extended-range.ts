@@ -4,6 +4,7 @@
  * line between the samples on both sides of a boundary.
  */
 import { resetHint, type FloatHistogram } from '#model/histogram.ts'
+import { SampleColumns } from '#model/sample-columns.ts'
 import type { Window } from './window.ts'
 
 /** Leaves the answer in the window and returns true; false where there is none. */
@@ -73,6 +74,30 @@ function rightFloat(window: Window, last: number, isCounter: boolean): number {
 export function between(t1: number, y1: number, t2: number, y2: number, atMs: number, isCounter: boolean): number {
   const start = isCounter && y2 < y1 ? 0 : y1
   return start + ((y2 - start) * (atMs - t1)) / (t2 - t1)
+}
+
+/** The floats of a range with samples at both of its ends, as these would be; none where none lies in it. */
+export function withEdges(
+  columns: SampleColumns,
+  startMs: number,
+  endMs: number,
+  modifier: 'anchored' | 'smoothed',
+): SampleColumns {
+  const { timesMs: times, values, count } = columns
+  const out = new SampleColumns()
+  let last = count - 1
+  let first = 0
+  while (first + 1 <= last && times[first + 1]! <= startMs) first++
+  const isSmoothed = modifier === 'smoothed'
+  for (let i = 0; isSmoothed && i < last; i++) if (times[i]! >= endMs) last = i
+  if (last < 0 || times[last]! <= startMs) return out
+  const at = (i: number, atMs: number): number =>
+    between(times[i]!, values[i]!, times[i + 1]!, values[i + 1]!, atMs, false)
+  out.pushFloat(startMs, isSmoothed && times[first]! < startMs ? at(first, startMs) : values[first]!)
+  const right = isSmoothed && last > 0 && times[last]! > endMs ? at(last - 1, endMs) : values[last]!
+  for (let i = first; i <= last; i++) if (times[i]! > startMs && times[i]! < endMs) out.pushFloat(times[i]!, values[i]!)
+  out.pushFloat(endMs, right)
+  return out
 }
 
 // --- Histograms ---

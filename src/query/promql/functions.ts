@@ -13,7 +13,7 @@ import { pacedSort } from '#core/paced-sort.ts'
 import { absentFrom, argumentOf, eachPiece, eachRow, textOf, type Evaluation } from './evaluation.ts'
 import { absentLabels } from './prepare.ts'
 import { KahanSum } from './kahan.ts'
-import { log, log10, log2 } from './math.ts'
+import { greater, lesser, log, log10, log2 } from './math.ts'
 import {
   classicFraction,
   classicQuantile,
@@ -143,7 +143,7 @@ const date =
   }
 
 function clamp(value: number, least: number, most: number): number {
-  return Math.max(least, Math.min(most, value))
+  return greater(least, lesser(most, value))
 }
 
 function variance(h: FloatHistogram): number {
@@ -180,7 +180,7 @@ function compareNatural(a: string, b: string): number {
 }
 
 function noteSort(evaluator: Evaluation, call: Call): void {
-  if (evaluator.grid.steps > 1) evaluator.context.annotations.sortInRange(call)
+  if (evaluator.grid.endMs !== evaluator.grid.startMs) evaluator.context.annotations.sortInRange(call)
 }
 
 const sortByLabel =
@@ -473,8 +473,8 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
   deg: math(v => (v * 180) / Math.PI),
   sgn: math(v => (v < 0 ? -1 : v > 0 ? 1 : v)),
   pi: constant(() => Math.PI),
-  min_of: pairwise(Math.min),
-  max_of: pairwise(Math.max),
+  min_of: pairwise(lesser),
+  max_of: pairwise(greater),
   time: constant((evaluator, step) => evaluator.stepMs(step) / 1000),
   start: constant(evaluator => evaluator.context.startMs / 1000),
   end: constant(evaluator => evaluator.context.endMs / 1000),
@@ -564,7 +564,7 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
       for (const text of new Set(Array.from(qs, openMetricsFloat)))
         addAll(out, await quantileRows(evaluator, argumentOf(call, 0), groups, qs, arg, { label, text }))
     }
-    return vector(out)
+    return vector(await mergedRows(out, evaluator))
   },
   async histogram_fraction(evaluator, call) {
     const lower = await evaluator.scalars(argumentOf(call, 0))

@@ -141,3 +141,13 @@ export function pow(x: number, y: number): number {
   }
   return y < 0 ? ldexp(1 / result, -exponent) : ldexp(result, exponent)
 }
+
+/** Go's math.Max: infinity wins over NaN. */
+export function greater(a: number, b: number): number {
+  return a === Infinity || b === Infinity ? Infinity : Math.max(a, b)
+}
+
+/** Go's math.Min: infinity below zero wins over NaN. */
+export function lesser(a: number, b: number): number {
+  return a === -Infinity || b === -Infinity ? -Infinity : Math.min(a, b)
+}

@@ -13,6 +13,7 @@ import {
 } from '#lang/promql/ast.ts'
 import { durationSecondsMax } from '#lang/promql/parser.ts'
 import { Labels } from '#model/labels.ts'
+import { greater, lesser } from './math.ts'
 
 /** The labels of what absent() and absent_over_time() return: those that the selector sets to one value. */
 export function absentLabels(expr: Expr): Labels {
@@ -186,7 +187,7 @@ class Preparation {
     if (name === 'step') return stepMs / 1000
     if (name === 'range') return (endMs - startMs) / 1000
     const [left = NaN, right = NaN] = args.map(arg => this.#seconds(arg, at))
-    return name === 'min_of' ? Math.min(left, right) : Math.max(left, right)
+    return name === 'min_of' ? lesser(left, right) : greater(left, right)
   }
 }
 

@@ -11,6 +11,8 @@ export interface Grid {
   startMs: number
   intervalMs: number
   steps: number
+  /** Where the range ends: after the last step, or at it. */
+  endMs: number
 }
 
 /** Units of work (Budget.worked) of a row beside its steps: its labels, their key, its place in a table. */

@@ -101,21 +101,28 @@ export const lines: readonly string[] = [
     ['+Inf', '10x89'],
   ]),
   // Native histograms: a counter, one with resets, a gauge, other resolutions, negative observations, NaN sums.
-  'nat{i="1"} {{schema:0 count:12 sum:18.4 z_bucket:2 z_bucket_w:0.001 buckets:[4 0 6]}}+{{schema:0 count:12 sum:18.4 z_bucket:2 z_bucket_w:0.001 buckets:[4 0 6]}}x89',
-  'nat{i="2"} {{schema:1 count:6 sum:9 z_bucket:1 z_bucket_w:0.001 offset:-1 buckets:[1 2 2]}}+{{schema:1 count:5 sum:7 offset:-1 buckets:[1 2 2]}}x40 {{schema:1 count:6 sum:9 z_bucket:1 z_bucket_w:0.001 offset:-1 buckets:[1 2 2]}}+{{schema:1 count:5 sum:7 offset:-1 buckets:[1 2 2]}}x48',
+  'nat{i="1"} {{schema:0 count:12 sum:18.4 z_bucket:2 z_bucket_w:0.001 buckets:[4 0 6]}}+{{schema:0 ' +
+    'count:12 sum:18.4 z_bucket:2 z_bucket_w:0.001 buckets:[4 0 6]}}x89',
+  'nat{i="2"} {{schema:1 count:6 sum:9 z_bucket:1 z_bucket_w:0.001 offset:-1 buckets:[1 2 2]}}+{{schema:1 ' +
+    'count:5 sum:7 offset:-1 buckets:[1 2 2]}}x40 {{schema:1 count:6 sum:9 z_bucket:1 z_bucket_w:0.001 ' +
+    'offset:-1 buckets:[1 2 2]}}+{{schema:1 count:5 sum:7 offset:-1 buckets:[1 2 2]}}x48',
   'nat{i="3"} {{schema:3 count:9 sum:-3.5 z_bucket:1 z_bucket_w:0.001 buckets:[3] n_buckets:[2 0 3]}}x89',
-  'level{i="1"} {{schema:0 count:8 sum:11 counter_reset_hint:gauge buckets:[2 4 2]}}x30 {{schema:0 count:4 sum:3 counter_reset_hint:gauge buckets:[3 1]}}x58',
+  'level{i="1"} {{schema:0 count:8 sum:11 counter_reset_hint:gauge buckets:[2 4 2]}}x30 {{schema:0 count:4 ' +
+    'sum:3 counter_reset_hint:gauge buckets:[3 1]}}x58',
   'wide{i="1"} {{schema:0 count:20 sum:10 z_bucket:5 z_bucket_w:0.25 buckets:[5 5] n_buckets:[5]}}x89',
   'wide{i="2"} {{schema:0 count:20 sum:10 z_bucket:5 z_bucket_w:0.5 buckets:[5 5] n_buckets:[5]}}x89',
   'nonum {{schema:0 count:10 sum:NaN buckets:[2 3 1]}}x89',
   'empty_h {{schema:0 count:0 sum:0}}x89',
   // Custom bounds, equal and other.
-  'nhcb{i="1"} {{schema:-53 count:20 sum:140 custom_values:[4 8 16] buckets:[5 6 7 2]}}+{{schema:-53 count:20 sum:140 custom_values:[4 8 16] buckets:[5 6 7 2]}}x89',
+  'nhcb{i="1"} {{schema:-53 count:20 sum:140 custom_values:[4 8 16] buckets:[5 6 7 2]}}+{{schema:-53 ' +
+    'count:20 sum:140 custom_values:[4 8 16] buckets:[5 6 7 2]}}x89',
   'nhcb{i="2"} {{schema:-53 count:9 sum:40 custom_values:[2 8] buckets:[3 4 2]}}x89',
-  'moved {{schema:-53 count:6 sum:14 custom_values:[1 5] buckets:[1 2 3]}}x44 {{schema:-53 count:9 sum:40 custom_values:[2 5] buckets:[3 4 2]}}x44',
+  'moved {{schema:-53 count:6 sum:14 custom_values:[1 5] buckets:[1 2 3]}}x44 {{schema:-53 count:9 sum:40 ' +
+    'custom_values:[2 5] buckets:[3 4 2]}}x44',
   // Floats and histograms in one series, and both kinds of histograms.
   'mixed{i="1"} 1+1x44 {{schema:0 count:4 sum:6 buckets:[4]}}x44',
-  'mixed{i="2"} {{schema:0 count:4 sum:6 buckets:[2 2]}}x44 {{schema:-53 count:4 sum:6 custom_values:[2] buckets:[3 1]}}x44',
+  'mixed{i="2"} {{schema:0 count:4 sum:6 buckets:[2 2]}}x44 {{schema:-53 count:4 sum:6 custom_values:[2] ' +
+    'buckets:[3 1]}}x44',
   'either{i="f"} 5x89',
   'either{i="h"} {{schema:0 count:4 sum:6 buckets:[2 2]}}x89',
   'both_bucket{le="1"} 1x89',

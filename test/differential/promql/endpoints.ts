@@ -159,7 +159,8 @@ export function endpointQuestions(baseMs: number): Question[] {
     '"text"',
     'a and b or c unless d',
     'a > bool 1',
-    'histogram_quantile(0.9, sum(rate(a_very_long_metric_name_of_a_histogram_bucket{label="value",other="another"}[5m])) by (le))',
+    'histogram_quantile(0.9, sum(rate(a_very_long_metric_name_of_a_histogram_bucket{label="value",' +
+      'other="another"}[5m])) by (le))',
     'temp{',
     '',
     'topk(5, a)',

@@ -103,7 +103,7 @@ export function questions(baseMs: number): Question[] {
   trimmed(maker)
   selected(maker)
   mixedQueries(maker)
-  for (const [i, query] of wrongQueries.entries()) maker.at(`wrong/${i}/${query.slice(0, 60)}`, query, 60)
+  for (const query of wrongQueries) maker.at(`wrong/${query}`, query, 60)
   return [...maker.questions, ...endpointQuestions(baseMs)]
 }
 
@@ -559,6 +559,21 @@ function mixedQueries(maker: Maker): void {
     'clamp_min(temp - temp offset 10m, 0)',
     'predict_linear(temp[20m], 3600) < 0',
     'sum(nat) or sum(nhcb)',
+    'quantile(2, temp) + quantile(2, odd)',
+    'histogram_quantile(3, lat_bucket) / on(svc) histogram_quantile(3, lat_bucket)',
+    'temp_limit > ignoring(room) group_left(floor) fill(1) late_born',
+    'max_over_time(sort(temp)[1m:90s])',
+    'clamp(odd, 1, NaN)',
+    'clamp_max(odd, NaN)',
+    'sum(temp + on() group_left nosuch) by (a:b)',
+    'absent_over_time(histogram_quantiles(nat, "q", 0.5, 0.5)[10m:])',
+    'count(limit_ratio(0.3, {__name__=~".+"})) + count(limit_ratio(-0.7, {__name__=~".+"}))',
+    'topk(3, rate(req_total[7m30s])) * on(instance, code) group_left rate(req_total[3m])',
+    'avg by (i) ({__name__=~"nat|level|wide"})',
+    'stddev(odd) + stdvar(odd)',
+    'histogram_count(sum_over_time(nat[10m]))',
+    'histogram_sum(increase(nat[20m] anchored))',
+    'histogram_quantile(0.5, rate(nhcb[10m] smoothed))',
   ]
   for (const query of queries) {
     maker.both(`query/${query}`, query)
