@@ -14,13 +14,14 @@ import { below, seededRandom } from '#core/random.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
 import { parseLogsql } from '#lang/logsql/parser.ts'
+import { nsOfMs } from '#lang/logsql/times.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
 import type { LogsReader } from '#logs/select.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { Labels } from '#model/labels.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import { LogqlEngine } from '#query/logql/engine.ts'
-import { LogsqlEngine } from '#query/logsql/engine.ts'
+import { LogsqlEngine, rangeOfMs } from '#query/logsql/engine.ts'
 import { TraceSearch } from '#query/traceql/search.ts'
 import type { Span, Trace } from '#model/trace.ts'
 import type { TracesReader } from '#traces/select.ts'
@@ -129,7 +130,14 @@ function logCases(reader: LogsReader): Case[] {
   const rows = (query: string): Case => ({
     name: query,
     run: signal =>
-      logsql.run(parseLogsql(query, endMs), { fromMs: startMs, toMs: endMs }, reader, undefined, () => true, signal),
+      logsql.run(
+        parseLogsql(query, nsOfMs(endMs)),
+        rangeOfMs(startMs, endMs),
+        reader,
+        undefined,
+        () => true,
+        signal,
+      ),
   })
   const unwrapped = '{level="info"} | logfmt latency | unwrap latency'
   const over = (op: string): Case => metric(`${op}_over_time(${unwrapped} [1h]) by (app)`)

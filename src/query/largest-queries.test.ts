@@ -17,7 +17,7 @@ import { makeLogStore, makeTraceStore } from '../../test/signal-worlds.ts'
 import { parseSeriesLine } from '#model/series-notation.ts'
 import { readLines } from './log-script.ts'
 import { LogqlEngine } from './logql/engine.ts'
-import { LogsqlEngine } from './logsql/engine.ts'
+import { LogsqlEngine, rangeOfMs } from './logsql/engine.ts'
 import { scriptStartMs } from './script-commands.ts'
 import { TraceMetrics } from './traceql/metrics.ts'
 import { readTraces } from './traceql/script-spans.ts'
@@ -146,11 +146,11 @@ for (const grown of [
   test(`LogsQL, ${grown[0]}`, async () => {
     await logsFilled
     const query = parseLogsql(
-      largest(text => parseLogsql(text, clock.nowMs()), grown),
-      clock.nowMs(),
+      largest(text => parseLogsql(text, logsql.nowNs), grown),
+      logsql.nowNs,
     )
     const rows: unknown[] = []
-    const range = { fromMs: scriptStartMs, toMs: scriptStartMs + 60_000 }
+    const range = rangeOfMs(scriptStartMs, scriptStartMs + 60_000)
     await logsql.run(query, range, (await logs).reader(), undefined, row => rows.push(row) > 0)
     assert.equal(rows.length, 1)
   })
@@ -192,6 +192,6 @@ test('TraceQL, sums of metrics', async () => {
 
 test('a text of more than a megabyte is refused before it is read', () => {
   const text = `"${'x'.repeat(30_000_000)}"`
-  for (const parse of [parsePromql, parseLogql, parseTraceql, (t: string) => parseLogsql(t, 0)])
+  for (const parse of [parsePromql, parseLogql, parseTraceql, (t: string) => parseLogsql(t, 0n)])
     assert.ok(!isTaken(parse, text))
 })

@@ -10,6 +10,7 @@ import { parseTemplate } from '#lang/gotemplate/parse.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
 import { parsePattern } from '#lang/logql/line-pattern.ts'
 import { parseLogsql } from '#lang/logsql/parser.ts'
+import { nsOfMs } from '#lang/logsql/times.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
@@ -252,7 +253,7 @@ const languages: Record<string, FuzzTarget> = {
     '{a=~".+"} | logfmt --strict | pattern `<a> - <_>` | unwrap duration(b) | decolorize | ip("10.0.0.0/8")',
   ),
   logsql: ofText(
-    source => parseLogsql(source, nowMs),
+    source => parseLogsql(source, nsOfMs(nowMs)),
     '_time:1h {a="b"} error -"x y" field:~"re.*" | stats by (a, _time:5m) count() n, quantile(0.9, d) q | sort by (n)',
     '_time:[2026-11-28T00:00:00Z, 2026-11-28) (a or b) c:range(1,2] | extract "<x>:<y>" from _msg | format "<x>" as z',
   ),

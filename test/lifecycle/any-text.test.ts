@@ -12,6 +12,7 @@ import { MemoryFiles } from '#core/memory-files.ts'
 import { below, seededRandom, type Random } from '#core/random.ts'
 import { parseLogQuery } from '#lang/logql/parser.ts'
 import { parseLogsql } from '#lang/logsql/parser.ts'
+import { nsOfMs } from '#lang/logsql/times.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
@@ -20,7 +21,7 @@ import type { Attribute, Trace } from '#model/trace.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
 import { decodeOtlpTraces, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { LogqlEngine } from '../../src/query/logql/engine.ts'
-import { LogsqlEngine } from '../../src/query/logsql/engine.ts'
+import { LogsqlEngine, rangeOfMs } from '../../src/query/logsql/engine.ts'
 import { needs, programPath } from '../peers.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
 import { driving, makeWorld, openLogs, openMetrics, openTraces, type World } from '../signal-worlds.ts'
@@ -146,8 +147,8 @@ test('labels, metadata and lines of logs', async () => {
   assert.deepEqual((await ask('{k=~".+"}')).sort(), expected.sort())
   const ids = new Set<string>()
   await new LogsqlEngine(world.clock, defaultLimits).run(
-    parseLogsql('*', world.clock.nowMs()),
-    { fromMs: bounds.fromMs, toMs: bounds.toMs },
+    parseLogsql('*', nsOfMs(world.clock.nowMs())),
+    rangeOfMs(bounds.fromMs, bounds.toMs),
     reading.reader('fake'),
     undefined,
     row => ids.add(row.get('_stream_id') ?? '').size > 0,

@@ -7,12 +7,13 @@ import { MemoryFiles } from '#core/memory-files.ts'
 import { below, seededRandom } from '#core/random.ts'
 import { parseLogql, parseLogQuery } from '#lang/logql/parser.ts'
 import { parseLogsql } from '#lang/logsql/parser.ts'
+import { nsOfMs } from '#lang/logsql/times.ts'
 import type { LogsEngine, LogsOptions } from '#logs/engine.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
 import { LogqlEngine, metricOf } from '../../src/query/logql/engine.ts'
 import { HiddenLines } from '../../src/query/logql/scan.ts'
-import { LogsqlEngine } from '../../src/query/logsql/engine.ts'
+import { LogsqlEngine, allTime } from '../../src/query/logsql/engine.ts'
 import { driving, makeWorld, openLogs, type World } from '../signal-worlds.ts'
 
 const startMs = 1_700_006_400_000
@@ -126,8 +127,8 @@ for (const object of ['chunk', 'index'] as const)
       const other = engine.reader('fake')
       const rows: string[] = []
       await new LogsqlEngine(world.clock, defaultLimits).run(
-        parseLogsql('*', world.clock.nowMs()),
-        { fromMs: -Infinity, toMs: Infinity },
+        parseLogsql('*', nsOfMs(world.clock.nowMs())),
+        allTime,
         other,
         undefined,
         row => rows.push(row.get('_msg') ?? '') > 0,

@@ -26,6 +26,27 @@ export const victoriaLogsErrors = {
   unknown: error => failure(500, messageOf(error)),
 } satisfies ErrorReplies
 
+const statsRefused = (error: Error): HttpReply => statsFailure(422, error.message)
+
+function statsFailure(status: number, error: string, headers: Readonly<Record<string, string>> = {}): HttpReply {
+  const body = JSON.stringify({ status: 'error', errorType: String(status), error })
+  return { status, headers: { 'content-type': 'application/json', ...headers }, body }
+}
+
+/** Errors of stats that are answered as Prometheus answers. */
+export const victoriaLogsStatsErrors = {
+  ...victoriaLogsErrors,
+  'bad-data': statsRefused,
+  'bad-query': statsRefused,
+  evaluation: statsRefused,
+  execution: statsRefused,
+  limit: error => statsFailure(error.status, error.message),
+  timeout: () =>
+    statsFailure(503, 'the query ran out of its time; narrow its time range, or raise limits.query_timeout'),
+  unavailable: error => statsFailure(503, error.message, { 'retry-after': String(error.retryAfterSeconds) }),
+  unknown: error => statsFailure(500, messageOf(error)),
+} satisfies ErrorReplies
+
 /** A row without its empty fields. */
 export function rowJson(row: Fields): string {
   const object: Record<string, string> = {}

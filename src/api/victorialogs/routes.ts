@@ -2,14 +2,13 @@
 import { assert } from '#core/assert.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, BadQueryError, LimitError } from '#core/errors.ts'
-import { keyOfTexts, quote } from '#core/text.ts'
+import { compareText } from '#core/text.ts'
 import { setOwn } from '#core/own.ts'
 import type { LogqlExpr } from '#lang/logql/ast.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
 import type { LogsqlQuery, Pipe } from '#lang/logsql/ast.ts'
 import { parseLogsql } from '#lang/logsql/parser.ts'
-import { parseMoment, parseSpanMs } from '#lang/logsql/times.ts'
-import { toNumber } from '#lang/logsql/numbers.ts'
+import { nsOfMs } from '#lang/logsql/times.ts'
 import type { LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
 import { RequestReaders } from '#net/request-readers.ts'
@@ -19,6 +18,7 @@ import {
   route,
   under,
   whenReady,
+  type ErrorReplies,
   type Handler,
   type HttpReply,
   type HttpRequest,
@@ -26,9 +26,24 @@ import {
 } from '#net/route-table.ts'
 import type { LogqlEngine } from '#query/logql/engine.ts'
 import type { FoundLine } from '#query/logql/log-query.ts'
+import { compareNaturally } from '#query/logsql/compare.ts'
 import type { LogsqlEngine, LogsqlRange } from '#query/logsql/engine.ts'
+import { labelsOfText } from '#query/logsql/filter.ts'
 import { timeText, type Fields } from '#query/logsql/row.ts'
-import { rowJson, victoriaLogsErrors } from './respond.ts'
+import {
+  countOfForm,
+  flagOf,
+  offsetOf,
+  queryTime,
+  stepOf,
+  withExtraFilters,
+  withoutPipes,
+  type QueryTime,
+} from './arguments.ts'
+import { matchesName } from '#query/logsql/change.ts'
+import { hitsOf } from './hits.ts'
+import { rowJson, victoriaLogsErrors, victoriaLogsStatsErrors } from './respond.ts'
+import { pointsOf, secondsOf, statsQueryOf } from './stats-series.ts'
 import { checkTailed, LogsqlTail, type TailingOptions } from './tail.ts'
 
 export interface VictoriaLogsApiOptions {
@@ -43,7 +58,6 @@ export interface VictoriaLogsApiOptions {
 
 const json = { 'content-type': 'application/json' } as const
 const lines = { 'content-type': 'application/stream+json' } as const
-const bucketsMax = 100_000
 /** Queries and lists: whatever a request can make long. */
 export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
   const api = new VictoriaLogsApi(options)
@@ -51,17 +65,19 @@ export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
   const routes = [
     route(both, '/query', api.query),
     route(both, '/hits', api.hits),
-    route(both, '/stats_query', api.statsQuery),
-    route(both, '/stats_query_range', api.statsQueryRange),
     route(both, '/facets', api.facets),
-    route(both, '/field_names', request => api.values(request, [{ kind: 'field-names', as: 'value' }])),
+    route(both, '/field_names', api.fieldNames),
     route(both, '/field_values', request => api.fieldValues(request, undefined)),
     route(both, '/streams', request => api.fieldValues(request, '_stream')),
     route(both, '/stream_ids', request => api.fieldValues(request, '_stream_id')),
     route(both, '/stream_field_names', api.streamFieldNames),
     route(both, '/stream_field_values', api.streamFieldValues),
   ]
-  return queries(inOwnDialect(options, api, routes))
+  const stats = [
+    route(both, '/stats_query', api.statsQuery),
+    route(both, '/stats_query_range', api.statsQueryRange),
+  ]
+  return queries([...inOwnDialect(options, api, routes), ...inOwnDialect(options, api, stats, victoriaLogsStatsErrors)])
 }
 
 /** A tail goes on for as long as its reader likes: it is answered where the lines come in. */
@@ -70,9 +86,14 @@ export function victoriaLogsTail(options: VictoriaLogsApiOptions, tailing: Taili
   return inOwnDialect(options, api, [route(['GET', 'POST'], '/tail', api.tail)])
 }
 
-function inOwnDialect({ store }: VictoriaLogsApiOptions, { readers }: VictoriaLogsApi, routes: Route[]): Route[] {
+function inOwnDialect(
+  { store }: VictoriaLogsApiOptions,
+  { readers }: VictoriaLogsApi,
+  routes: Route[],
+  errors: ErrorReplies = victoriaLogsErrors,
+): Route[] {
   const noting = routes.map(one => ({ ...one, handler: readers.noting(one.handler) }))
-  return under(['/select/logsql'], inDialect(victoriaLogsErrors, whenReady(store, noting)))
+  return under(['/select/logsql'], inDialect(errors, whenReady(store, noting)))
 }
 
 type Parsed = { kind: 'logsql'; query: LogsqlQuery } | { kind: 'logql'; expr: LogqlExpr }
@@ -98,52 +119,33 @@ class VictoriaLogsApi {
     return this.#tailing
   }
 
+  #time(form: URLSearchParams): QueryTime {
+    return queryTime(form, nsOfMs(this.#options.clock.nowMs()))
+  }
+
   /** LogsQL; what is none, and is LogQL, is taken as that. */
-  #parse(form: URLSearchParams, atMs = this.#options.clock.nowMs()): Parsed {
+  #parse(form: URLSearchParams, { nowNs }: QueryTime): Parsed {
     const source = form.get('query') ?? ''
     if (source === '') throw new BadDataError('the parameter "query" is missing')
+    let query: LogsqlQuery
     try {
-      return { kind: 'logsql', query: parseLogsql(source, atMs) }
+      query = parseLogsql(source, nowNs)
     } catch (error) {
       if (!(error instanceof BadQueryError)) throw error
-      try {
-        return { kind: 'logql', expr: parseLogql(source) }
-      } catch {
-        throw error
-      }
+      const expr = logqlOf(source)
+      if (expr === undefined) throw error
+      return { kind: 'logql', expr }
     }
+    // Stages of LogQL such as |= "text" and | json look like filters of LogsQL.
+    const expr = query.hasBareFilter && source.trimStart().startsWith('{') ? logqlOf(source) : undefined
+    if (expr !== undefined) return { kind: 'logql', expr }
+    return { kind: 'logsql', query: withExtraFilters(query, form, nowNs) }
   }
 
-  #logsql(form: URLSearchParams, atMs?: number): LogsqlQuery {
-    const parsed = this.#parse(form, atMs)
+  #logsql(form: URLSearchParams, time: QueryTime): LogsqlQuery {
+    const parsed = this.#parse(form, time)
     if (parsed.kind === 'logql') throw new BadQueryError('a LogsQL query was expected here', 0, 0)
     return parsed.query
-  }
-
-  #range(form: URLSearchParams): LogsqlRange {
-    const nowMs = this.#options.clock.nowMs()
-    const read = (name: string): { ms: number; widthMs: number } | undefined => {
-      const value = form.get(name)
-      if (value === null || value === '' || value === '0') return undefined
-      const moment = parseMoment(value, nowMs)
-      if (moment === undefined)
-        throw new BadDataError(
-          `the parameter ${quote(name)} can't be read: ${quote(value)}; ` +
-            'RFC 3339, a Unix time or a duration was expected',
-        )
-      return moment
-    }
-    const start = read('start'),
-      end = read('end')
-    return { fromMs: start?.ms ?? -Infinity, toMs: end === undefined ? Infinity : end.ms + end.widthMs }
-  }
-
-  #count(form: URLSearchParams, name: string): number {
-    const value = form.get(name)
-    if (value === null || value === '') return 0
-    if (!/^\d+$/.test(value))
-      throw new BadDataError(`the parameter ${quote(name)} must be a count, ${quote(value)} is none`)
-    return Number(value)
   }
 
   async #collect(query: LogsqlQuery, range: LogsqlRange, request: HttpRequest, last?: number): Promise<Fields[]> {
@@ -164,18 +166,30 @@ class VictoriaLogsApi {
 
   readonly query: Handler = async request => {
     const form = await request.form()
-    const parsed = this.#parse(form)
-    const limit = this.#count(form, 'limit')
-    const range = this.#range(form)
-    if (parsed.kind === 'logql') return this.#logqlLines(parsed.expr, range, limit, request)
-    const rows = await this.#collect(parsed.query, range, request, limit === 0 ? undefined : limit)
-    return { status: 200, headers: lines, body: pieces(rows.values().map(rowJson)) }
+    const time = this.#time(form)
+    const parsed = this.#parse(form, time)
+    const limit = countOfForm(form, 'limit')
+    if (parsed.kind === 'logql') return this.#logqlLines(parsed.expr, time.range, limit, request)
+    const rows = await this.#rows(parsed.query, time.range, limit, request)
+    return { status: 200, headers: lines, body: pieces(shownRows(rows)) }
+  }
+
+  /** The newest rows where there is a limit and rows keep their times; otherwise any of them. */
+  async #rows(query: LogsqlQuery, range: LogsqlRange, limit: number, request: HttpRequest): Promise<Fields[]> {
+    if (limit === 0) return this.#collect(query, range, request)
+    if (!keepsTimes(query)) {
+      const pipes: Pipe[] = [...query.pipes, { kind: 'limit', count: limit }]
+      return this.#collect({ ...query, pipes }, range, request)
+    }
+    const rows = await this.#collect(query, range, request, limit)
+    if (rows.some(row => !row.has('_time')))
+      throw new BadQueryError('rows without _time have no newest ones: keep the field, or ask without a limit', 0, 0)
+    return rows.reverse()
   }
 
   async #logqlLines(expr: LogqlExpr, range: LogsqlRange, limit: number, request: HttpRequest): Promise<HttpReply> {
     const { clock, logql } = this.#options
-    const toMs = Math.min(range.toMs, clock.nowMs() + 86_400_000),
-      fromMs = Math.max(0, range.fromMs)
+    const { fromMs, toMs } = millisecondsOf(range, clock.nowMs())
     if (expr.kind !== 'log') {
       const { series } = await logql.instant(
         expr,
@@ -208,8 +222,8 @@ class VictoriaLogsApi {
   /** Rows as they come, until the client goes. */
   readonly tail: Handler = async request => {
     const form = await request.form()
-    const query = this.#logsql(form)
-    checkTailed(query)
+    const query = this.#logsql(form, this.#time(form))
+    checkTailed(query, form)
     const { tails } = this.#tails
     if (tails.running >= tails.max)
       throw new LimitError(`${tails.running} tails run, which is the limit; end one, or raise limits.tails`, 429)
@@ -222,231 +236,143 @@ class VictoriaLogsApi {
   /** Counts by step. */
   readonly hits: Handler = async request => {
     const form = await request.form()
-    const query = this.#logsql(form)
-    const stepMs = this.#step(form, '1d')
-    const offsetMs = parseSpanMs(form.get('offset') ?? '') ?? 0
-    const fields = form.getAll('field').filter(f => f !== '')
-    const limit = this.#count(form, 'fields_limit')
-    const rows = await this.#collect(query, this.#range(form), request)
-    const groups = new Map<string, { fields: Record<string, string>; counts: Map<number, number>; total: number }>()
-    for (const row of rows) {
-      const values = fields.map(field => row.get(field) ?? '')
-      const key = keyOfTexts(values)
-      let group = groups.get(key)
-      if (group === undefined)
-        groups.set(
-          key,
-          (group = {
-            fields: Object.fromEntries(fields.map((field, i) => [field, values[i]!])),
-            counts: new Map(),
-            total: 0,
-          }),
-        )
-      const ms = Date.parse(row.get('_time') ?? '')
-      if (Number.isNaN(ms)) continue
-      const at = Math.floor((ms - offsetMs) / stepMs) * stepMs + offsetMs
-      group.counts.set(at, (group.counts.get(at) ?? 0) + 1)
-      group.total++
-      if (group.counts.size > bucketsMax)
-        throw new LimitError(`there are more than ${bucketsMax} steps, which is the limit; take a longer step`, 422)
-    }
-    let sorted = [...groups.values()].sort((a, b) => b.total - a.total)
-    if (limit > 0 && sorted.length > limit) {
-      const rest = { fields: {}, counts: new Map<number, number>(), total: 0 }
-      for (const { counts, total } of sorted.slice(limit)) {
-        rest.total += total
-        for (const [at, n] of counts) rest.counts.set(at, (rest.counts.get(at) ?? 0) + n)
-      }
-      sorted = [...sorted.slice(0, limit), rest]
-    }
-    return {
-      status: 200,
-      headers: json,
-      body: JSON.stringify({
-        hits: sorted.map(({ fields: names, counts, total }) => {
-          const points = [...counts].sort((a, b) => a[0] - b[0])
-          return {
-            fields: names,
-            timestamps: points.map(([at]) => timeText(at, 0)),
-            values: points.map(([, n]) => n),
-            total,
-          }
-        }),
-      }),
-    }
-  }
-
-  #step(form: URLSearchParams, fallback: string): number {
-    const value = form.get('step') ?? ''
-    const ms = /^[\d.]+$/.test(value) ? Number(value) * 1000 : parseSpanMs(value === '' ? fallback : value)
-    if (ms === undefined || !(ms >= 1))
-      throw new BadDataError(
-        `the parameter "step" must be a duration of a millisecond at least, ${quote(value)} is none`,
-      )
-    return ms
-  }
-
-  #lastStats(query: LogsqlQuery): Pipe & { kind: 'stats' } {
-    const stats = query.pipes.find((p): p is Pipe & { kind: 'stats' } => p.kind === 'stats')
-    if (stats === undefined) throw new BadQueryError('the query must end in a stats pipe', 0, 0)
-    return stats
+    const time = this.#time(form)
+    const query = withoutPipes(this.#logsql(form, time))
+    const step = { widthMs: stepOf(form), offsetMs: offsetOf(form) }
+    const names = form.getAll('field')
+    const limit = countOfForm(form, 'fields_limit')
+    const rows = await this.#collect(query, time.range, request)
+    return { status: 200, headers: json, body: JSON.stringify({ hits: hitsOf(rows, step, names, limit) }) }
   }
 
   /** Stats as Prometheus answers an instant query. */
   readonly statsQuery: Handler = async request => {
     const form = await request.form()
-    const nowMs = this.#options.clock.nowMs()
-    const time = form.get('time')
-    const atMs = time === null || time === '' ? nowMs : (parseMoment(time, nowMs)?.ms ?? nowMs)
-    const parsed = this.#parse(form, atMs)
-    if (parsed.kind === 'logql') {
-      if (parsed.expr.kind === 'log') throw new BadQueryError('a metric query was expected here', 0, 0)
-      const { series, kind, value } = await this.#options.logql.instant(
-        parsed.expr,
-        Math.floor(atMs),
-        0,
-        this.#reader(request),
-        false,
-        request.signal,
-      )
-      const result =
-        kind === 'scalar'
-          ? [{ metric: {}, value: [atMs / 1000, String(value)] }]
-          : series.map(s => ({ metric: s.labels.toObject(), value: [atMs / 1000, String(s.values[0]!)] }))
-      return {
-        status: 200,
-        headers: json,
-        body: JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }),
-      }
-    }
-    const stats = this.#lastStats(parsed.query)
-    const rows = await this.#collect(parsed.query, this.#range(form), request)
-    const names = new Set(stats.calls.map(c => c.as))
+    const time = this.#time(form)
+    const parsed = this.#parse(form, time)
+    if (parsed.kind === 'logql') return this.#logqlInstant(parsed.expr, time, request)
+    const { query, labels } = statsQueryOf(parsed.query, undefined)
+    const rows = await this.#collect(query, time.range, request)
     const result = rows.flatMap(row =>
-      [...row]
-        .filter(([name]) => names.has(name))
-        .map(([name, value]) => ({
-          metric: { __name__: name, ...Object.fromEntries([...row].filter(([n]) => !names.has(n))) },
-          value: [Math.floor(atMs) / 1000, value],
-        })),
+      pointsOf(row, labels, time.nowNs, false).map(({ metric, ns, value }) => ({
+        metric,
+        value: [secondsOf(ns), value],
+      })),
     )
-    return {
-      status: 200,
-      headers: json,
-      body: JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }),
-    }
+    return statsReply('vector', result)
+  }
+
+  async #logqlInstant(expr: LogqlExpr, { atNs }: QueryTime, request: HttpRequest): Promise<HttpReply> {
+    if (expr.kind === 'log') throw new BadQueryError('a metric query was expected here', 0, 0)
+    const atMs = Number(atNs / 1_000_000n)
+    const { series, kind, value } = await this.#options.logql.instant(
+      expr,
+      atMs,
+      0,
+      this.#reader(request),
+      false,
+      request.signal,
+    )
+    if (kind === 'scalar') return statsReply('vector', [{ metric: {}, value: [atMs / 1000, String(value)] }])
+    return statsReply(
+      'vector',
+      series.map(s => ({ metric: s.labels.toObject(), value: [atMs / 1000, String(s.values[0]!)] })),
+    )
   }
 
   /** The same by step. */
   readonly statsQueryRange: Handler = async request => {
     const form = await request.form()
-    const stepMs = this.#step(form, '1d')
-    const parsed = this.#parse(form)
-    const range = this.#range(form)
-    if (parsed.kind === 'logql') {
-      if (parsed.expr.kind === 'log') throw new BadQueryError('a metric query was expected here', 0, 0)
-      const nowMs = this.#options.clock.nowMs()
-      const { series, grid } = await this.#options.logql.range(
-        parsed.expr,
-        Math.max(0, range.fromMs === -Infinity ? nowMs - 3_600_000 : range.fromMs),
-        Math.min(range.toMs, nowMs),
-        stepMs,
-        this.#reader(request),
-        false,
-        request.signal,
-      )
-      const result = series.map(s => ({
-        metric: s.labels.toObject(),
-        values: [...s.values].flatMap((v, i) =>
-          s.present[i] === 1 ? [[(grid.startMs + i * grid.stepMs) / 1000, String(v)]] : [],
-        ),
-      }))
-      return {
-        status: 200,
-        headers: json,
-        body: JSON.stringify({ status: 'success', data: { resultType: 'matrix', result } }),
+    const stepMs = stepOf(form)
+    const time = this.#time(form)
+    const parsed = this.#parse(form, time)
+    if (parsed.kind === 'logql') return this.#logqlRange(parsed.expr, time.range, stepMs, request)
+    const { query, labels } = statsQueryOf(parsed.query, stepMs)
+    const series = new Map<string, { metric: Record<string, string>; points: [bigint, string][] }>()
+    for (const row of await this.#collect(query, time.range, request))
+      for (const { metric, key, ns, value } of pointsOf(row, labels, time.nowNs, true)) {
+        const one = series.get(key)
+        if (one === undefined) series.set(key, { metric, points: [[ns, value]] })
+        else one.points.push([ns, value])
       }
-    }
-    const stats = this.#lastStats(parsed.query)
-    if (!stats.by.some(key => key.field === '_time'))
-      stats.by.push({ field: '_time', bucket: stepMs * 1e6, offset: 0, name: '_time' })
-    const names = new Set(stats.calls.map(c => c.as))
-    const series = new Map<string, { metric: Record<string, string>; values: [number, string][] }>()
-    for (const row of await this.#collect(parsed.query, range, request)) {
-      const seconds = Date.parse(row.get('_time') ?? '') / 1000
-      for (const [name, value] of row) {
-        if (!names.has(name)) continue
-        const metric = {
-          __name__: name,
-          ...Object.fromEntries([...row].filter(([n]) => !names.has(n) && n !== '_time')),
-        }
-        const key = JSON.stringify(metric)
-        let one = series.get(key)
-        if (one === undefined) series.set(key, (one = { metric, values: [] }))
-        one.values.push([seconds, value])
-      }
-    }
-    const result = [...series.values()].map(s => ({ ...s, values: s.values.sort((a, b) => a[0] - b[0]) }))
-    return {
-      status: 200,
-      headers: json,
-      body: JSON.stringify({ status: 'success', data: { resultType: 'matrix', result } }),
-    }
-  }
-
-  async #valued(request: HttpRequest, extra: Pipe[]): Promise<Fields[]> {
-    const form = await request.form()
-    const query = this.#logsql(form)
-    return this.#collect({ filter: query.filter, pipes: [...query.pipes, ...extra] }, this.#range(form), request)
-  }
-
-  async values(request: HttpRequest, extra: Pipe[]): Promise<HttpReply> {
-    return valuesReply(
-      (await this.#valued(request, extra)).map(row => [row.get('value') ?? '', toNumber(row.get('hits') ?? '0')]),
-      this.#count(await request.form(), 'limit'),
+    const sorted = [...series].sort((a, b) => compareText(a[0], b[0]))
+    return statsReply(
+      'matrix',
+      sorted.map(([, { metric, points }]) => ({
+        metric,
+        values: points.sort((a, b) => Number(a[0] - b[0])).map(([ns, value]) => [secondsOf(ns), value]),
+      })),
     )
+  }
+
+  async #logqlRange(expr: LogqlExpr, range: LogsqlRange, stepMs: number, request: HttpRequest): Promise<HttpReply> {
+    if (expr.kind === 'log') throw new BadQueryError('a metric query was expected here', 0, 0)
+    const nowMs = this.#options.clock.nowMs()
+    const { fromMs, toMs } = millisecondsOf(range, nowMs)
+    const { series, grid } = await this.#options.logql.range(
+      expr,
+      fromMs === 0 ? nowMs - 3_600_000 : fromMs,
+      Math.min(toMs, nowMs),
+      stepMs,
+      this.#reader(request),
+      false,
+      request.signal,
+    )
+    const result = series.map(s => ({
+      metric: s.labels.toObject(),
+      values: [...s.values].flatMap((v, i) =>
+        s.present[i] === 1 ? [[(grid.startMs + i * grid.stepMs) / 1000, String(v)]] : [],
+      ),
+    }))
+    return statsReply('matrix', result)
+  }
+
+  /** Rows of one pipe over all that the query's filter finds: what the query makes of it does not count. */
+  async #valued(request: HttpRequest, pipe: Pipe): Promise<Fields[]> {
+    const form = await request.form()
+    const time = this.#time(form)
+    const query = withoutPipes(this.#logsql(form, time))
+    return this.#collect({ ...query, pipes: [pipe] }, time.range, request)
+  }
+
+  readonly fieldNames: Handler = async request => {
+    const rows = await this.#valued(request, { kind: 'field-names', as: 'value' })
+    return valuesReply(rows.map(row => valueOf(row, 'value')), 0)
   }
 
   async fieldValues(request: HttpRequest, fixed: string | undefined): Promise<HttpReply> {
     const form = await request.form()
-    const field = fixed ?? form.get('field') ?? ''
-    if (field === '') throw new BadDataError('the parameter "field" is missing')
-    const rows = await this.#valued(request, [{ kind: 'field-values', field, limit: 0 }])
-    return valuesReply(
-      rows.map(row => [row.get(field) ?? '', toNumber(row.get('hits') ?? '0')]),
-      this.#count(form, 'limit'),
-    )
+    const field = fixed ?? fieldOfForm(form)
+    const limit = countOfForm(form, 'limit')
+    const rows = await this.#valued(request, { kind: 'field-values', field, limit: 0 })
+    return valuesReply(rows.map(row => valueOf(row, field)).filter(([value]) => value !== ''), limit)
   }
 
-  async #streamFields(request: HttpRequest, pick: (labels: Labels) => readonly string[]): Promise<HttpReply> {
-    const form = await request.form()
+  async #streamFields(request: HttpRequest, pick: (labels: [string, string][]) => readonly string[]): Promise<HttpReply> {
+    const limit = countOfForm(await request.form(), 'limit')
     const hits = new Map<string, number>()
-    for (const row of await this.#valued(request, [{ kind: 'field-values', field: '_stream', limit: 0 }])) {
-      const count = toNumber(row.get('hits') ?? '0')
-      for (const value of pick(labelsOfStream(row.get('_stream') ?? '')))
-        hits.set(value, (hits.get(value) ?? 0) + count)
+    for (const row of await this.#valued(request, { kind: 'field-values', field: '_stream', limit: 0 })) {
+      const [stream, count] = valueOf(row, '_stream')
+      for (const value of pick(labelsOfText(stream))) hits.set(value, (hits.get(value) ?? 0) + count)
     }
-    return valuesReply([...hits], this.#count(form, 'limit'))
+    return valuesReply([...hits], limit)
   }
 
-  readonly streamFieldNames: Handler = request =>
-    this.#streamFields(request, labels => labels.pairs.filter((_, i) => i % 2 === 0))
+  readonly streamFieldNames: Handler = request => this.#streamFields(request, labels => labels.map(([name]) => name))
   readonly streamFieldValues: Handler = async request => {
-    const field = (await request.form()).get('field') ?? ''
-    if (field === '') throw new BadDataError('the parameter "field" is missing')
-    return this.#streamFields(request, labels => (labels.has(field) ? [labels.get(field)] : []))
+    const field = fieldOfForm(await request.form())
+    return this.#streamFields(request, labels => labels.filter(([name]) => name === field).map(([, value]) => value))
   }
 
   readonly facets: Handler = async request => {
     const form = await request.form()
-    const rows = await this.#valued(request, [
-      {
-        kind: 'facets',
-        limit: this.#count(form, 'limit') || 10,
-        maxValues: this.#count(form, 'max_values_per_field') || 1000,
-        keepsConstant: form.get('keep_const_fields') === '1',
-      },
-    ])
+    const rows = await this.#valued(request, {
+      kind: 'facets',
+      limit: countOfForm(form, 'limit') || 10,
+      maxValues: countOfForm(form, 'max_values_per_field') || 1000,
+      maxLength: countOfForm(form, 'max_value_len') || 128,
+      keepsConstant: flagOf(form, 'keep_const_fields'),
+    })
     const byField = new Map<string, { field_value: string; hits: number }[]>()
     for (const row of rows) {
       const name = row.get('field_name') ?? ''
@@ -487,8 +413,19 @@ function* pieces(rows: Iterable<string>): Generator<string> {
   yield piece
 }
 
+function valueOf(row: Fields, name: string): [string, number] {
+  return [row.get(name) ?? '', Number(row.get('hits') ?? '0')]
+}
+
+function fieldOfForm(form: URLSearchParams): string {
+  const field = form.get('field') ?? ''
+  if (field === '') throw new BadDataError('the parameter "field" is missing')
+  return field
+}
+
+/** The most hits first, equal ones in the natural order of their values. */
 function valuesReply(values: readonly (readonly [string, number])[], limit: number): HttpReply {
-  const sorted = [...values].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
+  const sorted = [...values].sort((a, b) => b[1] - a[1] || compareNaturally(a[0], b[0]))
   return {
     status: 200,
     headers: json,
@@ -498,10 +435,59 @@ function valuesReply(values: readonly (readonly [string, number])[], limit: numb
   }
 }
 
-function labelsOfStream(stream: string): Labels {
-  const entries: [string, string][] = []
-  for (const [, name = '', value = '""'] of stream.matchAll(/([^{},=]+)=("(?:[^"\\]|\\.)*")/g))
-    // The expression lets only texts in quotes through.
-    entries.push([name, JSON.parse(value) as string])
-  return Labels.from(entries)
+function statsReply(resultType: 'vector' | 'matrix', result: readonly unknown[]): HttpReply {
+  return { status: 200, headers: json, body: JSON.stringify({ status: 'success', data: { resultType, result } }) }
+}
+
+function logqlOf(source: string): LogqlExpr | undefined {
+  try {
+    return parseLogql(source)
+  } catch {
+    return undefined
+  }
+}
+
+/** Whole milliseconds around a range, which ends a day ahead at most; the end is exclusive. */
+function millisecondsOf({ fromNs, throughNs }: LogsqlRange, nowMs: number): { fromMs: number; toMs: number } {
+  return {
+    fromMs: Math.max(0, Math.floor(Number(fromNs / 1_000_000n))),
+    toMs: Math.min(Number(throughNs / 1_000_000n) + 1, Math.ceil(nowMs) + 86_400_000),
+  }
+}
+
+/** Pipes behind which rows are others than those that were found. */
+const gatheringPipes: ReadonlySet<Pipe['kind']> = new Set<Pipe['kind']>([
+  'block-stats',
+  'blocks-count',
+  'facets',
+  'field-names',
+  'field-values',
+  'join',
+  'limit',
+  'offset',
+  'running-stats',
+  'sample',
+  'sort',
+  'stats',
+  'top',
+  'total-stats',
+  'union',
+  'uniq',
+])
+
+/** Are the rows of an answer those that were found, with their times? */
+function keepsTimes({ pipes }: LogsqlQuery): boolean {
+  return pipes.every(pipe => {
+    if (gatheringPipes.has(pipe.kind)) return false
+    if (pipe.kind === 'fields') return pipe.names.some(name => matchesName(name, '_time'))
+    return pipe.kind !== 'delete' || !pipe.names.some(name => matchesName(name, '_time'))
+  })
+}
+
+/** Rows with no value at all are left out. */
+function* shownRows(rows: Iterable<Fields>): Generator<string> {
+  for (const row of rows) {
+    const text = rowJson(row)
+    if (text !== '{}') yield text
+  }
 }

@@ -5,6 +5,7 @@ import { defaultLimits } from '#core/limits.ts'
 import { MemoryBudget } from '#core/memory-budget.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { parseLogsql } from '#lang/logsql/parser.ts'
+import { nsOfMs } from '#lang/logsql/times.ts'
 import type { LogsEngine } from '#logs/engine.ts'
 import type { LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
@@ -42,7 +43,7 @@ class Setting {
     const engine = new LogsqlEngine(clock, { ...defaultLimits, queryTimeoutMs: 1e9 })
     const { gate, tails } = this
     const tailing = { gate, tails, tailBytesMax: 1e6, memory: this.memory.account('tails'), ...options }
-    const parsed = parseLogsql(query, clock.nowMs())
+    const parsed = parseLogsql(query, nsOfMs(clock.nowMs()))
     const of = { clock, engine, query: parsed, reader: this.reader, signal: this.away.signal, onLacking: () => {} }
     this.#pieces = new LogsqlTail(of, tailing).pieces()
   }
@@ -185,7 +186,7 @@ test('a tail ends where it would lack something: damage, or too many lines of on
 
 test('pipes that need all rows are refused', () => {
   const check = (text: string): void => {
-    checkTailed(parseLogsql(text, startMs))
+    checkTailed(parseLogsql(text, nsOfMs(startMs)), new URLSearchParams())
   }
   for (const pipe of ['stats count()', 'sort by (_time)', 'limit 5', 'uniq by (app)'])
     assert.throws(() => {

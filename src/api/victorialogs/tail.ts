@@ -11,7 +11,8 @@ import { quote } from '#core/text.ts'
 import type { LogsqlQuery } from '#lang/logsql/ast.ts'
 import type { LogsReader } from '#logs/select.ts'
 import type { QueryGate } from '#query/gate.ts'
-import type { LogsqlEngine } from '#query/logsql/engine.ts'
+import { parameterDurationMs } from '#lang/logsql/times.ts'
+import { rangeOfMs, type LogsqlEngine } from '#query/logsql/engine.ts'
 import type { Fields } from '#query/logsql/row.ts'
 import { rowJson } from './respond.ts'
 
@@ -59,8 +60,14 @@ const refusedPipes = new Set([
   'blocks-count',
 ])
 
-/** Throws BadQueryError for a query that has no rows before its end. */
-export function checkTailed({ pipes }: LogsqlQuery): void {
+/** Throws BadQueryError for a query that has no rows before its end, and for parameters that are no durations. */
+export function checkTailed({ pipes }: LogsqlQuery, form: URLSearchParams): void {
+  for (const name of ['refresh_interval', 'start_offset', 'offset']) {
+    const value = form.get(name) ?? ''
+    const ms = parameterDurationMs(value)
+    if (value !== '' && value !== 'undefined' && (ms === undefined || ms <= 0))
+      throw new BadQueryError(`the parameter ${quote(name)} must be a duration such as 5s, ${quote(value)} is none`, 0, 0)
+  }
   const refused = pipes.find(({ kind }) => refusedPipes.has(kind))
   if (refused !== undefined) throw new BadQueryError(`the pipe ${quote(refused.kind)} can't be used in a tail`, 0, 0)
 }
@@ -196,7 +203,7 @@ export class LogsqlTail {
       return found.cut === undefined
     }
     try {
-      const range = { fromMs: this.#doneMs, toMs }
+      const range = rangeOfMs(this.#doneMs, toMs)
       await this.#options.gate.run(signal, Infinity, one => engine.run(query, range, reader, undefined, write, one))
     } catch (error) {
       this.#hold?.give(found.bytes)

@@ -1,37 +1,42 @@
 /** LogsQL as a tree. Source: docs/logs.md (the VictoriaLogs part). */
 import type { LabelMatch } from '#lang/logql/ast.ts'
 
-/** Nanoseconds are not needed here: bounds are milliseconds, the lower one inclusive, the upper one not. */
+/** Nanoseconds since the epoch, both inclusive. */
 export interface TimeSpan {
-  fromMs: number
-  toMs: number
+  fromNs: bigint
+  throughNs: bigint
 }
 
 export type Filter =
   | { kind: 'and' | 'or'; parts: Filter[] }
   | { kind: 'not'; inner: Filter }
   | { kind: 'any' }
-  | {
-      kind: 'phrase' | 'prefix' | 'exact' | 'exact-prefix' | 'substring'
-      field: string
-      text: string
-      ignoresCase: boolean
-    }
-  | { kind: 'empty' | 'present'; field: string }
+  | { kind: 'phrase' | 'prefix'; field: string; text: string; ignoresCase: boolean }
+  | { kind: 'exact' | 'exact-prefix' | 'substring'; field: string; text: string }
   | { kind: 'regex'; field: string; source: string }
   | { kind: 'in' | 'contains-all' | 'contains-any' | 'sequence'; field: string; values: string[] }
-  | { kind: 'in-query'; field: string; as: 'in' | 'contains-all' | 'contains-any'; query: LogsqlQuery }
-  | { kind: 'range'; field: string; from: number; to: number; fromOpen: boolean; toOpen: boolean }
-  | { kind: 'compare'; field: string; op: '>' | '>=' | '<' | '<='; value: string }
-  | { kind: 'string-range'; field: string; from: string; to: string }
-  | { kind: 'length'; field: string; from: number; to: number }
+  | { kind: 'in-query'; field: string; as: 'in' | 'contains-all' | 'contains-any'; from: string; query: LogsqlQuery }
+  | { kind: 'range'; field: string; from: Bound; to: Bound; shown: string }
+  /** `from` is inclusive, `to` is not; undefined for no bound. */
+  | { kind: 'string-range'; field: string; from: string; to: string | undefined; shown: string }
+  | { kind: 'length'; field: string; from: number; to: number; shown: string }
   | { kind: 'ipv4'; field: string; from: number; to: number }
   | { kind: 'same-field'; field: string; other: string; op: '=' | '<' | '<=' }
-  | { kind: 'time'; span: TimeSpan }
-  | { kind: 'day-range'; fromMs: number; toMs: number; offsetMs: number }
-  | { kind: 'week-range'; fromDay: number; toDay: number; offsetMs: number }
+  | { kind: 'value-type'; field: string; type: string }
+  | { kind: 'time'; span: TimeSpan; shown: string }
+  /** Nanoseconds of a day, both inclusive. */
+  | { kind: 'day-range'; fromNs: number; throughNs: number; offsetNs: number; shown: string }
+  /** Days from Sunday on, both inclusive. */
+  | { kind: 'week-range'; fromDay: number; throughDay: number; offsetNs: number; shown: string }
   | { kind: 'stream'; alternatives: LabelMatch[][] }
   | { kind: 'stream-id'; ids: string[] }
+
+export interface Bound {
+  value: number
+  /** As it is written: whole numbers beyond 2^53 are compared by their digits. */
+  text: string
+  isOpen: boolean
+}
 
 export interface SortKey {
   field: string
@@ -39,10 +44,13 @@ export interface SortKey {
 }
 export interface GroupKey {
   field: string
-  /** Width of a bucket: nanoseconds for _time, a number otherwise. */
-  bucket: number | undefined
+  bucket: Bucket | undefined
+}
+export interface Bucket {
+  /** Nanoseconds for times, a number otherwise; 0 for calendar months and years. */
+  width: number
   offset: number
-  name: string
+  unit: 'month' | 'year' | 'week' | undefined
 }
 /** Functions of the pipe stats. */
 export const statsFunctions = [
@@ -75,26 +83,33 @@ export type StatsFunction = (typeof statsFunctions)[number] | (typeof runningFun
 export interface StatsCall {
   name: StatsFunction
   args: string[]
-  limit: number | undefined
+  /** 0 for none. */
+  limit: number
   parameter: number | undefined
+  parameterText: string
   condition: Filter | undefined
   as: string
 }
 
 /** Functions and operators of the pipe math; an operator binds tighter than those of the rows above it. */
-export const mathFunctions = ['abs', 'ceil', 'exp', 'floor', 'ln', 'max', 'min', 'now', 'round'] as const
+export const mathFunctions = ['abs', 'ceil', 'exp', 'floor', 'ln', 'max', 'min', 'now', 'rand', 'round'] as const
 export const mathOperators = [['default'], ['or'], ['xor'], ['&'], ['+', '-'], ['*', '/', '%'], ['^']] as const
 export type MathFunction = (typeof mathFunctions)[number]
 export type MathOperator = (typeof mathOperators)[number][number]
 
 export type MathExpr =
-  | { kind: 'number'; value: number }
+  | { kind: 'number'; value: number; text: string }
   | { kind: 'field'; name: string }
   | { kind: 'binary'; op: MathOperator; left: MathExpr; right: MathExpr }
   | { kind: 'negate'; inner: MathExpr }
   | { kind: 'call'; name: MathFunction; args: MathExpr[] }
 
-export type FormatPart = { literal: string } | { field: string; modifier: string }
+/** A literal text and the field behind it; '' for none. */
+export interface PatternStep {
+  prefix: string
+  field: string
+  option: string
+}
 
 export type Pipe =
   | { kind: 'fields' | 'delete' | 'decolorize'; names: string[] }
@@ -110,12 +125,13 @@ export type Pipe =
       rank: string | undefined
       partitionBy: string[]
     }
-  | { kind: 'stats'; by: GroupKey[]; calls: StatsCall[] }
+  /** `seconds`: what rates are counted by instead of the query's time. */
+  | { kind: 'stats'; by: GroupKey[]; calls: StatsCall[]; seconds?: number }
   | { kind: 'uniq'; by: string[]; hits: string | undefined; limit: number }
   | { kind: 'top'; count: number; by: string[]; hits: string; rank: string | undefined }
   | {
       kind: 'extract'
-      parts: FormatPart[]
+      steps: PatternStep[]
       from: string
       condition: Filter | undefined
       keepsOriginal: boolean
@@ -131,19 +147,21 @@ export type Pipe =
     }
   | {
       kind: 'unpack'
-      format: 'json' | 'logfmt' | 'syslog' | 'words'
+      format: 'json' | 'logfmt' | 'syslog'
       from: string
       fields: string[]
       prefix: string
+      /** Of times without a zone in syslog messages. */
+      offsetNs: number
       condition: Filter | undefined
       keepsOriginal: boolean
       skipsEmpty: boolean
-      as: string
     }
+  | { kind: 'unpack-words'; from: string; as: string; dropsDuplicates: boolean }
   | { kind: 'pack'; format: 'json' | 'logfmt'; fields: string[]; as: string }
   | {
       kind: 'format'
-      parts: FormatPart[]
+      steps: PatternStep[]
       as: string
       condition: Filter | undefined
       keepsOriginal: boolean
@@ -160,11 +178,12 @@ export type Pipe =
       condition: Filter | undefined
     }
   | { kind: 'field-names' | 'blocks-count'; as: string }
+  | { kind: 'block-stats' }
   | { kind: 'field-values'; field: string; limit: number }
-  | { kind: 'facets'; limit: number; maxValues: number; keepsConstant: boolean }
-  | { kind: 'unroll'; fields: string[] }
+  | { kind: 'facets'; limit: number; maxValues: number; maxLength: number; keepsConstant: boolean }
+  | { kind: 'unroll'; fields: string[]; condition: Filter | undefined }
   | { kind: 'length' | 'hash' | 'json-array-length'; field: string; as: string }
-  | { kind: 'collapse-numbers'; field: string }
+  | { kind: 'collapse-numbers'; field: string; isPretty: boolean; condition: Filter | undefined }
   | { kind: 'drop-empty' }
   | { kind: 'join'; by: string[]; query: LogsqlQuery; isInner: boolean; prefix: string }
   | { kind: 'union'; query: LogsqlQuery }
@@ -177,4 +196,8 @@ export type Pipe =
 export interface LogsqlQuery {
   filter: Filter
   pipes: Pipe[]
+  /** The time that a request names does not count for it. */
+  ignoresRequestTime: boolean
+  /** A pipe of it is a filter without the word `filter`: LogQL can look like that. */
+  hasBareFilter: boolean
 }

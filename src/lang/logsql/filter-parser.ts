@@ -1,437 +1,496 @@
 /** LogsQL's filters. Source: docs/logs.md (the VictoriaLogs part). */
 import type { LabelMatch } from '#lang/logql/ast.ts'
 import { BadQueryError } from '#core/errors.ts'
-import type { Filter, LogsqlQuery } from './ast.ts'
-import { ipv4, toNumber } from './numbers.ts'
-import type { QueryScanner } from './scanner.ts'
-import { parseMoment, parseSpanMs } from './times.ts'
+import type { Filter, LogsqlQuery, Pipe } from './ast.ts'
+import type { QueryLexer } from './lexer.ts'
+import { comparableNumberOf, durationOf, ipv4, sizeOf } from './numbers.ts'
+import { isPipeWord, quotedWhereNeeded } from './shown.ts'
+import { TimeFilterParser } from './time-filter-parser.ts'
 
-const reservedWords: ReadonlySet<string> = new Set(['or', 'and', 'not'])
+const message = '_msg'
+/** What a stream filter's label and value end at. */
+const labelEnds = ['=', '!=', '=~', '!~', ',', '{', '}', "'", '"', '`', '']
+const labelValueEnds = [',', '{', '}', '(', "'", '"', '`', '']
+const phraseEnds = ['*', ',', '(', ')', '[', ']', '|', '']
+const openers = new Set(['', ':', '(', '!', '-', 'not'])
+
+type Call = (parser: FilterParser, field: string, args: string[], at: number, name: string) => Filter
+
+/** Functions that take a list of texts. */
+const calls: Readonly<Record<string, Call>> = {
+  eq_field: (parser, field, args, at) => parser.sameField(field, '=', args, at),
+  le_field: (parser, field, args, at) => parser.sameField(field, '<=', args, at),
+  lt_field: (parser, field, args, at) => parser.sameField(field, '<', args, at),
+  ipv4_range: (parser, field, args, at) => parser.addressRange(field, args, at),
+  len_range: (parser, field, args, at) => parser.lengthRange(field, args, at),
+  re: (parser, field, args, at) => parser.regex(field, parser.onlyOf(args, at, 're'), at),
+  seq: (_parser, field, values) => ({ kind: 'sequence', field, values }),
+  string_range: (parser, field, args, at) => {
+    const [from, to] = parser.twoOf(args, at)
+    const shown = `string_range(${quotedWhereNeeded(from)}, ${quotedWhereNeeded(to)})`
+    return { kind: 'string-range', field, from, to, shown }
+  },
+  value_type: (parser, field, args, at) => ({
+    kind: 'value-type',
+    field,
+    type: parser.onlyOf(args, at, 'value_type'),
+  }),
+}
+const lists = { in: 'in', contains_all: 'contains-all', contains_any: 'contains-any' } as const
 
 export class FilterParser {
-  readonly scan: QueryScanner
-  readonly #nowMs: number
+  readonly lexer: QueryLexer
+  readonly #times: TimeFilterParser
   readonly #query: () => LogsqlQuery
 
-  /** Times that are relative count from `nowMs`. `query` reads a whole query, up to what ends it. */
-  constructor(scan: QueryScanner, nowMs: number, query: () => LogsqlQuery) {
+  /** Times that are relative count from `nowNs`. `query` reads a whole query, up to what ends it. */
+  constructor(lexer: QueryLexer, nowNs: bigint, query: () => LogsqlQuery) {
+    this.lexer = lexer
     this.#query = query
-    this.scan = scan
-    this.#nowMs = nowMs
+    this.#times = new TimeFilterParser(lexer, nowNs)
   }
 
-  /** A filter up to what can't belong to it; words without a field look into `field`. */
-  or(field: string): Filter {
-    return this.scan.size.deeper(this.scan.at, () => this.#alternatives(field))
+  /** A whole filter, up to what ends a pipe. */
+  filter(): Filter {
+    const { lexer } = this
+    if (lexer.isEndOfPipe) lexer.fail('a filter was expected')
+    const first = lexer.raw.toLowerCase()
+    if (isPipeWord(first))
+      lexer.fail(`${JSON.stringify(lexer.raw)} begins a pipe: quote it to search for it, or write "*" in front`)
+    return this.#or('')
+  }
+
+  /** Words without a field look into `field`, '' for messages. */
+  #or(field: string): Filter {
+    return this.lexer.size.deeper(this.lexer.from, () => this.#alternatives(field))
   }
 
   #alternatives(field: string): Filter {
+    const { lexer } = this
     const parts = [this.#and(field)]
-    while (this.scan.take('or')) parts.push(this.#and(field))
+    while (!lexer.isEndOfPipe) {
+      if (lexer.take('or') && lexer.isEnd) lexer.fail('a filter was expected behind "or"')
+      parts.push(this.#and(field))
+    }
     return parts.length === 1 ? parts[0]! : { kind: 'or', parts }
   }
 
   #and(field: string): Filter {
-    const parts = [this.#not(field)]
-    for (;;) {
-      if (this.scan.atEnd() || this.scan.is(')') || this.scan.is('|') || this.scan.is('or') || this.scan.is(',')) break
-      this.scan.take('and')
-      parts.push(this.#not(field))
+    const { lexer } = this
+    const parts = [this.#one(field)]
+    while (!lexer.is('or', '|', ')', '')) {
+      if (lexer.take('and') && lexer.isEnd) lexer.fail('a filter was expected behind "and"')
+      parts.push(this.#one(field))
     }
     return parts.length === 1 ? parts[0]! : { kind: 'and', parts }
   }
 
+  /** A filter of one field, or what stands in parentheses. */
+  #one(field: string): Filter {
+    const { lexer } = this
+    lexer.size.part(lexer.from)
+    const name = field === '' ? message : field
+    if (lexer.is('{')) {
+      if (field !== '' && field !== '_stream') lexer.fail(`a stream filter can't be used for the field ${field}`)
+      return this.#stream()
+    }
+    if (lexer.take(':')) {
+      if (lexer.isEnd) lexer.fail('a filter was expected behind ":"')
+      return this.#deeper(field)
+    }
+    if (lexer.take('*')) return this.#star(name)
+    if (lexer.is('(')) return this.#parenthesis(field)
+    if (lexer.take('>')) return this.#more(name)
+    if (lexer.take('<')) return this.#less(name)
+    if (lexer.take('=')) return this.#exact(name)
+    if (lexer.take('!=')) return { kind: 'not', inner: this.#exact(name) }
+    if (lexer.is('~')) return this.#tilde(name)
+    if (lexer.is('!~')) return { kind: 'not', inner: this.#tilde(name) }
+    if (lexer.is('not', '!', '-')) return this.#not(field)
+    return this.#function(field, name) ?? this.#word(field)
+  }
+
+  #deeper(field: string): Filter {
+    return this.lexer.size.deeper(this.lexer.from, () => this.#one(field))
+  }
+
+  #star(field: string): Filter {
+    const { lexer } = this
+    if (lexer.is(':')) lexer.fail('a field has a whole name, without a star')
+    const inner = this.#betweenStars()
+    if (inner !== undefined) return { kind: 'substring', field, text: inner }
+    return field === message ? { kind: 'any' } : { kind: 'prefix', field, text: '', ignoresCase: false }
+  }
+
+  /** A text directly between two stars is searched for wherever it stands. */
+  #betweenStars(): string | undefined {
+    const { lexer } = this
+    if (lexer.isSpaced || (!lexer.isQuoted && !/^[\p{L}\p{Nd}_.]+$/u.test(lexer.token))) return undefined
+    const start = lexer.save()
+    const { token } = lexer
+    lexer.next()
+    if (!lexer.isSpaced && lexer.take('*')) return token
+    lexer.restore(start)
+    return undefined
+  }
+
+  #parenthesis(field: string): Filter {
+    const { lexer } = this
+    if (!lexer.isSpaced && !openers.has(lexer.before.toLowerCase()))
+      lexer.fail(`white space is missing behind ${JSON.stringify(lexer.before)}`)
+    lexer.next()
+    if (lexer.isEnd) lexer.fail('a filter was expected behind "("')
+    const inner = this.#or(field)
+    lexer.expect(')')
+    return inner
+  }
+
   #not(field: string): Filter {
-    this.scan.size.part(this.scan.at)
-    if (this.scan.is('!=') || this.scan.is('!~')) return this.#fieldFilter(field)
-    if (this.scan.take('not') || this.scan.take('!')) return { kind: 'not', inner: this.#negated(field) }
-    this.scan.skip()
-    if (this.scan.text[this.scan.at] === '-' && !/[\s)]/.test(this.scan.text[this.scan.at + 1] ?? ' ')) {
-      this.scan.at++
-      return { kind: 'not', inner: this.#negated(field) }
-    }
-    return this.#primary(field)
+    const { lexer } = this
+    lexer.next()
+    if (lexer.isEnd) lexer.fail('a filter was expected')
+    const inner = this.#deeper(field)
+    return inner.kind === 'not' ? inner.inner : { kind: 'not', inner }
   }
 
-  #negated(field: string): Filter {
-    return this.scan.size.deeper(this.scan.at, () => this.#not(field))
+  // --- Words ---
+
+  #word(field: string): Filter {
+    const { lexer } = this
+    lexer.checkQuote()
+    if (lexer.is(...phraseEnds)) lexer.fail('a word, a phrase or a filter was expected')
+    const { token, raw } = lexer
+    lexer.next()
+    const rest = lexer.rest(field === '' ? [...phraseEnds, ':'] : phraseEnds)
+    return this.#phrase(rest === '' ? token : raw + rest, field)
   }
 
-  #primary(field: string): Filter {
-    if (this.scan.take('(')) {
-      const inner = this.or(field)
-      this.scan.expect(')')
-      return inner
+  /** A phrase that was read: it is searched for, or it is the name of a field. */
+  #phrase(phrase: string, field: string): Filter {
+    const { lexer } = this
+    if (field !== '' || !lexer.is(':')) {
+      const name = field === '' ? message : field
+      if (!lexer.is('*') || lexer.isSpaced) return { kind: 'phrase', field: name, text: phrase, ignoresCase: false }
+      lexer.next()
+      if (lexer.is(':')) lexer.fail('a field has a whole name, without a star')
+      return { kind: 'prefix', field: name, text: phrase, ignoresCase: false }
     }
-    if (this.scan.is('{')) return this.#streamFilter()
-    this.scan.skip()
-    const start = this.scan.at
-    const name = this.scan.isQuote() ? this.scan.quoted() : this.scan.peekWord()
-    if (!/["'`]/.test(this.scan.text[start] ?? '')) this.scan.at += name.length
-    if (this.scan.text[this.scan.at] === ':' && this.scan.at > start) {
-      this.scan.at++
-      return this.#fieldFilter(name)
+    lexer.next()
+    if (lexer.isEnd) lexer.fail(`a filter was expected behind the field ${JSON.stringify(phrase)}`)
+    switch (phrase) {
+      case '_time':
+        return this.#times.filter()
+      case '_stream_id':
+        return this.#streamId()
+      case '_stream':
+        return this.#stream()
+      default:
+        return this.#deeper(phrase === '' ? message : phrase)
     }
-    this.scan.at = start
-    return this.#fieldFilter(field)
   }
 
-  #fieldFilter(field: string): Filter {
-    this.scan.skip()
-    if (field === '_time') return this.#time()
-    if (field === '_stream' && this.scan.is('{')) return this.#streamFilter()
-    if (field === '_stream_id') return this.#streamId()
-    if (this.scan.take('(')) {
-      const inner = this.or(field)
-      this.scan.expect(')')
-      return inner
-    }
-    if (this.scan.is('!=') || this.scan.is('!~') || this.scan.is('!')) {
-      this.scan.at++
-      return { kind: 'not', inner: this.scan.size.deeper(this.scan.at, () => this.#fieldFilter(field)) }
-    }
-    if (this.scan.take('~')) return this.#regex(field)
-    for (const op of ['>=', '<=', '>', '<'] as const)
-      if (this.scan.take(op)) return { kind: 'compare', field, op, value: this.scan.scalar('a value') }
-    if (this.scan.take('==') || this.scan.take('=')) {
-      if (this.scan.is('~')) {
-        this.scan.at++
-        return this.#regex(field)
-      }
-      const text = this.scan.value('a value')
-      if (this.scan.text[this.scan.at] === '*') {
-        this.scan.at++
-        return { kind: 'exact-prefix', field, text, ignoresCase: false }
-      }
-      return { kind: 'exact', field, text, ignoresCase: false }
-    }
-    if (this.scan.take('*')) {
-      // Only what stands directly behind the star belongs to it.
-      if (/["'`\w]/.test(this.scan.text[this.scan.at] ?? '')) {
-        const text = this.scan.value('a text')
-        if (this.scan.text[this.scan.at] === '*') this.scan.at++
-        return { kind: 'substring', field, text, ignoresCase: false }
-      }
-      return field === '_msg' ? { kind: 'any' } : { kind: 'present', field }
-    }
-    const isQuoted = this.scan.isQuote()
-    const word = isQuoted ? '' : this.scan.peekWord()
-    if (!isQuoted && this.scan.text[this.scan.at + word.length] === '(') {
-      const called = this.#call(field, word.toLowerCase())
-      if (called !== undefined) return called
-    }
-    if (!isQuoted && /^range[([]/.test(this.scan.text.slice(this.scan.at))) return this.#range(field)
-    if (!isQuoted && reservedWords.has(word.toLowerCase()))
-      this.scan.fail(`${JSON.stringify(word)} is a word of the language: quote it to search for it`)
-    const text = this.scan.value('a word, a phrase or a filter')
-    if (this.scan.text[this.scan.at] === '*') {
-      this.scan.at++
-      return text === '' ? { kind: 'present', field } : { kind: 'prefix', field, text, ignoresCase: false }
-    }
-    return text === '' ? { kind: 'empty', field } : { kind: 'phrase', field, text, ignoresCase: false }
+  /** A word of the language that no parenthesis follows is a word to search for. */
+  #plainWord(word: string, field: string): Filter {
+    const rest = this.lexer.rest(field === '' ? [...phraseEnds, ':'] : phraseEnds)
+    return this.#phrase(word + rest, field)
   }
 
-  #regex(field: string): Filter {
-    return { kind: 'regex', field, source: this.scan.regularExpression() }
+  // --- Functions ---
+
+  #function(field: string, name: string): Filter | undefined {
+    const { lexer } = this
+    if (lexer.isQuoted) return undefined
+    const word = lexer.token.toLowerCase()
+    if (Object.hasOwn(lists, word)) return this.#among(field, name, word as keyof typeof lists)
+    if (word === 'exact' || word === 'i') return this.#maybePrefix(field, name, word)
+    if (word === 'range') return this.#range(field, name)
+    if (!Object.hasOwn(calls, word)) return undefined
+    const { token, from } = lexer
+    lexer.next()
+    if (!lexer.is('(')) return this.#plainWord(token, field)
+    return calls[word]!(this, name, this.#arguments(), from, word)
   }
 
-  #list(): string[] {
-    const values: string[] = []
-    this.scan.expect('(')
-    while (!this.scan.take(')')) {
-      values.push(this.scan.is('*') ? (this.scan.at++, '*') : this.#scalarOrValue())
-      if (!this.scan.is(')')) this.scan.expect(',')
+  #maybePrefix(field: string, name: string, word: 'exact' | 'i'): Filter {
+    const { lexer } = this
+    const { token } = lexer
+    lexer.next()
+    if (!lexer.take('(')) return this.#plainWord(token, field)
+    if (lexer.isEnd) lexer.fail('a text was expected')
+    const text = lexer.argument()
+    const isPrefix = !lexer.isSpaced && lexer.take('*')
+    lexer.expect(')')
+    if (word === 'exact') return { kind: isPrefix ? 'exact-prefix' : 'exact', field: name, text }
+    return { kind: isPrefix ? 'prefix' : 'phrase', field: name, text, ignoresCase: true }
+  }
+
+  /** The arguments of a call, in their parentheses. */
+  #arguments(): string[] {
+    const { lexer } = this
+    lexer.expect('(')
+    const args: string[] = []
+    while (!lexer.is(')')) {
+      if (lexer.is(',', '(')) lexer.fail('a value was expected')
+      lexer.checkQuote()
+      const arg = lexer.argument()
+      args.push(arg === '' && lexer.take('*') ? '*' : arg)
+      if (lexer.is(')')) break
+      lexer.expect(',')
+      if (lexer.isEnd) lexer.fail('a value was expected')
     }
-    return values
+    lexer.next()
+    return args
   }
 
   /** A list of values, or a query whose results are the values. */
-  #among(field: string, kind: 'in' | 'contains-all' | 'contains-any'): Filter {
-    const { at } = this.scan
+  #among(field: string, name: string, word: keyof typeof lists): Filter {
+    const { lexer } = this
+    const { token } = lexer
+    lexer.next()
+    if (!lexer.is('(')) return this.#plainWord(token, field)
+    const kind = lists[word]
+    const values = this.#valuesOrQuery()
+    if (!Array.isArray(values))
+      return values.from === '*'
+        ? { kind: 'any' }
+        : { kind: 'in-query', field: name, as: kind, from: values.from, query: values.query }
+    return values.length === 1 && values[0] === '*' ? { kind: 'any' } : { kind, field: name, values }
+  }
+
+  /** `from`: the field of the query's results, or a star for a query of everything. */
+  #valuesOrQuery(): string[] | { query: LogsqlQuery; from: string } {
+    const { lexer } = this
+    const start = lexer.save()
     try {
-      return { kind, field, values: this.#list() }
+      return this.#arguments()
     } catch (error) {
       if (!(error instanceof BadQueryError)) throw error
-      // What is no query either is reported as a list.
-      this.scan.at = at
-      this.scan.expect('(')
-      let query: LogsqlQuery
-      try {
-        query = this.#query()
-      } catch {
-        throw error
-      }
-      if (query.pipes.length === 0) throw error
-      this.scan.expect(')')
-      return { kind: 'in-query', field, as: kind, query }
+      lexer.restore(start)
+      return this.#queryOr(error)
     }
   }
 
-  #scalarOrValue(): string {
-    return this.scan.isQuote() ? this.scan.quoted() : this.scan.value('a value')
+  /** What is no query either is refused as a list. */
+  #queryOr(error: BadQueryError): { query: LogsqlQuery; from: string } {
+    const { lexer } = this
+    lexer.expect('(')
+    const { from: at } = lexer
+    let query: LogsqlQuery
+    try {
+      query = this.#query()
+    } catch {
+      throw error
+    }
+    lexer.expect(')')
+    if (query.pipes.length === 0 && query.filter.kind === 'any') return { query, from: '*' }
+    const from = fieldOfResults(query.pipes.at(-1))
+    if (from === undefined)
+      return lexer.fail('a query for values must end with "fields" or "uniq by" and one field', at)
+    return { query, from }
   }
 
-  #call(field: string, name: string): Filter | undefined {
-    const skipName = (): void => {
-      this.scan.at += name.length
-    }
-    switch (name) {
-      case 'in':
-        skipName()
-        return this.#among(field, 'in')
-      case 'contains_all':
-        skipName()
-        return this.#among(field, 'contains-all')
-      case 'contains_any':
-        skipName()
-        return this.#among(field, 'contains-any')
-      case 'seq':
-        skipName()
-        return { kind: 'sequence', field, values: this.#list() }
-      case 'exact': {
-        skipName()
-        this.scan.expect('(')
-        const text = this.scan.value('a value')
-        const isPrefix = this.scan.take('*')
-        this.scan.expect(')')
-        return { kind: isPrefix ? 'exact-prefix' : 'exact', field, text, ignoresCase: false }
-      }
-      case 're': {
-        skipName()
-        this.scan.expect('(')
-        const filter = this.#regex(field)
-        this.scan.expect(')')
-        return filter
-      }
-      case 'i': {
-        skipName()
-        this.scan.expect('(')
-        const text = this.scan.value('a text')
-        const isPrefix = this.scan.take('*')
-        this.scan.expect(')')
-        return { kind: isPrefix ? 'prefix' : 'phrase', field, text, ignoresCase: true }
-      }
-      case 'range':
-        return this.#range(field)
-      case 'len_range': {
-        skipName()
-        const { at } = this.scan
-        const [from = NaN, to = NaN, ...rest] = this.#list().map(toNumber)
-        if (Number.isNaN(from + to) || rest.length > 0) this.scan.fail('two lengths were expected', at)
-        return { kind: 'length', field, from, to }
-      }
-      case 'string_range': {
-        skipName()
-        const [from, to] = this.#list()
-        return { kind: 'string-range', field, from: from ?? '', to: to ?? '' }
-      }
-      case 'ipv4_range': {
-        skipName()
-        return this.#ipRange(field, this.#ipList())
-      }
-      case 'eq_field': {
-        skipName()
-        return { kind: 'same-field', field, other: this.#list()[0] ?? '', op: '=' }
-      }
-      case 'lt_field': {
-        skipName()
-        return { kind: 'same-field', field, other: this.#list()[0] ?? '', op: '<' }
-      }
-      case 'le_field': {
-        skipName()
-        return { kind: 'same-field', field, other: this.#list()[0] ?? '', op: '<=' }
-      }
-      default:
-        return undefined
-    }
+  onlyOf(args: readonly string[], at: number, name: string): string {
+    if (args.length !== 1) this.lexer.fail(`${name}() takes one argument, ${args.length} were given`, at)
+    return args[0]!
   }
 
-  #ipList(): string[] {
-    const values: string[] = []
-    this.scan.expect('(')
-    while (!this.scan.take(')')) {
-      if (this.scan.isQuote()) values.push(this.scan.quoted())
-      else {
-        this.scan.skip()
-        const match = /^[\d./]+/.exec(this.scan.text.slice(this.scan.at))
-        if (match === null) this.scan.fail('an address was expected')
-        this.scan.at += match[0].length
-        values.push(match[0])
-      }
-      if (!this.scan.is(')')) this.scan.expect(',')
-    }
-    return values
+  twoOf(args: readonly string[], at: number): [string, string] {
+    if (args.length !== 2) this.lexer.fail(`two arguments were expected, ${args.length} were given`, at)
+    return [args[0]!, args[1]!]
   }
 
-  #ipRange(field: string, values: readonly string[]): Filter {
-    const [first = '', second] = values
-    const slash = first.indexOf('/')
-    const from = ipv4(slash < 0 ? first : first.slice(0, slash))
-    if (from === undefined) this.scan.fail(`${JSON.stringify(first)} is no IPv4 address`)
-    if (slash >= 0) {
-      const size = 2 ** (32 - Number(first.slice(slash + 1)))
+  sameField(field: string, op: '=' | '<' | '<=', args: readonly string[], at: number): Filter {
+    return { kind: 'same-field', field, other: this.onlyOf(args, at, 'a comparison of fields') || message, op }
+  }
+
+  lengthRange(field: string, args: readonly string[], at: number): Filter {
+    const [from, to] = this.twoOf(args, at).map(text => {
+      const length = unsignedOf(text)
+      return length ?? this.lexer.fail(`${JSON.stringify(text)} is no length`, at)
+    })
+    return { kind: 'length', field, from: from!, to: to!, shown: `len_range(${args.join(', ')})` }
+  }
+
+  addressRange(field: string, args: readonly string[], at: number): Filter {
+    if (args.length === 1) {
+      const [address = '', bits = '32', ...more] = args[0]!.split('/')
+      const from = ipv4(address)
+      if (from === undefined || more.length > 0 || !/^(?:0|[1-9]\d?)$/.test(bits) || Number(bits) > 32)
+        return this.lexer.fail(`${JSON.stringify(args[0])} is no IPv4 address and no IPv4 network`, at)
+      const size = 2 ** (32 - Number(bits))
       const start = Math.floor(from / size) * size
       return { kind: 'ipv4', field, from: start, to: start + size - 1 }
     }
-    const to = second === undefined ? from : ipv4(second)
-    if (to === undefined) this.scan.fail(`${JSON.stringify(second)} is no IPv4 address`)
-    return { kind: 'ipv4', field, from, to }
+    const [from, to] = this.twoOf(args, at).map(text => {
+      const address = ipv4(text)
+      return address ?? this.lexer.fail(`${JSON.stringify(text)} is no IPv4 address`, at)
+    })
+    return { kind: 'ipv4', field, from: from!, to: to! }
   }
 
-  #range(field: string): Filter {
-    this.scan.at += 5
-    this.scan.skip()
-    const fromOpen = this.scan.text[this.scan.at] === '('
-    if (!fromOpen && this.scan.text[this.scan.at] !== '[') this.scan.fail('"(" or "[" was expected')
-    this.scan.at++
-    const from = this.scan.number('the lower bound')
-    this.scan.expect(',')
-    const to = this.scan.number('the upper bound')
-    this.scan.skip()
-    const toOpen = this.scan.text[this.scan.at] === ')'
-    if (!toOpen && this.scan.text[this.scan.at] !== ']') this.scan.fail('")" or "]" was expected')
-    this.scan.at++
-    return { kind: 'range', field, from, to, fromOpen, toOpen }
+  // --- Comparisons ---
+
+  #tilde(field: string): Filter {
+    const { lexer } = this
+    lexer.next()
+    const { from } = lexer
+    return this.regex(field, lexer.compound('a regular expression'), from)
   }
+
+  /** A dot matches newlines too, unless the expression says otherwise. */
+  regex(field: string, source: string, at: number): Filter {
+    if (source === '' || source === '.*') return { kind: 'any' }
+    if (source === '.+') return { kind: 'prefix', field, text: '', ignoresCase: false }
+    this.lexer.checkRegex(source, at)
+    return { kind: 'regex', field, source }
+  }
+
+  #exact(field: string): Filter {
+    const { lexer } = this
+    lexer.checkQuote()
+    const text = lexer.argument()
+    if (lexer.isSpaced || !lexer.is('*')) return { kind: 'exact', field, text }
+    lexer.next()
+    return { kind: 'exact-prefix', field, text }
+  }
+
+  #more(field: string): Filter {
+    const isOpen = !this.lexer.take('=')
+    const text = this.lexer.compound('a value')
+    const shown = `${isOpen ? '>' : '>='}${quotedWhereNeeded(text)}`
+    const value = boundOf(text)
+    if (value === undefined)
+      return { kind: 'string-range', field, from: isOpen ? `${text}\0` : text, to: undefined, shown }
+    return {
+      kind: 'range',
+      field,
+      from: { value, text, isOpen },
+      to: { value: Infinity, text: 'inf', isOpen: false },
+      shown,
+    }
+  }
+
+  #less(field: string): Filter {
+    const isOpen = !this.lexer.take('=')
+    const text = this.lexer.compound('a value')
+    const shown = `${isOpen ? '<' : '<='}${quotedWhereNeeded(text)}`
+    const value = boundOf(text)
+    if (value === undefined) return { kind: 'string-range', field, from: '', to: isOpen ? text : `${text}\0`, shown }
+    return {
+      kind: 'range',
+      field,
+      from: { value: -Infinity, text: '-inf', isOpen: false },
+      to: { value, text, isOpen },
+      shown,
+    }
+  }
+
+  #range(field: string, name: string): Filter {
+    const { lexer } = this
+    const { token } = lexer
+    lexer.next()
+    if (!lexer.is('(', '[')) return this.#plainWord(token, field)
+    const fromOpen = lexer.is('(')
+    lexer.next()
+    const from = this.#bound(fromOpen)
+    lexer.expect(',')
+    const to = this.#bound(false)
+    if (!lexer.is(')', ']')) lexer.fail('")" or "]" was expected')
+    const toOpen = lexer.is(')')
+    lexer.next()
+    const shown = `range${fromOpen ? '(' : '['}${from.text}, ${to.text}${toOpen ? ')' : ']'}`
+    return { kind: 'range', field: name, from, to: { ...to, isOpen: toOpen }, shown }
+  }
+
+  #bound(isOpen: boolean): { value: number; text: string; isOpen: boolean } {
+    const at = this.lexer.from
+    const text = this.lexer.compound('a number')
+    const value = boundOf(text)
+    if (value === undefined) return this.lexer.fail(`${JSON.stringify(text)} is no number`, at)
+    return { value, text, isOpen }
+  }
+
+  // --- Streams ---
 
   #streamId(): Filter {
-    if (this.scan.is('in') && this.scan.text[this.scan.at + 2] === '(') {
-      this.scan.at += 2
-      return { kind: 'stream-id', ids: this.#list() }
-    }
-    this.scan.take('=')
-    return { kind: 'stream-id', ids: [this.scan.value('a stream id')] }
+    const { lexer } = this
+    const { from } = lexer
+    if (!lexer.is('in')) return { kind: 'stream-id', ids: [this.#checkedId(lexer.compound('a stream id'), from)] }
+    lexer.next()
+    const values = this.#valuesOrQuery()
+    if (Array.isArray(values))
+      return { kind: 'stream-id', ids: values.map(id => this.#checkedId(id, from)) }
+    if (values.from === '*') return { kind: 'any' }
+    return { kind: 'in-query', field: '_stream_id', as: 'in', from: values.from, query: values.query }
   }
 
-  #streamFilter(): Filter {
-    this.scan.expect('{')
-    const alternatives: LabelMatch[][] = [[]]
-    while (!this.scan.take('}')) {
-      const name = this.scan.value('a label')
-      if (this.scan.is('in') || this.scan.is('not_in')) {
-        const isNegated = this.scan.peekWord().toLowerCase() === 'not_in'
-        this.scan.at += isNegated ? 6 : 2
-        const source = this.#list()
-          .map(v => v.replaceAll(/[\\^$.|?*+()[\]{}]/g, '\\$&'))
-          .join('|')
-        alternatives.at(-1)!.push({ kind: isNegated ? '!~' : '=~', name, value: source })
-      } else {
-        const kind = (['!=', '!~', '=~', '='] as const).find(op => this.scan.take(op))
-        if (kind === undefined) this.scan.fail('one of = != =~ !~ was expected')
-        alternatives.at(-1)!.push({ kind, name, value: this.scan.value('a value') })
-      }
-      if (this.scan.take('or')) {
-        alternatives.push([])
-        continue
-      }
-      if (!this.scan.is('}')) this.scan.expect(',')
-    }
-    return { kind: 'stream', alternatives }
+  #checkedId(id: string, at: number): string {
+    if (!/^[0-9a-fA-F]{48}$/.test(id)) this.lexer.fail('a stream id of 48 hexadecimal digits was expected', at)
+    return id.toLowerCase()
   }
 
-  /** Text up to what ends a time. */
-  #timeText(): string {
-    if (this.scan.isQuote()) return this.scan.quoted()
-    const match = /^[\w.:+µ-]+/.exec(this.scan.text.slice(this.scan.at))
-    if (match === null) this.scan.fail('a time was expected')
-    this.scan.at += match[0].length
-    return match[0]
+  #stream(): Filter {
+    const { lexer } = this
+    lexer.expect('{')
+    if (lexer.isEnd) lexer.fail('"}" was expected')
+    const alternatives: LabelMatch[][] = []
+    for (;;) {
+      alternatives.push(this.#labels())
+      if (lexer.take('}')) return { kind: 'stream', alternatives }
+      lexer.expect('or')
+      if (lexer.is('}', '')) lexer.fail('a label was expected behind "or"')
+    }
   }
 
-  #moment(): { ms: number; widthMs: number } {
-    this.scan.skip()
-    const at = this.scan.at
-    const moment = parseMoment(this.#timeText(), this.#nowMs)
-    if (moment === undefined)
-      this.scan.fail("the time can't be read: RFC 3339, a Unix time or a duration was expected", at)
-    return moment
+  #labels(): LabelMatch[] {
+    const { lexer } = this
+    const matches: LabelMatch[] = []
+    while (!lexer.is('}')) {
+      matches.push(this.#label())
+      if (lexer.is('or', '}')) break
+      lexer.expect(',')
+      if (lexer.isEnd) lexer.fail('a label was expected')
+    }
+    return matches
   }
 
-  #offsetMs(): number {
-    if (!this.scan.take('offset')) return 0
-    const at = this.scan.at
-    this.scan.skip()
-    const ms = parseSpanMs(this.#timeText())
-    if (ms === undefined) this.scan.fail('a duration was expected', at)
-    return ms
+  #label(): LabelMatch {
+    const { lexer } = this
+    const name = lexer.compound('a label', labelEnds)
+    const { from } = lexer
+    if (lexer.is('in', 'not_in')) {
+      const kind = lexer.is('in') ? '=~' : '!~'
+      lexer.next()
+      const values = this.#arguments()
+      const escaped = values.map(value => value.replaceAll(/[\\^$.|?*+()[\]{}]/g, '\\$&'))
+      return { kind, name, value: values.length === 1 && values[0] === '*' ? '.*' : escaped.join('|') }
+    }
+    if (!lexer.is('=', '!=', '=~', '!~')) lexer.fail('one of = != =~ !~ in not_in was expected')
+    const kind = lexer.token as LabelMatch['kind']
+    lexer.next()
+    const value = lexer.compound('a value', labelValueEnds)
+    if (kind === '=~' || kind === '!~') lexer.checkRegex(value, from)
+    return { kind, name, value }
   }
+}
 
-  #time(): Filter {
-    for (const name of ['day_range', 'week_range'] as const) if (this.scan.is(name)) return this.#dayOrWeek(name)
-    for (const op of ['>=', '<=', '>', '<'] as const) {
-      if (!this.scan.take(op)) continue
-      const { ms, widthMs } = this.#moment()
-      const shift = this.#offsetMs()
-      const span =
-        op === '>='
-          ? { fromMs: ms, toMs: Infinity }
-          : op === '>'
-            ? { fromMs: ms + (widthMs || 1e-6), toMs: Infinity }
-            : op === '<'
-              ? { fromMs: -Infinity, toMs: ms }
-              : { fromMs: -Infinity, toMs: ms + (widthMs || 1e-6) }
-      return { kind: 'time', span: { fromMs: span.fromMs - shift, toMs: span.toMs - shift } }
-    }
-    this.scan.take('=')
-    this.scan.skip()
-    const open = this.scan.text[this.scan.at]
-    if (open === '[' || open === '(') {
-      this.scan.at++
-      const from = this.#moment()
-      this.scan.expect(',')
-      const to = this.#moment()
-      this.scan.skip()
-      const close = this.scan.text[this.scan.at]
-      if (close !== ']' && close !== ')') this.scan.fail('"]" or ")" was expected')
-      this.scan.at++
-      const shift = this.#offsetMs()
-      return {
-        kind: 'time',
-        span: {
-          fromMs: from.ms + (open === '(' ? from.widthMs || 1e-6 : 0) - shift,
-          toMs: to.ms + (close === ']' ? to.widthMs || 1e-6 : 0) - shift,
-        },
-      }
-    }
-    const at = this.scan.at
-    const text = this.#timeText()
-    const distance = parseSpanMs(text)
-    if (distance !== undefined && /[a-zµ]$/.test(text)) {
-      const shift = this.#offsetMs()
-      return { kind: 'time', span: { fromMs: this.#nowMs - Math.abs(distance) - shift, toMs: this.#nowMs - shift + 1 } }
-    }
-    const moment = parseMoment(text, this.#nowMs)
-    if (moment === undefined)
-      this.scan.fail("the time can't be read: RFC 3339, a Unix time or a duration was expected", at)
-    const shift = this.#offsetMs()
-    return { kind: 'time', span: { fromMs: moment.ms - shift, toMs: moment.ms + (moment.widthMs || 1e-6) - shift } }
-  }
+/** A number with or without a unit, a time or an address; undefined for anything else. */
+function boundOf(text: string): number | undefined {
+  const value = comparableNumberOf(text)
+  return Number.isNaN(value) && text.toLowerCase() !== 'nan' ? undefined : value
+}
 
-  #dayOrWeek(name: 'day_range' | 'week_range'): Filter {
-    this.scan.at += name.length
-    const match = /^\s*([[(])\s*([\w:]+)\s*,\s*([\w:]+)\s*([\])])/.exec(this.scan.text.slice(this.scan.at))
-    if (match === null) this.scan.fail('a range like [08:00, 18:00) or [Mon, Fri] was expected')
-    this.scan.at += match[0].length
-    const offsetMs = this.#offsetMs()
-    if (name === 'day_range') {
-      const minutes = (text: string): number => {
-        const [h, m] = text.split(':').map(Number)
-        return (h! * 60 + (m ?? 0)) * 60_000
-      }
-      return {
-        kind: 'day-range',
-        fromMs: minutes(match[2]!) + (match[1] === '(' ? 1 : 0),
-        toMs: minutes(match[3]!) + (match[4] === ']' ? 1 : 0),
-        offsetMs,
-      }
-    }
-    const day = (text: string): number =>
-      ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'].indexOf(text.slice(0, 3).toLowerCase())
-    return {
-      kind: 'week-range',
-      fromDay: day(match[2]!) + (match[1] === '(' ? 1 : 0),
-      toDay: day(match[3]!) - (match[4] === ')' ? 1 : 0),
-      offsetMs,
-    }
-  }
+/** The one field that the last pipe of a query for values leaves. */
+function fieldOfResults(last: Pipe | undefined): string | undefined {
+  const names = last?.kind === 'fields' ? last.names : last?.kind === 'uniq' ? last.by : []
+  return names.length === 1 && !names[0]!.endsWith('*') ? names[0] : undefined
+}
+
+/** Lengths and counts: whole numbers of any base, sizes, durations, `inf`; undefined for anything else. */
+export function unsignedOf(text: string): number | undefined {
+  if (/^\+?inf$/i.test(text)) return Infinity
+  if (/^(?:0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|\d+)$/.test(text))
+    return Number(/^0\d/.test(text) ? `0o${text.slice(1)}` : text)
+  const value = Number.isNaN(sizeOf(text)) ? durationOf(text) : sizeOf(text)
+  return value >= 0 ? value : undefined
 }

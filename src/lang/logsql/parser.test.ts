@@ -34,7 +34,7 @@ test('20,000 mutated queries', () => {
           : query.slice(0, at) + query.slice(at + 1)
     }
     try {
-      parseLogsql(query, 1_795_000_000_000)
+      parseLogsql(query, 1_795_000_000_000_000_000n)
     } catch (error) {
       assert.ok(error instanceof BadQueryError, `${JSON.stringify(query)}: ${String(error)}`)
     }

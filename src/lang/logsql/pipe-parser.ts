@@ -1,22 +1,21 @@
 /** LogsQL's pipes. Source: docs/logs.md (the VictoriaLogs part). */
+import { BadQueryError } from '#core/errors.ts'
+import { compileRe2 } from '#lang/regex/regex.ts'
 import {
-  mathFunctions,
-  mathOperators,
   runningFunctions,
   statsFunctions,
   type Filter,
-  type FormatPart,
-  type GroupKey,
   type LogsqlQuery,
-  type MathExpr,
+  type PatternStep,
   type Pipe,
   type SortKey,
-  type StatsCall,
-  type StatsFunction,
 } from './ast.ts'
-import type { FilterParser } from './filter-parser.ts'
-import { toNumber } from './numbers.ts'
-import type { QueryScanner } from './scanner.ts'
+import { unsignedOf, type FilterParser } from './filter-parser.ts'
+import type { QueryLexer } from './lexer.ts'
+import { MathParser } from './math-parser.ts'
+import { comparableNumberOf, countOf, durationOf } from './numbers.ts'
+import { readPattern } from './pattern.ts'
+import { StatsParser } from './stats-parser.ts'
 
 type ReadPipe = (parser: PipeParser, word: string) => Pipe
 
@@ -25,86 +24,43 @@ function named(words: readonly string[], read: ReadPipe): Record<string, ReadPip
   return Object.fromEntries(words.map(word => [word, read]))
 }
 
-/** Reads the pipes of a query, one after another, from the scanner that its query's parser shares with it. */
+/** Reads the pipes of a query, one after another, from the lexer that its query's parser shares with it. */
 export class PipeParser {
-  readonly scan: QueryScanner
-  readonly filters: FilterParser
-
+  readonly #lexer: QueryLexer
+  readonly #filters: FilterParser
   readonly #query: () => LogsqlQuery
+  readonly #math: MathParser
+  readonly #stats: StatsParser
+  /** A pipe was a filter without the word. */
+  hasBareFilter = false
 
   /** `query` reads a whole query, up to what ends it. */
-  constructor(scan: QueryScanner, filters: FilterParser, query: () => LogsqlQuery) {
+  constructor(lexer: QueryLexer, filters: FilterParser, query: () => LogsqlQuery) {
     this.#query = query
-    this.scan = scan
-    this.filters = filters
-  }
-
-  /** A field's name, with a star at its end where that is allowed. */
-  #name(): string {
-    const name = this.scan.is('*') ? '' : this.scan.value('a field')
-    if (this.scan.text[this.scan.at] === '*') {
-      this.scan.at++
-      return `${name}*`
-    }
-    return name
-  }
-
-  #names(): string[] {
-    const names = [this.#name()]
-    while (this.scan.take(',')) names.push(this.#name())
-    return names
-  }
-
-  #groupNames(): string[] {
-    this.scan.expect('(')
-    const names: string[] = []
-    while (!this.scan.take(')')) {
-      names.push(this.#name())
-      if (!this.scan.is(')')) this.scan.expect(',')
-    }
-    return names
-  }
-
-  #condition(): Filter | undefined {
-    if (!this.scan.take('if')) return undefined
-    this.scan.expect('(')
-    const filter = this.scan.is(')') ? { kind: 'any' as const } : this.filters.or('_msg')
-    this.scan.expect(')')
-    return filter
-  }
-
-  /** Flags behind a pipe, in any order. */
-  #flags(): { keepsOriginal: boolean; skipsEmpty: boolean } {
-    const flags = { keepsOriginal: false, skipsEmpty: false }
-    for (;;) {
-      if (this.scan.take('keep_original_fields')) flags.keepsOriginal = true
-      else if (this.scan.take('skip_empty_results')) flags.skipsEmpty = true
-      else return flags
-    }
-  }
-
-  #as(fallback: string): string {
-    return this.scan.take('as') ? this.scan.value('a field') : fallback
+    this.#lexer = lexer
+    this.#filters = filters
+    this.#math = new MathParser(lexer)
+    this.#stats = new StatsParser(
+      lexer,
+      () => this.#condition(),
+      () => this.#namesInParentheses(),
+    )
   }
 
   /** By the word that a pipe begins with; some have several words. */
   static readonly #readers: Readonly<Record<string, ReadPipe>> = {
     ...named(['fields', 'keep'], parser => ({ kind: 'fields', names: parser.#names() })),
     ...named(['delete', 'del', 'drop', 'rm'], parser => ({ kind: 'delete', names: parser.#names() })),
-    ...named(['decolorize'], parser => ({
-      kind: 'decolorize',
-      names: parser.#isEndOfPipe() ? ['_msg'] : parser.#names(),
-    })),
+    decolorize: parser => ({ kind: 'decolorize', names: [parser.#isEnd ? '_msg' : parser.#field()] }),
     ...named(['copy', 'cp'], parser => ({ kind: 'copy', pairs: parser.#pairs() })),
     ...named(['rename', 'mv'], parser => ({ kind: 'rename', pairs: parser.#pairs() })),
-    ...named(['filter', 'where'], parser => ({ kind: 'filter', filter: parser.filters.or('_msg') })),
-    ...named(['limit', 'head'], parser => ({ kind: 'limit', count: parser.#isEndOfPipe() ? 10 : parser.#count() })),
+    ...named(['filter', 'where'], parser => ({ kind: 'filter', filter: parser.#filters.filter() })),
+    ...named(['limit', 'head'], parser => ({ kind: 'limit', count: parser.#isEnd ? 10 : parser.#count() })),
     ...named(['offset', 'skip'], parser => ({ kind: 'offset', count: parser.#count() })),
-    ...named(['sample'], parser => ({ kind: 'sample', count: parser.#count() })),
+    sample: parser => ({ kind: 'sample', count: parser.#positive(parser.#count()) }),
     ...named(['sort', 'order'], parser => parser.#sort()),
-    first: parser => parser.#firstOrLast('first'),
-    last: parser => parser.#firstOrLast('last'),
-    stats: parser => parser.#stats(),
+    ...named(['first', 'last'], (parser, word) => parser.#firstOrLast(word === 'last')),
+    ...named(['stats', 'stats_remote'], parser => ({ kind: 'stats', ...parser.#stats.parts(statsFunctions) })),
     uniq: parser => parser.#uniq(),
     top: parser => parser.#top(),
     extract: parser => parser.#extract(),
@@ -112,15 +68,17 @@ export class PipeParser {
     unpack_json: parser => parser.#unpack('json'),
     unpack_logfmt: parser => parser.#unpack('logfmt'),
     unpack_syslog: parser => parser.#unpack('syslog'),
-    unpack_words: parser => parser.#unpack('words'),
+    unpack_words: parser => parser.#unpackWords(),
     pack_json: parser => parser.#pack('json'),
     pack_logfmt: parser => parser.#pack('logfmt'),
     format: parser => parser.#format(),
-    ...named(['math', 'eval'], parser => parser.#math()),
-    ...named(['replace', 'replace_regexp'], (parser, word) => parser.#replace(word === 'replace_regexp')),
-    field_names: parser => ({ kind: 'field-names', as: parser.#as('name') }),
-    blocks_count: parser => ({ kind: 'blocks-count', as: parser.#as('blocks_count') }),
-    field_values: parser => ({ kind: 'field-values', field: parser.#field(), limit: parser.#limit() }),
+    ...named(['math', 'eval'], parser => ({ kind: 'math', assignments: parser.#math.assignments() })),
+    replace: parser => parser.#replace(),
+    replace_regexp: parser => parser.#replaceRegexp(),
+    field_names: parser => ({ kind: 'field-names', as: parser.#resultOr('name') }),
+    blocks_count: parser => ({ kind: 'blocks-count', as: parser.#resultOr('blocks_count') }),
+    block_stats: () => ({ kind: 'block-stats' }),
+    field_values: parser => ({ kind: 'field-values', field: parser.#fieldInParentheses(), limit: parser.#limit() }),
     facets: parser => parser.#facets(),
     unroll: parser => parser.#unroll(),
     len: parser => parser.#ofField('length'),
@@ -131,8 +89,8 @@ export class PipeParser {
     join: parser => parser.#join(),
     union: parser => ({ kind: 'union', query: parser.#subquery() }),
     stream_context: parser => parser.#streamContext(),
-    running_stats: parser => ({ kind: 'running-stats', ...parser.#statsParts(runningFunctions) }),
-    total_stats: parser => ({ kind: 'total-stats', ...parser.#statsParts(runningFunctions) }),
+    running_stats: parser => ({ kind: 'running-stats', ...parser.#stats.parts(runningFunctions) }),
+    total_stats: parser => ({ kind: 'total-stats', ...parser.#stats.parts(runningFunctions) }),
     split: parser => parser.#split(),
     set_stream_fields: parser => parser.#setStreamFields(),
     time_add: parser => parser.#timeAdd(),
@@ -140,115 +98,458 @@ export class PipeParser {
 
   /** One pipe, from its word on. Throws BadQueryError. */
   pipe(): Pipe {
-    const word = this.scan.peekWord().toLowerCase()
-    const at = this.scan.at
-    this.scan.at += word.length
-    const read = Object.hasOwn(PipeParser.#readers, word) ? PipeParser.#readers[word] : undefined
-    if (read !== undefined) return read(this, word)
-    // A stats function may stand alone, and a filter too.
-    this.scan.at = at
-    if (this.#isStatsCall(word)) return this.#stats()
-    if (word === '' && !this.scan.is('{') && !this.scan.isQuote()) this.scan.fail('a pipe was expected')
-    return this.scan.fail(`the pipe ${JSON.stringify(word)} is not known`)
+    const lexer = this.#lexer
+    if (lexer.isEndOfPipe) lexer.fail('a pipe was expected')
+    const word = lexer.isQuoted ? '' : lexer.token.toLowerCase()
+    if (Object.hasOwn(PipeParser.#readers, word)) {
+      lexer.next()
+      return PipeParser.#readers[word]!(this, word)
+    }
+    return this.#bareStats() ?? this.#bareFilter()
   }
 
-  #count(): number {
-    return this.scan.number('a count')
+  /** Stats functions may stand alone. */
+  #bareStats(): Pipe | undefined {
+    const lexer = this.#lexer
+    const start = lexer.save()
+    try {
+      return { kind: 'stats', ...this.#stats.parts(statsFunctions) }
+    } catch (error) {
+      if (!(error instanceof BadQueryError)) throw error
+      const isStats = lexer.save().at > start.at && lexer.text[start.at] === '('
+      lexer.restore(start)
+      if (isStats && statsFunctions.some(name => name === start.token.toLowerCase())) throw error
+      return undefined
+    }
+  }
+
+  /** A filter may stand alone, too. */
+  #bareFilter(): Pipe {
+    const lexer = this.#lexer
+    const start = lexer.save()
+    try {
+      const filter = this.#filters.filter()
+      if (!lexer.isEndOfPipe) lexer.fail('the end of the pipe was expected')
+      this.hasBareFilter = true
+      return { kind: 'filter', filter }
+    } catch (error) {
+      if (!(error instanceof BadQueryError)) throw error
+      if (!/^[\p{L}_]+$/u.test(start.token)) throw error
+      return lexer.fail(`the pipe ${JSON.stringify(start.token)} is not known`, start.from)
+    }
+  }
+
+  // --- Names, counts, conditions ---
+
+  get #isEnd(): boolean {
+    return this.#lexer.isEndOfPipe
+  }
+
+  /** A field's name, which may end with a star. */
+  #name(): string {
+    return this.#lexer.compound('a field') || '_msg'
   }
 
   #field(): string {
-    return this.scan.value('a field')
+    const { from } = this.#lexer
+    const name = this.#name()
+    if (name.endsWith('*')) this.#lexer.fail(`a field without a star was expected, not ${name}`, from)
+    return name
+  }
+
+  #names(): string[] {
+    const names = [this.#name()]
+    while (this.#lexer.take(',')) names.push(this.#name())
+    return names
+  }
+
+  #namesInParentheses(): string[] {
+    const lexer = this.#lexer
+    lexer.expect('(')
+    const names: string[] = []
+    while (!lexer.take(')')) {
+      names.push(this.#name())
+      if (!lexer.is(')')) lexer.expect(',')
+    }
+    return names
+  }
+
+  #fieldsInParentheses(): string[] {
+    const { from } = this.#lexer
+    const names = this.#namesInParentheses()
+    if (names.some(name => name.endsWith('*'))) this.#lexer.fail('fields without a star were expected', from)
+    return names
+  }
+
+  #fieldInParentheses(): string {
+    const lexer = this.#lexer
+    const isOpen = lexer.take('(')
+    const field = this.#field()
+    if (isOpen) lexer.expect(')')
+    return field
+  }
+
+  /** Fields behind `by`, in parentheses or without; one at least. `ends`: words that may follow. */
+  #by(...ends: readonly string[]): string[] {
+    const lexer = this.#lexer
+    lexer.take('by')
+    const names = lexer.is('(') ? this.#fieldsInParentheses() : this.#isEnd || lexer.is(...ends) ? [] : this.#names()
+    if (names.length === 0) lexer.fail('a field was expected')
+    return names
+  }
+
+  /** A count of any notation, `inf` too. */
+  #count(): number {
+    const lexer = this.#lexer
+    const count = unsignedOf(lexer.token)
+    if (count === undefined) return lexer.fail(`${JSON.stringify(lexer.token)} is no count`)
+    lexer.next()
+    return count
+  }
+
+  #positive(count: number): number {
+    if (count < 1) this.#lexer.fail('a number above 0 was expected', this.#lexer.from)
+    return count
+  }
+
+  /** A count in decimal digits. */
+  #digits(): number {
+    const lexer = this.#lexer
+    const count = countOf(lexer.token)
+    if (count === undefined) return lexer.fail(`${JSON.stringify(lexer.token)} is no count`)
+    lexer.next()
+    return count
+  }
+
+  #number(what: string): number {
+    const lexer = this.#lexer
+    const { from } = lexer
+    const value = comparableNumberOf(lexer.compound(what))
+    if (Number.isNaN(value)) lexer.fail(`${what} must be a number`, from)
+    return value
+  }
+
+  /** A number in front of everything else, 1 at least. */
+  #leadingCount(otherwise: number): number {
+    const lexer = this.#lexer
+    if (!/^[-+]?(?:\.?\d|inf$)/i.test(lexer.token)) return otherwise
+    const { from } = lexer
+    const count = Math.floor(this.#number('a count'))
+    if (count < 1) lexer.fail('a number above 0 was expected', from)
+    return count
   }
 
   /** `limit N`; 0 where there is none. */
   #limit(): number {
-    return this.scan.take('limit') ? this.#count() : 0
+    return this.#lexer.take('limit') ? this.#digits() : 0
+  }
+
+  #condition(): Filter | undefined {
+    const lexer = this.#lexer
+    if (!lexer.take('if')) return undefined
+    lexer.expect('(')
+    const filter = lexer.is(')') ? { kind: 'any' as const } : this.#filters.filter()
+    lexer.expect(')')
+    return filter
+  }
+
+  /** One of two flags. */
+  #flags(): { keepsOriginal: boolean; skipsEmpty: boolean } {
+    const keepsOriginal = this.#lexer.take('keep_original_fields')
+    return { keepsOriginal, skipsEmpty: !keepsOriginal && this.#lexer.take('skip_empty_results') }
   }
 
   /** The field behind `from` or `at`. */
   #fieldBehind(word: 'from' | 'at', fallback = '_msg'): string {
-    return this.scan.take(word) ? this.#field() : fallback
+    return this.#lexer.take(word) ? this.#field() : fallback
+  }
+
+  /** The field of results, with or without `as`. */
+  #resultOr(fallback: string): string {
+    if (this.#lexer.take('as')) return this.#field()
+    return this.#isEnd ? fallback : this.#field()
+  }
+
+  #pattern(): PatternStep[] {
+    const lexer = this.#lexer
+    const { from } = lexer
+    const steps = readPattern(lexer.compound('a pattern'), message => lexer.fail(message, from))
+    if (steps.some(({ field }) => field.endsWith('*'))) lexer.fail('a pattern has no fields with a star', from)
+    return steps
+  }
+
+  // --- Pipes ---
+
+  #pairs(): [string, string][] {
+    const lexer = this.#lexer
+    const pairs: [string, string][] = []
+    do {
+      const from = this.#name()
+      lexer.take('as')
+      pairs.push([from, this.#name()])
+    } while (lexer.take(','))
+    return pairs
+  }
+
+  #sortKeys(): SortKey[] {
+    const lexer = this.#lexer
+    if (!lexer.take('by') && !lexer.is('(')) return []
+    lexer.expect('(')
+    const keys: SortKey[] = []
+    while (!lexer.take(')')) {
+      const field = this.#field()
+      const isDescending = lexer.take('desc')
+      if (!isDescending) lexer.take('asc')
+      keys.push({ field, isDescending })
+      if (!lexer.is(')')) lexer.expect(',')
+    }
+    return keys
+  }
+
+  #partition(): string[] {
+    this.#lexer.take('by')
+    return this.#fieldsInParentheses()
+  }
+
+  #rank(): string {
+    const lexer = this.#lexer
+    if (lexer.take('as') && lexer.is('', '|', ')', '(')) lexer.fail('a field was expected')
+    return this.#isEnd || lexer.is('limit') ? 'rank' : this.#field()
+  }
+
+  #sort(): Pipe {
+    const lexer = this.#lexer
+    const pipe: Pipe & { kind: 'sort' } = {
+      kind: 'sort',
+      keys: this.#sortKeys(),
+      isDescending: false,
+      offset: 0,
+      limit: 0,
+      rank: undefined,
+      partitionBy: [],
+    }
+    pipe.isDescending = lexer.take('desc')
+    if (!pipe.isDescending) lexer.take('asc')
+    for (;;) {
+      const { from } = lexer
+      if (lexer.take('offset')) {
+        if (pipe.offset > 0) lexer.fail('there is an "offset" already', from)
+        pipe.offset = this.#digits()
+      } else if (lexer.take('limit')) {
+        if (pipe.limit > 0) lexer.fail('there is a "limit" already', from)
+        pipe.limit = this.#digits()
+      } else if (lexer.take('rank')) pipe.rank = this.#rank()
+      else if (lexer.take('partition')) {
+        if (pipe.partitionBy.length > 0) lexer.fail('there is a "partition by" already', from)
+        pipe.partitionBy = this.#partition()
+      } else break
+    }
+    if (pipe.partitionBy.length > 0 && pipe.limit === 0) lexer.fail('"partition by" needs a "limit"')
+    return pipe
+  }
+
+  #firstOrLast(isLast: boolean): Pipe {
+    const lexer = this.#lexer
+    const limit = this.#isEnd || lexer.is('by', 'partition', 'rank', '(') ? 1 : this.#positive(this.#digits())
+    const keys = this.#sortKeys()
+    const partitionBy = lexer.take('partition') ? this.#partition() : []
+    const rank = lexer.take('rank') ? this.#rank() : undefined
+    return { kind: 'sort', keys, isDescending: isLast, offset: 0, limit, rank, partitionBy }
+  }
+
+  #uniq(): Pipe {
+    const lexer = this.#lexer
+    const by = this.#by('with', 'hits', 'limit')
+    if (lexer.take('with') && !lexer.is('hits')) lexer.fail('"hits" was expected')
+    const hits = lexer.take('hits') ? notIn('hits', by) : undefined
+    return { kind: 'uniq', by, hits, limit: this.#limit() }
+  }
+
+  #top(): Pipe {
+    const lexer = this.#lexer
+    const count = this.#leadingCount(10)
+    const by = this.#by('hits', 'rank')
+    let hits = 'hits'
+    let rank: string | undefined
+    for (;;) {
+      if (lexer.take('hits')) {
+        lexer.take('as')
+        hits = lexer.compound('a field')
+      } else if (lexer.take('rank')) rank = notIn(this.#rank(), by)
+      else return { kind: 'top', count, by, hits: notIn(hits, by), rank }
+    }
   }
 
   #extract(): Pipe {
+    const lexer = this.#lexer
     const condition = this.#condition()
-    const parts = this.#formatParts(this.scan.value('a pattern'))
+    const { from: at } = lexer
+    const steps = this.#pattern()
+    for (const [i, { prefix }] of steps.entries())
+      if (i > 0 && prefix === '') lexer.fail('two fields of a pattern need a text between them', at)
+    if (steps.every(({ field }) => field === '')) lexer.fail('a pattern needs a field such as <name>', at)
     const from = this.#fieldBehind('from')
-    return { kind: 'extract', parts, from, condition, ...this.#flags() }
+    return { kind: 'extract', steps, from, condition, ...this.#flags() }
   }
 
   #extractRegexp(): Pipe {
+    const lexer = this.#lexer
     const condition = this.#condition()
-    const source = this.scan.regularExpression()
+    const { from: at } = lexer
+    const source = lexer.compound('a regular expression')
+    lexer.checkRegex(source, at)
+    if (Object.keys(compileRe2(source).namedGroups()).length === 0)
+      lexer.fail('the expression needs a group with a name: (?P<name>...)', at)
     const from = this.#fieldBehind('from')
     return { kind: 'extract-regexp', source, from, condition, ...this.#flags() }
   }
 
+  #unpack(format: 'json' | 'logfmt' | 'syslog'): Pipe {
+    const lexer = this.#lexer
+    const condition = this.#condition()
+    const words = ['fields', 'offset', 'result_prefix', 'keep_original_fields', 'skip_empty_results']
+    let from = '_msg'
+    if (!this.#isEnd && !lexer.is(...words)) {
+      lexer.take('from')
+      from = this.#field()
+    }
+    const fields = format !== 'syslog' && lexer.take('fields') ? this.#namesInParentheses() : []
+    const offsetNs = format === 'syslog' && lexer.take('offset') ? this.#duration() : 0
+    const prefix = lexer.take('result_prefix') ? lexer.compound('a prefix') : ''
+    return { kind: 'unpack', format, from, fields, prefix, offsetNs, condition, ...this.#flags() }
+  }
+
+  #unpackWords(): Pipe {
+    const lexer = this.#lexer
+    let from = '_msg'
+    if (!this.#isEnd && !lexer.is('drop_duplicates', 'as')) {
+      lexer.take('from')
+      from = this.#field()
+    }
+    const as = lexer.is('drop_duplicates') ? from : this.#resultOr(from)
+    return { kind: 'unpack-words', from, as, dropsDuplicates: lexer.take('drop_duplicates') }
+  }
+
   #pack(format: 'json' | 'logfmt'): Pipe {
-    const fields = this.scan.take('fields') ? this.#groupNames() : []
-    return { kind: 'pack', format, fields, as: this.#as('_msg') }
+    const fields = this.#lexer.take('fields') ? this.#namesInParentheses() : []
+    return { kind: 'pack', format, fields: fields.includes('*') ? [] : fields, as: this.#resultOr('_msg') }
   }
 
   #format(): Pipe {
     const condition = this.#condition()
-    const parts = this.#formatParts(this.scan.value('a text'))
-    return { kind: 'format', parts, as: this.#as('_msg'), condition, ...this.#flags() }
+    const steps = this.#pattern()
+    const as = this.#lexer.take('as') ? this.#field() : '_msg'
+    return { kind: 'format', steps, as, condition, ...this.#flags() }
   }
 
-  #replace(isRegexp: boolean): Pipe {
+  #replace(): Pipe {
+    const lexer = this.#lexer
     const condition = this.#condition()
-    this.scan.expect('(')
-    const old = isRegexp ? this.scan.regularExpression() : this.scan.value('what to replace')
-    this.scan.expect(',')
-    const fresh = this.scan.value('what to put in its place')
-    this.scan.expect(')')
-    const field = this.#fieldBehind('at')
-    const limit = this.#limit()
-    if (isRegexp) return { kind: 'replace-regexp', source: old, fresh, field, limit, condition }
-    return { kind: 'replace', old, fresh, field, limit, condition }
+    lexer.expect('(')
+    const old = lexer.compound('what to replace')
+    lexer.expect(',')
+    const fresh = lexer.compound('what to put in its place')
+    lexer.expect(')')
+    return { kind: 'replace', old, fresh, field: this.#fieldBehind('at'), limit: this.#limit(), condition }
+  }
+
+  #replaceRegexp(): Pipe {
+    const lexer = this.#lexer
+    const condition = this.#condition()
+    lexer.expect('(')
+    const { from } = lexer
+    const source = lexer.compound('a regular expression')
+    lexer.checkRegex(source, from)
+    lexer.expect(',')
+    const fresh = lexer.compound('what to put in its place')
+    lexer.expect(')')
+    return { kind: 'replace-regexp', source, fresh, field: this.#fieldBehind('at'), limit: this.#limit(), condition }
   }
 
   #facets(): Pipe {
-    const pipe = { kind: 'facets' as const, limit: 10, maxValues: 1000, keepsConstant: false }
-    if (/^\s*\d/.test(this.scan.text.slice(this.scan.at))) pipe.limit = this.#count()
+    const lexer = this.#lexer
+    const pipe = {
+      kind: 'facets' as const,
+      limit: this.#leadingCount(10),
+      maxValues: 1000,
+      maxLength: 128,
+      keepsConstant: false,
+    }
     for (;;) {
-      if (this.scan.take('max_values_per_field')) pipe.maxValues = this.#count()
-      else if (this.scan.take('max_value_len')) this.scan.number('a length')
-      else if (this.scan.take('keep_const_fields')) pipe.keepsConstant = true
+      const { from } = lexer
+      if (lexer.take('max_values_per_field')) pipe.maxValues = Math.floor(this.#number('a count'))
+      else if (lexer.take('max_value_len')) pipe.maxLength = Math.floor(this.#number('a length'))
+      else if (lexer.take('keep_const_fields')) pipe.keepsConstant = true
       else return pipe
+      if (pipe.maxValues < 1 || pipe.maxLength < 1) lexer.fail('a number above 0 was expected', from)
     }
   }
 
   #unroll(): Pipe {
-    this.#condition()
-    this.scan.take('by')
-    return { kind: 'unroll', fields: this.scan.is('(') ? this.#groupNames() : this.#names() }
+    const condition = this.#condition()
+    const fields = this.#by()
+    if (fields.includes('*')) this.#lexer.fail('fields without a star were expected')
+    return { kind: 'unroll', fields, condition }
   }
 
   #ofField(kind: 'length' | 'hash' | 'json-array-length'): Pipe {
-    const [field = '_msg'] = this.#groupNames()
-    return { kind, field, as: this.#as(field) }
+    const field = this.#fieldInParentheses()
+    return { kind, field, as: this.#resultOr('_msg') }
   }
 
   #collapseNumbers(): Pipe {
-    this.#condition()
+    const condition = this.#condition()
     const field = this.#fieldBehind('at')
-    this.scan.take('prettify')
-    return { kind: 'collapse-numbers', field }
+    return { kind: 'collapse-numbers', field, isPretty: this.#lexer.take('prettify'), condition }
   }
 
   #join(): Pipe {
-    this.scan.take('by')
-    const by = this.#groupNames()
+    const lexer = this.#lexer
+    lexer.take('by', 'on')
+    const by = this.#fieldsInParentheses()
+    if (by.length === 0) lexer.fail('a field was expected')
     const query = this.#subquery()
-    const isInner = this.scan.take('inner')
-    return { kind: 'join', by, query, isInner, prefix: this.scan.take('prefix') ? this.scan.value('a prefix') : '' }
+    const isInner = lexer.take('inner')
+    return { kind: 'join', by, query, isInner, prefix: lexer.take('prefix') ? lexer.compound('a prefix') : '' }
+  }
+
+  #subquery(): LogsqlQuery {
+    this.#lexer.expect('(')
+    const query = this.#query()
+    this.#lexer.expect(')')
+    return query
+  }
+
+  #streamContext(): Pipe {
+    const lexer = this.#lexer
+    const pipe = { kind: 'stream-context' as const, before: 0, after: 0, windowMs: 3_600_000 }
+    let isSaid = false
+    for (;;) {
+      const { from } = lexer
+      if (lexer.take('before')) pipe.before = Math.floor(this.#number('a count'))
+      else if (lexer.take('after')) pipe.after = Math.floor(this.#number('a count'))
+      else break
+      if (pipe.before < 0 || pipe.after < 0) lexer.fail('a count of 0 or more was expected', from)
+      isSaid = true
+    }
+    if (!isSaid) lexer.fail('"before N" or "after N" was expected')
+    if (lexer.take('time_window')) pipe.windowMs = this.#duration() / 1e6
+    return pipe
+  }
+
+  /** Nanoseconds. */
+  #duration(): number {
+    const lexer = this.#lexer
+    const { from } = lexer
+    const ns = durationOf(lexer.compound('a duration'))
+    if (Number.isNaN(ns)) lexer.fail('a duration such as 5m was expected', from)
+    return ns
   }
 
   #split(): Pipe {
-    const separator = this.scan.value('a separator')
+    const separator = this.#lexer.compound('a separator')
     const field = this.#fieldBehind('from')
-    return { kind: 'split', separator, field, as: this.#as(field) }
+    return { kind: 'split', separator, field, as: this.#lexer.take('as') ? this.#field() : field }
   }
 
   #setStreamFields(): Pipe {
@@ -257,276 +558,13 @@ export class PipeParser {
   }
 
   #timeAdd(): Pipe {
-    const { at } = this.scan
-    const ns = toNumber(this.scan.scalar('a duration'))
-    if (Number.isNaN(ns)) this.scan.fail('a duration was expected', at)
-    return { kind: 'time-add', ns, field: this.#fieldBehind('at', '_time') }
+    return { kind: 'time-add', ns: this.#duration(), field: this.#fieldBehind('at', '_time') }
   }
+}
 
-  #subquery(): LogsqlQuery {
-    this.scan.expect('(')
-    const query = this.#query()
-    this.scan.expect(')')
-    return query
-  }
-
-  #streamContext(): Pipe {
-    const pipe = { kind: 'stream-context' as const, before: 0, after: 0, windowMs: 3_600_000 }
-    for (;;) {
-      if (this.scan.take('before')) pipe.before = this.scan.number('a count')
-      else if (this.scan.take('after')) pipe.after = this.scan.number('a count')
-      else if (this.scan.take('time_window')) {
-        const at = this.scan.at
-        pipe.windowMs = toNumber(this.scan.scalar('a duration')) / 1e6
-        if (Number.isNaN(pipe.windowMs)) this.scan.fail('a duration was expected', at)
-      } else return pipe
-    }
-  }
-
-  #isStatsCall(word: string): boolean {
-    return (
-      (statsFunctions.some(name => name === word) && this.scan.text[this.scan.at + word.length] === '(') ||
-      word === 'by'
-    )
-  }
-  #isEndOfPipe(): boolean {
-    return this.scan.atEnd() || this.scan.is('|') || this.scan.is(')')
-  }
-
-  #pairs(): [string, string][] {
-    const pairs: [string, string][] = []
-    do {
-      const from = this.#name()
-      this.scan.take('as')
-      pairs.push([from, this.#name()])
-    } while (this.scan.take(','))
-    return pairs
-  }
-
-  #sortKeys(): SortKey[] {
-    const keys: SortKey[] = []
-    if (!this.scan.take('by') && !this.scan.is('(')) return keys
-    this.scan.expect('(')
-    while (!this.scan.take(')')) {
-      const field = this.scan.value('a field')
-      keys.push({ field, isDescending: this.scan.take('desc') || (this.scan.take('asc'), false) })
-      if (!this.scan.is(')')) this.scan.expect(',')
-    }
-    return keys
-  }
-
-  #sort(): Pipe {
-    const pipe = {
-      kind: 'sort' as const,
-      keys: this.#sortKeys(),
-      isDescending: false,
-      offset: 0,
-      limit: Infinity,
-      rank: undefined as string | undefined,
-      partitionBy: [] as string[],
-    }
-    for (;;) {
-      if (this.scan.take('desc')) pipe.isDescending = true
-      else if (this.scan.take('asc')) pipe.isDescending = false
-      else if (this.scan.take('offset')) pipe.offset = this.scan.number('a count')
-      else if (this.scan.take('limit')) pipe.limit = this.scan.number('a count')
-      else if (this.scan.take('rank')) pipe.rank = this.#as('rank')
-      else if (this.scan.take('partition')) {
-        this.scan.expect('by')
-        pipe.partitionBy = this.#groupNames()
-      } else return pipe
-    }
-  }
-
-  #firstOrLast(word: 'first' | 'last'): Pipe {
-    const limit = /^\s*\d/.test(this.scan.text.slice(this.scan.at)) ? this.scan.number('a count') : 1
-    const keys = this.#sortKeys()
-    const partitionBy = this.scan.take('partition') ? (this.scan.expect('by'), this.#groupNames()) : []
-    return {
-      kind: 'sort',
-      keys,
-      isDescending: word === 'last',
-      offset: 0,
-      limit,
-      rank: this.scan.take('rank') ? this.#as('rank') : undefined,
-      partitionBy,
-    }
-  }
-
-  #uniq(): Pipe {
-    let by: string[] = []
-    if (this.scan.take('by') || this.scan.is('(')) by = this.#groupNames()
-    const hits = this.scan.take('with') ? (this.scan.expect('hits'), 'hits') : undefined
-    return { kind: 'uniq', by, hits, limit: this.scan.take('limit') ? this.scan.number('a count') : Infinity }
-  }
-
-  #top(): Pipe {
-    const count = /^\s*\d/.test(this.scan.text.slice(this.scan.at)) ? this.scan.number('a count') : 10
-    let by: string[] = []
-    if (this.scan.take('by') || this.scan.is('(')) by = this.scan.is('(') ? this.#groupNames() : this.#names()
-    const hits = this.scan.take('hits') ? this.#as('hits') : 'hits'
-    return { kind: 'top', count, by, hits, rank: this.scan.take('rank') ? this.#as('rank') : undefined }
-  }
-
-  #unpack(format: 'json' | 'logfmt' | 'syslog' | 'words'): Pipe {
-    const condition = this.#condition()
-    const from = this.scan.take('from') ? this.scan.value('a field') : '_msg'
-    let as = from
-    if (format === 'words') as = this.#as(from)
-    const fields = this.scan.take('fields') ? this.#groupNames() : []
-    const prefix = this.scan.take('result_prefix') ? this.scan.value('a prefix') : ''
-    if (format === 'syslog' && this.scan.take('offset')) this.scan.scalar('a duration')
-    return { kind: 'unpack', format, from, fields, prefix, condition, as, ...this.#flags() }
-  }
-
-  #formatParts(text: string): FormatPart[] {
-    const parts: FormatPart[] = []
-    let at = 0
-    for (const match of text.matchAll(/<([^<>\s]*)>/g)) {
-      if (match.index > at) parts.push({ literal: text.slice(at, match.index) })
-      const colon = match[1]!.indexOf(':')
-      const modifier = colon > 0 ? match[1]!.slice(0, colon) : ''
-      parts.push({ field: modifier === '' ? match[1]! : match[1]!.slice(colon + 1), modifier })
-      at = match.index + match[0].length
-    }
-    if (at < text.length) parts.push({ literal: text.slice(at) })
-    return parts
-  }
-
-  #math(): Pipe {
-    const assignments: { expr: MathExpr; as: string }[] = []
-    do {
-      const from = this.scan.at
-      const expr = this.#mathBinary(0)
-      const text = this.scan.text.slice(from, this.scan.at).trim()
-      const isNamed = this.scan.take('as') || this.scan.isQuote() || /^[\p{L}_]/u.test(this.scan.peekWord())
-      assignments.push({ expr, as: isNamed ? this.scan.value('a field') : text })
-    } while (this.scan.take(','))
-    return { kind: 'math', assignments }
-  }
-
-  #mathBinary(level: number): MathExpr {
-    const operators = mathOperators[level]
-    if (operators === undefined) return this.#mathUnary()
-    let left = this.#mathBinary(level + 1)
-    for (;;) {
-      const op = operators.find(o => this.scan.take(o))
-      if (op === undefined) return left
-      this.scan.size.operator(this.scan.at)
-      left = { kind: 'binary', op, left, right: this.#mathBinary(op === '^' ? level : level + 1) }
-    }
-  }
-
-  #mathUnary(): MathExpr {
-    return this.scan.size.deeper(this.scan.at, () => this.#mathOperand())
-  }
-
-  #mathOperand(): MathExpr {
-    if (this.scan.take('-')) return { kind: 'negate', inner: this.#mathUnary() }
-    if (this.scan.take('+')) return this.#mathUnary()
-    if (this.scan.take('(')) {
-      const inner = this.#mathBinary(0)
-      this.scan.expect(')')
-      return inner
-    }
-    if (this.scan.isQuote()) return { kind: 'field', name: this.scan.quoted() }
-    this.scan.skip()
-    const number = /^(?:\d[\w.]*|\.\d+)/.exec(this.scan.text.slice(this.scan.at))
-    if (number !== null) {
-      this.scan.at += number[0].length
-      return { kind: 'number', value: toNumber(number[0]) }
-    }
-    const name = /^[\p{L}_][\p{L}\p{Nd}_.]*/u.exec(this.scan.text.slice(this.scan.at))?.[0]
-    if (name === undefined) this.scan.fail('a number, a field or a function was expected')
-    this.scan.at += name.length
-    if (this.scan.text[this.scan.at] !== '(') return { kind: 'field', name }
-    this.scan.at++
-    const args: MathExpr[] = []
-    while (!this.scan.take(')')) {
-      args.push(this.#mathBinary(0))
-      if (!this.scan.is(')')) this.scan.expect(',')
-    }
-    const known = mathFunctions.find(f => f === name)
-    if (known === undefined) return this.scan.fail(`the function ${JSON.stringify(name)} is not known`)
-    return { kind: 'call', name: known, args }
-  }
-
-  #stats(): Pipe {
-    this.scan.take('stats')
-    return { kind: 'stats', ...this.#statsParts(statsFunctions) }
-  }
-
-  #statsParts(names: readonly StatsFunction[]): { by: GroupKey[]; calls: StatsCall[] } {
-    const by: GroupKey[] = []
-    if (this.scan.take('by') || this.scan.is('(')) {
-      this.scan.expect('(')
-      while (!this.scan.take(')')) {
-        by.push(this.#groupKey())
-        if (!this.scan.is(')')) this.scan.expect(',')
-      }
-    }
-    const calls: StatsCall[] = []
-    do calls.push(this.#statsCall(names))
-    while (this.scan.take(','))
-    return { by, calls }
-  }
-
-  #groupKey(): GroupKey {
-    const field = this.scan.value('a field')
-    const key: GroupKey = { field, bucket: undefined, offset: 0, name: field }
-    if (this.scan.text[this.scan.at] !== ':') return key
-    this.scan.at++
-    key.bucket = this.#bucket(field)
-    if (this.scan.take('offset')) key.offset = this.#bucket(field)
-    return key
-  }
-
-  #bucket(field: string): number {
-    const at = this.scan.at
-    const text = this.scan.scalar('the width of a bucket')
-    const units: Readonly<Record<string, number>> = {
-      nanosecond: 1,
-      microsecond: 1e3,
-      millisecond: 1e6,
-      second: 1e9,
-      minute: 6e10,
-      hour: 3.6e12,
-      day: 8.64e13,
-      week: 6.048e14,
-    }
-    const width = units[text] ?? (text.startsWith('/') ? toNumber(text.slice(1)) : toNumber(text))
-    if (!(Math.abs(width) > 0)) this.scan.fail(`${JSON.stringify(text)} is no width of a bucket of ${field}`, at)
-    return width
-  }
-
-  #statsCall(names: readonly StatsFunction[]): StatsCall {
-    const word = this.scan.peekWord().toLowerCase()
-    const name = names.find(known => known === word)
-    if (name === undefined) return this.scan.fail(`the stats function ${JSON.stringify(word)} is not known`)
-    this.scan.at += name.length
-    let parameter: number | undefined
-    this.scan.expect('(')
-    const args: string[] = []
-    if (name === 'quantile') {
-      parameter = this.scan.number('the quantile')
-      this.scan.take(',')
-    }
-    while (!this.scan.take(')')) {
-      args.push(this.#name())
-      if (!this.scan.is(')')) this.scan.expect(',')
-    }
-    const shown = [...(parameter === undefined ? [] : [String(parameter)]), ...(args.length === 0 ? ['*'] : args)]
-    const text = `${name}(${shown.join(',')})`
-    const limit = this.scan.take('limit') ? this.scan.number('a count') : undefined
-    const condition = this.#condition()
-    const isNamed = this.scan.take('as') || (!this.#isEndOfPipe() && !this.scan.is(','))
-    return {
-      name,
-      args: args.filter(a => a !== '*'),
-      limit,
-      parameter,
-      condition,
-      as: isNamed ? this.scan.value('a name') : text,
-    }
-  }
+/** A name that is none of some: an s is added until it is. */
+function notIn(name: string, names: readonly string[]): string {
+  let free = name
+  while (names.includes(free)) free += 's'
+  return free
 }

@@ -31,17 +31,24 @@ function groupOf(matched: MatchedGroups, name: string): string {
   }
 }
 
-/** Replaces every match by what `replace` makes of it. */
+/**
+ * Replaces the first `most` matches by what `replace` makes of them, as Go does: an empty match directly behind another
+ * one does not count.
+ */
 export function replaceMatches(
   regex: RE2JS,
   text: string,
   replace: (matched: MatchedGroups) => string,
   refuseLong: RefuseLong,
+  most = Infinity,
 ): string {
   const matcher = regex.matcher(text)
   let out = ''
   let from = 0
-  while (matcher.find()) {
+  let count = 0
+  while (count < most && matcher.find()) {
+    if (count > 0 && matcher.end() === from && matcher.start() === from) continue
+    count++
     out += text.slice(from, matcher.start()) + replace(matcher)
     from = matcher.end()
     refuseLong(out.length)

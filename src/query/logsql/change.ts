@@ -10,6 +10,12 @@ export type PipeOf<K extends Pipe['kind']> = Pipe & { kind: K }
 /** Gives the row on that the next pipe sees: the same object, changed, or another one. */
 export type Change = (row: Fields) => Fields
 
+/** The name that a field gets: what a star of the pattern stands for takes the place of the other one's star. */
+export function renamed(pattern: string, to: string, name: string): string {
+  if (!pattern.endsWith('*') || !to.endsWith('*')) return to
+  return to.slice(0, -1) + name.slice(pattern.length - 1)
+}
+
 /** Does a name match one of a query, which may end with a star? */
 export function matchesName(pattern: string, name: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name
@@ -22,20 +28,22 @@ export function conditionOf(filter: Filter | undefined): (row: Fields) => boolea
   return row => test(fieldsSource(row))
 }
 
-/** Sets fields of a row as a pipe's flags say. */
+/** Sets fields of a row as a pipe's flags say: fields that the row had stay where a flag keeps them. */
 export function setterOf(
   row: Fields,
   { keepsOriginal, skipsEmpty }: { keepsOriginal: boolean; skipsEmpty: boolean },
 ): (name: string, value: string) => void {
+  const before = keepsOriginal || skipsEmpty ? new Map(row) : row
   return (name, value) => {
-    if (skipsEmpty && value === '') return
-    if (keepsOriginal && fieldOf(row, name) !== '') return
-    row.set(name, value)
+    const original = fieldOf(before, name)
+    const isKept = original !== '' && (keepsOriginal || (skipsEmpty && value === ''))
+    row.set(name, isKept ? original : value)
   }
 }
 
 /** The elements of a JSON array; undefined for any other text. */
 export function jsonArray(text: string): unknown[] | undefined {
+  if (!text.startsWith('[')) return undefined
   try {
     const value = parseJson(text)
     return Array.isArray(value) ? value : undefined

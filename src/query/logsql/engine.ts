@@ -1,27 +1,34 @@
 /** LogsQL over a logs reader. */
 import { keyOfTexts } from '#core/text.ts'
 import type { Clock } from '#core/clock.ts'
-import { createHash } from 'node:crypto'
 import { LimitError, PlanStaleError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import type { Filter, LogsqlQuery, Pipe } from '#lang/logsql/ast.ts'
+import type { Instant } from '#lang/logsql/numbers.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import type { Lines, LogsReader } from '#logs/select.ts'
-import type { Labels } from '#model/labels.ts'
 import { Budgets } from '../budget.ts'
 import { exclusion, openAhead, planChunks, type ChunkTask } from '../logql/scan.ts'
-import { compareValues, compileFilter, planFilter } from './filter.ts'
+import { leastNs, mostNs, nsOfMs } from '#lang/logsql/times.ts'
+import { compareValues } from './compare.ts'
+import { compileFilter, planFilter } from './filter.ts'
 import { makePipe } from './pipes.ts'
 import type { PipeOf } from './change.ts'
 import { fieldOf, LazyRow, streamNames, type Fields } from './row.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import { afterRow, bytesOfRow, catchUp, type PipeContext, type Sink } from './sink.ts'
 
-/** The time that a request names. */
+/** The time that a request names: nanoseconds, both inclusive; the least and the most for no bound. */
 export interface LogsqlRange {
-  /** Inclusive and exclusive milliseconds; infinite for no bound. */
-  fromMs: number
-  toMs: number
+  fromNs: bigint
+  throughNs: bigint
+}
+
+export const allTime: LogsqlRange = { fromNs: leastNs, throughNs: mostNs }
+
+/** Milliseconds, which may have a fraction; the end is not included. */
+export function rangeOfMs(fromMs: number, toMs: number): LogsqlRange {
+  return { fromNs: nsOfMs(fromMs), throughNs: nsOfMs(toMs) - 1n }
 }
 
 const rowsMax = 2_000_000
@@ -29,15 +36,7 @@ const rowsMax = 2_000_000
 const innerRowsMax = 200_000
 /** The most matches that stream_context shows the neighbours of. */
 const contextRowsMax = 20_000
-const dayMs = 86_400_000
-const oldestMs = 0
-
-/** The field _stream_id: 16 digits of the tenant, always 0, and 32 of the labels' MD5. */
-function streamId(labels: Labels): string {
-  // The separator of a key becomes U+FFFD in bytes: where that is part of a text, lengths tell the texts apart.
-  const text = labels.key.includes('\ufffd') ? keyOfTexts(labels.pairs) : labels.key
-  return `0000000000000000${createHash('md5').update(text).digest('hex')}`
-}
+const dayNs = 86_400_000_000_000n
 
 async function eachOf<T, R>(list: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const out: R[] = []
@@ -58,6 +57,11 @@ export class LogsqlEngine {
     return this.#budgets.nowMs
   }
 
+  /** The same in nanoseconds. */
+  get nowNs(): bigint {
+    return nsOfMs(this.nowMs)
+  }
+
   /**
    * Calls `onRow` for every row in the order in which rows are found, until it returns false; `last`: only for so many
    * of the newest, newest first. Throws BadQueryError, LimitError, TimeoutError and
@@ -65,7 +69,7 @@ export class LogsqlEngine {
    */
   run(
     query: LogsqlQuery,
-    range: LogsqlRange,
+    named: LogsqlRange,
     reader: LogsReader,
     last: number | undefined,
     onRow: (row: Fields) => boolean,
@@ -76,7 +80,7 @@ export class LogsqlEngine {
       hasRows = true
       return onRow(row)
     }
-    const once = (): Promise<void> => this.#runOnce(query, range, reader, last, write, signal)
+    const once = (): Promise<void> => this.#runOnce(query, named, reader, last, write, signal)
     return once().catch((error: unknown) => {
       // What was handed on can't be taken back.
       if (hasRows || !(error instanceof PlanStaleError)) throw error
@@ -86,29 +90,35 @@ export class LogsqlEngine {
 
   async #runOnce(
     query: LogsqlQuery,
-    range: LogsqlRange,
+    named: LogsqlRange,
     reader: LogsReader,
     last: number | undefined,
     onRow: (row: Fields) => boolean,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const budget = this.#budgets.begin(signal)
-    const source: Source = { range, reader, signal }
+    const source: Source = { range: named, reader, signal }
     const resultsOf = new Map<LogsqlQuery, readonly Fields[]>()
     const answered = await this.#answerInner(query, source, resultsOf)
     const plan = planFilter(answered.filter)
-    const nowMs = this.nowMs
-    const fromMs = Math.max(oldestMs, range.fromMs, plan.fromMs)
-    const toMs = Math.min(nowMs + dayMs, range.toMs, plan.toMs)
+    const range = query.ignoresRequestTime ? allTime : named
+    const fromNs = greater(range.fromNs, plan.fromNs)
+    const throughNs = lesser(range.throughNs, plan.throughNs)
+    const isBounded = fromNs !== leastNs && throughNs !== mostNs
     const context: PipeContext = {
-      nowMs,
-      seconds: Math.max(1, (Math.min(toMs, nowMs) - fromMs) / 1000),
+      nowMs: this.nowMs,
+      seconds: isBounded ? Number(throughNs - fromNs + 1n) / 1e9 : undefined,
       rowsMax,
       resultsOf,
       budget,
       waiting: [],
     }
-    const scanned: Source = { range: { fromMs, toMs }, reader, signal }
+    const latestNs = this.nowNs + dayNs
+    const scanned: Source = {
+      range: { fromNs: greater(fromNs, 0n), throughNs: lesser(throughNs, latestNs) },
+      reader,
+      signal,
+    }
     const keepRow = (row: Fields): boolean => {
       budget.takeBytes(bytesOfRow(row))
       return onRow(row)
@@ -146,7 +156,7 @@ export class LogsqlEngine {
         resultsOf.set(pipe.query, await this.#rowsOf(pipe.query, source))
       return pipe.kind === 'filter' ? { kind: 'filter', filter: await this.#fillIn(pipe.filter, source) } : pipe
     })
-    return { filter: await this.#fillIn(query.filter, source), pipes }
+    return { ...query, filter: await this.#fillIn(query.filter, source), pipes }
   }
 
   async #fillIn(filter: Filter, source: Source): Promise<Filter> {
@@ -157,9 +167,8 @@ export class LogsqlEngine {
       case 'not':
         return { kind: 'not', inner: await this.#fillIn(filter.inner, source) }
       case 'in-query': {
-        // The values are those of the query's last field; without them nothing matches.
         const rows = await this.#rowsOf(filter.query, source)
-        const values = [...new Set(rows.map(row => [...row.values()].at(-1) ?? ''))]
+        const values = [...new Set(rows.map(row => fieldOf(row, filter.from)))]
         return { kind: filter.as, field: filter.field, values }
       }
       default:
@@ -176,7 +185,7 @@ export class LogsqlEngine {
     context: PipeContext,
   ): Promise<void> {
     for (const [id, match] of await this.#contextMatches(filter, source, context)) {
-      const range = { fromMs: match.fromMs - pipe.windowMs, toMs: match.throughMs + pipe.windowMs + 1 }
+      const range = rangeOfMs(Math.floor(match.fromMs - pipe.windowMs), Math.ceil(match.throughMs + pipe.windowMs) + 1)
       const rows = await this.#streamRows(id, { ...source, range }, context)
       for (const i of aroundMatches(rows, match.keys, pipe)) {
         if (!sink.write(rows[i]!)) return
@@ -231,14 +240,16 @@ export class LogsqlEngine {
   }
 
   async #scan(filter: Filter, { range, reader }: Source, sink: Sink, context: PipeContext): Promise<void> {
-    const { fromMs, toMs } = range
-    if (fromMs >= toMs) return
+    if (range.fromNs > range.throughNs) return
+    const bounds = boundsOf(range)
+    const fromMs = bounds.from.ms
+    const toMs = bounds.through.ms + 1
     const plan = planFilter(filter)
     const test = compileFilter(filter)
     const { budget } = context
     const [set, ...otherSets] = plan.streams?.alternatives ?? []
     const only = otherSets.length === 0 ? (set ?? []).map(m => makeMatcher(m.kind, m.name, m.value)) : []
-    const { tasks } = await planChunks(reader, only, Math.floor(fromMs), Math.ceil(toMs), () => this.nowMs)
+    const { tasks } = await planChunks(reader, only, fromMs, toMs, () => this.nowMs)
     tasks.sort((a, b) => a.chunk.fromMs - b.chunk.fromMs)
     const needles = plan.needles.map(text => Buffer.from(text))
     const row = new LazyRow()
@@ -248,11 +259,28 @@ export class LogsqlEngine {
         const lines = block.lines()
         const text = Buffer.from(lines.bytes.buffer, lines.bytes.byteOffset, lines.bytes.length)
         if (needles.some(needle => !text.includes(needle))) continue
-        if (!(await scanLines(task, lines, opened.symbols, range, row, test, sink, context))) return
+        if (!(await scanLines(task, lines, opened.symbols, bounds, row, test, sink, context))) return
         await budget.pause()
       }
     }
   }
+}
+
+const lesser = (a: bigint, b: bigint): bigint => (a < b ? a : b)
+const greater = (a: bigint, b: bigint): bigint => (a > b ? a : b)
+
+/** A range's first and last moment. */
+interface Bounds {
+  from: Instant
+  through: Instant
+}
+
+function boundsOf({ fromNs, throughNs }: LogsqlRange): Bounds {
+  const [from, through] = [fromNs, throughNs].map(ns => {
+    const ms = Math.floor(Number(ns / 1_000_000n) - (ns < 0n ? 1 : 0))
+    return { ms, subNs: Number(ns - BigInt(ms) * 1_000_000n) }
+  })
+  return { from: from!, through: through! }
 }
 
 /** Where rows come from. */
@@ -289,6 +317,8 @@ function aroundMatches(
   return [...wanted].sort((a, b) => a - b)
 }
 
+const timeKey = { field: '_time', isDescending: false }
+
 function sinkOf(
   pipes: readonly Pipe[],
   last: number | undefined,
@@ -298,7 +328,7 @@ function sinkOf(
   let sink: Sink = { write: onRow, end: () => Promise.resolve() }
   if (last !== undefined)
     sink = makePipe(
-      { kind: 'sort', keys: [], isDescending: true, offset: 0, limit: last, rank: undefined, partitionBy: [] },
+      { kind: 'sort', keys: [timeKey], isDescending: true, offset: 0, limit: last, rank: undefined, partitionBy: [] },
       sink,
       context,
     )
@@ -311,17 +341,19 @@ async function scanLines(
   task: ChunkTask,
   lines: Lines,
   symbols: readonly string[],
-  { fromMs, toMs }: LogsqlRange,
+  { from, through }: Bounds,
   row: LazyRow,
   test: (row: LazyRow) => boolean,
   sink: Sink,
   context: PipeContext,
 ): Promise<boolean> {
   const excluded = exclusion(task, lines, symbols)
-  const stream = streamNames(task.labels, streamId)
+  const stream = streamNames(task.labels)
   for (let i = 0; i < lines.count; i++) {
-    const ms = lines.timesMs[i]! + lines.subNs[i]! / 1e6
-    if (ms < fromMs || ms >= toMs || excluded?.(i) === true) continue
+    const ms = lines.timesMs[i]!
+    if (ms < from.ms || ms > through.ms || excluded?.(i) === true) continue
+    if (ms === from.ms && lines.subNs[i]! < from.subNs) continue
+    if (ms === through.ms && lines.subNs[i]! > through.subNs) continue
     row.reset(stream, lines, i, symbols)
     if (test(row) && !sink.write(row.fields())) return false
     context.budget.did(lines.lineTo[i]! - lines.lineFrom[i]!)

@@ -6,8 +6,8 @@ import type { PipeOf } from './change.ts'
 import { makeUnpack } from './extract.ts'
 
 test('JSON that is nested too deep gives the fields beside it', () => {
-  const [pipe] = parseLogsql('* | unpack_json', 0).pipes
-  const unpack = makeUnpack(pipe as PipeOf<'unpack'>)
+  const [pipe] = parseLogsql('* | unpack_json', 0n).pipes
+  const unpack = makeUnpack(pipe as PipeOf<'unpack'>, 0)
   const depth = 30_000
   const objects = `{"a":"1","o":${'{"b":'.repeat(depth)}1${'}'.repeat(depth)},"z":"2"}`
   const lists = `{"a":"1","l":${'['.repeat(depth)}${']'.repeat(depth)},"z":"2"}`

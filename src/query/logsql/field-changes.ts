@@ -1,7 +1,10 @@
 /** Pipes that change the fields of one row. */
 import { LimitError } from '#core/errors.ts'
+import { xxhash64 } from '#codec/xxhash64.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
-import { conditionOf, jsonArray, matchesName, setterOf, type Change, type PipeOf } from './change.ts'
+import { expandReplacement, replaceMatches } from '#lang/regex/replace.ts'
+import { collapseNumbers, prettyNumbers } from './collapse-numbers.ts'
+import { conditionOf, jsonArray, matchesName, renamed, setterOf, type Change, type PipeOf } from './change.ts'
 import { formatRow } from './format.ts'
 import { mathValue } from './math.ts'
 import { fieldOf, timeLater, type Fields } from './row.ts'
@@ -30,21 +33,34 @@ export function makeDelete({ names }: PipeOf<'delete'>): Change {
   }
 }
 
+/** One pair after the other: the second may copy what the first has made. */
 export function makeCopy({ pairs }: PipeOf<'copy'>): Change {
   return row => {
-    const taken = pairs.map(([from, to]) => [to, fieldOf(row, from)] as const)
-    for (const [to, value] of taken) row.set(to, value)
+    for (const [from, to] of pairs) {
+      const copied = matching(row, from)
+      if (copied.length === 0 && !from.endsWith('*')) row.set(to, '')
+      for (const [name, value] of copied) row.set(renamed(from, to, name), value)
+    }
     return row
   }
 }
 
 export function makeRename({ pairs }: PipeOf<'rename'>): Change {
   return row => {
-    const taken = pairs.map(([from, to]) => [from, to, fieldOf(row, from)] as const)
-    for (const [from] of taken) row.delete(from)
-    for (const [, to, value] of taken) row.set(to, value)
+    for (const [from, to] of pairs) {
+      const moved = matching(row, from)
+      for (const [name] of moved) row.delete(name)
+      if (moved.length === 0 && !from.endsWith('*')) row.set(to, '')
+      for (const [name, value] of moved) row.set(renamed(from, to, name), value)
+    }
     return row
   }
+}
+
+function matching(row: Fields, pattern: string): [string, string][] {
+  if (pattern.endsWith('*')) return [...row].filter(([name]) => matchesName(pattern, name))
+  const value = row.get(pattern)
+  return value === undefined ? [] : [[pattern, value]]
 }
 
 export function makeDropEmpty(): Change {
@@ -72,7 +88,7 @@ export function makeSetStreamFields(pipe: PipeOf<'set-stream-fields'>): Change {
 export function makeFormat(pipe: PipeOf<'format'>): Change {
   const test = conditionOf(pipe.condition)
   return row => {
-    if (test(row)) setterOf(row, pipe)(pipe.as, formatRow(pipe.parts, row))
+    if (test(row)) setterOf(row, pipe)(pipe.as, formatRow(pipe.steps, row))
     return row
   }
 }
@@ -93,7 +109,15 @@ function packJson(fields: readonly [string, string][]): string {
 }
 
 function packLogfmt(fields: readonly [string, string][]): string {
-  return fields.map(([name, value]) => `${name}=${/[\s="]/.test(value) ? JSON.stringify(value) : value}`).join(' ')
+  return fields.map(([name, value]) => `${name}=${needsQuotes(value) ? JSON.stringify(value) : value}`).join(' ')
+}
+
+function needsQuotes(value: string): boolean {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i)
+    if (code <= 32 || code === 34 || code === 92) return true
+  }
+  return false
 }
 
 export function makeMath({ assignments }: PipeOf<'math'>, nowMs: number): Change {
@@ -116,12 +140,20 @@ function refuseLong(characters: number): void {
 
 // --- One field's text ---
 
-/** Escape sequences of terminals are removed. */
+/** Control sequences of terminals: parameters, intermediate bytes, a final byte. */
+const controlSequence = /\p{Cc}\[[0-?]*[ -/]*[0-~]?/gu
+const escape = '\u001b['
+
+/** They are removed. */
 export function makeDecolorize({ names }: PipeOf<'decolorize'>): Change {
   return row => {
     for (const name of names) {
       const value = row.get(name)
-      if (value !== undefined) row.set(name, value.replaceAll(/\p{Cc}\[[0-9;]*[A-Za-z]/gu, ''))
+      if (value?.includes(escape) === true)
+        row.set(
+          name,
+          value.replaceAll(controlSequence, found => (found.startsWith(escape) ? '' : found)),
+        )
     }
     return row
   }
@@ -147,41 +179,32 @@ export function makeReplace({ old, fresh, field, limit, condition }: PipeOf<'rep
   }
 }
 
-/** `$1`, `${1}` and `${name}` stand for groups. */
+/** `$1`, `${1}`, `$name` and `${name}` stand for groups, `$$` for itself. */
 export function makeReplaceRegexp({ source, fresh, field, limit, condition }: PipeOf<'replace-regexp'>): Change {
   const test = conditionOf(condition)
   const regex = compileRe2(source)
+  const most = limit === 0 ? Infinity : limit
   return row => {
-    const value = row.get(field)
-    if (value === undefined || !test(row)) return row
-    const matcher = regex.matcher(value)
-    let added = 0
-    const groupOf = (_whole: string, name: string | undefined, digits = ''): string => {
-      const group = name ?? digits
-      const text = matcher.group(/^\d+$/.test(group) ? Number(group) : group) ?? ''
-      refuseLong((added += text.length))
-      return text
-    }
-    let out = ''
-    let at = 0
-    let count = 0
-    while ((limit === 0 || count < limit) && matcher.find()) {
-      added = 0
-      out += value.slice(at, matcher.start()) + fresh.replaceAll(/\$(?:\{(\w+)\}|(\d+))/g, groupOf)
-      refuseLong(out.length)
-      at = matcher.end()
-      count++
-    }
-    row.set(field, out + value.slice(at))
+    const value = fieldOf(row, field)
+    if (value !== '' && test(row))
+      row.set(
+        field,
+        replaceMatches(regex, value, matched => expandReplacement(fresh, matched, refuseLong), refuseLong, most),
+      )
     return row
   }
 }
 
-/** Numbers become `<N>`, so that lines of one form become equal. */
-export function makeCollapseNumbers({ field }: PipeOf<'collapse-numbers'>): Change {
-  return derived(field, field, text =>
-    text.replaceAll(/(?<![A-Za-z0-9_])(?:\d+|[0-9a-fA-F]{4,}(?=[^A-Za-z0-9_]|$))/g, '<N>'),
-  )
+/** Numbers become `<N>`, so that lines of one form become equal; pretty ones also say what they are part of. */
+export function makeCollapseNumbers({ field, isPretty, condition }: PipeOf<'collapse-numbers'>): Change {
+  const test = conditionOf(condition)
+  return row => {
+    const value = fieldOf(row, field)
+    if (value === '' || !test(row)) return row
+    const collapsed = collapseNumbers(value)
+    row.set(field, isPretty ? prettyNumbers(collapsed) : collapsed)
+    return row
+  }
 }
 
 export function makeTimeAdd({ field, ns }: PipeOf<'time-add'>): Change {
@@ -193,13 +216,11 @@ export function makeLength({ field, as }: PipeOf<'length'>): Change {
   return derived(field, as, text => String(Buffer.byteLength(text)))
 }
 
-/** FNV-1a of 32 bits. */
+const hashBits = 53
+
+/** xxHash of 64 bits, of which a double keeps 53. */
 export function makeHash({ field, as }: PipeOf<'hash'>): Change {
-  return derived(field, as, text => {
-    let hash = 0x811c9dc5
-    for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193)
-    return String(hash >>> 0)
-  })
+  return derived(field, as, text => String(BigInt.asUintN(hashBits, xxhash64(Buffer.from(text)))))
 }
 
 /** 0 for a text that is no array. */

@@ -3,14 +3,19 @@ import { BadQueryError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import { compareText } from '#core/text.ts'
 import type { Filter } from '#lang/logsql/ast.ts'
-import { ipv4, toNumber } from '#lang/logsql/numbers.ts'
+import { comparableNumberOf, ipv4, type Instant } from '#lang/logsql/numbers.ts'
+import { leastNs, mostNs } from '#lang/logsql/times.ts'
+import { readQuoted } from '#lang/logsql/quotes.ts'
 import { compileRe2, makeMatcher } from '#lang/regex/regex.ts'
-import { timeNs, type FieldSource } from './row.ts'
+import { compareWholes } from './compare.ts'
+import type { FieldSource } from './row.ts'
 
 /** Does a row match? */
 export type RowTest = (row: FieldSource) => boolean
 
 const dayMs = 86_400_000
+const dayNs = dayMs * 1e6
+const weekDays = 7
 const wordChar = /[\p{L}\p{Nd}_]/u
 
 function isWordAt(text: string, at: number): boolean {
@@ -53,8 +58,6 @@ const compilers: { [K in Filter['kind']]: (filter: FilterOf<K>) => RowTest } = {
     return row => !test(row)
   },
   any: () => () => true,
-  empty: filter => row => row.get(filter.field) === '',
-  present: filter => row => row.get(filter.field) !== '',
   phrase: filter => compilePhrase(filter, false),
   prefix: filter => compilePhrase(filter, true),
   exact: filter => row => row.get(filter.field) === filter.text,
@@ -69,10 +72,9 @@ const compilers: { [K in Filter['kind']]: (filter: FilterOf<K>) => RowTest } = {
   'contains-any': filter => row => filter.values.some(v => findPhrase(row.get(filter.field), v, false) >= 0),
   sequence: filter => row => hasSequence(row.get(filter.field), filter.values),
   range: compileRange,
-  compare: filter => compareWith(filter.field, filter.op, filter.value),
-  'string-range': filter => row => {
-    const value = row.get(filter.field)
-    return compareText(value, filter.from) >= 0 && compareText(value, filter.to) < 0
+  'string-range': ({ field, from, to }) => {
+    if (to === undefined) return row => compareText(row.get(field), from) >= 0
+    return row => compareText(row.get(field), from) >= 0 && compareText(row.get(field), to) < 0
   },
   length: filter => row => {
     const size = Array.from(row.get(filter.field)).length
@@ -83,20 +85,19 @@ const compilers: { [K in Filter['kind']]: (filter: FilterOf<K>) => RowTest } = {
     return address !== undefined && address >= filter.from && address <= filter.to
   },
   'same-field': compileSameField,
-  time: filter => row => {
-    const ms = timeMs(row)
-    return ms >= filter.span.fromMs && ms < filter.span.toMs
+  'value-type': () => {
+    throw new BadQueryError('value_type() asks how values are stored, which is not known here', 0, 0)
   },
-  'day-range': filter => row => {
-    const ms = (((timeMs(row) + filter.offsetMs) % dayMs) + dayMs) % dayMs
-    return ms >= filter.fromMs && ms < filter.toMs
-  },
-  'week-range': filter => row => {
-    const day = new Date(timeMs(row) + filter.offsetMs).getUTCDay()
-    return filter.fromDay <= filter.toDay
-      ? day >= filter.fromDay && day <= filter.toDay
-      : day >= filter.fromDay || day <= filter.toDay
-  },
+  time: compileTime,
+  'day-range': ({ fromNs, throughNs, offsetNs }) => onTime(time => {
+    const ns = ((((time.ms % dayMs) * 1e6 + time.subNs - offsetNs) % dayNs) + dayNs) % dayNs
+    return ns >= fromNs && ns <= throughNs
+  }),
+  'week-range': ({ fromDay, throughDay, offsetNs }) => onTime(time => {
+    // The epoch was a Thursday.
+    const day = (((Math.floor((time.ms - offsetNs / 1e6) / dayMs) + 4) % weekDays) + weekDays) % weekDays
+    return day >= fromDay && day <= throughDay
+  }),
   stream: compileStreamFilter,
   'stream-id': filter => {
     const ids = new Set(filter.ids)
@@ -113,7 +114,9 @@ export function compileFilter(filter: Filter): RowTest {
   return (compilers[filter.kind] as (filter: Filter) => RowTest)(filter)
 }
 
+/** The empty phrase is an empty field, the empty prefix one that is not. */
 function compilePhrase(filter: FilterOf<'phrase' | 'prefix'>, isPrefix: boolean): RowTest {
+  if (filter.text === '') return row => (row.get(filter.field) !== '') === isPrefix
   if (!filter.ignoresCase) return row => findPhrase(row.get(filter.field), filter.text, isPrefix) >= 0
   const lower = filter.text.toLowerCase()
   return row => findPhrase(row.get(filter.field).toLowerCase(), lower, isPrefix) >= 0
@@ -121,7 +124,8 @@ function compilePhrase(filter: FilterOf<'phrase' | 'prefix'>, isPrefix: boolean)
 
 /** Short values are remembered: fields have few of them. */
 function compileRegex(filter: FilterOf<'regex'>): RowTest {
-  const regex = compileRe2(filter.source)
+  // A dot matches newlines, too.
+  const regex = compileRe2(`(?s)${filter.source}`, filter.source)
   const memo = new Map<string, boolean>()
   return row => {
     const value = row.get(filter.field)
@@ -145,17 +149,53 @@ function hasSequence(text: string, phrases: readonly string[]): boolean {
   return true
 }
 
-function compileRange({ field, from, to, fromOpen, toOpen }: FilterOf<'range'>): RowTest {
+function compileRange({ field, from, to }: FilterOf<'range'>): RowTest {
   return row => {
-    const value = numberOf(row.get(field))
-    return (fromOpen ? value > from : value >= from) && (toOpen ? value < to : value <= to)
+    const text = row.get(field)
+    const value = comparableNumberOf(text)
+    if (!(value >= from.value && value <= to.value)) return false
+    const isAtStart = value === from.value && Number.isFinite(value)
+    const isAtEnd = value === to.value && Number.isFinite(value)
+    if (!isAtStart && !isAtEnd) return true
+    const afterStart = isAtStart ? compareRounded(text, from.text, value) : 1
+    const beforeEnd = isAtEnd ? compareRounded(to.text, text, value) : 1
+    return (from.isOpen ? afterStart > 0 : afterStart >= 0) && (to.isOpen ? beforeEnd > 0 : beforeEnd >= 0)
   }
+}
+
+/** A test of the row's time; a row without one does not match. */
+function onTime(test: (time: Instant) => boolean): RowTest {
+  return row => {
+    const time = row.time()
+    return time !== undefined && test(time)
+  }
+}
+
+function compileTime({ span }: FilterOf<'time'>): RowTest {
+  const from = instantOfNs(span.fromNs)
+  const through = instantOfNs(span.throughNs)
+  return onTime(
+    time =>
+      (time.ms > from.ms || (time.ms === from.ms && time.subNs >= from.subNs)) &&
+      (time.ms < through.ms || (time.ms === through.ms && time.subNs <= through.subNs)),
+  )
+}
+
+function instantOfNs(ns: bigint): Instant {
+  const ms = ns >= 0n ? ns / 1_000_000n : -((-ns + 999_999n) / 1_000_000n)
+  return { ms: Number(ms), subNs: Number(ns - ms * 1_000_000n) }
 }
 
 function compileSameField({ field, other, op }: FilterOf<'same-field'>): RowTest {
   if (op === '=') return row => row.get(field) === row.get(other)
-  if (op === '<') return row => compareValues(row.get(field), row.get(other)) < 0
-  return row => compareValues(row.get(field), row.get(other)) <= 0
+  return row => {
+    const a = row.get(field)
+    const b = row.get(other)
+    const x = comparableNumberOf(a)
+    const y = Number.isNaN(x) ? NaN : comparableNumberOf(b)
+    const order = Number.isNaN(x) || Number.isNaN(y) ? compareText(a, b) : x === y ? compareRounded(a, b, x) : x - y
+    return op === '<' ? order < 0 : order <= 0
+  }
 }
 
 function compileStreamFilter(filter: FilterOf<'stream'>): RowTest {
@@ -166,74 +206,43 @@ function compileStreamFilter(filter: FilterOf<'stream'>): RowTest {
   }
 }
 
-/** Milliseconds since the epoch, with a fraction; NaN where there is no time. */
-function timeMs(row: FieldSource): number {
-  return timeNs(row.get('_time')) / 1e6
-}
-
 type StreamTest = (get: (name: string) => string) => boolean
 
 function compileStream(alternatives: FilterOf<'stream'>['alternatives']): StreamTest {
   const sets = alternatives.map(set => set.map(m => makeMatcher(m.kind, m.name, m.value)))
-  return get => sets.some(set => set.every(m => m.matches(get(m.name))))
+  return get => sets.some(set => set.length > 0 && set.every(m => m.matches(get(m.name))))
 }
 
 /** Rows between pipes have their stream as text alone. */
 function testsStreamText(text: string, test: StreamTest): boolean {
-  const labels = new Map<string, string>()
-  for (const match of text.matchAll(/([^{},=]+)=("(?:[^"\\]|\\.)*")/g))
-    labels.set(match[1] ?? '', JSON.parse(match[2] ?? '""') as string)
+  const labels = new Map(labelsOfText(text))
   return test(name => labels.get(name) ?? '')
 }
 
-function numberOf(text: string): number {
-  const time = timeNs(text)
-  return Number.isNaN(time) ? toNumber(text) : time
-}
-
-function compareWith(field: string, op: '>' | '>=' | '<' | '<=', than: string): RowTest {
-  const limit = numberOf(than)
-  const holds = (order: number): boolean =>
-    op === '>' ? order > 0 : op === '>=' ? order >= 0 : op === '<' ? order < 0 : order <= 0
-  return row => {
-    const text = row.get(field)
-    if (text === '') return false
-    const value = numberOf(text)
-    if (!Number.isNaN(limit))
-      return !Number.isNaN(value) && holds(value === limit ? compareWholes(text, than, limit) : value - limit)
-    return holds(compareText(text, than))
+/** The labels of a text such as `{name="value",...}`, in its order. */
+export function labelsOfText(text: string): [string, string][] {
+  const labels: [string, string][] = []
+  for (let at = 1; at < text.length; ) {
+    const equals = text.indexOf('=', at)
+    const quoted = equals < 0 ? undefined : readQuoted(text, equals + 1)
+    if (quoted === undefined) break
+    labels.push([text.slice(at, equals), quoted.text])
+    at = quoted.end + 1
   }
+  return labels
 }
 
 /** The order of texts whose doubles are both `rounded`: whole numbers beyond 2^53 are compared digit for digit. */
-function compareWholes(a: string, b: string, rounded: number): number {
-  if (Math.abs(rounded) < 2 ** 53 || !/^[+-]?\d+$/.test(a) || !/^[+-]?\d+$/.test(b)) return 0
-  const x = BigInt(a),
-    y = BigInt(b)
-  return x < y ? -1 : x > y ? 1 : 0
-}
-
-/** Begins with an ASCII letter with which no number begins: those begin with digits, signs, points, Inf and NaN. */
-function beginsAsText(text: string): boolean {
-  const code = text.charCodeAt(0) | 32
-  return code >= 97 && code <= 122 && code !== 105 && code !== 110
-}
-
-/** Numbers by size, texts bytewise, numbers before texts. */
-export function compareValues(a: string, b: string): number {
-  if (a === b) return 0
-  if (beginsAsText(a) && beginsAsText(b)) return compareText(a, b)
-  const x = numberOf(a)
-  const y = numberOf(b)
-  if (!Number.isNaN(x) && !Number.isNaN(y)) return x === y ? compareWholes(a, b, x) : x - y
-  return compareText(a, b)
+function compareRounded(a: string, b: string, rounded: number): number {
+  if (Math.abs(rounded) < 2 ** 53 || !/^-?\d+$/.test(a) || !/^-?\d+$/.test(b)) return 0
+  return compareWholes(a, b)
 }
 
 /** Bounds of the entries that can match a filter, known before any is read. */
 export interface FilterPlan {
-  /** Inclusive and exclusive; infinite for no bound. */
-  fromMs: number
-  toMs: number
+  /** Both inclusive. */
+  fromNs: bigint
+  throughNs: bigint
   /** A filter that the streams have to match. */
   streams: FilterOf<'stream'> | undefined
   /** Texts that the message has to contain. */
@@ -242,9 +251,13 @@ export interface FilterPlan {
 
 /** Reads the plan off the parts that all have to match. */
 export function planFilter(filter: Filter): FilterPlan {
-  const plan: FilterPlan = { fromMs: -Infinity, toMs: Infinity, streams: undefined, needles: [] }
+  const plan: FilterPlan = { fromNs: leastNs, throughNs: mostNs, streams: undefined, needles: [] }
   narrowPlan(plan, filter)
   return plan
+}
+
+function addNeedle(plan: FilterPlan, { field, text }: { field: string; text: string }): void {
+  if (field === '_msg' && text !== '') plan.needles.push(text)
 }
 
 function narrowPlan(plan: FilterPlan, filter: Filter): void {
@@ -253,18 +266,21 @@ function narrowPlan(plan: FilterPlan, filter: Filter): void {
       for (const part of filter.parts) narrowPlan(plan, part)
       return
     case 'time':
-      plan.fromMs = Math.max(plan.fromMs, filter.span.fromMs)
-      plan.toMs = Math.min(plan.toMs, filter.span.toMs)
+      if (filter.span.fromNs > plan.fromNs) plan.fromNs = filter.span.fromNs
+      if (filter.span.throughNs < plan.throughNs) plan.throughNs = filter.span.throughNs
       return
     case 'stream':
       plan.streams ??= filter
       return
     case 'phrase':
     case 'prefix':
+      if (filter.ignoresCase) return
+      addNeedle(plan, filter)
+      return
     case 'exact':
     case 'exact-prefix':
     case 'substring':
-      if (filter.field === '_msg' && !filter.ignoresCase && filter.text !== '') plan.needles.push(filter.text)
+      addNeedle(plan, filter)
       return
     case 'contains-all':
     case 'sequence':

@@ -5,34 +5,14 @@
 import { keyOfTexts } from '#core/text.ts'
 import { LimitError } from '#core/errors.ts'
 import type { GroupKey, StatsCall } from '#lang/logsql/ast.ts'
-import { toNumber } from '#lang/logsql/numbers.ts'
+import { bucketed } from './buckets.ts'
 import type { PipeOf } from './change.ts'
-import { compareValues, compileFilter, type RowTest } from './filter.ts'
-import { fieldOf, fieldsSource, timeNs, timeText, type Fields } from './row.ts'
+import { compareNaturally, comparePlainly, compareValues } from './compare.ts'
+import { compileFilter, type RowTest } from './filter.ts'
+import { fieldOf, fieldsSource, type Fields } from './row.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import { afterRow, bytesOfRow, writeAll, writeMany, type PipeContext, type Sink } from './sink.ts'
-import { makeGatherer, numberText, type Gatherer } from './stats.ts'
-
-/** A value rounded down to its bucket. */
-function bucketed(text: string, width: number | undefined, offset: number, isTime: boolean): string {
-  if (width === undefined) return text
-  if (isTime) {
-    const ns = timeNs(text)
-    if (Number.isNaN(ns)) return text
-    // Milliseconds and the rest apart: nanoseconds since the epoch exceed what a number holds.
-    const widthMs = width / 1e6
-    const offsetMs = offset / 1e6
-    const ms = Math.floor(ns / 1e6)
-    if (widthMs >= 1) {
-      const at = Math.floor((ms - offsetMs) / widthMs) * widthMs + offsetMs
-      return timeText(Math.floor(at), 0)
-    }
-    const sub = Number((/\.(\d+)/.exec(text)?.[1] ?? '').padEnd(9, '0').slice(3, 9))
-    return timeText(ms, Math.floor(sub / width) * width)
-  }
-  const value = toNumber(text)
-  return Number.isNaN(value) ? text : numberText(Math.floor((value - offset) / width) * width + offset)
-}
+import { makeGatherer, type Gatherer } from './stats.ts'
 
 /** Memory of a group and of a gatherer, without what it gathers. */
 const bytesOfGroup = 300
@@ -62,7 +42,10 @@ class Groups {
   /** The row's group; a new one when it is the first of its kind. */
   of(row: Fields): Group {
     return this.at(
-      this.#by.map(({ field, bucket, offset }) => bucketed(fieldOf(row, field), bucket, offset, field === '_time')),
+      this.#by.map(({ field, bucket }) => {
+        const value = fieldOf(row, field)
+        return bucket === undefined ? value : bucketed(value, bucket)
+      }),
     )
   }
 
@@ -127,7 +110,8 @@ export class StatsSink implements Sink {
 
   constructor(pipe: PipeOf<'stats'>, next: Sink, context: PipeContext) {
     this.#by = pipe.by
-    this.#groups = new Groups(pipe.by, pipe.calls, context)
+    const { seconds = context.seconds } = pipe
+    this.#groups = new Groups(pipe.by, pipe.calls, { ...context, seconds })
     this.#groupsMax = context.rowsMax
     this.#next = next
     this.#context = context
@@ -147,7 +131,7 @@ export class StatsSink implements Sink {
 
   async end(): Promise<void> {
     for (const group of this.#groups.all()) {
-      const row: Fields = new Map(group.keys.map((key, i) => [this.#by[i]!.name, key]))
+      const row: Fields = new Map(group.keys.map((key, i) => [this.#by[i]!.field, key]))
       const slow = group.show(row)
       if (slow !== undefined) await slow
       const wantsMore = this.#next.write(row)
@@ -232,12 +216,21 @@ export class RunningSink implements Sink {
   }
 }
 
-/** Rows in the order of keys, of `_time` without keys. Only the rows that can be in the answer are held. */
+/** All fields of a row: what rows are sorted by where no field is named. */
+function textOfRow(row: Fields): string {
+  let text = ''
+  for (const [name, value] of row) if (value !== '') text += `${JSON.stringify(name)}:${JSON.stringify(value)},`
+  return text
+}
+
+/** Rows in the order of keys, of all fields without keys. Only the rows that can be in the answer are held. */
 export class SortSink implements Sink {
   readonly #pipe: PipeOf<'sort'>
   readonly #next: Sink
   readonly #rowsMax: number
   readonly #keep: number
+  readonly #limit: number
+  readonly #compareTexts: (a: string, b: string) => number
   readonly #context: PipeContext
   #isTrimming = false
   #rows: Fields[] = []
@@ -247,14 +240,17 @@ export class SortSink implements Sink {
     this.#next = next
     this.#context = context
     this.#rowsMax = context.rowsMax
-    this.#keep = pipe.partitionBy.length > 0 ? Infinity : pipe.offset + pipe.limit
+    this.#limit = pipe.limit === 0 ? Infinity : pipe.limit
+    this.#keep = pipe.partitionBy.length > 0 ? Infinity : pipe.offset + this.#limit
+    // Without a limit, units and times in fields are not read.
+    this.#compareTexts = pipe.limit === 0 ? comparePlainly : compareValues
   }
 
   readonly #compare = (a: Fields, b: Fields): number => {
     const { keys, isDescending } = this.#pipe
-    if (keys.length === 0) return (isDescending ? -1 : 1) * compareValues(fieldOf(a, '_time'), fieldOf(b, '_time'))
+    if (keys.length === 0) return (isDescending ? -1 : 1) * compareNaturally(textOfRow(a), textOfRow(b))
     for (const key of keys) {
-      const order = compareValues(fieldOf(a, key.field), fieldOf(b, key.field))
+      const order = this.#compareTexts(fieldOf(a, key.field), fieldOf(b, key.field))
       if (order !== 0) return key.isDescending !== isDescending ? -order : order
     }
     return 0
@@ -285,7 +281,7 @@ export class SortSink implements Sink {
   }
 
   async end(): Promise<void> {
-    const { offset, limit, rank, partitionBy } = this.#pipe
+    const { offset, rank, partitionBy } = this.#pipe
     this.#isTrimming = false
     await pacedSort(this.#rows, this.#compare, this.#context.budget)
     const seen = new Map<string, number>()
@@ -293,7 +289,7 @@ export class SortSink implements Sink {
       const part = keyOfTexts(partitionBy.map(name => fieldOf(row, name)))
       const place = (seen.get(part) ?? 0) + 1
       seen.set(part, place)
-      if (place <= offset || place > offset + limit) continue
+      if (place <= offset || place > offset + this.#limit) continue
       if (rank !== undefined) row.set(rank, String(place))
       const wantsMore = this.#next.write(row)
       const rest = afterRow(this.#context)
@@ -337,24 +333,24 @@ class DistinctRows {
   }
 }
 
-/** Each different row once. Rows whose fields are all empty are left out. */
+/** Each different row once. */
 export class UniqSink implements Sink {
   readonly #pipe: PipeOf<'uniq'>
+  readonly #limit: number
   readonly #next: Sink
   readonly #context: PipeContext
   readonly #rows: DistinctRows
 
   constructor(pipe: PipeOf<'uniq'>, next: Sink, context: PipeContext) {
     this.#pipe = pipe
+    this.#limit = pipe.limit === 0 ? Infinity : pipe.limit
     this.#next = next
     this.#context = context
     this.#rows = new DistinctRows(pipe.by, context)
   }
 
   write(row: Fields): boolean {
-    const taken = this.#rows.take(row)
-    const isEmpty = this.#pipe.by.length > 0 && taken.values().every(v => v === '')
-    if (!isEmpty) this.#rows.add(taken, this.#pipe.limit)
+    this.#rows.add(this.#rows.take(row), this.#limit)
     return true
   }
 
@@ -413,6 +409,8 @@ export class FacetsSink implements Sink {
   readonly #next: Sink
   readonly #context: PipeContext
   readonly #fields = new Map<string, Map<string, number>>()
+  /** Fields with a value that is too long: they are not shown. */
+  readonly #tooLong = new Set<string>()
   #rows = 0
 
   constructor(pipe: PipeOf<'facets'>, next: Sink, context: PipeContext) {
@@ -424,10 +422,14 @@ export class FacetsSink implements Sink {
   write(row: Fields): boolean {
     this.#rows++
     for (const [name, value] of row) {
-      if (value === '' || name === '_time' || name === '_stream_id') continue
+      if (value === '') continue
       let values = this.#fields.get(name)
       if (values === undefined) this.#fields.set(name, (values = new Map()))
       if (values.size > this.#pipe.maxValues) continue
+      if (Buffer.byteLength(value) > this.#pipe.maxLength) {
+        this.#tooLong.add(name)
+        continue
+      }
       const hits = values.get(value)
       if (hits === undefined) this.#context.budget.takeBytes(bytesOfHit + value.length)
       values.set(value, (hits ?? 0) + 1)
@@ -438,7 +440,7 @@ export class FacetsSink implements Sink {
   async end(): Promise<void> {
     const { limit, maxValues, keepsConstant } = this.#pipe
     for (const [name, values] of [...this.#fields].sort((a, b) => (a[0] < b[0] ? -1 : 1))) {
-      if (values.size > maxValues) continue
+      if (values.size > maxValues || this.#tooLong.has(name)) continue
       if (!keepsConstant && values.size === 1 && [...values.values()][0] === this.#rows) continue
       const rows = byHits(values)
         .slice(0, limit)

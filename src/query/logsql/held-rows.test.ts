@@ -12,7 +12,7 @@ import { afterRow, catchUp, type PipeContext } from './sink.ts'
 
 /** Writes rows through the pipes of a query, as a scan does; the rows that come out. */
 async function through(source: string, rows: number, budget: Budget, onWritten?: () => void): Promise<Fields[]> {
-  const query = parseLogsql(`* | ${source}`, 0)
+  const query = parseLogsql(`* | ${source}`, 0n)
   const context: PipeContext = { nowMs: 0, seconds: 1, rowsMax: 1e6, resultsOf: new Map(), budget, waiting: [] }
   const out: Fields[] = []
   const last = { write: (row: Fields): boolean => out.push(row) > 0, end: () => Promise.resolve() }

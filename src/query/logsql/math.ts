@@ -1,9 +1,8 @@
 /** Expressions of the pipe math. Numbers are float64; a time counts as nanoseconds since the epoch. */
 import { unreachable } from '#core/assert.ts'
-import { greatest, least } from '#core/lists.ts'
 import type { MathExpr, MathFunction, MathOperator } from '#lang/logsql/ast.ts'
-import { toNumber } from '#lang/logsql/numbers.ts'
-import { fieldOf, timeNs, type Fields } from './row.ts'
+import { comparableNumberOf } from '#lang/logsql/numbers.ts'
+import { fieldOf, type Fields } from './row.ts'
 
 const functions = {
   abs: ([x = NaN]) => Math.abs(x),
@@ -11,11 +10,30 @@ const functions = {
   exp: ([x = NaN]) => Math.exp(x),
   floor: ([x = NaN]) => Math.floor(x),
   ln: ([x = NaN]) => Math.log(x),
-  max: args => greatest(args.filter(a => !Number.isNaN(a))),
-  min: args => least(args.filter(a => !Number.isNaN(a))),
+  max: args => args.reduce((best, x) => (Number.isNaN(best) || x > best ? x : best), NaN),
+  min: args => args.reduce((best, x) => (Number.isNaN(best) || x < best ? x : best), NaN),
   now: (_args, nowMs) => nowMs * 1e6,
-  round: ([x = NaN, nearest = 1]) => Number((Math.round(x / nearest) * nearest).toPrecision(15)),
+  rand: () => Math.random(),
+  round: ([x = NaN, nearest]) => (nearest === undefined ? roundedAway(x) : roundedTo(x, nearest)),
 } satisfies Record<MathFunction, (args: readonly number[], nowMs: number) => number>
+
+/** Halves go away from zero. */
+function roundedAway(x: number): number {
+  return Math.sign(x) * Math.round(Math.abs(x))
+}
+
+/** Digits that are none of the nearest multiple's are cut off. */
+function roundedTo(x: number, nearest: number): number {
+  const scale = 10 ** fractionDigits(nearest)
+  const up = x + 0.5 * Math.abs(nearest) * (x < 0 ? -1 : 1)
+  return Math.trunc((up - (up % nearest)) * scale) / scale
+}
+
+/** Digits behind the point; negative for zeros in front of it. */
+function fractionDigits(value: number): number {
+  const [digits = '', exponent = '0'] = Math.abs(value).toExponential().split('e')
+  return (digits.split('.')[1] ?? '').length - Number(exponent)
+}
 
 const operators = {
   '+': (a, b) => a + b,
@@ -24,9 +42,9 @@ const operators = {
   '/': (a, b) => a / b,
   '%': (a, b) => a % b,
   '^': (a, b) => a ** b,
-  '&': (a, b) => Number(BigInt.asIntN(64, integerOf(a) & integerOf(b))),
-  or: (a, b) => Number(BigInt.asIntN(64, integerOf(a) | integerOf(b))),
-  xor: (a, b) => Number(BigInt.asIntN(64, integerOf(a) ^ integerOf(b))),
+  '&': (a, b) => ofIntegers(a, b, (x, y) => x & y),
+  or: (a, b) => ofIntegers(a, b, (x, y) => x | y),
+  xor: (a, b) => ofIntegers(a, b, (x, y) => x ^ y),
   default: (a, b) => (Number.isNaN(a) ? b : a),
 } satisfies Record<MathOperator, (a: number, b: number) => number>
 
@@ -35,11 +53,8 @@ export function mathValue(expr: MathExpr, row: Fields, nowMs: number): number {
   switch (expr.kind) {
     case 'number':
       return expr.value
-    case 'field': {
-      const text = fieldOf(row, expr.name)
-      const time = timeNs(text)
-      return Number.isNaN(time) ? toNumber(text) : time
-    }
+    case 'field':
+      return comparableNumberOf(fieldOf(row, expr.name))
     case 'negate':
       return -mathValue(expr.inner, row, nowMs)
     case 'call':
@@ -57,6 +72,12 @@ export function mathValue(expr: MathExpr, row: Fields, nowMs: number): number {
   }
 }
 
+/** Bits of 64-bit numbers without a sign. */
+function ofIntegers(a: number, b: number, bits: (x: bigint, y: bigint) => bigint): number {
+  if (Number.isNaN(a) || Number.isNaN(b)) return NaN
+  return Number(BigInt.asUintN(64, bits(integerOf(a), integerOf(b))))
+}
+
 function integerOf(value: number): bigint {
-  return Number.isFinite(value) ? BigInt(Math.trunc(value)) : 0n
+  return Number.isFinite(value) ? BigInt.asUintN(64, BigInt(Math.trunc(value))) : 2n ** 63n
 }

@@ -3,8 +3,8 @@ import { assert } from '#core/assert.ts'
 import { BadQueryError } from '#core/errors.ts'
 import { greatest } from '#core/lists.ts'
 import type { LogsqlQuery, Pipe } from '#lang/logsql/ast.ts'
-import { jsonArray, type Change, type PipeOf } from './change.ts'
-import { makeExtract, makeExtractRegexp, makeUnpack } from './extract.ts'
+import { conditionOf, jsonArray, type Change, type PipeOf } from './change.ts'
+import { makeExtract, makeExtractRegexp, makeUnpack, makeUnpackWords } from './extract.ts'
 import * as fields from './field-changes.ts'
 import { compileFilter } from './filter.ts'
 import {
@@ -23,6 +23,9 @@ import { writeAll, writeMany, type PipeContext, type Sink } from './sink.ts'
 type MakePipe<K extends Pipe['kind']> = (pipe: PipeOf<K>, next: Sink, context: PipeContext) => Sink
 
 const makers: { [K in Pipe['kind']]: MakePipe<K> } = {
+  'block-stats': () => {
+    throw new BadQueryError('block_stats shows how VictoriaLogs stores its data, which is stored otherwise here', 0, 0)
+  },
   'blocks-count': makeBlocksCount,
   'collapse-numbers': changing(fields.makeCollapseNumbers),
   copy: changing(fields.makeCopy),
@@ -62,7 +65,8 @@ const makers: { [K in Pipe['kind']]: MakePipe<K> } = {
   'total-stats': (pipe, next, context) => new RunningSink(pipe, next, context),
   union: makeUnion,
   uniq: (pipe, next, context) => new UniqSink(pipe, next, context),
-  unpack: changing(makeUnpack),
+  unpack: changing((pipe: PipeOf<'unpack'>, context) => makeUnpack(pipe, context.nowMs)),
+  'unpack-words': changing(makeUnpackWords),
   unroll: makeUnroll,
 }
 
@@ -115,7 +119,7 @@ function makeSample(pipe: PipeOf<'sample'>, next: Sink): Sink {
 }
 
 function makeFieldValues({ field, limit }: PipeOf<'field-values'>, next: Sink, context: PipeContext): Sink {
-  const pipe = { kind: 'uniq' as const, by: [field], hits: 'hits', limit: limit === 0 ? Infinity : limit }
+  const pipe = { kind: 'uniq' as const, by: [field], hits: 'hits', limit }
   return new UniqSink(pipe, next, context)
 }
 
@@ -153,7 +157,9 @@ function resultsOf(query: LogsqlQuery, context: PipeContext): readonly Fields[] 
 
 /** One row for each element of the arrays, side by side. */
 function makeUnroll(pipe: PipeOf<'unroll'>, next: Sink, context: PipeContext): Sink {
+  const test = conditionOf(pipe.condition)
   return passing(next, row => {
+    if (!test(row)) return next.write(row)
     const rows = unroll(row, pipe.fields)
     return writeMany(rows, rows.length, next, context)
   })
@@ -169,12 +175,7 @@ function unroll(row: Fields, names: readonly string[]): Fields[] {
   })
 }
 
-/** The elements of a JSON array as texts; any other text stands for itself. */
+/** The elements of a JSON array as texts; any other text has none. */
 function elementsOf(text: string): string[] {
-  const list = jsonArray(text)
-  if (list === undefined) return [text]
-  return list.map(value => {
-    if (value === undefined || value === null) return ''
-    return typeof value === 'string' ? value : JSON.stringify(value)
-  })
+  return (jsonArray(text) ?? []).map(value => (typeof value === 'string' ? value : JSON.stringify(value)))
 }

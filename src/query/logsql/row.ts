@@ -2,6 +2,8 @@
 import { readPairs, type Lines } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
 import { impliedService, serviceNameLabel } from '#model/service-name.ts'
+import { instantOf, type Instant } from '#lang/logsql/numbers.ts'
+import { xxhash64 } from '#codec/xxhash64.ts'
 import { textOf } from '../logql/entry.ts'
 
 /** A row of an answer or between pipes, its fields in the order in which they are shown. */
@@ -13,6 +15,8 @@ export interface FieldSource {
   get(name: string): string
   /** The entry's stream; behind a pipe only its text is left. */
   readonly stream?: { readonly labels: Labels }
+  /** The row's time; undefined where it has none. */
+  time(): Instant | undefined
 }
 
 /** A row's field, '' where it has none. */
@@ -43,8 +47,27 @@ export interface StreamNames {
 
 const streamsOf = new WeakMap<Labels, StreamNames>()
 
-/** The names of a stream; `hash` makes its id. */
-export function streamNames(labels: Labels, hash: (labels: Labels) => string): StreamNames {
+/** Stands behind a stream's bytes for the second half of its id. */
+const secondHalf = Buffer.from('magic!')
+
+/** The field _stream_id: 16 digits of the tenant, always 0, and 32 of a hash of the labels, as VictoriaLogs makes it. */
+function streamId(labels: Labels): string {
+  // Texts that are no Unicode would all become the same in UTF-8.
+  const texts = labels.pairs.map(text => Buffer.from(text, text.isWellFormed() ? 'utf8' : 'utf16le'))
+  const bytes = Buffer.concat([varint(texts.length / 2), ...texts.flatMap(text => [varint(text.length), text])])
+  const halves = [xxhash64(bytes), xxhash64(Buffer.concat([bytes, secondHalf]))]
+  return `0000000000000000${halves.map(half => half.toString(16).padStart(16, '0')).join('')}`
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = []
+  let rest = value
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128)
+  return Buffer.from([...bytes, rest])
+}
+
+/** The names of a stream. */
+export function streamNames(labels: Labels): StreamNames {
   let names = streamsOf.get(labels)
   if (names === undefined) {
     const shown =
@@ -52,7 +75,7 @@ export function streamNames(labels: Labels, hash: (labels: Labels) => string): S
     const parts: string[] = []
     for (let i = 0; i < shown.pairs.length; i += 2)
       parts.push(`${shown.pairs[i]!}=${JSON.stringify(shown.pairs[i + 1]!)}`)
-    streamsOf.set(labels, (names = { labels, shown, text: `{${parts.join(',')}}`, id: hash(labels) }))
+    streamsOf.set(labels, (names = { labels, shown, text: `{${parts.join(',')}}`, id: streamId(shown) }))
   }
   return names
 }
@@ -65,6 +88,8 @@ export class LazyRow implements FieldSource {
   #symbols: readonly string[] = []
   #message: string | undefined
   #pairs: readonly string[] | undefined
+  /** Handed out again and again. */
+  readonly #time: Instant = { ms: 0, subNs: 0 }
 
   reset(stream: StreamNames, lines: Lines, i: number, symbols: readonly string[]): void {
     this.stream = stream
@@ -80,7 +105,12 @@ export class LazyRow implements FieldSource {
   get pairs(): readonly string[] {
     return (this.#pairs ??= readPairs(this.#lines, this.#i, this.#symbols))
   }
-  get time(): string {
+  time(): Instant {
+    this.#time.ms = this.#lines.timesMs[this.#i]!
+    this.#time.subNs = this.#lines.subNs[this.#i]!
+    return this.#time
+  }
+  get timeText(): string {
     return timeText(this.#lines.timesMs[this.#i]!, this.#lines.subNs[this.#i]!)
   }
 
@@ -90,7 +120,7 @@ export class LazyRow implements FieldSource {
       case '_msg':
         return this.message
       case '_time':
-        return this.time
+        return this.timeText
       case '_stream':
         return this.stream.text
       case '_stream_id':
@@ -105,7 +135,7 @@ export class LazyRow implements FieldSource {
   /** The whole row that an answer shows. */
   fields(): Fields {
     const fields: Fields = new Map([
-      ['_time', this.time],
+      ['_time', this.timeText],
       ['_stream_id', this.stream.id],
       ['_stream', this.stream.text],
       ['_msg', this.message],
@@ -120,24 +150,21 @@ export class LazyRow implements FieldSource {
 
 /** A row between pipes, for filters. */
 export function fieldsSource(fields: Fields): FieldSource {
-  return { get: name => fields.get(name === '' ? '_msg' : name) ?? '' }
+  return { get: name => fields.get(name) ?? '', time: () => instantOf(fields.get('_time') ?? '') }
 }
 
 /** An RFC 3339 text moved by nanoseconds; any other text is given back. */
 export function timeLater(text: string, ns: number): string {
-  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z$/.exec(text)
-  if (match === null) return text
-  const total =
-    BigInt(Date.parse(`${match[1] ?? ''}Z`)) * 1_000_000n +
-    BigInt((match[2] ?? '').padEnd(9, '0').slice(0, 9)) +
-    BigInt(Math.round(ns))
-  const ms = total >= 0n ? total / 1_000_000n : -((-total + 999_999n) / 1_000_000n)
-  return timeText(Number(ms), Number(total - ms * 1_000_000n))
+  const instant = instantOf(text)
+  return instant === undefined ? text : instantText(nsOf(instant) + BigInt(Math.round(ns)))
 }
 
-/** Nanoseconds since the epoch of an RFC 3339 text, NaN for something else. */
-export function timeNs(text: string): number {
-  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z$/.exec(text)
-  if (match === null) return NaN
-  return Date.parse(`${match[1] ?? ''}Z`) * 1e6 + Number((match[2] ?? '').padEnd(9, '0').slice(0, 9))
+/** Nanoseconds since the epoch. */
+export function nsOf({ ms, subNs }: Instant): bigint {
+  return BigInt(ms) * 1_000_000n + BigInt(subNs)
+}
+
+export function instantText(ns: bigint): string {
+  const ms = ns >= 0n ? ns / 1_000_000n : -((-ns + 999_999n) / 1_000_000n)
+  return timeText(Number(ms), Number(ns - ms * 1_000_000n))
 }

@@ -23,7 +23,7 @@ import {
   type ScriptLanguage,
 } from '../script-commands.ts'
 import { labelText, readLines, type LogStore } from '../log-script.ts'
-import type { LogsqlEngine } from './engine.ts'
+import { rangeOfMs, type LogsqlEngine } from './engine.ts'
 
 const hourMs = 3_600_000
 const orderedLine = 'expect ordered'
@@ -48,10 +48,10 @@ function evaluate({ head, body }: Command, engine: LogsqlEngine, store: LogStore
   }
   const last = scanner.take(/^last\s+\d+/)
   const answer = async (): Promise<string[]> => {
-    const query = parseLogsql(scanner.rest, engine.nowMs)
+    const query = parseLogsql(scanner.rest, engine.nowNs)
     const rows: string[] = []
     const count = last === undefined ? undefined : Number(last.replace(/\D/g, ''))
-    await engine.run(query, range, store.reader(), count, row => {
+    await engine.run(query, rangeOfMs(range.fromMs, range.toMs), store.reader(), count, row => {
       rows.push(labelText([...row].filter(([, value]) => value !== '')))
       return true
     })

@@ -12,8 +12,8 @@ export interface Sink {
 /** Facts of a query that its pipes use. */
 export interface PipeContext {
   nowMs: number
-  /** Length of the query's time, for rates. */
-  seconds: number
+  /** Length of the query's time, for rates; undefined where it has no bounds. */
+  seconds: number | undefined
   /** The most rows, or groups, that a pipe may hold. */
   rowsMax: number
   /** Results of the queries within the query. */

@@ -1,11 +1,14 @@
 /**
  * LogsQL's stats functions: each gathers over the rows of a group. Source: docs/logs.md (the VictoriaLogs part).
  */
+import { setOwn } from '#core/own.ts'
 import { keyOfTexts } from '#core/text.ts'
 import type { StatsCall, StatsFunction } from '#lang/logsql/ast.ts'
 import { toNumber } from '#lang/logsql/numbers.ts'
-import { compareValues, type RowTest } from './filter.ts'
+import { compareNaturally, compareValues } from './compare.ts'
+import type { RowTest } from './filter.ts'
 import { pacedSort } from '#core/paced-sort.ts'
+import { matchesName } from './change.ts'
 import type { Fields, FieldSource } from './row.ts'
 import type { PipeContext } from './sink.ts'
 
@@ -71,16 +74,28 @@ export function makeGatherer(call: StatsCall, condition: RowTest | undefined, co
 export function numberText(value: number): string {
   if (Number.isNaN(value)) return 'NaN'
   if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf'
-  return String(value)
+  const text = String(value)
+  return text.includes('e') ? withoutExponent(text) : text
+}
+
+/** All digits of a number that JavaScript writes with an exponent. */
+function withoutExponent(text: string): string {
+  const [, sign = '', whole = '', fraction = '', exponent = ''] = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(text) ?? []
+  const shift = Number(exponent)
+  if (shift < 0) return `${sign}0.${'0'.repeat(-shift - 1)}${whole}${fraction}`
+  return sign + whole + fraction.padEnd(shift, '0')
 }
 
 // --- What a call reads of a row ---
 
+/** Which names are named with a star is the same for every row. */
 function valuesOf(call: StatsCall, row: FieldSource, fields: () => Fields): string[] {
-  if (call.args.length === 0) return [...fields().values()]
-  return call.args.flatMap(name =>
+  const { args } = call
+  if (args.length === 1 && !args[0]!.endsWith('*')) return [row.get(args[0]!)]
+  if (args.includes('*')) return [...fields().values()]
+  return args.flatMap(name =>
     name.endsWith('*')
-      ? [...fields()].filter(([n]) => n.startsWith(name.slice(0, -1))).map(([, v]) => v)
+      ? [...fields()].filter(([n]) => matchesName(name, n)).map(([, v]) => v)
       : [row.get(name)],
   )
 }
@@ -94,10 +109,14 @@ function eachNumber(call: StatsCall, each: (value: number) => void): Gatherer['a
   }
 }
 
+/** Fields without a value are left out. */
 function rowJson(names: readonly string[], row: FieldSource, fields: () => Fields): string {
-  return JSON.stringify(
-    names.length === 0 ? Object.fromEntries(fields()) : Object.fromEntries(names.map(name => [name, row.get(name)])),
-  )
+  const pairs = names.some(name => name.endsWith('*'))
+    ? [...fields()].filter(([name]) => names.some(pattern => matchesName(pattern, name)))
+    : [...new Set(names)].map((name): [string, string] => [name, row.get(name)])
+  const object: Record<string, string> = {}
+  for (const [name, value] of pairs) if (value !== '') setOwn(object, name, value)
+  return JSON.stringify(object)
 }
 
 // --- Counts ---
@@ -106,7 +125,7 @@ function makeCount(call: StatsCall): Gatherer {
   let count = 0
   return {
     add: (row, fields) => {
-      if (call.args.length === 0 || valuesOf(call, row, fields).some(v => v !== '')) count++
+      if (call.args.includes('*') || valuesOf(call, row, fields).some(v => v !== '')) count++
     },
     result: () => String(count),
   }
@@ -124,7 +143,7 @@ function makeCountEmpty(call: StatsCall): Gatherer {
 
 function makeCountUniq(call: StatsCall, { budget }: GathererContext): Gatherer {
   const seen = new Set<string>()
-  const most = call.limit ?? Infinity
+  const most = call.limit || Infinity
   return {
     add: (row, fields) => {
       const values = valuesOf(call, row, fields)
@@ -144,7 +163,7 @@ function makeRate(_call: StatsCall, { seconds }: GathererContext): Gatherer {
     add: () => {
       count++
     },
-    result: () => numberText(count / seconds),
+    result: () => numberText(count / (seconds ?? 1)),
   }
 }
 
@@ -171,12 +190,12 @@ function makeSumLen(call: StatsCall): Gatherer {
 }
 
 function makeRateSum(call: StatsCall, { seconds }: GathererContext): Gatherer {
-  let sum = 0
+  let sum = NaN
   return {
     add: eachNumber(call, v => {
-      sum += v
+      sum = Number.isNaN(sum) ? v : sum + v
     }),
-    result: () => numberText(sum / seconds),
+    result: () => numberText(sum / (seconds ?? 1)),
   }
 }
 
@@ -208,27 +227,46 @@ function makeStddev(call: StatsCall): Gatherer {
   }
 }
 
+const bucketsPerDecade = 18
+const decades = { least: -9, most: 18 }
+const bucketCount = (decades.most - decades.least) * bucketsPerDecade
+
+/** `1.136e+02`: three digits, and two of the exponent at least. */
+function edgeText(value: number): string {
+  return value.toExponential(3).replace(/([+-])(\d)$/, '$10$2')
+}
+
+/** The ranges of the buckets, each edge made of the one before. */
+const bucketRanges: readonly string[] = (() => {
+  const factor = 10 ** (1 / bucketsPerDecade)
+  let edge = 10 ** decades.least
+  return Array.from({ length: bucketCount }, () => `${edgeText(edge)}...${edgeText((edge *= factor))}`)
+})()
+
+function bucketRangeOf(value: number): string {
+  const place = (Math.log10(value) - decades.least) * bucketsPerDecade
+  if (place < 0) return `0...${edgeText(10 ** decades.least)}`
+  if (place >= bucketCount) return `${edgeText(10 ** decades.most)}...+Inf`
+  const index = Math.floor(place)
+  // Powers of ten belong to the bucket that ends with them.
+  return bucketRanges[index === place && index > 0 ? index - 1 : index]!
+}
+
 /** Buckets as VictoriaMetrics' histograms have them: 18 a decade. */
 function makeHistogram(call: StatsCall): Gatherer {
-  const buckets = new Map<number, number>()
-  let zeros = 0
+  const buckets = new Map<string, number>()
   return {
     add: eachNumber(call, value => {
       if (value < 0) return
-      if (value < 1e-9) {
-        zeros++
-        return
-      }
-      const index = Math.ceil(Math.log10(value) * 18 - 1e-9) - 1
-      buckets.set(index, (buckets.get(index) ?? 0) + 1)
+      const range = bucketRangeOf(value)
+      buckets.set(range, (buckets.get(range) ?? 0) + 1)
     }),
-    result: () => {
-      const edge = (index: number): string => (10 ** (index / 18)).toExponential(3)
-      const parts = [...buckets]
-        .sort((a, b) => a[0] - b[0])
-        .map(([index, hits]) => ({ vmrange: `${edge(index)}...${edge(index + 1)}`, hits }))
-      return JSON.stringify(zeros > 0 ? [{ vmrange: '0...1.000e-09', hits: zeros }, ...parts] : parts)
-    },
+    result: () =>
+      JSON.stringify(
+        [...buckets]
+          .sort((a, b) => compareNaturally(a[0], b[0]))
+          .map(([vmrange, hits]) => ({ vmrange, hits })),
+      ),
   }
 }
 
@@ -240,7 +278,7 @@ function makeExtreme(call: StatsCall, sign: 1 | -1): Gatherer {
   return {
     add: (row, fields) => {
       for (const v of valuesOf(call, row, fields))
-        if (v !== '' && (best === undefined || sign * compareValues(v, best) < 0)) best = v
+        if (best === undefined || sign * compareValues(v, best) < 0) best = v
     },
     result: () => best ?? '',
   }
@@ -251,7 +289,7 @@ function makeQuantile(call: StatsCall, q: number, { budget }: GathererContext): 
   return {
     add: (row, fields) => {
       for (const v of valuesOf(call, row, fields))
-        if (v !== '' && all.length < valuesMax) {
+        if (all.length < valuesMax) {
           budget.takeBytes(bytesOfText + v.length)
           all.push(v)
         }
@@ -259,14 +297,14 @@ function makeQuantile(call: StatsCall, q: number, { budget }: GathererContext): 
     result: () => '',
     slowResult: async () => {
       await pacedSort(all, compareValues, budget)
-      return all[Math.max(0, Math.min(all.length - 1, Math.floor(q * all.length)))] ?? ''
+      return all[Math.min(all.length - 1, Math.floor(q * all.length))] ?? ''
     },
   }
 }
 
 function makeUniqValues(call: StatsCall, { budget }: GathererContext): Gatherer {
   const seen = new Set<string>()
-  const most = Math.min(valuesMax, call.limit ?? Infinity)
+  const most = Math.min(valuesMax, call.limit || Infinity)
   return {
     add: (row, fields) => {
       for (const v of valuesOf(call, row, fields))
@@ -286,7 +324,7 @@ function makeUniqValues(call: StatsCall, { budget }: GathererContext): Gatherer 
 
 function makeValues(call: StatsCall, { budget }: GathererContext): Gatherer {
   const all: string[] = []
-  const most = Math.min(valuesMax, call.limit ?? Infinity)
+  const most = Math.min(valuesMax, call.limit || Infinity)
   return {
     add: (row, fields) => {
       for (const v of valuesOf(call, row, fields))
@@ -323,7 +361,7 @@ function makeLast(call: StatsCall): Gatherer {
 
 function makeJsonValues(call: StatsCall, { budget }: GathererContext): Gatherer {
   const all: string[] = []
-  const most = Math.min(jsonValuesMax, call.limit ?? Infinity)
+  const most = Math.min(jsonValuesMax, call.limit || Infinity)
   return {
     add: (row, fields) => {
       if (all.length >= most) return
@@ -336,12 +374,12 @@ function makeJsonValues(call: StatsCall, { budget }: GathererContext): Gatherer 
 }
 
 function makeRowAny(call: StatsCall): Gatherer {
-  let found = ''
+  let found: string | undefined
   return {
     add: (row, fields) => {
-      if (found === '') found = rowJson(call.args, row, fields)
+      found ??= rowJson(call.args, row, fields)
     },
-    result: () => found,
+    result: () => found ?? '{}',
   }
 }
 

@@ -1,0 +1,61 @@
+/** Buckets of the pipe stats: a value is rounded down to a multiple of a width, in the form that the value has. */
+import type { Bucket } from '#lang/logsql/ast.ts'
+import { durationOf, instantOf, ipv4, plainNumberOf } from '#lang/logsql/numbers.ts'
+import { addressText } from '#lang/logsql/shown.ts'
+import { durationText } from './format.ts'
+import { instantText, nsOf } from './row.ts'
+import { numberText } from './stats.ts'
+
+const whole = /^-?(?:0|[1-9]\d*)$/
+const dayNs = 86_400_000_000_000n
+/** The epoch was a Thursday; weeks begin on Mondays. */
+const mondayNs = 4n * dayNs
+
+/** A text that is no number, time, address or duration is a bucket of its own. */
+export function bucketed(text: string, { width, offset, unit }: Bucket): string {
+  const code = text.charCodeAt(0)
+  if (!((code >= 48 && code <= 57) || code === 45)) return text
+  const size = width > 0 ? width : 1
+  if (whole.test(text)) return bucketedWhole(text, Math.max(1, Math.trunc(size)), Math.trunc(offset))
+  const number = plainNumberOf(text)
+  if (!Number.isNaN(number)) return bucketedFraction(number, size, offset)
+  const instant = instantOf(text)
+  if (instant !== undefined) return bucketedTime(nsOf(instant), Math.max(1, Math.trunc(size)), Math.trunc(offset), unit)
+  const address = ipv4(text)
+  if (address !== undefined) return addressText(floorTo(address, Math.max(1, Math.trunc(size)), Math.trunc(offset)))
+  const ns = durationOf(text)
+  if (Number.isNaN(ns)) return text
+  return durationText(BigInt(floorTo(ns, Math.max(1, Math.trunc(size)), Math.trunc(offset))))
+}
+
+function floorTo(value: number, width: number, offset: number): number {
+  return Math.floor((value - offset) / width) * width + offset
+}
+
+function bucketedWhole(text: string, width: number, offset: number): string {
+  const value = Number(text)
+  if (Number.isSafeInteger(value) && Number.isSafeInteger(width)) return String(floorTo(value, width, offset))
+  return String(floorBig(BigInt(text), BigInt(width), BigInt(offset)))
+}
+
+function floorBig(value: bigint, width: bigint, offset: bigint): bigint {
+  const rest = (value - offset) % width
+  return value - (rest < 0n ? rest + width : rest)
+}
+
+/** Widths with a fraction are multiplied until they have none. */
+function bucketedFraction(value: number, width: number, offset: number): string {
+  const [digits = '', exponent = '0'] = width.toExponential().split('e')
+  const scale = 10 ** Math.max(0, (digits.split('.')[1] ?? '').length - Number(exponent))
+  const scaledWidth = Math.round(width * scale)
+  const scaled = Math.floor((value - offset) * scale)
+  return numberText(Math.floor(scaled / scaledWidth) * scaledWidth / scale + offset)
+}
+
+function bucketedTime(ns: bigint, width: number, offset: number, unit: Bucket['unit']): string {
+  const shift = BigInt(offset) + (unit === 'week' ? mondayNs : 0n)
+  if (unit !== 'month' && unit !== 'year') return instantText(floorBig(ns, BigInt(width), shift))
+  const date = new Date(Number((ns - shift) / 1_000_000n))
+  const startMs = Date.UTC(date.getUTCFullYear(), unit === 'year' ? 0 : date.getUTCMonth(), 1)
+  return instantText(BigInt(startMs) * 1_000_000n + shift)
+}

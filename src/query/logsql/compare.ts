@@ -1,0 +1,94 @@
+/** The orders of LogsQL's values: numbers by size, times by time, other texts as people sort them. */
+import { compareText } from '#core/text.ts'
+import { instantOf, ipv4, plainNumberOf, toNumber } from '#lang/logsql/numbers.ts'
+
+const whole = /^-?(?:0|[1-9]\d*)$/
+/** Digits of a whole number that any double keeps. */
+const safeDigits = 15
+
+/** Begins with an ASCII letter with which no number begins: those begin with digits, signs, points and Inf. */
+function beginsAsText(text: string): boolean {
+  const code = text.charCodeAt(0) | 32
+  return code >= 97 && code <= 122 && code !== 105
+}
+
+/** Numbers with and without units by size, times by time, other texts in their natural order; 0 for equal numbers. */
+export function compareValues(a: string, b: string): number {
+  if (a === b) return 0
+  if (beginsAsText(a) || beginsAsText(b)) return compareNaturally(a, b)
+  if (whole.test(a) && whole.test(b)) return compareWholes(a, b)
+  const earlier = instantOf(a)
+  const later = earlier === undefined ? undefined : instantOf(b)
+  if (earlier !== undefined && later !== undefined) return earlier.ms - later.ms || earlier.subNs - later.subNs
+  const x = toNumber(a)
+  const y = Number.isNaN(x) ? NaN : toNumber(b)
+  if (!Number.isNaN(x) && !Number.isNaN(y)) return x < y ? -1 : x > y ? 1 : 0
+  return compareNaturally(a, b)
+}
+
+/** The order of the pipe sort without a limit: units and times are not read there. */
+export function comparePlainly(a: string, b: string): number {
+  if (a === b) return 0
+  const i = wholeOrAddress(a)
+  const k = i === undefined ? undefined : wholeOrAddress(b)
+  if (i !== undefined && k !== undefined) return compareWholes(i, k)
+  const x = plainNumberOf(a)
+  const y = Number.isNaN(x) ? NaN : plainNumberOf(b)
+  if (!Number.isNaN(x) && !Number.isNaN(y)) return x < y ? -1 : x > y ? 1 : 0
+  return compareNaturally(a, b)
+}
+
+function wholeOrAddress(text: string): string | undefined {
+  if (whole.test(text)) return text
+  const address = ipv4(text)
+  return address === undefined ? undefined : String(address)
+}
+
+/** Whole numbers beyond 2^53 are compared digit for digit. */
+export function compareWholes(a: string, b: string): number {
+  if (a.length <= safeDigits && b.length <= safeDigits) return Number(a) - Number(b)
+  const x = BigInt(a)
+  const y = BigInt(b)
+  return x < y ? -1 : x > y ? 1 : 0
+}
+
+const isDigit = (code: number): boolean => code >= 48 && code <= 57
+
+/** Runs of digits by the number that they are, everything else by its bytes. */
+export function compareNaturally(a: string, b: string): number {
+  let i = 0
+  let k = 0
+  while (i < a.length && k < b.length) {
+    const x = a.charCodeAt(i)
+    const y = b.charCodeAt(k)
+    if (!isDigit(x) || !isDigit(y)) {
+      if (isDigit(x)) return -1
+      if (isDigit(y)) return 1
+      if (x !== y) return compareText(a.slice(i), b.slice(k))
+      i++
+      k++
+      continue
+    }
+    const endOfA = endOfDigits(a, i)
+    const endOfB = endOfDigits(b, k)
+    const order = compareDigits(a.slice(i, endOfA), b.slice(k, endOfB))
+    if (order !== 0) return order
+    i = endOfA
+    k = endOfB
+  }
+  return a.length - i - (b.length - k)
+}
+
+function endOfDigits(text: string, from: number): number {
+  let end = from
+  while (end < text.length && isDigit(text.charCodeAt(end))) end++
+  return end
+}
+
+/** Of equal numbers the one with fewer zeros in front comes first. */
+function compareDigits(a: string, b: string): number {
+  if (a.length <= safeDigits && b.length <= safeDigits) return Number(a) - Number(b) || a.length - b.length
+  const x = BigInt(a)
+  const y = BigInt(b)
+  return x < y ? -1 : x > y ? 1 : a.length - b.length
+}
