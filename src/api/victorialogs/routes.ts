@@ -345,7 +345,7 @@ class VictoriaLogsApi {
     const field = fixed ?? fieldOfForm(form)
     const limit = countOfForm(form, 'limit')
     const rows = await this.#valued(request, { kind: 'field-values', field, limit: 0 })
-    return valuesReply(rows.map(row => valueOf(row, field)).filter(([value]) => value !== ''), limit)
+    return valuesReply(rows.map(row => valueOf(row, field)), limit)
   }
 
   async #streamFields(request: HttpRequest, pick: (labels: [string, string][]) => readonly string[]): Promise<HttpReply> {
@@ -423,14 +423,17 @@ function fieldOfForm(form: URLSearchParams): string {
   return field
 }
 
-/** The most hits first, equal ones in the natural order of their values. */
+/** The most hits first, equal ones in the natural order of their values; hits are 0 where values are left out. */
 function valuesReply(values: readonly (readonly [string, number])[], limit: number): HttpReply {
   const sorted = [...values].sort((a, b) => b[1] - a[1] || compareNaturally(a[0], b[0]))
+  const isCut = limit > 0 && sorted.length > limit
   return {
     status: 200,
     headers: json,
     body: JSON.stringify({
-      values: (limit > 0 ? sorted.slice(0, limit) : sorted).map(([value, hits]) => ({ value, hits })),
+      values: isCut
+        ? sorted.slice(0, limit).map(([value]) => ({ value, hits: 0 }))
+        : sorted.map(([value, hits]) => ({ value, hits })),
     }),
   }
 }

@@ -87,7 +87,10 @@ export function toNumber(text: string): number {
 /** Numbers as programs write them: exponents, infinities, other bases. */
 function programNumberOf(text: string): number {
   if (/^[+-]?inf$/i.test(text)) return text.startsWith('-') ? -Infinity : Infinity
-  if (/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(text)) return Number(text)
+  if (/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(text)) {
+    const value = Number(text)
+    return Number.isFinite(value) ? value : NaN
+  }
   const based = /^([+-]?)(0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+)$/.exec(text)
   if (based === null) return NaN
   const value = Number(based[2]!.replaceAll('_', ''))

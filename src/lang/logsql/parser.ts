@@ -22,7 +22,7 @@ export function parseLogsql(text: string, nowNs: bigint): LogsqlQuery {
       if (!lexer.isEndOfPipe) lexer.fail('"|" or the end of the query was expected')
     }
     inherited = outer
-    return { ...merged(filter, pipes), ignoresRequestTime, hasBareFilter: pipeParser.hasBareFilter }
+    return { ...merged(filter, limited(pipes)), ignoresRequestTime, hasBareFilter: pipeParser.hasBareFilter }
   }
   const filters: FilterParser = new FilterParser(lexer, nowNs, query)
   const pipeParser = new PipeParser(lexer, filters, query)
@@ -42,6 +42,21 @@ function merged(filter: Filter, pipes: Pipe[]): { filter: Filter; pipes: Pipe[] 
     count++
   }
   return { filter: parts.length === 1 ? parts[0]! : { kind: 'and', parts }, pipes: pipes.slice(count) }
+}
+
+/** Limits and offsets directly behind pipes that know them are part of these. */
+function limited(pipes: readonly Pipe[]): Pipe[] {
+  const joined: Pipe[] = []
+  for (const pipe of pipes) {
+    const last = joined.at(-1)
+    if (pipe.kind === 'limit' && (last?.kind === 'sort' || last?.kind === 'uniq') && pipe.count > 0) {
+      const limit = last.limit === 0 ? pipe.count : Math.min(last.limit, pipe.count)
+      joined[joined.length - 1] = { ...last, limit }
+    } else if (pipe.kind === 'offset' && last?.kind === 'sort' && last.offset === 0 && last.limit === 0)
+      joined[joined.length - 1] = { ...last, offset: pipe.count }
+    else joined.push(pipe)
+  }
+  return joined
 }
 
 function flattened(filter: Filter): Filter[] {

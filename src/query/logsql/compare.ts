@@ -3,6 +3,7 @@ import { compareText } from '#core/text.ts'
 import { instantOf, ipv4, plainNumberOf, toNumber } from '#lang/logsql/numbers.ts'
 
 const whole = /^-?(?:0|[1-9]\d*)$/
+const groupedWhole = /^-?[1-9][\d_]*$/
 /** Digits of a whole number that any double keeps. */
 const safeDigits = 15
 
@@ -40,6 +41,7 @@ export function comparePlainly(a: string, b: string): number {
 
 function wholeOrAddress(text: string): string | undefined {
   if (whole.test(text)) return text
+  if (groupedWhole.test(text)) return text.replaceAll('_', '')
   const address = ipv4(text)
   return address === undefined ? undefined : String(address)
 }
@@ -71,12 +73,18 @@ export function compareNaturally(a: string, b: string): number {
     }
     const endOfA = endOfDigits(a, i)
     const endOfB = endOfDigits(b, k)
+    if (isTooLarge(a.slice(i, endOfA)) || isTooLarge(b.slice(k, endOfB))) return compareText(a.slice(i), b.slice(k))
     const order = compareDigits(a.slice(i, endOfA), b.slice(k, endOfB))
     if (order !== 0) return order
     i = endOfA
     k = endOfB
   }
   return a.length - i - (b.length - k)
+}
+
+/** Digits that no 64 bits hold are a text like any other. */
+function isTooLarge(digits: string): boolean {
+  return digits.length > 19 && BigInt(digits.slice(0, -1)) > 1_844_674_407_370_955_160n
 }
 
 function endOfDigits(text: string, from: number): number {

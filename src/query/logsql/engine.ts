@@ -14,7 +14,7 @@ import { compareValues } from './compare.ts'
 import { compileFilter, planFilter } from './filter.ts'
 import { makePipe } from './pipes.ts'
 import type { PipeOf } from './change.ts'
-import { fieldOf, LazyRow, streamNames, type Fields } from './row.ts'
+import { fieldOf, LazyRow, streamNames, timeLater, type Fields } from './row.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import { afterRow, bytesOfRow, catchUp, type PipeContext, type Sink } from './sink.ts'
 
@@ -184,13 +184,20 @@ export class LogsqlEngine {
     sink: Sink,
     context: PipeContext,
   ): Promise<void> {
-    for (const [id, match] of await this.#contextMatches(filter, source, context)) {
+    const matches = await this.#contextMatches(filter, source, context)
+    for (const [id, match] of matches) {
       const range = rangeOfMs(Math.floor(match.fromMs - pipe.windowMs), Math.ceil(match.throughMs + pipe.windowMs) + 1)
       const rows = await this.#streamRows(id, { ...source, range }, context)
-      for (const i of aroundMatches(rows, match.keys, pipe)) {
-        if (!sink.write(rows[i]!)) return
-        const rest = afterRow(context)
-        if (rest !== undefined) await rest
+      const groups = groupsOf(rows, match.keys, pipe)
+      const isParted = matches.size > 1 || groups.length > 1
+      for (const { from, through } of groups) {
+        const shown = rows.slice(from, through + 1)
+        if (isParted) shown.push(dividerBehind(rows[through]!))
+        for (const row of shown) {
+          if (!sink.write(row)) return
+          const rest = afterRow(context)
+          if (rest !== undefined) await rest
+        }
       }
       for (const row of rows) context.budget.giveBytes(bytesOfRow(row))
     }
@@ -302,19 +309,41 @@ function rowKey(row: Fields): string {
   return keyOfTexts([fieldOf(row, '_time'), fieldOf(row, '_msg')])
 }
 
-/** Numbers of the rows whose keys match and of their neighbours, ascending. */
-function aroundMatches(
+/** Numbers of rows, both inclusive. */
+interface RowGroup {
+  from: number
+  through: number
+}
+
+/** The neighbours of each match within its time, without those that were in the group before. */
+function groupsOf(
   rows: readonly Fields[],
   keys: ReadonlySet<string>,
-  { before, after }: { before: number; after: number },
-): number[] {
-  const wanted = new Set<number>()
+  { before, after, windowMs }: PipeOf<'stream-context'>,
+): RowGroup[] {
+  const times = rows.map(row => Date.parse(fieldOf(row, '_time')))
+  const groups: RowGroup[] = []
   rows.forEach((row, i) => {
     if (!keys.has(rowKey(row))) return
-    const through = Math.min(rows.length - 1, i + after)
-    for (let k = Math.max(0, i - before); k <= through; k++) wanted.add(k)
+    const isNear = (k: number): boolean => Math.abs(times[k]! - times[i]!) <= windowMs
+    let from = Math.max(0, i - before)
+    while (!isNear(from)) from++
+    let through = Math.min(rows.length - 1, i + after)
+    while (!isNear(through)) through--
+    from = Math.max(from, (groups.at(-1)?.through ?? -1) + 1)
+    if (from <= through) groups.push({ from, through })
   })
-  return [...wanted].sort((a, b) => a - b)
+  return groups
+}
+
+/** Parts the groups of an answer. */
+function dividerBehind(row: Fields): Fields {
+  return new Map([
+    ['_time', timeLater(fieldOf(row, '_time'), 1)],
+    ['_stream_id', fieldOf(row, '_stream_id')],
+    ['_stream', fieldOf(row, '_stream')],
+    ['_msg', '---'],
+  ])
 }
 
 const timeKey = { field: '_time', isDescending: false }

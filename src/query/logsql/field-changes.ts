@@ -96,12 +96,14 @@ export function makeFormat(pipe: PipeOf<'format'>): Change {
 export function makePack({ format, fields, as }: PipeOf<'pack'>): Change {
   const pack = format === 'json' ? packJson : packLogfmt
   return row => {
-    const chosen = [...row].filter(
-      ([name]) => fields.length === 0 || fields.some(pattern => matchesName(pattern, name)),
-    )
-    row.set(as, pack(chosen))
+    row.set(as, pack(fields.length === 0 ? [...row] : fields.flatMap(name => named(row, name))))
     return row
   }
+}
+
+/** The fields that a name stands for; one without a star is there in any case. */
+function named(row: Fields, name: string): [string, string][] {
+  return name.endsWith('*') ? matching(row, name) : [[name, fieldOf(row, name)]]
 }
 
 function packJson(fields: readonly [string, string][]): string {

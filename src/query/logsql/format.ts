@@ -30,7 +30,7 @@ export function formatRow(steps: readonly PatternStep[], row: Fields): string {
 
 /** Undefined for a value that stays as it is. */
 const options: ReadonlyMap<string, (value: string) => string | undefined> = new Map([
-  ['q', (value: string) => JSON.stringify(value)],
+  ['q', quotedJson],
   ['lc', lowered],
   ['uc', (value: string) => onCharacters(value, char => char.toUpperCase())],
   ['base64encode', (value: string) => Buffer.from(value).toString('base64')],
@@ -46,6 +46,11 @@ const options: ReadonlyMap<string, (value: string) => string | undefined> = new 
   ['duration_seconds', secondsOf],
   ['ipv4', addressOf],
 ])
+
+/** Also safe within HTML, as VictoriaLogs writes it. */
+function quotedJson(value: string): string {
+  return JSON.stringify(value).replaceAll('<', '\\u003c').replaceAll("'", '\\u0027')
+}
 
 /** Each character by itself: the lower or upper case of a text as a whole can be longer. */
 function onCharacters(value: string, change: (char: string) => string): string {
@@ -88,16 +93,14 @@ function decodeUrl(value: string): string {
   return decodeBytes(value.replaceAll('+', ' '), /%([0-9a-fA-F]{2})/g)
 }
 
-/** Bytes that are written as two digits each; whatever else there is stays. */
+/** Bytes that are written as two digits each; a pair that is none stays. */
 function decodeHex(value: string): string {
   const bytes: number[] = []
   const all = Buffer.from(value)
-  for (let i = 0; i < all.length; i++) {
+  for (let i = 0; i < all.length; i += 2) {
     const pair = all.toString('latin1', i, i + 2)
-    if (/^[0-9a-fA-F]{2}$/.test(pair)) {
-      bytes.push(Number.parseInt(pair, 16))
-      i++
-    } else bytes.push(all[i]!)
+    if (/^[0-9a-fA-F]{2}$/.test(pair)) bytes.push(Number.parseInt(pair, 16))
+    else bytes.push(...all.subarray(i, i + 2))
   }
   return Buffer.from(bytes).toString('utf8')
 }
@@ -121,8 +124,8 @@ function timeOf(value: string): string | undefined {
 
 /** `1h30m` of nanoseconds. */
 function durationTextOf(value: string): string | undefined {
-  if (!/^-?(?:0|[1-9]\d*)$/.test(value) || value.length > 20) return undefined
-  const ns = BigInt(value)
+  if (!/^-?(?:0|[1-9][\d_]*)$/.test(value) || value.length > 27) return undefined
+  const ns = BigInt(value.replaceAll('_', ''))
   return ns === BigInt.asIntN(64, ns) ? durationText(ns) : undefined
 }
 

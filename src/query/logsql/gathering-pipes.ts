@@ -2,7 +2,7 @@
  * LogsQL's pipes that see all rows before they give any on, or join them with others. Source: docs/logs.md (the
  * VictoriaLogs part).
  */
-import { keyOfTexts } from '#core/text.ts'
+import { compareText, keyOfTexts } from '#core/text.ts'
 import { LimitError } from '#core/errors.ts'
 import type { GroupKey, StatsCall } from '#lang/logsql/ast.ts'
 import { bucketed } from './buckets.ts'
@@ -290,7 +290,8 @@ export class SortSink implements Sink {
       const place = (seen.get(part) ?? 0) + 1
       seen.set(part, place)
       if (place <= offset || place > offset + this.#limit) continue
-      if (rank !== undefined) row.set(rank, String(place))
+      // A field of that name stays.
+      if (rank !== undefined && fieldOf(row, rank) === '') row.set(rank, String(place))
       const wantsMore = this.#next.write(row)
       const rest = afterRow(this.#context)
       if (rest !== undefined) await rest
@@ -305,6 +306,8 @@ class DistinctRows {
   readonly #by: readonly string[]
   readonly #context: PipeContext
   readonly #seen = new Map<string, { row: Fields; hits: number }>()
+  /** There were more than the limit. */
+  isCut = false
 
   constructor(by: readonly string[], context: PipeContext) {
     this.#by = by
@@ -324,7 +327,7 @@ class DistinctRows {
     else if (this.#seen.size < limit) {
       this.#context.budget.takeBytes(bytesOfRow(taken) + 2 * key.length)
       this.#seen.set(key, { row: taken, hits: 1 })
-    }
+    } else this.isCut = true
   }
 
   /** In the order in which they were first seen. */
@@ -357,10 +360,24 @@ export class UniqSink implements Sink {
   async end(): Promise<void> {
     const { hits: name } = this.#pipe
     const rows = this.#rows.all().values()
-    const shown = rows.map(([, { row, hits }]) => (name === undefined ? row : row.set(name, String(hits))))
+    // Where rows were left out, nobody knows how often the others would have been found.
+    const countOf = (hits: number): string => String(this.#rows.isCut ? 0 : hits)
+    const shown = rows.map(([, { row, hits }]) => (name === undefined ? row : row.set(name, countOf(hits))))
     await writeAll(shown, this.#next, this.#context)
     await this.#next.end()
   }
+}
+
+/** By their values, of which shorter ones come first where there are several. */
+function compareRows(a: Fields, b: Fields): number {
+  const others = [...b.values()]
+  let i = 0
+  for (const value of a.values()) {
+    const other = others[i++] ?? ''
+    const order = (a.size > 1 ? Buffer.byteLength(value) - Buffer.byteLength(other) : 0) || compareText(value, other)
+    if (order !== 0) return order
+  }
+  return 0
 }
 
 /** The rows that occur most often. */
@@ -385,7 +402,7 @@ export class TopSink implements Sink {
   async end(): Promise<void> {
     const { count, hits: hitsName, rank } = this.#pipe
     const sorted = this.#rows.all()
-    await pacedSort(sorted, (a, b) => b[1].hits - a[1].hits || (a[0] < b[0] ? -1 : 1), this.#context.budget)
+    await pacedSort(sorted, (a, b) => b[1].hits - a[1].hits || compareRows(a[1].row, b[1].row), this.#context.budget)
     const shown = sorted
       .slice(0, count)
       .values()

@@ -2,7 +2,7 @@
  * LogsQL's stats functions: each gathers over the rows of a group. Source: docs/logs.md (the VictoriaLogs part).
  */
 import { setOwn } from '#core/own.ts'
-import { keyOfTexts } from '#core/text.ts'
+import { compareText, keyOfTexts } from '#core/text.ts'
 import type { StatsCall, StatsFunction } from '#lang/logsql/ast.ts'
 import { toNumber } from '#lang/logsql/numbers.ts'
 import { compareNaturally, compareValues } from './compare.ts'
@@ -74,6 +74,7 @@ export function makeGatherer(call: StatsCall, condition: RowTest | undefined, co
 export function numberText(value: number): string {
   if (Number.isNaN(value)) return 'NaN'
   if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf'
+  if (Object.is(value, -0)) return '-0'
   const text = String(value)
   return text.includes('e') ? withoutExponent(text) : text
 }
@@ -115,6 +116,7 @@ function rowJson(names: readonly string[], row: FieldSource, fields: () => Field
     ? [...fields()].filter(([name]) => names.some(pattern => matchesName(pattern, name)))
     : [...new Set(names)].map((name): [string, string] => [name, row.get(name)])
   const object: Record<string, string> = {}
+  pairs.sort((a, b) => compareText(a[0], b[0]))
   for (const [name, value] of pairs) if (value !== '') setOwn(object, name, value)
   return JSON.stringify(object)
 }
@@ -369,7 +371,7 @@ function makeJsonValues(call: StatsCall, { budget }: GathererContext): Gatherer 
       budget.takeBytes(bytesOfText + text.length)
       all.push(text)
     },
-    result: () => `[${all.join(',')}]`,
+    result: () => JSON.stringify(all),
   }
 }
 

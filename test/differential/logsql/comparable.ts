@@ -5,6 +5,9 @@
  * - digits of fractions behind the twelfth: they depend on the order in which blocks are added up;
  * - the words of an error: both say what was refused in words of their own. Status and content type are compared, and
  *   that there are words.
+ * - hits of field names: VictoriaLogs estimates them by the blocks that have the field; with that, their order;
+ * - which values are listed when a limit leaves some out; all hits are 0 then;
+ * - the order of fields within a text that is a JSON object: they are in the order of stored columns;
  * - the order of the metrics in answers of `stats_query`;
  * - which of the values with equally many hits a facet shows when it does not show all of them.
  */
@@ -33,10 +36,21 @@ function parsed(text: string): unknown {
 }
 
 function inOrder({ path }: Question, body: unknown): unknown {
+  if (path.endsWith('/field_names')) return sorted((body as Values).values.map(({ value }) => value))
+  if (isCut(body)) return (body as Values).values.length
   if (path.endsWith('/facets')) return withoutTies(body as { facets: Facet[] })
   if (!path.endsWith('/stats_query')) return body
   const { data } = body as { data?: { result?: unknown[] } }
   return data?.result === undefined ? body : { ...(body as object), data: { ...data, result: sorted(data.result) } }
+}
+
+interface Values {
+  values: { value: string; hits: number }[]
+}
+
+function isCut(body: unknown): boolean {
+  const { values } = body as Partial<Values>
+  return values !== undefined && values.length > 0 && values.every(({ hits }) => hits === 0)
 }
 
 interface Facet {
@@ -70,11 +84,17 @@ function keyOf(item: unknown): string {
 /** Fractions with twelve digits. */
 function rounded(value: unknown): unknown {
   if (typeof value === 'number') return shortened(String(value), value)
-  if (typeof value === 'string') return /^-?\d+\.\d{8,}$/.test(value) ? String(shortened(value, value)) : value
+  if (typeof value === 'string') return ofText(value)
   if (Array.isArray(value)) return value.map(rounded)
   if (value !== null && typeof value === 'object')
     return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, rounded(inner)]))
   return value
+}
+
+function ofText(text: string): unknown {
+  if (/^-?\d+\.\d{8,}$/.test(text)) return String(shortened(text, text))
+  const object = text.startsWith('{"') ? parsed(text) : text
+  return typeof object === 'string' ? text : { json: keyOf(object) }
 }
 
 function shortened(text: string, otherwise: unknown): unknown {
