@@ -130,14 +130,7 @@ function logCases(reader: LogsReader): Case[] {
   const rows = (query: string): Case => ({
     name: query,
     run: signal =>
-      logsql.run(
-        parseLogsql(query, nsOfMs(endMs)),
-        rangeOfMs(startMs, endMs),
-        reader,
-        undefined,
-        () => true,
-        signal,
-      ),
+      logsql.run(parseLogsql(query, nsOfMs(endMs)), rangeOfMs(startMs, endMs), reader, undefined, () => true, signal),
   })
   const unwrapped = '{level="info"} | logfmt latency | unwrap latency'
   const over = (op: string): Case => metric(`${op}_over_time(${unwrapped} [1h]) by (app)`)

@@ -134,7 +134,7 @@ for (const grown of [
   ['parentheses', depthMax, n => nested('(', 'one', ')', n)],
   ['negations', depthMax, n => `${'!'.repeat(2 * (n >>> 1))}one`],
   ['negations in words', depthMax, n => `${'not '.repeat(2 * (n >>> 1))}one`],
-  ['filters of a field', depthMax, n => nested('_msg:(', 'one', ')', n)],
+  ['filters of a field', depthMax, n => nested('(', '_msg:one', ')', n)],
   ['words', partsMax, n => chain('one', ' ', n)],
   ['either of words', partsMax, n => chain('one', ' or ', n)],
   ['queries within queries', depthMax, n => nested('* | limit 1 | union (', '*', ') | limit 1', n)],

@@ -65,9 +65,7 @@ export function stepOf(form: URLSearchParams): number {
   const value = form.get('step') || '1d'
   const ms = parameterDurationMs(value)
   if (ms === undefined || ms <= 0)
-    throw new BadDataError(
-      `the parameter "step" must be a duration of a millisecond at least, ${quote(value)} is none`,
-    )
+    throw new BadDataError(`the parameter "step" must be a duration of a millisecond at least, ${quote(value)} is none`)
   return ms
 }
 
@@ -106,7 +104,8 @@ function filterOfObject(name: string, text: string, isStream: boolean): string {
       throw new BadDataError(`the parameter ${quote(name)} must have texts or lists of texts as values`)
     const texts = values as string[]
     const key = JSON.stringify(field)
-    if (texts.length === 1) return isStream ? `${key}=${JSON.stringify(texts[0])}` : `${key}:=${JSON.stringify(texts[0])}`
+    if (texts.length === 1)
+      return isStream ? `${key}=${JSON.stringify(texts[0])}` : `${key}:=${JSON.stringify(texts[0])}`
     if (!isStream) return `${key}:in(${texts.map(one => JSON.stringify(one)).join(',')})`
     return `${key}=~${JSON.stringify(texts.map(one => one.replaceAll(/[\\^$.|?*+()[\]{}]/g, '\\$&')).join('|'))}`
   })

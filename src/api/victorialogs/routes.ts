@@ -73,10 +73,7 @@ export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
     route(both, '/stream_field_names', api.streamFieldNames),
     route(both, '/stream_field_values', api.streamFieldValues),
   ]
-  const stats = [
-    route(both, '/stats_query', api.statsQuery),
-    route(both, '/stats_query_range', api.statsQueryRange),
-  ]
+  const stats = [route(both, '/stats_query', api.statsQuery), route(both, '/stats_query_range', api.statsQueryRange)]
   return queries([...inOwnDialect(options, api, routes), ...inOwnDialect(options, api, stats, victoriaLogsStatsErrors)])
 }
 
@@ -337,7 +334,10 @@ class VictoriaLogsApi {
 
   readonly fieldNames: Handler = async request => {
     const rows = await this.#valued(request, { kind: 'field-names', as: 'value' })
-    return valuesReply(rows.map(row => valueOf(row, 'value')), 0)
+    return valuesReply(
+      rows.map(row => valueOf(row, 'value')),
+      0,
+    )
   }
 
   async fieldValues(request: HttpRequest, fixed: string | undefined): Promise<HttpReply> {
@@ -345,10 +345,16 @@ class VictoriaLogsApi {
     const field = fixed ?? fieldOfForm(form)
     const limit = countOfForm(form, 'limit')
     const rows = await this.#valued(request, { kind: 'field-values', field, limit: 0 })
-    return valuesReply(rows.map(row => valueOf(row, field)), limit)
+    return valuesReply(
+      rows.map(row => valueOf(row, field)),
+      limit,
+    )
   }
 
-  async #streamFields(request: HttpRequest, pick: (labels: [string, string][]) => readonly string[]): Promise<HttpReply> {
+  async #streamFields(
+    request: HttpRequest,
+    pick: (labels: [string, string][]) => readonly string[],
+  ): Promise<HttpReply> {
     const limit = countOfForm(await request.form(), 'limit')
     const hits = new Map<string, number>()
     for (const row of await this.#valued(request, { kind: 'field-values', field: '_stream', limit: 0 })) {

@@ -95,7 +95,8 @@ class SeriesFields {
   }
 
   #move(from: string, to: string, isRename: boolean): void {
-    for (const label of [...this.labels]) {
+    const { labels, metrics } = { labels: Array.from(this.labels), metrics: Array.from(this.metrics) }
+    for (const label of labels) {
       if (matchesName(to, label)) this.#keep(label)
       if (!matchesName(from, label)) continue
       const name = renamed(from, to, label)
@@ -103,7 +104,7 @@ class SeriesFields {
       if (isRename) this.labels.delete(label)
       this.labels.add(name)
     }
-    for (const metric of [...this.metrics]) {
+    for (const metric of metrics) {
       if (matchesName(to, metric)) this.metrics.delete(metric)
       if (!matchesName(from, metric)) continue
       if (isRename) this.metrics.delete(metric)

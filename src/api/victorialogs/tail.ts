@@ -66,7 +66,11 @@ export function checkTailed({ pipes }: LogsqlQuery, form: URLSearchParams): void
     const value = form.get(name) ?? ''
     const ms = parameterDurationMs(value)
     if (value !== '' && value !== 'undefined' && (ms === undefined || ms <= 0))
-      throw new BadQueryError(`the parameter ${quote(name)} must be a duration such as 5s, ${quote(value)} is none`, 0, 0)
+      throw new BadQueryError(
+        `the parameter ${quote(name)} must be a duration such as 5s, ${quote(value)} is none`,
+        0,
+        0,
+      )
   }
   const refused = pipes.find(({ kind }) => refusedPipes.has(kind))
   if (refused !== undefined) throw new BadQueryError(`the pipe ${quote(refused.kind)} can't be used in a tail`, 0, 0)

@@ -418,8 +418,7 @@ export class FilterParser {
     if (!lexer.is('in')) return { kind: 'stream-id', ids: [this.#checkedId(lexer.compound('a stream id'), from)] }
     lexer.next()
     const values = this.#valuesOrQuery()
-    if (Array.isArray(values))
-      return { kind: 'stream-id', ids: values.map(id => this.#checkedId(id, from)) }
+    if (Array.isArray(values)) return { kind: 'stream-id', ids: values.map(id => this.#checkedId(id, from)) }
     if (values.from === '*') return { kind: 'any' }
     return { kind: 'in-query', field: '_stream_id', as: 'in', from: values.from, query: values.query }
   }

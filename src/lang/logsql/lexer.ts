@@ -127,7 +127,7 @@ export class QueryLexer {
     return this.raw === ''
   }
 
-  /** Is the token one of these words or symbols? Words in any case; a quoted text is none; the empty word is the end. */
+  /** Is the token one of these words or symbols? Words in any case, a quoted text is none, the empty one is the end. */
   is(...words: readonly string[]): boolean {
     return !this.isQuoted && words.includes(this.token.toLowerCase())
   }
@@ -180,9 +180,7 @@ export class QueryLexer {
   /** Refuses a mark that begins no quoted text. */
   checkQuote(): void {
     if (this.isQuoted || !marks.has(this.token)) return
-    this.fail(
-      'a quoted text does not end here, or has an escape that is none: double backslashes, or use `backquotes`',
-    )
+    this.fail('a quoted text does not end here, or has an escape that is none: double backslashes, or use `backquotes`')
   }
 
   /** Refuses an expression that does not compile. */

@@ -1,4 +1,5 @@
 /** LogsQL: a filter, then pipes. Source: docs/logs.md (the VictoriaLogs part). */
+import { addAll } from '#core/lists.ts'
 import type { Filter, LogsqlQuery, Pipe } from './ast.ts'
 import { FilterParser } from './filter-parser.ts'
 import { QueryLexer } from './lexer.ts'
@@ -32,13 +33,13 @@ export function parseLogsql(text: string, nowNs: bigint): LogsqlQuery {
   return whole
 }
 
-/** Filters in front of all other pipes are part of the filter: what they say of time and streams counts for the search. */
+/** Filters in front of all other pipes are part of the filter: their times and streams count for the search. */
 function merged(filter: Filter, pipes: Pipe[]): { filter: Filter; pipes: Pipe[] } {
   const parts = flattened(filter)
   let count = 0
   for (const pipe of pipes) {
     if (pipe.kind !== 'filter') break
-    parts.push(...flattened(pipe.filter))
+    addAll(parts, flattened(pipe.filter))
     count++
   }
   return { filter: parts.length === 1 ? parts[0]! : { kind: 'and', parts }, pipes: pipes.slice(count) }

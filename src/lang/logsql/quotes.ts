@@ -31,7 +31,7 @@ export function readQuoted(source: string, at: number): QuotedText | undefined {
     if (bytes.length > 0) text += Buffer.from(bytes).toString('utf8')
     bytes = []
   }
-  for (let i = at + 1; i < source.length; ) {
+  for (let i = at + 1; i < source.length;) {
     const char = source[i]!
     if (char === mark) {
       flush()

@@ -4,13 +4,14 @@ import { mathOperators } from './ast.ts'
 
 const words: ReadonlySet<string> = new Set(
   (
-    'and or not now offset contains_all contains_any eq_field exact i in ipv4_range le_field len_range lt_field range ' +
-    're seq string_range value_type options block_stats blocks_count collapse_nums copy cp decolorize delete del rm ' +
-    'drop drop_empty_fields extract extract_regexp facets field_names field_values fields keep filter where first ' +
-    'format join json_array_len hash last len limit head math eval offset skip pack_json rename mv replace ' +
-    'replace_regexp sample sort order stats stats_remote by stream_context top union uniq unpack_json unpack_logfmt ' +
-    'unpack_syslog unpack_words unroll avg count count_empty count_uniq count_uniq_hash histogram json_values max ' +
-    'median min quantile rate rate_sum row_any row_max row_min sum sum_len uniq_values values'
+    'and or not now offset contains_all contains_any eq_field exact i in ipv4_range le_field len_range ' +
+    'lt_field range re seq string_range value_type options block_stats blocks_count collapse_nums copy ' +
+    'cp decolorize delete del rm drop drop_empty_fields extract extract_regexp facets field_names ' +
+    'field_values fields keep filter where first format join json_array_len hash last len limit head ' +
+    'math eval offset skip pack_json rename mv replace replace_regexp sample sort order stats ' +
+    'stats_remote by stream_context top union uniq unpack_json unpack_logfmt unpack_syslog unpack_words ' +
+    'unroll avg count count_empty count_uniq count_uniq_hash histogram json_values max median min ' +
+    'quantile rate rate_sum row_any row_max row_min sum sum_len uniq_values values'
   ).split(' '),
 )
 
@@ -21,15 +22,13 @@ export function isPipeWord(word: string): boolean {
 
 const filterWords: ReadonlySet<string> = new Set(
   (
-    'and or not now contains_all contains_any eq_field exact i in ipv4_range le_field len_range lt_field range re seq ' +
-    'string_range value_type options'
+    'and or not now contains_all contains_any eq_field exact i in ipv4_range le_field len_range lt_field range ' +
+    're seq string_range value_type options'
   ).split(' '),
 )
 
 export function quotedWhereNeeded(text: string): string {
-  return text === '' || words.has(text.toLowerCase()) || !/^[\p{L}\p{Nd}_.]*$/u.test(text)
-    ? JSON.stringify(text)
-    : text
+  return text === '' || words.has(text.toLowerCase()) || !/^[\p{L}\p{Nd}_.]*$/u.test(text) ? JSON.stringify(text) : text
 }
 
 /** A field's name, which may end with a star. */
@@ -46,7 +45,13 @@ export function callText({ name, args, parameterText, limit }: StatsCall): strin
     name === 'quantile'
       ? [parameterText, ...(only ? [] : [list])].join(', ')
       : name === 'row_min' || name === 'row_max'
-        ? [shownName(args[0]!), ...args.slice(1).filter((arg, _i, all) => all.length > 1 || arg !== '*').map(shownName)].join(', ')
+        ? [
+            shownName(args[0]!),
+            ...args
+              .slice(1)
+              .filter((arg, _i, all) => all.length > 1 || arg !== '*')
+              .map(shownName),
+          ].join(', ')
         : list
   return `${name}(${shown})${limit > 0 ? ` limit ${limit}` : ''}`
 }
@@ -127,7 +132,9 @@ function valueFilterText(filter: FieldFilter): string {
 }
 
 export function addressText(address: number): string {
-  return [address / 16_777_216, (address / 65_536) % 256, (address / 256) % 256, address % 256].map(Math.floor).join('.')
+  return [address / 16_777_216, (address / 65_536) % 256, (address / 256) % 256, address % 256]
+    .map(Math.floor)
+    .join('.')
 }
 
 // --- Expressions ---

@@ -87,7 +87,10 @@ export class TimeFilterParser {
     const text = lexer.compound('a time')
     const ns = momentNs(text, this.#nowNs)
     if (ns === undefined)
-      return lexer.fail(`the time ${JSON.stringify(text)} can't be read: RFC 3339, a Unix time or a duration was expected`, from)
+      return lexer.fail(
+        `the time ${JSON.stringify(text)} can't be read: RFC 3339, a Unix time or a duration was expected`,
+        from,
+      )
     return { ns, text }
   }
 

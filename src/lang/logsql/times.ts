@@ -1,4 +1,4 @@
-/** Times as LogsQL and its API write them: parts of RFC 3339, Unix times, and distances from now. All in nanoseconds. */
+/** Times as LogsQL and its API write them: parts of RFC 3339, Unix times, distances from now. In nanoseconds. */
 import { instantOf } from './numbers.ts'
 
 export const leastNs = -(2n ** 63n)
@@ -87,9 +87,7 @@ export function momentNs(text: string, nowNs: bigint): bigint | undefined {
   }
   if (bare.length !== 4 && !text.includes('-')) return unixNs(text)
   const offsetNs =
-    zone === null
-      ? 0n
-      : (zone[1] === '+' ? -1n : 1n) * (BigInt(zone[2]!) * 3600n + BigInt(zone[3]!) * 60n) * secondNs
+    zone === null ? 0n : (zone[1] === '+' ? -1n : 1n) * (BigInt(zone[2]!) * 3600n + BigInt(zone[3]!) * 60n) * secondNs
   if (calendarForms[bare.length]?.test(bare) === true) {
     const ns = calendarNs(bare + calendarStart.slice(bare.length))
     return ns === undefined ? undefined : ns + offsetNs

@@ -16,7 +16,8 @@ export function bucketed(text: string, { width, offset, unit }: Bucket): string 
   const code = text.charCodeAt(0)
   if (!((code >= 48 && code <= 57) || code === 45)) return text
   const size = width > 0 ? width : 1
-  if (whole.test(text)) return bucketedWhole(text, Math.max(1, Math.trunc(size)), Math.trunc(offset))
+  const isWhole = Number.isInteger(size) && Number.isInteger(offset)
+  if (isWhole && whole.test(text)) return bucketedWhole(text, size, offset)
   const number = plainNumberOf(text)
   if (!Number.isNaN(number)) return bucketedFraction(number, size, offset)
   const instant = instantOf(text)
@@ -27,6 +28,29 @@ export function bucketed(text: string, { width, offset, unit }: Bucket): string 
   if (Number.isNaN(ns)) return text
   return durationText(BigInt(floorTo(ns, Math.max(1, Math.trunc(size)), Math.trunc(offset))))
 }
+
+/** Dates with milliseconds, as VictoriaLogs keeps them: fields that have more than a few are shown in that form. */
+export class DateForm {
+  readonly #seen = new Set<string>()
+  #isOther = false
+
+  add(text: string): void {
+    if (this.#isOther || this.#seen.size > fewDates) return
+    if (dateForm.test(text)) this.#seen.add(text)
+    else this.#isOther = true
+  }
+
+  /** A bucket in the form of the field's values. */
+  shown(bucket: string): string {
+    if (this.#isOther || this.#seen.size <= fewDates || !wholeSecond.test(bucket)) return bucket
+    return `${bucket.slice(0, 19)}.${bucket.slice(20, -1).padEnd(3, '0').slice(0, 3)}Z`
+  }
+}
+
+/** VictoriaLogs keeps so many different texts of a field as texts. */
+const fewDates = 8
+const dateForm = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{3}Z$/
+const wholeSecond = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/
 
 function floorTo(value: number, width: number, offset: number): number {
   return Math.floor((value - offset) / width) * width + offset
@@ -49,7 +73,7 @@ function bucketedFraction(value: number, width: number, offset: number): string 
   const scale = 10 ** Math.max(0, (digits.split('.')[1] ?? '').length - Number(exponent))
   const scaledWidth = Math.round(width * scale)
   const scaled = Math.floor((value - offset) * scale)
-  return numberText(Math.floor(scaled / scaledWidth) * scaledWidth / scale + offset)
+  return numberText((Math.floor(scaled / scaledWidth) * scaledWidth) / scale + offset)
 }
 
 function bucketedTime(ns: bigint, width: number, offset: number, unit: Bucket['unit']): string {

@@ -28,7 +28,7 @@ export const allTime: LogsqlRange = { fromNs: leastNs, throughNs: mostNs }
 
 /** Milliseconds, which may have a fraction; the end is not included. */
 export function rangeOfMs(fromMs: number, toMs: number): LogsqlRange {
-  return { fromNs: nsOfMs(fromMs), throughNs: nsOfMs(toMs) - 1n }
+  return { fromNs: nsOfMs(fromMs), throughNs: toMs === Infinity ? mostNs : nsOfMs(toMs) - 1n }
 }
 
 const rowsMax = 2_000_000
@@ -315,22 +315,17 @@ interface RowGroup {
   through: number
 }
 
-/** The neighbours of each match within its time, without those that were in the group before. */
+/** The neighbours of each match, without those that were in the group before. */
 function groupsOf(
   rows: readonly Fields[],
   keys: ReadonlySet<string>,
-  { before, after, windowMs }: PipeOf<'stream-context'>,
+  { before, after }: PipeOf<'stream-context'>,
 ): RowGroup[] {
-  const times = rows.map(row => Date.parse(fieldOf(row, '_time')))
   const groups: RowGroup[] = []
   rows.forEach((row, i) => {
     if (!keys.has(rowKey(row))) return
-    const isNear = (k: number): boolean => Math.abs(times[k]! - times[i]!) <= windowMs
-    let from = Math.max(0, i - before)
-    while (!isNear(from)) from++
-    let through = Math.min(rows.length - 1, i + after)
-    while (!isNear(through)) through--
-    from = Math.max(from, (groups.at(-1)?.through ?? -1) + 1)
+    const through = Math.min(rows.length - 1, i + after)
+    const from = Math.max(0, i - before, (groups.at(-1)?.through ?? -1) + 1)
     if (from <= through) groups.push({ from, through })
   })
   return groups

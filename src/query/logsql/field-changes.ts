@@ -1,5 +1,6 @@
 /** Pipes that change the fields of one row. */
 import { LimitError } from '#core/errors.ts'
+import { seededRandom } from '#core/random.ts'
 import { xxhash64 } from '#codec/xxhash64.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 import { expandReplacement, replaceMatches } from '#lang/regex/replace.ts'
@@ -123,8 +124,9 @@ function needsQuotes(value: string): boolean {
 }
 
 export function makeMath({ assignments }: PipeOf<'math'>, nowMs: number): Change {
+  const world = { nowMs, random: seededRandom(nowMs) }
   return row => {
-    for (const { expr, as } of assignments) row.set(as, numberText(mathValue(expr, row, nowMs)))
+    for (const { expr, as } of assignments) row.set(as, numberText(mathValue(expr, row, world)))
     return row
   }
 }

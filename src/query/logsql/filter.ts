@@ -89,15 +89,17 @@ const compilers: { [K in Filter['kind']]: (filter: FilterOf<K>) => RowTest } = {
     throw new BadQueryError('value_type() asks how values are stored, which is not known here', 0, 0)
   },
   time: compileTime,
-  'day-range': ({ fromNs, throughNs, offsetNs }) => onTime(time => {
-    const ns = ((((time.ms % dayMs) * 1e6 + time.subNs - offsetNs) % dayNs) + dayNs) % dayNs
-    return ns >= fromNs && ns <= throughNs
-  }),
-  'week-range': ({ fromDay, throughDay, offsetNs }) => onTime(time => {
-    // The epoch was a Thursday.
-    const day = (((Math.floor((time.ms - offsetNs / 1e6) / dayMs) + 4) % weekDays) + weekDays) % weekDays
-    return day >= fromDay && day <= throughDay
-  }),
+  'day-range': ({ fromNs, throughNs, offsetNs }) =>
+    onTime(time => {
+      const ns = ((((time.ms % dayMs) * 1e6 + time.subNs - offsetNs) % dayNs) + dayNs) % dayNs
+      return ns >= fromNs && ns <= throughNs
+    }),
+  'week-range': ({ fromDay, throughDay, offsetNs }) =>
+    onTime(time => {
+      // The epoch was a Thursday.
+      const day = (((Math.floor((time.ms - offsetNs / 1e6) / dayMs) + 4) % weekDays) + weekDays) % weekDays
+      return day >= fromDay && day <= throughDay
+    }),
   stream: compileStreamFilter,
   'stream-id': filter => {
     const ids = new Set(filter.ids)
@@ -222,7 +224,7 @@ function testsStreamText(text: string, test: StreamTest): boolean {
 /** The labels of a text such as `{name="value",...}`, in its order. */
 export function labelsOfText(text: string): [string, string][] {
   const labels: [string, string][] = []
-  for (let at = 1; at < text.length; ) {
+  for (let at = 1; at < text.length;) {
     const equals = text.indexOf('=', at)
     const quoted = equals < 0 ? undefined : readQuoted(text, equals + 1)
     if (quoted === undefined) break

@@ -1,5 +1,6 @@
 /** Texts of the pipe format: literals and fields, each field with an option such as `<uc:name>`. */
 import { LimitError } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import type { PatternStep } from '#lang/logsql/ast.ts'
 import { durationOf } from '#lang/logsql/numbers.ts'
 import { addressText } from '#lang/logsql/shown.ts'
@@ -100,7 +101,7 @@ function decodeHex(value: string): string {
   for (let i = 0; i < all.length; i += 2) {
     const pair = all.toString('latin1', i, i + 2)
     if (/^[0-9a-fA-F]{2}$/.test(pair)) bytes.push(Number.parseInt(pair, 16))
-    else bytes.push(...all.subarray(i, i + 2))
+    else addAll(bytes, all.subarray(i, i + 2))
   }
   return Buffer.from(bytes).toString('utf8')
 }

@@ -5,7 +5,7 @@
 import { compareText, keyOfTexts } from '#core/text.ts'
 import { LimitError } from '#core/errors.ts'
 import type { GroupKey, StatsCall } from '#lang/logsql/ast.ts'
-import { bucketed } from './buckets.ts'
+import { bucketed, DateForm } from './buckets.ts'
 import type { PipeOf } from './change.ts'
 import { compareNaturally, comparePlainly, compareValues } from './compare.ts'
 import { compileFilter, type RowTest } from './filter.ts'
@@ -27,9 +27,11 @@ class Groups {
   readonly #conditions: readonly (RowTest | undefined)[]
   readonly #context: PipeContext
   readonly #groups = new Map<string, Group>()
+  readonly #forms: readonly DateForm[]
 
   constructor(by: readonly GroupKey[], calls: readonly StatsCall[], context: PipeContext) {
     this.#by = by
+    this.#forms = by.map(() => new DateForm())
     this.#calls = calls
     this.#conditions = calls.map(({ condition }) => (condition === undefined ? undefined : compileFilter(condition)))
     this.#context = context
@@ -42,9 +44,11 @@ class Groups {
   /** The row's group; a new one when it is the first of its kind. */
   of(row: Fields): Group {
     return this.at(
-      this.#by.map(({ field, bucket }) => {
+      this.#by.map(({ field, bucket }, i) => {
         const value = fieldOf(row, field)
-        return bucket === undefined ? value : bucketed(value, bucket)
+        if (bucket === undefined) return value
+        this.#forms[i]!.add(value)
+        return bucketed(value, bucket)
       }),
     )
   }
@@ -61,6 +65,14 @@ class Groups {
       this.#groups.set(key, (group = new Group(keys, gatherers)))
     }
     return group
+  }
+
+  /** What a group is called, once all rows are known. */
+  namesOf(group: Group): [string, string][] {
+    return group.keys.map((key, i) => {
+      const { field, bucket } = this.#by[i]!
+      return [field, bucket === undefined || field === '_time' ? key : this.#forms[i]!.shown(key)]
+    })
   }
 
   /** In the order in which they were first seen. */
@@ -102,14 +114,12 @@ class Group {
 
 /** One row for each group. */
 export class StatsSink implements Sink {
-  readonly #by: readonly GroupKey[]
   readonly #groups: Groups
   readonly #groupsMax: number
   readonly #next: Sink
   readonly #context: PipeContext
 
   constructor(pipe: PipeOf<'stats'>, next: Sink, context: PipeContext) {
-    this.#by = pipe.by
     const { seconds = context.seconds } = pipe
     this.#groups = new Groups(pipe.by, pipe.calls, { ...context, seconds })
     this.#groupsMax = context.rowsMax
@@ -131,7 +141,7 @@ export class StatsSink implements Sink {
 
   async end(): Promise<void> {
     for (const group of this.#groups.all()) {
-      const row: Fields = new Map(group.keys.map((key, i) => [this.#by[i]!.field, key]))
+      const row: Fields = new Map(this.#groups.namesOf(group))
       const slow = group.show(row)
       if (slow !== undefined) await slow
       const wantsMore = this.#next.write(row)

@@ -42,7 +42,7 @@ const makeBudget = (bytesMax: number, clock: Clock = systemClock): Budget =>
 
 const holding = [
   'sort by (_msg)',
-  'sort by (_msg) partition by (n)',
+  'sort by (_msg) partition by (n) limit 10000',
   'uniq by (_msg)',
   'top 10 by (_msg)',
   'field_values _msg',

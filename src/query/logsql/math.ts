@@ -1,8 +1,15 @@
 /** Expressions of the pipe math. Numbers are float64; a time counts as nanoseconds since the epoch. */
 import { unreachable } from '#core/assert.ts'
+import type { Random } from '#core/random.ts'
 import type { MathExpr, MathFunction, MathOperator } from '#lang/logsql/ast.ts'
 import { comparableNumberOf } from '#lang/logsql/numbers.ts'
 import { fieldOf, type Fields } from './row.ts'
+
+/** What functions know beside their arguments. */
+export interface MathWorld {
+  nowMs: number
+  random: Random
+}
 
 const functions = {
   abs: ([x = NaN]) => Math.abs(x),
@@ -12,10 +19,10 @@ const functions = {
   ln: ([x = NaN]) => Math.log(x),
   max: args => args.reduce((best, x) => (Number.isNaN(best) || x > best ? x : best), NaN),
   min: args => args.reduce((best, x) => (Number.isNaN(best) || x < best ? x : best), NaN),
-  now: (_args, nowMs) => nowMs * 1e6,
-  rand: () => Math.random(),
+  now: (_args, { nowMs }) => nowMs * 1e6,
+  rand: (_args, { random }) => random.u32() / 2 ** 32,
   round: ([x = NaN, nearest]) => (nearest === undefined ? roundedAway(x) : roundedTo(x, nearest)),
-} satisfies Record<MathFunction, (args: readonly number[], nowMs: number) => number>
+} satisfies Record<MathFunction, (args: readonly number[], world: MathWorld) => number>
 
 /** Halves go away from zero. */
 function roundedAway(x: number): number {
@@ -35,12 +42,18 @@ function fractionDigits(value: number): number {
   return (digits.split('.')[1] ?? '').length - Number(exponent)
 }
 
+/** Whole numbers have no negative zero. */
+function remainder(a: number, b: number): number {
+  const rest = a % b
+  return rest === 0 && Number.isInteger(a) ? 0 : rest
+}
+
 const operators = {
   '+': (a, b) => a + b,
   '-': (a, b) => a - b,
   '*': (a, b) => a * b,
   '/': (a, b) => a / b,
-  '%': (a, b) => a % b,
+  '%': remainder,
   '^': (a, b) => a ** b,
   '&': (a, b) => ofIntegers(a, b, (x, y) => x & y),
   or: (a, b) => ofIntegers(a, b, (x, y) => x | y),
@@ -49,22 +62,22 @@ const operators = {
 } satisfies Record<MathOperator, (a: number, b: number) => number>
 
 /** The value of an expression for a row; NaN where a field is no number. */
-export function mathValue(expr: MathExpr, row: Fields, nowMs: number): number {
+export function mathValue(expr: MathExpr, row: Fields, world: MathWorld): number {
   switch (expr.kind) {
     case 'number':
       return expr.value
     case 'field':
       return comparableNumberOf(fieldOf(row, expr.name))
     case 'negate':
-      return -mathValue(expr.inner, row, nowMs)
+      return -mathValue(expr.inner, row, world)
     case 'call':
       return functions[expr.name](
-        expr.args.map(a => mathValue(a, row, nowMs)),
-        nowMs,
+        expr.args.map(a => mathValue(a, row, world)),
+        world,
       )
     case 'binary': {
-      const left = mathValue(expr.left, row, nowMs)
-      const right = mathValue(expr.right, row, nowMs)
+      const left = mathValue(expr.left, row, world)
+      const right = mathValue(expr.right, row, world)
       return operators[expr.op](left, right)
     }
     default:

@@ -50,7 +50,7 @@ const streamsOf = new WeakMap<Labels, StreamNames>()
 /** Stands behind a stream's bytes for the second half of its id. */
 const secondHalf = Buffer.from('magic!')
 
-/** The field _stream_id: 16 digits of the tenant, always 0, and 32 of a hash of the labels, as VictoriaLogs makes it. */
+/** The field _stream_id: 16 digits of the tenant, always 0, and 32 of a hash of the labels, as in VictoriaLogs. */
 function streamId(labels: Labels): string {
   // Texts that are no Unicode would all become the same in UTF-8.
   const texts = labels.pairs.map(text => Buffer.from(text, text.isWellFormed() ? 'utf8' : 'utf16le'))

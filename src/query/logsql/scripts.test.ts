@@ -24,6 +24,6 @@ testWrongScripts(run, [
   [`${load}eval one | fields _msg, k\n  _msg=one`, 5, /wanted {_msg="one"}/],
   [`${load}eval * | fields _msg\n  _msg=one`, 5, /2 rows, wanted 1/],
   [`${load}eval * | sort by (_time) | fields _msg\n  expect ordered\n  _msg=two\n  _msg=one`, 5, /wanted/],
-  [`${load}eval * | nosuchpipe`, 5, /failed: /],
+  [`${load}eval * | nosuchpipe(`, 5, /failed: /],
   [`${load}eval *\n  expect fail`, 5, /should have failed/],
 ])

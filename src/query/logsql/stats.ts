@@ -95,9 +95,7 @@ function valuesOf(call: StatsCall, row: FieldSource, fields: () => Fields): stri
   if (args.length === 1 && !args[0]!.endsWith('*')) return [row.get(args[0]!)]
   if (args.includes('*')) return [...fields().values()]
   return args.flatMap(name =>
-    name.endsWith('*')
-      ? [...fields()].filter(([n]) => matchesName(name, n)).map(([, v]) => v)
-      : [row.get(name)],
+    name.endsWith('*') ? [...fields()].filter(([n]) => matchesName(name, n)).map(([, v]) => v) : [row.get(name)],
   )
 }
 
@@ -171,13 +169,24 @@ function makeRate(_call: StatsCall, { seconds }: GathererContext): Gatherer {
 
 // --- Numbers ---
 
+/** NaN until there is a number. */
+class Sum {
+  value = NaN
+  #isEmpty = true
+
+  add(value: number): void {
+    this.value = this.#isEmpty ? value : this.value + value
+    this.#isEmpty = false
+  }
+}
+
 function makeSum(call: StatsCall): Gatherer {
-  let sum = NaN
+  const sum = new Sum()
   return {
     add: eachNumber(call, v => {
-      sum = Number.isNaN(sum) ? v : sum + v
+      sum.add(v)
     }),
-    result: () => numberText(sum),
+    result: () => numberText(sum.value),
   }
 }
 
@@ -192,12 +201,12 @@ function makeSumLen(call: StatsCall): Gatherer {
 }
 
 function makeRateSum(call: StatsCall, { seconds }: GathererContext): Gatherer {
-  let sum = NaN
+  const sum = new Sum()
   return {
     add: eachNumber(call, v => {
-      sum = Number.isNaN(sum) ? v : sum + v
+      sum.add(v)
     }),
-    result: () => numberText(sum / (seconds ?? 1)),
+    result: () => numberText(sum.value / (seconds ?? 1)),
   }
 }
 
@@ -265,9 +274,7 @@ function makeHistogram(call: StatsCall): Gatherer {
     }),
     result: () =>
       JSON.stringify(
-        [...buckets]
-          .sort((a, b) => compareNaturally(a[0], b[0]))
-          .map(([vmrange, hits]) => ({ vmrange, hits })),
+        [...buckets].sort((a, b) => compareNaturally(a[0], b[0])).map(([vmrange, hits]) => ({ vmrange, hits })),
       ),
   }
 }
@@ -279,8 +286,7 @@ function makeExtreme(call: StatsCall, sign: 1 | -1): Gatherer {
   let best: string | undefined
   return {
     add: (row, fields) => {
-      for (const v of valuesOf(call, row, fields))
-        if (best === undefined || sign * compareValues(v, best) < 0) best = v
+      for (const v of valuesOf(call, row, fields)) if (best === undefined || sign * compareValues(v, best) < 0) best = v
     },
     result: () => best ?? '',
   }
@@ -389,7 +395,7 @@ function makeRowAny(call: StatsCall): Gatherer {
 function makeRowExtreme(call: StatsCall, sign: 1 | -1): Gatherer {
   const [by = '', ...shown] = call.args
   let best: string | undefined
-  let found = ''
+  let found = '{}'
   return {
     add: (row, fields) => {
       const v = row.get(by)

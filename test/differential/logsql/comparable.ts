@@ -13,7 +13,8 @@
  */
 import type { Answer, Question } from '../question.ts'
 
-const sortingPipe = /\|\s*(?:sort|order|first|last|top)\b[^|]*(?:\|\s*(?:fields|limit|head|offset|rename|copy)\b[^|]*)*$/
+const sortingPipe =
+  /\|\s*(?:sort|order|first|last|top)\b[^|]*(?:\|\s*(?:fields|limit|head|offset|rename|copy)\b[^|]*)*$/
 
 export function comparable(question: Question, { status, type, body }: Answer): unknown {
   if (status >= 400) return { status, type, hasWords: body.trim() !== '' }
@@ -36,21 +37,19 @@ function parsed(text: string): unknown {
 }
 
 function inOrder({ path }: Question, body: unknown): unknown {
-  if (path.endsWith('/field_names')) return sorted((body as Values).values.map(({ value }) => value))
-  if (isCut(body)) return (body as Values).values.length
-  if (path.endsWith('/facets')) return withoutTies(body as { facets: Facet[] })
-  if (!path.endsWith('/stats_query')) return body
-  const { data } = body as { data?: { result?: unknown[] } }
-  return data?.result === undefined ? body : { ...(body as object), data: { ...data, result: sorted(data.result) } }
+  if (typeof body !== 'object' || body === null) return body
+  const { values, facets, data } = body as Body
+  if (values !== undefined && path.endsWith('/field_names')) return sorted(values.map(({ value }) => value))
+  if (values !== undefined && values.length > 0 && values.every(({ hits }) => hits === 0)) return values.length
+  if (facets !== undefined) return withoutTies(facets)
+  if (!path.endsWith('/stats_query') || data?.result === undefined) return body
+  return { ...body, data: { ...data, result: sorted(data.result) } }
 }
 
-interface Values {
-  values: { value: string; hits: number }[]
-}
-
-function isCut(body: unknown): boolean {
-  const { values } = body as Partial<Values>
-  return values !== undefined && values.length > 0 && values.every(({ hits }) => hits === 0)
+interface Body {
+  values?: { value: string; hits: number }[]
+  facets?: Facet[]
+  data?: { result?: unknown[] }
 }
 
 interface Facet {
@@ -58,7 +57,7 @@ interface Facet {
   values: { field_value: string; hits: number }[]
 }
 
-function withoutTies({ facets }: { facets: Facet[] }): Facet[] {
+function withoutTies(facets: readonly Facet[]): Facet[] {
   return facets.map(({ field_name, values }) => {
     const least = values.at(-1)?.hits
     const shown = values.map(({ field_value, hits }) => ({ field_value: hits === least ? '' : field_value, hits }))
@@ -92,7 +91,7 @@ function rounded(value: unknown): unknown {
 }
 
 function ofText(text: string): unknown {
-  if (/^-?\d+\.\d{8,}$/.test(text)) return String(shortened(text, text))
+  if (/^-?\d+\.\d+$/.test(text) && text.length > 14) return String(shortened(text, text))
   const object = text.startsWith('{"') ? parsed(text) : text
   return typeof object === 'string' ? text : { json: keyOf(object) }
 }

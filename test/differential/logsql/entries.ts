@@ -17,6 +17,8 @@ const day = 24n * hour
 
 export const streamFields = ['app', 'host']
 
+const digits = (value: number, length: number): string => String(value).padStart(length, '0')
+
 /** Requests of a web server: numbers of all types, addresses, words. */
 function accessEntries(): Entry[] {
   const methods = ['GET', 'GET', 'POST', 'DELETE']
@@ -38,13 +40,13 @@ function accessEntries(): Entry[] {
         took: `${took}ms`,
         size: `${(i * 13) % 50}.${i % 10}KB`,
         bytes: i * i * 101,
-        ratio: (i * 7) / 32 - 3,
+        ratio: (i * 7) / 8 - 13,
         ip: `10.${i % 3}.${(i * 5) % 256}.${i}`,
         user: i % 7 === 0 ? '' : `user_${i % 4}`,
         trace: `${(i * 2654435761).toString(16).padStart(12, '0')}`,
         signed: (i - 30) * 1_000_003,
         big: `${18_446_744_073_709_551_000n + BigInt(i)}`,
-        due: `2026-11-${String(1 + (i % 28)).padStart(2, '0')}T${String(i % 24).padStart(2, '0')}:15:00.${String(i).padStart(3, '0')}Z`,
+        due: `2026-11-${digits(1 + (i % 28), 2)}T${digits(i % 24, 2)}:15:00.${digits(i, 3)}Z`,
       },
     }
   })
@@ -61,7 +63,8 @@ const messages: readonly string[] = [
   '12345',
   'level=info msg="hello world" took=15ms empty= flag user="a=b c" esc="tab\\there"',
   'a=1 b="unterminated',
-  '<165>1 2023-06-03T17:42:32.123456789Z mymachine.example.com appname 12345 ID47 [exampleSDID@32473 iut="3" eventSource="Application 123 = ] 56" eventID="11211"] This is a test message with structured data.',
+  '<165>1 2023-06-03T17:42:32.123456789Z mymachine.example.com appname 12345 ID47 [exampleSDID@32473 iut="3" ' +
+    'eventSource="Application 123 = ] 56" eventID="11211"] This is a test message with structured data.',
   '<34>Oct 11 22:14:15 mymachine su[77]: su root failed for lonvick on /dev/pts/8',
   '<13>not really syslog',
   '\u001b[31mred\u001b[0m and \u001b[1;32mgreen\u001b[0m',
@@ -86,7 +89,7 @@ const messages: readonly string[] = [
 
 /** What fields of odd names and values are. */
 const oddFields: readonly Readonly<Record<string, unknown>>[] = [
-  { 'odd name': 'space', 'a.b': 'dot', 'c:d': 'colon', 'e=f': 'equals', 'ключ': 'значение' },
+  { 'odd name': 'space', 'a.b': 'dot', 'c:d': 'colon', 'e=f': 'equals', ключ: 'значение' },
   { 'odd name': 'x"y', 'a.b': 'new\nline', nested: { x: { y: 1, z: [1, 2] }, w: 'deep' } },
   { v: '1KiB', w: '10.5MB', u: '1h30m', t: '-5s', s: '0.5', r: '1e3' },
   { v: '2KiB', w: '3', u: '90m', t: '5s', s: '.5', r: '-1e-3' },
@@ -96,8 +99,22 @@ const oddFields: readonly Readonly<Record<string, unknown>>[] = [
   { v: 'a10', w: 'a9', u: 'a1b', t: 'a01', s: 'A10', r: 'b' },
   { v: 'v1.10.2', w: 'v1.9.3', u: '10.0.0.10', t: '10.0.0.9', s: '192.168.0.0/16', r: '256.1.1.1' },
   { v: true, w: false, u: null, t: [1, 'two', null], s: { only: 'object' }, r: 0 },
-  { v: '2026-11-28T16:47:37.000Z', w: '2026-11-28T16:47:37Z', u: '2026-11-28', t: '2026-11-28 16:47:37', s: '1795883460', r: '1795883460123' },
-  { v: '-9223372036854775808', w: '9223372036854775807', u: '18446744073709551615', t: '18446744073709551616', s: '1_000', r: '12345678901234567890.5' },
+  {
+    v: '2026-11-28T16:47:37.000Z',
+    w: '2026-11-28T16:47:37Z',
+    u: '2026-11-28',
+    t: '2026-11-28 16:47:37',
+    s: '1795883460',
+    r: '1795883460123',
+  },
+  {
+    v: '-9223372036854775808',
+    w: '9223372036854775807',
+    u: '18446744073709551615',
+    t: '18446744073709551616',
+    s: '1_000',
+    r: '12345678901234567890.5',
+  },
   { v: 'same', w: 'same', u: 'Same', t: 'samesame', s: 'sam', r: 'zebra' },
   { v: '5', w: '10', u: '5', t: '4.99', s: '5.0', r: '05' },
 ]
