@@ -142,6 +142,7 @@ export class LogEntries {
     this.#builder = new LogBatchBuilder()
     this.#places = []
     this.#texts = 0
+    builder.partDuplicates()
     const batch = builder.build()
     batch.isVerbatim = true
     batch.namesRefused = true

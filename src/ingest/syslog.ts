@@ -126,6 +126,7 @@ export class SyslogReceiver {
 
   /** Syslog has no answer: what can't be kept now is tried again for a while, then given up with a word in the log. */
   async #store(builder: LogBatchBuilder): Promise<void> {
+    builder.partDuplicates()
     const batch = builder.build()
     batch.isVerbatim = true
     for (let attempt = 0; ; attempt++) {

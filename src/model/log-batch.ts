@@ -3,6 +3,7 @@
  * request body, or the batch's own text buffer) and is not kept by the receiver. Entries of a stream are adjacent.
  */
 import { grown } from '#core/grown.ts'
+import { moveApart } from './apart.ts'
 import { Labels } from './labels.ts'
 
 /** Rows that columns keep room for from batch to batch: 10 MiB. */
@@ -122,6 +123,11 @@ export class LogBatchBuilder {
     let stream = this.#byStream.get(labels.key)
     if (stream === undefined) this.#byStream.set(labels.key, (stream = { labels, entries: [] }))
     return stream
+  }
+
+  /** Equal entries of one time move on by nanoseconds, so that each is kept. */
+  partDuplicates(): void {
+    for (const { entries } of this.#byStream.values()) moveApart(entries)
   }
 
   /** By entry of the built batch: how many were added before it. */

@@ -260,7 +260,8 @@ export class SortSink implements Sink {
     const { keys, isDescending } = this.#pipe
     if (keys.length === 0) return (isDescending ? -1 : 1) * compareNaturally(textOfRow(a), textOfRow(b))
     for (const key of keys) {
-      const order = this.#compareTexts(fieldOf(a, key.field), fieldOf(b, key.field))
+      const compare = key.field === '_time' ? compareValues : this.#compareTexts
+      const order = compare(fieldOf(a, key.field), fieldOf(b, key.field))
       if (order !== 0) return key.isDescending !== isDescending ? -order : order
     }
     return 0

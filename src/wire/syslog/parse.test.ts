@@ -31,7 +31,22 @@ const messages: [text: string, shown: string][] = [
   ['<13>2023-11-14T22:13:20Z host app: x', '1700000000000+0 format=rfc3164 hostname=host app_name=app | x'],
   ['<13>app: x', '- format=rfc3164 app_name=app | x'],
   ['<13>Foo  1 10:11:12 x', '- format=rfc3164 | Foo  1 10:11:12 x'],
-  ['<999>no priority', '- format=rfc3164 | <999>no priority'],
+  ['<999>beyond all priorities', '- format=rfc3164 | beyond all priorities'],
+  ['<x>no priority', '- format=rfc3164 | <x>no priority'],
+  [
+    'Jan  1 10:11:12 host3 cron[9]: no priority here',
+    `${localMs(2026, 0, 1, 10, 11, 12)}+0 format=rfc3164 hostname=host3 app_name=cron proc_id=9 | no priority here`,
+  ],
+  [
+    '<999>Jan  1 10:11:12 host3 cron[9]: beyond',
+    `${localMs(2026, 0, 1, 10, 11, 12)}+0 format=rfc3164 hostname=host3 app_name=cron proc_id=9 | beyond`,
+  ],
+  ['2023-11-14T22:13:20Z host app[1]: x', '1700000000000+0 format=rfc3164 hostname=host app_name=app proc_id=1 | x'],
+  [
+    '1 2023-11-14T22:13:20Z host app 1 - - x',
+    '1700000000000+0 format=rfc5424 hostname=host app_name=app proc_id=1 | x',
+  ],
+  ['1 apple: eaten', '- format=rfc3164 | 1 apple: eaten'],
   ['just text', '- format=rfc3164 | just text'],
 ]
 

@@ -41,14 +41,12 @@ export interface SyslogMessage {
 export function parseSyslog(text: string, nowMs: number): SyslogMessage {
   const fields = new Map<string, string>()
   let rest = text.replace(/[\r\n\0]+$/, '')
-  const priority = /^<(\d{1,3})>/.exec(rest)
-  if (priority === null || Number(priority[1]) > 191) {
-    fields.set('format', 'rfc3164')
-    return { time: undefined, message: rest, fields }
-  }
+  const priority = /^<(\d{1,9})>/.exec(rest)
+  if (priority === null) return parseBare(rest, fields, nowMs)
   const number = Number(priority[1])
   fields.set('priority', String(number))
-  fields.set('facility_keyword', facilities[number >>> 3]!)
+  // A number beyond those of the RFCs is kept, as VictoriaLogs does.
+  fields.set('facility_keyword', facilities[number >>> 3] ?? 'unknown')
   fields.set('level', severities[number & 7]!)
   fields.set('facility', String(number >>> 3))
   fields.set('severity', String(number & 7))
@@ -56,6 +54,16 @@ export function parseSyslog(text: string, nowMs: number): SyslogMessage {
   const isNew = /^\d{1,3} /.exec(rest)
   if (isNew !== null) return parse5424(rest.slice(isNew[0].length), fields)
   return parse3164(rest, fields, nowMs)
+}
+
+/** A message without a priority: one that begins with a time has the other parts, any other text is one. */
+function parseBare(text: string, fields: Map<string, string>, nowMs: number): SyslogMessage {
+  const [, version, moment = ''] = /^(1 )?(\S+)/.exec(text) ?? []
+  if (version !== undefined && parseTime(moment) !== undefined) return parse5424(text.slice(version.length), fields)
+  const parsed = parse3164(text, new Map(), nowMs)
+  if (parsed.time !== undefined) return parsed
+  fields.set('format', 'rfc3164')
+  return { time: undefined, message: text, fields }
 }
 
 function parse5424(text: string, fields: Map<string, string>): SyslogMessage {
