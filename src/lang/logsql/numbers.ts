@@ -111,19 +111,49 @@ export interface Instant {
   subNs: number
 }
 
-const instantForm = /^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))?$/
+const zoneForm = /^(?:Z|([+-])(\d\d):(\d\d))?$/
+
+/** The number of the digits in a range; NaN where one is none. */
+function digitsIn(text: string, from: number, to: number): number {
+  let value = 0
+  for (let i = from; i < to; i++) {
+    const digit = text.charCodeAt(i) - 48
+    if (!(digit >= 0 && digit <= 9)) return NaN
+    value = value * 10 + digit
+  }
+  return value
+}
+
+const dash = 45
+const colon = 58
+const point = 46
 
 /** RFC 3339, also without a zone (UTC) or with a space for the T; undefined for anything else. */
 export function instantOf(text: string): Instant | undefined {
-  if (text.length < 19 || text.charCodeAt(4) !== 45) return undefined
-  const match = instantForm.exec(text)
-  if (match === null) return undefined
-  const [, year, month, day, hour, minute, second, fraction = '', sign, zoneHours, zoneMinutes] = match
-  if (Number(year) < 1677 || Number(year) > 2262) return undefined
-  let ms = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second))
-  if (sign !== undefined) ms -= (sign === '-' ? -1 : 1) * (Number(zoneHours) * 60 + Number(zoneMinutes)) * 60_000
-  const digits = fraction.padEnd(9, '0')
-  return { ms: ms + Number(digits.slice(0, 3)), subNs: Number(digits.slice(3)) }
+  const { length } = text
+  if (length < 19 || text.charCodeAt(4) !== dash || text.charCodeAt(7) !== dash) return undefined
+  if (text.charCodeAt(13) !== colon || text.charCodeAt(16) !== colon) return undefined
+  if (text[10] !== 'T' && text[10] !== ' ') return undefined
+  const year = digitsIn(text, 0, 4)
+  if (!(year >= 1677 && year <= 2262)) return undefined
+  let end = 19
+  if (text.charCodeAt(end) === point) {
+    end++
+    while (end < length && text.charCodeAt(end) >= 48 && text.charCodeAt(end) <= 57) end++
+  }
+  const digits = end - 20
+  if (digits === 0 || digits > 9) return undefined
+  const fraction = digits > 0 ? digitsIn(text, 20, end) * 10 ** (9 - digits) : 0
+  const hour = digitsIn(text, 11, 13)
+  const minute = digitsIn(text, 14, 16)
+  let ms = Date.UTC(year, digitsIn(text, 5, 7) - 1, digitsIn(text, 8, 10), hour, minute, digitsIn(text, 17, 19))
+  if (Number.isNaN(ms)) return undefined
+  if (end !== length - 1 || text[end] !== 'Z') {
+    const zone = zoneForm.exec(text.slice(end))
+    if (zone === null) return undefined
+    if (zone[1] !== undefined) ms -= (zone[1] === '-' ? -1 : 1) * (Number(zone[2]) * 60 + Number(zone[3])) * 60_000
+  }
+  return { ms: ms + Math.floor(fraction / 1e6), subNs: fraction % 1e6 }
 }
 
 /** What can be compared as a number: also times (nanoseconds) and IPv4 addresses. NaN for anything else. */

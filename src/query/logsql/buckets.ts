@@ -1,32 +1,68 @@
 /** Buckets of the pipe stats: a value is rounded down to a multiple of a width, in the form that the value has. */
 import type { Bucket } from '#lang/logsql/ast.ts'
-import { durationOf, instantOf, ipv4, plainNumberOf } from '#lang/logsql/numbers.ts'
+import { durationOf, instantOf, ipv4, plainNumberOf, type Instant } from '#lang/logsql/numbers.ts'
 import { addressText } from '#lang/logsql/shown.ts'
 import { durationText } from './format.ts'
-import { instantText, nsOf } from './row.ts'
+import { instantText, nsOf, timeText } from './row.ts'
 import { numberText } from './stats.ts'
 
 const whole = /^-?(?:0|[1-9]\d*)$/
 const dayNs = 86_400_000_000_000n
 /** The epoch was a Thursday; weeks begin on Mondays. */
 const mondayNs = 4n * dayNs
+const mondayMs = Number(mondayNs / 1_000_000n)
 
-/** A text that is no number, time, address or duration is a bucket of its own. */
-export function bucketed(text: string, { width, offset, unit }: Bucket): string {
-  const code = text.charCodeAt(0)
-  if (!((code >= 48 && code <= 57) || code === 45)) return text
-  const size = width > 0 ? width : 1
-  const isWhole = Number.isInteger(size) && Number.isInteger(offset)
-  if (isWhole && whole.test(text)) return bucketedWhole(text, size, offset)
-  const number = plainNumberOf(text)
-  if (!Number.isNaN(number)) return bucketedFraction(number, size, offset)
-  const instant = instantOf(text)
-  if (instant !== undefined) return bucketedTime(nsOf(instant), Math.max(1, Math.trunc(size)), Math.trunc(offset), unit)
-  const address = ipv4(text)
-  if (address !== undefined) return addressText(floorTo(address, Math.max(1, Math.trunc(size)), Math.trunc(offset)))
-  const ns = durationOf(text)
-  if (Number.isNaN(ns)) return text
-  return durationText(BigInt(floorTo(ns, Math.max(1, Math.trunc(size)), Math.trunc(offset))))
+/** Rounds the values of a field; of times near one another it remembers the text. */
+export class Bucketing {
+  readonly #width: number
+  readonly #wholeWidth: number
+  readonly #offset: number
+  readonly #isWhole: boolean
+  readonly #unit: Bucket['unit']
+  /** Of times whose buckets are whole milliseconds: width and offset; otherwise undefined. */
+  readonly #step: { widthMs: number; offsetMs: number } | undefined
+  #lastMs = NaN
+  #lastText = ''
+
+  constructor({ width, offset, unit }: Bucket) {
+    this.#width = width > 0 ? width : 1
+    this.#wholeWidth = Math.max(1, Math.trunc(this.#width))
+    this.#offset = offset
+    this.#isWhole = Number.isInteger(this.#width) && Number.isInteger(offset)
+    this.#unit = unit
+    const shiftMs = offset / 1e6 + (unit === 'week' ? mondayMs : 0)
+    const widthMs = this.#wholeWidth / 1e6
+    const isOfMs = unit !== 'month' && unit !== 'year' && Number.isInteger(widthMs) && Number.isInteger(shiftMs)
+    this.#step = isOfMs ? { widthMs, offsetMs: shiftMs } : undefined
+  }
+
+  /** A text that is no number, time, address or duration is a bucket of its own. */
+  of(text: string): string {
+    const code = text.charCodeAt(0)
+    if (!((code >= 48 && code <= 57) || code === 45)) return text
+    const instant = instantOf(text)
+    if (instant !== undefined) return this.#ofTime(instant)
+    if (this.#isWhole && whole.test(text)) return bucketedWhole(text, this.#width, this.#offset)
+    const number = plainNumberOf(text)
+    if (!Number.isNaN(number)) return bucketedFraction(number, this.#width, this.#offset)
+    const offset = Math.trunc(this.#offset)
+    const address = ipv4(text)
+    if (address !== undefined) return addressText(floorTo(address, this.#wholeWidth, offset))
+    const ns = durationOf(text)
+    return Number.isNaN(ns) ? text : durationText(BigInt(floorTo(ns, this.#wholeWidth, offset)))
+  }
+
+  #ofTime(instant: Instant): string {
+    if (this.#step === undefined)
+      return bucketedTime(nsOf(instant), this.#wholeWidth, Math.trunc(this.#offset), this.#unit)
+    const { widthMs, offsetMs } = this.#step
+    const ms = Math.floor((instant.ms - offsetMs) / widthMs) * widthMs + offsetMs
+    if (ms !== this.#lastMs) {
+      this.#lastMs = ms
+      this.#lastText = timeText(ms, 0)
+    }
+    return this.#lastText
+  }
 }
 
 /** Dates with milliseconds, as VictoriaLogs keeps them: fields that have more than a few are shown in that form. */

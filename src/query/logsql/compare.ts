@@ -17,6 +17,7 @@ function beginsAsText(text: string): boolean {
 export function compareValues(a: string, b: string): number {
   if (a === b) return 0
   if (beginsAsText(a) || beginsAsText(b)) return compareNaturally(a, b)
+  if (isUtc(a) && isUtc(b)) return compareUtc(a, b)
   if (whole.test(a) && whole.test(b)) return compareWholes(a, b)
   const earlier = instantOf(a)
   const later = earlier === undefined ? undefined : instantOf(b)
@@ -25,6 +26,21 @@ export function compareValues(a: string, b: string): number {
   const y = Number.isNaN(x) ? NaN : toNumber(b)
   if (!Number.isNaN(x) && !Number.isNaN(y)) return x < y ? -1 : x > y ? 1 : 0
   return compareNaturally(a, b)
+}
+
+/** A time as rows show it: RFC 3339 in UTC. */
+function isUtc(text: string): boolean {
+  const { length } = text
+  return length >= 20 && text.charCodeAt(length - 1) === 90 && text.charCodeAt(10) === 84 && text.charCodeAt(4) === 45
+}
+
+/** Texts of one length are in the order of their times; a second without a fraction comes before those with one. */
+function compareUtc(a: string, b: string): number {
+  if (a.length === b.length) return a < b ? -1 : 1
+  const x = a.slice(0, 19)
+  const y = b.slice(0, 19)
+  if (x !== y) return x < y ? -1 : 1
+  return compareText(a.slice(20, -1).padEnd(9, '0'), b.slice(20, -1).padEnd(9, '0'))
 }
 
 /** The order of the pipe sort without a limit: units and times are not read there. */

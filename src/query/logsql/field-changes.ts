@@ -9,6 +9,7 @@ import { conditionOf, jsonArray, matchesName, renamed, setterOf, type Change, ty
 import { formatRow } from './format.ts'
 import { mathValue } from './math.ts'
 import { fieldOf, timeLater, type Fields } from './row.ts'
+import { shownJson } from './shown-json.ts'
 import { numberText } from './stats.ts'
 
 // --- Which fields ---
@@ -108,11 +109,11 @@ function named(row: Fields, name: string): [string, string][] {
 }
 
 function packJson(fields: readonly [string, string][]): string {
-  return JSON.stringify(Object.fromEntries(fields.filter(([, value]) => value !== '')))
+  return shownJson(Object.fromEntries(fields.filter(([, value]) => value !== '')))
 }
 
 function packLogfmt(fields: readonly [string, string][]): string {
-  return fields.map(([name, value]) => `${name}=${needsQuotes(value) ? JSON.stringify(value) : value}`).join(' ')
+  return fields.map(([name, value]) => `${name}=${needsQuotes(value) ? shownJson(value) : value}`).join(' ')
 }
 
 function needsQuotes(value: string): boolean {

@@ -119,6 +119,12 @@ export function compileFilter(filter: Filter): RowTest {
 /** The empty phrase is an empty field, the empty prefix one that is not. */
 function compilePhrase(filter: FilterOf<'phrase' | 'prefix'>, isPrefix: boolean): RowTest {
   if (filter.text === '') return row => (row.get(filter.field) !== '') === isPrefix
+  // A number below zero is one word, with its sign.
+  if (!isPrefix && filter.field !== '_msg' && /^\d+$/.test(filter.text))
+    return row => {
+      const value = row.get(filter.field)
+      return findPhrase(value, filter.text, false) >= 0 && !/^-\d+$/.test(value)
+    }
   if (!filter.ignoresCase) return row => findPhrase(row.get(filter.field), filter.text, isPrefix) >= 0
   const lower = filter.text.toLowerCase()
   return row => findPhrase(row.get(filter.field).toLowerCase(), lower, isPrefix) >= 0

@@ -6,6 +6,7 @@ import { durationOf } from '#lang/logsql/numbers.ts'
 import { addressText } from '#lang/logsql/shown.ts'
 import { unixNs } from '#lang/logsql/times.ts'
 import { fieldOf, instantText, type Fields } from './row.ts'
+import { shownJson } from './shown-json.ts'
 import { numberText } from './stats.ts'
 
 /** Characters of a text: four times the longest line. */
@@ -31,7 +32,7 @@ export function formatRow(steps: readonly PatternStep[], row: Fields): string {
 
 /** Undefined for a value that stays as it is. */
 const options: ReadonlyMap<string, (value: string) => string | undefined> = new Map([
-  ['q', quotedJson],
+  ['q', (value: string) => shownJson(value)],
   ['lc', lowered],
   ['uc', (value: string) => onCharacters(value, char => char.toUpperCase())],
   ['base64encode', (value: string) => Buffer.from(value).toString('base64')],
@@ -47,11 +48,6 @@ const options: ReadonlyMap<string, (value: string) => string | undefined> = new 
   ['duration_seconds', secondsOf],
   ['ipv4', addressOf],
 ])
-
-/** Also safe within HTML, as VictoriaLogs writes it. */
-function quotedJson(value: string): string {
-  return JSON.stringify(value).replaceAll('<', '\\u003c').replaceAll("'", '\\u0027')
-}
 
 /** Each character by itself: the lower or upper case of a text as a whole can be longer. */
 function onCharacters(value: string, change: (char: string) => string): string {

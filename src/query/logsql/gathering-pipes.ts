@@ -5,7 +5,7 @@
 import { compareText, keyOfTexts } from '#core/text.ts'
 import { LimitError } from '#core/errors.ts'
 import type { GroupKey, StatsCall } from '#lang/logsql/ast.ts'
-import { bucketed, DateForm } from './buckets.ts'
+import { Bucketing, DateForm } from './buckets.ts'
 import type { PipeOf } from './change.ts'
 import { compareNaturally, comparePlainly, compareValues } from './compare.ts'
 import { compileFilter, type RowTest } from './filter.ts'
@@ -28,10 +28,12 @@ class Groups {
   readonly #context: PipeContext
   readonly #groups = new Map<string, Group>()
   readonly #forms: readonly DateForm[]
+  readonly #buckets: readonly (Bucketing | undefined)[]
 
   constructor(by: readonly GroupKey[], calls: readonly StatsCall[], context: PipeContext) {
     this.#by = by
     this.#forms = by.map(() => new DateForm())
+    this.#buckets = by.map(({ bucket }) => (bucket === undefined ? undefined : new Bucketing(bucket)))
     this.#calls = calls
     this.#conditions = calls.map(({ condition }) => (condition === undefined ? undefined : compileFilter(condition)))
     this.#context = context
@@ -47,8 +49,8 @@ class Groups {
       this.#by.map(({ field, bucket }, i) => {
         const value = fieldOf(row, field)
         if (bucket === undefined) return value
-        this.#forms[i]!.add(value)
-        return bucketed(value, bucket)
+        if (field !== '_time') this.#forms[i]!.add(value)
+        return this.#buckets[i]!.of(value)
       }),
     )
   }

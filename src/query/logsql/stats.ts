@@ -10,6 +10,7 @@ import type { RowTest } from './filter.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import { matchesName } from './change.ts'
 import type { Fields, FieldSource } from './row.ts'
+import { shownJson } from './shown-json.ts'
 import type { PipeContext } from './sink.ts'
 
 /** What a function has seen of the rows of one group. */
@@ -116,7 +117,7 @@ function rowJson(names: readonly string[], row: FieldSource, fields: () => Field
   const object: Record<string, string> = {}
   pairs.sort((a, b) => compareText(a[0], b[0]))
   for (const [name, value] of pairs) if (value !== '') setOwn(object, name, value)
-  return JSON.stringify(object)
+  return shownJson(object)
 }
 
 // --- Counts ---
@@ -325,7 +326,7 @@ function makeUniqValues(call: StatsCall, { budget }: GathererContext): Gatherer 
     slowResult: async () => {
       const sorted = [...seen]
       await pacedSort(sorted, compareValues, budget)
-      return JSON.stringify(sorted)
+      return shownJson(sorted)
     },
   }
 }
@@ -341,7 +342,7 @@ function makeValues(call: StatsCall, { budget }: GathererContext): Gatherer {
           all.push(v)
         }
     },
-    result: () => JSON.stringify(all),
+    result: () => shownJson(all),
   }
 }
 
@@ -377,7 +378,7 @@ function makeJsonValues(call: StatsCall, { budget }: GathererContext): Gatherer 
       budget.takeBytes(bytesOfText + text.length)
       all.push(text)
     },
-    result: () => JSON.stringify(all),
+    result: () => shownJson(all),
   }
 }
 
