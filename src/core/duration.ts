@@ -1,4 +1,5 @@
 /** Prometheus durations: `1h30m`, `90s`, `1y2w`; whole numbers, units in falling order, each at most once. */
+import { quote } from './text.ts'
 
 const unitsMs = [
   ['y', 31_536_000_000],
@@ -40,4 +41,42 @@ export function formatDuration(totalMs: number): string {
     }
   }
   return text
+}
+
+const goUnitsNs: ReadonlyMap<string, number> = new Map([
+  ['ns', 1],
+  ['us', 1e3],
+  ['µs', 1e3],
+  ['μs', 1e3],
+  ['ms', 1e6],
+  ['s', 1e9],
+  ['m', 6e10],
+  ['h', 3.6e12],
+])
+
+/** A duration as Go writes it (`1h2m0.5s`), in nanoseconds, or why it is none, in Go's words. */
+export function goDuration(text: string): { ns: number } | { error: string } {
+  const invalid = { error: `time: invalid duration ${quote(text)}` }
+  const sign = text.startsWith('-') ? -1 : 1
+  let rest = text.replace(/^[+-]/, '')
+  if (rest === '0') return { ns: 0 }
+  if (rest === '') return invalid
+  let ns = 0
+  while (rest !== '') {
+    const count = /^(?:\d+\.?\d*|\.\d+)/.exec(rest)?.[0]
+    if (count === undefined) return invalid
+    const unit = /^[^\d.]*/.exec(rest.slice(count.length))![0]
+    if (unit === '') return { error: `time: missing unit in duration ${quote(text)}` }
+    const unitNs = goUnitsNs.get(unit)
+    if (unitNs === undefined) return { error: `time: unknown unit ${quote(unit)} in duration ${quote(text)}` }
+    ns += Number(count) * unitNs
+    rest = rest.slice(count.length + unit.length)
+  }
+  return { ns: sign * ns }
+}
+
+/** A duration as Go writes it, in milliseconds; undefined where it is none. */
+export function goDurationMs(text: string): number | undefined {
+  const read = goDuration(text)
+  return 'ns' in read ? read.ns / 1e6 : undefined
 }

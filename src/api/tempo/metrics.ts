@@ -1,10 +1,12 @@
 /** What Tempo's metrics endpoints answer: /api/metrics/query_range and /api/metrics/query. Source: docs/http-api.md. */
-import { BadDataError } from '#core/errors.ts'
-import { parseDurationMs } from '#core/duration.ts'
+import { BadDataError, BadQueryError } from '#core/errors.ts'
+import { goDurationMs, parseDurationMs } from '#core/duration.ts'
 import { quote } from '#core/text.ts'
 import type { JsonValue } from '#model/trace-json.ts'
 import { doubleJson } from '#model/trace-json.ts'
-import { parseTraceql } from '#lang/traceql/parser.ts'
+import type { Literal, TraceqlQuery } from '#lang/traceql/ast.ts'
+import { RefusedQueryError } from '#lang/traceql/lexer.ts'
+import { durationText, parseTraceql } from '#lang/traceql/parser.ts'
 import type { MetricLabel, TraceMetrics, TraceMetricsResult } from '#query/traceql/metrics.ts'
 import type { TracesReader } from '#traces/select.ts'
 import { anyValue, partialJson, statsJson, type JsonObject } from './respond.ts'
@@ -12,6 +14,12 @@ import { anyValue, partialJson, statsJson, type JsonObject } from './respond.ts'
 const rangeMaxMs = 24 * 3_600_000
 const exemplarsMax = 100
 const seriesMax = 10_000
+const intervalsMax = 10_000
+
+/** A refused parameter, in the words that clients of Tempo know. */
+function refused(message: string): BadDataError {
+  return new BadDataError(`rpc error: code = Code(400) desc = ${message}`)
+}
 
 /** Seconds (whole or not), nanoseconds or RFC 3339, in milliseconds. */
 function timeParam(form: URLSearchParams, name: string): number | undefined {
@@ -20,23 +28,22 @@ function timeParam(form: URLSearchParams, name: string): number | undefined {
   if (/^\d+$/.test(text)) return text.length > 10 ? Number(BigInt(text) / 1_000_000n) : Number(text) * 1000
   if (/^\d*\.\d+$/.test(text)) return Number(text) * 1000
   const ms = Date.parse(text)
-  if (Number.isNaN(ms))
-    throw new BadDataError(
-      `invalid ${name}: ${quote(text)} is no time; Unix seconds, nanoseconds or RFC 3339 were expected`,
-    )
+  if (Number.isNaN(ms) || !/^\d{4}-/.test(text))
+    throw refused(`could not parse '${name}' parameter: strconv.ParseInt: parsing ${quote(text)}: invalid syntax`)
   return ms
 }
 
 function rangeOf(form: URLSearchParams, nowMs: number): { startMs: number; endMs: number } {
   const since = form.get('since')
   const sinceMs = since === null || since === '' ? 3_600_000 : parseDurationMs(since)
-  if (sinceMs === undefined) throw new BadDataError(`invalid since: ${quote(since ?? '')} is no duration`)
+  if (sinceMs === undefined)
+    throw refused(`could not parse 'since' parameter: not a valid duration string: ${quote(since ?? '')}`)
   const endMs = timeParam(form, 'end') ?? nowMs
   const startMs = timeParam(form, 'start') ?? endMs - sinceMs
   if (startMs >= endMs) throw new BadDataError('end must be greater than start')
   if (endMs - startMs > rangeMaxMs)
     throw new BadDataError(
-      `metrics query time range exceeds the maximum allowed duration of ${rangeMaxMs / 3_600_000}h`,
+      `metrics query time range exceeds the maximum allowed duration of ${durationText(rangeMaxMs * 1e6)}`,
     )
   return { startMs, endMs }
 }
@@ -51,14 +58,38 @@ function defaultStep(rangeMs: number): number {
 
 function stepOf(form: URLSearchParams, rangeMs: number): number {
   const text = form.get('step')
-  if (text === null || text === '' || text === '0') return defaultStep(rangeMs)
-  const ms = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : parseDurationMs(text)
-  if (ms === undefined || ms <= 0) throw new BadDataError(`invalid step: ${quote(text)} is no duration`)
+  if (text === null || text === '') return defaultStep(rangeMs)
+  const ms = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : goDurationMs(text)
+  if (ms === undefined) throw refused(`cannot parse ${quote(text)} to a valid duration`)
+  if (ms < 0) throw refused(`cannot parse ${quote(text)}: step must be positive`)
+  const leastMs = rangeMs / intervalsMax
+  if (ms < leastMs)
+    throw new BadDataError(
+      `step of ${durationText(ms * 1e6)} is too small, minimum step for given range is ${durationText(leastMs * 1e6)}`,
+    )
   return ms
+}
+
+/** The query, refused as the endpoint words it. Throws BadQueryError. */
+function parseMetrics(q: string, isRange: boolean): TraceqlQuery & { kind: 'metrics' } {
+  try {
+    const parsed = parseTraceql(q)
+    if (parsed.kind === 'metrics') return parsed
+  } catch (error) {
+    if (!(error instanceof BadQueryError)) throw error
+    const isCompiled = !isRange || error instanceof RefusedQueryError
+    throw new BadQueryError(isCompiled ? `compiling query: ${error.message}` : error.message, error.from, error.to)
+  }
+  throw new BadDataError('not a metrics query')
 }
 
 const labels = (list: readonly MetricLabel[]): JsonValue[] =>
   list.map(({ key, value }) => ({ key, value: anyValue(value) }))
+
+/** An empty list is left out. */
+function listed(series: JsonValue[]): JsonObject {
+  return series.length === 0 ? {} : { series }
+}
 
 /** Answers of the two endpoints, from their parameters. */
 export class MetricsAnswers {
@@ -69,7 +100,8 @@ export class MetricsAnswers {
   }
 
   async range(form: URLSearchParams, reader: TracesReader, signal: AbortSignal): Promise<JsonObject> {
-    const { timesMs, series, stats } = await this.#run(form, true, reader, signal)
+    const { timesMs, series: all, stats } = await this.#run(form, true, reader, signal)
+    const { series, cut } = cutSeries(form, all)
     return {
       series: series.map(s => ({
         labels: labels(s.labels),
@@ -82,10 +114,7 @@ export class MetricsAnswers {
           ? {}
           : {
               exemplars: s.exemplars.map(x => ({
-                labels: [
-                  ...labels(s.labels.filter(l => l.key !== '__name__' && l.key !== '__bucket' && l.key !== 'p')),
-                  { key: 'trace:id', value: { stringValue: x.traceId } },
-                ],
+                labels: [...labels(x.labels), { key: 'trace:id', value: { stringValue: x.traceId } }],
                 value: doubleJson(x.value),
                 timestampMs: String(x.timeMs),
               })),
@@ -93,17 +122,22 @@ export class MetricsAnswers {
       })),
       metrics: statsJson(stats, reader.omissions),
       ...partialJson(reader),
+      ...cut,
     }
   }
 
   async instant(form: URLSearchParams, reader: TracesReader, signal: AbortSignal): Promise<JsonObject> {
-    const { series, stats } = await this.#run(form, false, reader, signal)
+    const { series: all, stats } = await this.#run(form, false, reader, signal)
+    const { series, cut } = cutSeries(form, all)
     return {
-      series: series
-        .filter(s => !Number.isNaN(s.values[0]!))
-        .map(s => ({ labels: labels(s.labels), ...(s.values[0] === 0 ? {} : { value: doubleJson(s.values[0]!) }) })),
+      ...listed(
+        series
+          .filter(s => !Number.isNaN(s.values[0]!))
+          .map(s => ({ labels: labels(s.labels), ...(s.values[0] === 0 ? {} : { value: doubleJson(s.values[0]!) }) })),
+      ),
       metrics: statsJson(stats, reader.omissions),
       ...partialJson(reader),
+      ...cut,
     }
   }
 
@@ -113,20 +147,10 @@ export class MetricsAnswers {
     reader: TracesReader,
     signal: AbortSignal,
   ): Promise<TraceMetricsResult> {
-    const parsed = parseTraceql(form.get('q') ?? form.get('query') ?? '')
-    if (parsed.kind !== 'metrics') throw new BadDataError('not a metrics query')
+    const parsed = parseMetrics(form.get('q') ?? form.get('query') ?? '', isRange)
     const { startMs, endMs } = rangeOf(form, this.#metrics.nowMs)
     const hint = parsed.hints.get('exemplars')
-    const asked =
-      hint?.type === 'int'
-        ? hint.value
-        : hint?.type === 'bool'
-          ? hint.value
-            ? exemplarsMax
-            : 0
-          : form.get('exemplars') === null
-            ? exemplarsMax
-            : Number(form.get('exemplars')) || 0
+    const asked = exemplarsOf(hint, form.get('exemplars'))
     return this.#metrics.run(
       {
         expr: parsed.expr,
@@ -134,10 +158,27 @@ export class MetricsAnswers {
         endMs,
         stepMs: isRange ? stepOf(form, endMs - startMs) : 0,
         exemplars: Math.min(exemplarsMax, asked),
-        seriesMax: Math.min(seriesMax, Number(form.get('maxSeries') ?? 0) || seriesMax),
+        seriesMax,
       },
       reader,
       signal,
     )
   }
+}
+
+/** As many series as the parameter `maxSeries` allows, and what tells that there may be more. */
+function cutSeries<T>(form: URLSearchParams, series: T[]): { series: T[]; cut: JsonObject } {
+  const most = Number(/^\d+$/.exec(form.get('maxSeries') ?? '')?.[0] ?? 0)
+  if (most === 0 || series.length < most) return { series, cut: {} }
+  const message =
+    `Response exceeds maximum series limit of ${most}, a partial response is returned. ` +
+    'Warning: the accuracy of each individual value is not guaranteed.'
+  return { series: series.slice(0, most), cut: { status: 'PARTIAL', message } }
+}
+
+/** How many exemplars: as the hint says, else the parameter; what is no count, and 0, leaves the default. */
+function exemplarsOf(hint: Literal | undefined, param: string | null): number {
+  if (hint?.type === 'int') return hint.value
+  if (hint?.type === 'bool') return hint.value ? exemplarsMax : 0
+  return (/^\d+$/.test(param ?? '') && Number(param)) || exemplarsMax
 }

@@ -69,42 +69,47 @@ export function anyValue(value: Value | undefined): JsonValue {
   }
 }
 
+/** Several values are an array. */
+function anyValues(values: readonly Value[]): JsonValue {
+  return values.length === 1 ? anyValue(values[0]) : { arrayValue: { values: values.map(anyValue) } }
+}
+
 function spanJson(span: FoundSpan): JsonValue {
   return {
     spanID: span.id,
     ...(span.name === undefined || span.name === '' ? {} : { name: span.name }),
     startTimeUnixNano: String(span.startNs),
-    durationNanos: String(span.durationNs),
+    ...(span.durationNs === 0 ? {} : { durationNanos: String(span.durationNs) }),
     ...(span.attributes.length === 0
       ? {}
-      : {
-          attributes: span.attributes.map(({ key, values, isArray }) => ({
-            key,
-            value: isArray ? { arrayValue: { values: values.map(anyValue) } } : anyValue(values[0]),
-          })),
-        }),
+      : { attributes: span.attributes.map(({ key, values }) => ({ key, value: anyValues(values) })) }),
   }
 }
 
-export function traceJson(trace: FoundTrace): JsonObject {
+/** `isSummary`: of a search that asks for traces alone, without their spans. */
+export function traceJson(trace: FoundTrace, isSummary: boolean): JsonObject {
   const sets = trace.sets.map((set): JsonValue => ({
     spans: set.spans.map(spanJson),
     matched: set.matched,
     ...(set.attributes.length === 0
       ? {}
-      : { attributes: set.attributes.map(({ key, value }) => ({ key, value: anyValue(value) })) }),
+      : {
+          attributes: set.attributes.map(({ key, value }) => ({
+            key,
+            value: value !== undefined && 'length' in value ? anyValues(value) : anyValue(value),
+          })),
+        }),
   }))
   const durationMs = Number((trace.endNs - trace.startNs) / 1_000_000n)
   return {
     traceID: trace.id,
-    rootServiceName:
-      trace.rootService === '' && trace.rootName === '' ? '<root span not yet received>' : trace.rootService,
+    rootServiceName: trace.rootService === '' ? '<root span not yet received>' : trace.rootService,
     ...(trace.rootName === '' ? {} : { rootTraceName: trace.rootName }),
     startTimeUnixNano: String(trace.startNs),
     ...(durationMs === 0 ? {} : { durationMs }),
-    ...(sets.length === 0 ? {} : { spanSet: sets[0]!, spanSets: sets }),
+    ...(isSummary ? {} : { spanSet: sets[0]!, spanSets: sets }),
     // Blocks in vParquet3 have none.
-    ...(trace.services.size === 0 ? {} : { serviceStats: serviceStatsJson(trace) }),
+    ...(isSummary || trace.services.size === 0 ? {} : { serviceStats: serviceStatsJson(trace) }),
   }
 }
 

@@ -66,13 +66,17 @@ function protobuf(body: Uint8Array): HttpReply {
 
 function statusRoutes(version: string): Route[] {
   const build = { version, revision: '', branch: '', buildUser: '', buildDate: '', goVersion: '' }
-  return [get('/api/echo', async () => plain(200, 'echo')), get('/api/status/buildinfo', async () => ok(build))]
+  return [
+    get('/api/echo', async () => plain(200, 'echo')),
+    get('/api/status/buildinfo', async () => ok(build)),
+    get('/status/version', async () => plain(200, `tercet, version ${version}`)),
+  ]
 }
 
 /** A trace by its id. */
 function traceRoutes(readers: RequestReaders<TracesReader>): Route[] {
   const find = (request: HttpRequest): Promise<Trace | undefined> => {
-    const { fromMs, throughMs } = timeRange(request.query, false)
+    const { fromMs, throughMs } = timeRange(request.query)
     return readers.of(request).find(traceId(request.params['id'] ?? ''), fromMs, throughMs)
   }
   return [
@@ -104,13 +108,14 @@ function answerRoutes(answers: TempoAnswers, readers: RequestReaders<TracesReade
     return isProtobuf(request) ? protobuf(encodeAnswer(table, body)) : ok(body)
   }
   const answered = (path: string, table: MessageTable, answer: Answer): Route =>
-    get(path, request => reply(request, table, answer))
+    route(['GET', 'POST'], path, request => reply(request, table, answer))
   // A tag's name may have slashes: it ends where the path's last part begins.
   const ofTag = (path: string, table: MessageTable, answer: TagAnswer): Route =>
-    get(`${path}/*`, async request => {
+    route(['GET', 'POST'], `${path}/*`, async request => {
       const rest = request.params['*'] ?? ''
-      if (!rest.endsWith('/values')) return plain(404, 'not found')
+      if (!rest.endsWith('/values')) return plain(404, '404 page not found')
       const name = rest.slice(0, -'/values'.length)
+      if (name === '' || name === '.') return plain(404, '404 page not found')
       return reply(request, table, (...asked) => answer(name, ...asked))
     })
   const { metrics } = answers

@@ -113,6 +113,7 @@ export type SecondStage =
 export type MetricsExpr =
   | { kind: 'pipeline'; stages: Stage[]; fn: MetricsFunction; after: SecondStage[] }
   | { kind: 'math'; op: '+' | '-' | '*' | '/'; left: MetricsExpr; right: MetricsExpr }
+  | { kind: 'staged'; inner: MetricsExpr; after: SecondStage[] }
   | { kind: 'constant'; value: number; isInt: boolean }
 
 export type Hints = ReadonlyMap<string, Literal>

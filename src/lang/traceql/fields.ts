@@ -67,3 +67,54 @@ export function fieldText(scope: Scope, name: string): string {
   const shown = plainName.test(name) ? name : `"${name.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
   return scope === 'any' ? `.${shown}` : `${scope}.${shown}`
 }
+
+/** Words of the language that are no names of fields where they stand. */
+const reserved: ReadonlySet<string> = new Set([
+  'avg',
+  'bottomk',
+  'by',
+  'childCount',
+  'coalesce',
+  'compare',
+  'count',
+  'count_over_time',
+  'avg_over_time',
+  'false',
+  'histogram_over_time',
+  'id',
+  'max',
+  'max_over_time',
+  'min',
+  'min_over_time',
+  'parent',
+  'parentID',
+  'quantile_over_time',
+  'rate',
+  'rootService',
+  'select',
+  'spanID',
+  'sum',
+  'sum_over_time',
+  'timeSinceStart',
+  'topk',
+  'traceID',
+  'true',
+  'version',
+  'with',
+  'error',
+  'ok',
+  'unset',
+  'unspecified',
+  'internal',
+  'server',
+  'client',
+  'producer',
+  'consumer',
+  'nil',
+  'minInt',
+  'maxInt',
+])
+
+export function isReserved(word: string): boolean {
+  return reserved.has(word) || intrinsics.has(word)
+}

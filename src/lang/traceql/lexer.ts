@@ -1,9 +1,10 @@
 /** Tokens of a TraceQL query. Source: docs/traces.md (the language). */
 import { BadQueryError } from '#core/errors.ts'
 import { queryTextLimits } from '#core/limits.ts'
-import { goEscapes } from '#core/text.ts'
+import { ownOf } from '#core/own.ts'
+import { goEscapes, quote } from '#core/text.ts'
 import type { Field, Scope } from './ast.ts'
-import { attributeScopes, fieldText, intrinsics, nameEnd } from './fields.ts'
+import { attributeScopes, fieldText, intrinsics, isReserved, nameEnd } from './fields.ts'
 
 export type Token =
   | { kind: 'symbol'; text: string; at: number }
@@ -13,6 +14,8 @@ export type Token =
   /** `digits`: of a whole number that the double is not. */
   | { kind: 'number'; value: number; isInt: boolean; digits: string; at: number }
   | { kind: 'duration'; value: number; digits: string; at: number }
+  /** A field that can be written, and that no query can read. */
+  | { kind: 'unsupported'; message: string; at: number }
   | { kind: 'end'; at: number }
 
 const symbols = [
@@ -66,11 +69,17 @@ const unitNs: Readonly<Record<string, number>> = {
   y: 3.1536e16,
 }
 
+/** A query that can be read, and means nothing. */
+export class RefusedQueryError extends BadQueryError {
+  override name = 'RefusedQueryError'
+}
+
+/** A text that is no query of the language. */
 export function failAt(text: string, at: number, message: string): never {
   const before = text.slice(0, at)
   const line = before.split('\n').length
   throw new BadQueryError(
-    `invalid TraceQL query: parse error at line ${line}, col ${at - before.lastIndexOf('\n')}: ${message}`,
+    `parse error at line ${line}, col ${at - before.lastIndexOf('\n')}: ${message}`,
     at,
     text.length,
   )
@@ -100,6 +109,11 @@ export function tokenize(text: string): Token[] {
       at++
       continue
     }
+    const comment = commentAt(text, at)
+    if (comment > 0) {
+      at += comment
+      continue
+    }
     const start = at
     if (char === '"' || char === '`') {
       const { value, end } = readString(text, at)
@@ -107,20 +121,10 @@ export function tokenize(text: string): Token[] {
       at = end
       continue
     }
-    const number = /^(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/.exec(text.slice(at, at + 400))
-    if (number !== null) {
-      const duration = /^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|\u03bcs|ms|[smhdwy]))+/.exec(text.slice(at, at + 400))
-      if (duration !== null) {
-        tokens.push({ kind: 'duration', ...durationNs(duration[0]), at: start })
-        at += duration[0].length
-        continue
-      }
-      const isInt = /^\d+$/.test(number[0])
-      const value = Number(number[0])
-      const digits = isInt && value > Number.MAX_SAFE_INTEGER ? number[0].replace(/^0+/, '') : ''
-      tokens.push({ kind: 'number', value, isInt, digits, at: start })
-      at += number[0].length
-      if (/[\p{L}_]/u.test(text[at] ?? '')) fail(`unknown unit behind the number ${number[0]}`, start)
+    const number = readNumber(text, at)
+    if (number !== undefined) {
+      tokens.push(number.token)
+      at = number.end
       continue
     }
     if (char === '.') {
@@ -131,19 +135,19 @@ export function tokenize(text: string): Token[] {
     if (word !== undefined) {
       const next = text[at + word.length]
       if (next === '.' && (attributeScopes.has(word) || word === 'parent')) {
-        if (word === 'parent') fail('parent attributes are not yet supported')
-        at = readAttribute(text, at, at + word.length + 1, word as Scope, tokens)
+        at = readAttribute(text, at, at + word.length + 1, word === 'parent' ? 'any' : (word as Scope), tokens)
+        if (word === 'parent') tokens[tokens.length - 1] = unsupported('parent not yet supported', start)
         continue
       }
       if (next === ':') {
-        const whole = /^[\p{L}_]+:[\p{L}_]+/u.exec(text.slice(at, at + 200))?.[0] ?? `${word}:`
-        const name = intrinsics.get(whole)
-        if (name === undefined) fail(`unknown identifier: ${whole}`)
-        else tokens.push({ kind: 'field', field: { kind: 'intrinsic', name, text: whole }, at: start })
-        at += whole.length
+        at = readScopedIntrinsic(text, at, word, tokens)
         continue
       }
       at += word.length
+      if (word === 'parent') {
+        tokens.push(unsupported('intrinsic (parent) not yet supported', start))
+        continue
+      }
       const name = intrinsics.get(word)
       tokens.push(
         name === undefined
@@ -153,24 +157,87 @@ export function tokenize(text: string): Token[] {
       continue
     }
     const symbol = symbols.find(s => text.startsWith(s, at))
-    if (symbol === undefined) fail(`syntax error: unexpected ${JSON.stringify(char)}`)
-    else {
-      tokens.push({ kind: 'symbol', text: symbol, at: start })
-      at += symbol.length
-    }
+    if (symbol !== undefined) tokens.push({ kind: 'symbol', text: symbol, at: start })
+    else tokens.push({ kind: 'word', text: oddWord(text, at), at: start })
+    at += symbol?.length ?? oddWord(text, at).length
   }
   tokens.push({ kind: 'end', at: text.length })
   return tokens
 }
 
+function unsupported(message: string, at: number): Token {
+  return { kind: 'unsupported', message, at }
+}
+
+/** Length of a comment; 0 for none. */
+function commentAt(text: string, at: number): number {
+  if (text.startsWith('//', at)) return (text.indexOf('\n', at) + 1 || text.length + 1) - 1 - at
+  if (!text.startsWith('/*', at)) return 0
+  const end = text.indexOf('*/', at + 2)
+  return end < 0 ? failAt(text, at, 'comment not terminated') : end + 2 - at
+}
+
+/** What is no word, number or sign of the language: a text in single quotes, or one character. */
+function oddWord(text: string, at: number): string {
+  return /^(?:'[^'\n]*'|.)/su.exec(text.slice(at, at + 400))![0]
+}
+
+/** A number or a duration. */
+function readNumber(text: string, at: number): { token: Token; end: number } | undefined {
+  const ahead = text.slice(at, at + 400)
+  const duration = /^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|\u03bcs|ms|[smhdwy]))+(?![\p{L}\p{Nd}_])/u.exec(ahead)
+  if (duration !== null)
+    return { token: { kind: 'duration', ...durationNs(duration[0]), at }, end: at + duration[0].length }
+  const otherBase = /^(?:0[xXbBoO]|\d+_)[\p{L}\p{Nd}_]*/u.exec(ahead)
+  if (otherBase !== null) failAt(text, at, `strconv.Atoi: parsing ${quote(otherBase[0])}: invalid syntax`)
+  const number = /^(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/.exec(ahead)?.[0]
+  if (number === undefined) return undefined
+  const isInt = /^\d+$/.test(number)
+  const value = Number(number)
+  if (isInt && value > Number.MAX_SAFE_INTEGER && BigInt(number) > intMax)
+    failAt(text, at, `strconv.Atoi: parsing ${quote(number)}: value out of range`)
+  if (!Number.isFinite(value)) failAt(text, at, `strconv.ParseFloat: parsing ${quote(number)}: value out of range`)
+  const digits = isInt && value > Number.MAX_SAFE_INTEGER ? number.replace(/^0+/, '') : ''
+  return { token: { kind: 'number', value, isInt, digits, at }, end: at + number.length }
+}
+
+const intMax = 2n ** 63n - 1n
+
+/** Names behind the colon, where few are possible. */
+const scopedNames: Readonly<Record<string, readonly string[]>> = {
+  trace: ['duration', 'rootName', 'rootService', 'id'],
+  event: ['name', 'timeSinceStart'],
+  link: ['traceID', 'spanID'],
+  instrumentation: ['name', 'version'],
+  span: [],
+}
+
+function readScopedIntrinsic(text: string, start: number, scope: string, tokens: Token[]): number {
+  const possible = ownOf(scopedNames, scope)
+  if (possible === undefined) failAt(text, start, `unknown identifier: ${scope}`)
+  const at = start + scope.length + 1
+  const name = /^[\p{L}_]+/u.exec(text.slice(at, at + 200))?.[0] ?? ''
+  const whole = `${scope}:${name}`
+  const intrinsic = intrinsics.get(whole)
+  if (intrinsic === undefined) {
+    const shown = isReserved(name) ? name : name === '' ? '$end' : 'IDENTIFIER'
+    const hint = possible.length === 0 ? '' : `, expecting ${possible.join(' or ')}`
+    return failAt(text, at, `syntax error: unexpected ${shown}${hint}`)
+  }
+  tokens.push({ kind: 'field', field: { kind: 'intrinsic', name: intrinsic, text: whole }, at: start })
+  return at + name.length
+}
+
 function readAttribute(text: string, start: number, nameAt: number, scope: Scope, tokens: Token[]): number {
   let at = nameAt
   let name = ''
+  let isQuoted = false
   while (at < text.length && !nameEnd.test(text[at]!)) {
     if (text[at] !== '"') {
       name += text[at++]!
       continue
     }
+    isQuoted = true
     at++
     for (;;) {
       const char = text[at]
@@ -185,7 +252,7 @@ function readAttribute(text: string, start: number, nameAt: number, scope: Scope
       } else name += char
     }
   }
-  if (name === '') failAt(text, start, "an attribute's name was expected")
+  if (name === '' && !isQuoted) failAt(text, start, 'syntax error: unexpected END_ATTRIBUTE, expecting IDENTIFIER')
   tokens.push({ kind: 'field', field: { kind: 'attribute', scope, name, text: fieldText(scope, name) }, at: start })
   return at
 }
@@ -213,9 +280,9 @@ function readString(text: string, start: number): { value: string; end: number }
     const code = digits > 0 ? text.slice(at, at + digits) : text.slice(at - 1, at + 2)
     const isOctal = digits === 0 && /^[0-7]{3}$/.test(code)
     if (!isOctal && !(digits > 0 && code.length === digits && /^[0-9a-fA-F]+$/.test(code)))
-      failAt(text, at - 2, 'invalid char escape')
+      failAt(text, start, 'invalid char escape')
     const point = Number.parseInt(code, isOctal ? 8 : 16)
-    if (point > 0x10ffff) failAt(text, at - 2, 'invalid char escape')
+    if (point > 0x10ffff) failAt(text, start, 'invalid char escape')
     value += String.fromCodePoint(point)
     at += isOctal ? 2 : digits
   }

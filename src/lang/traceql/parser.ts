@@ -1,4 +1,5 @@
 /** TraceQL's parser and its static checks. Source: docs/traces.md (the language). */
+import { BadQueryError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import { ownOf } from '#core/own.ts'
 import { checkQueryLength, QuerySize } from '#lang/query-size.ts'
@@ -18,8 +19,8 @@ import type {
   Stage,
   TraceqlQuery,
 } from './ast.ts'
-import { typeOfField } from './fields.ts'
-import { failAt, tokenize, type Token } from './lexer.ts'
+import { isReserved, typeOfField } from './fields.ts'
+import { failAt, RefusedQueryError, tokenize, type Token } from './lexer.ts'
 
 const statuses: Readonly<Record<string, number>> = { unset: 0, ok: 1, error: 2 }
 const kinds: Readonly<Record<string, number>> = {
@@ -64,11 +65,12 @@ const aggregateNames: ReadonlySet<string> = new Set(['count', 'min', 'max', 'avg
 const groupsMax = 5
 const topNMax = 1000
 
-/** What a pipeline in parentheses may turn out to be. */
-type Parsed = { kind: 'stages'; stages: Stage[] } | { kind: 'metrics'; expr: MetricsExpr }
+/** What a pipeline in parentheses may turn out to be; `isClosed`: in parentheses, so that arithmetic may follow. */
+type Parsed = { kind: 'stages'; stages: Stage[] } | { kind: 'metrics'; expr: MetricsExpr; isClosed: boolean }
 
 /** Throws BadQueryError. */
 export function parseTraceql(text: string): TraceqlQuery {
+  if (text === '') throw new BadQueryError('parse error : syntax error: unexpected $end', 0, 0)
   return new Parser(text).query()
 }
 
@@ -83,6 +85,7 @@ class Parser {
   readonly #text: string
   readonly #tokens: Token[]
   #at = 0
+  #refused: string | undefined
   readonly #size = new QuerySize((message, at) => this.#fail(message, at))
 
   constructor(text: string) {
@@ -93,6 +96,10 @@ class Parser {
 
   #fail(message: string, at = this.#token.at): never {
     return failAt(this.#text, at, message)
+  }
+  /** What the whole query is refused for, once it has been read: a query of the language that means nothing. */
+  #refuse(message: string): void {
+    this.#refused ??= message
   }
   get #token(): Token {
     return this.#tokens[this.#at]!
@@ -107,24 +114,12 @@ class Parser {
     return true
   }
   #expect(text: string): void {
-    if (!this.#take(text)) this.#unexpected(`${JSON.stringify(text)} was expected`)
+    if (!this.#take(text)) this.#unexpected(text)
   }
-  #unexpected(hint?: string): never {
-    const token = this.#token
-    const shown =
-      token.kind === 'end'
-        ? '$end'
-        : token.kind === 'symbol'
-          ? token.text
-          : token.kind === 'word'
-            ? token.text
-            : token.kind === 'field'
-              ? token.field.text
-              : token.kind === 'string'
-                ? 'STRING'
-                : 'NUMBER'
-    if (token.kind === 'word' && hint === undefined) return this.#fail(`unknown identifier: ${token.text}`)
-    return this.#fail(`syntax error: unexpected ${shown}${hint === undefined ? '' : `, ${hint}`}`)
+  /** `expected`: the words that may stand here, where they are few. */
+  #unexpected(expected?: string): never {
+    const shown = shownToken(this.#token)
+    return this.#fail(`syntax error: unexpected ${shown}${expected === undefined ? '' : `, expecting ${expected}`}`)
   }
   #deeper<T>(work: () => T): T {
     return this.#size.deeper(this.#token.at, work)
@@ -133,9 +128,11 @@ class Parser {
   query(): TraceqlQuery {
     const parsed = this.#top()
     const hints = this.#hints()
-    if (this.#token.kind !== 'end') this.#unexpected()
+    if (this.#token.kind !== 'end') this.#unexpected('with')
+    if (parsed.kind === 'metrics' && parsed.expr.kind === 'constant')
+      this.#fail('syntax error: unexpected $end', this.#text.length)
+    if (this.#refused !== undefined) throw new RefusedQueryError(this.#refused, 0, this.#text.length)
     if (parsed.kind === 'metrics') {
-      if (parsed.expr.kind === 'constant') this.#fail('a constant is no query', 0)
       return { kind: 'metrics', expr: parsed.expr, hints }
     }
     return { kind: 'search', stages: parsed.stages, hints }
@@ -147,10 +144,10 @@ class Parser {
     this.#expect('(')
     do {
       const token = this.#token
-      if (token.kind !== 'word') this.#unexpected('a hint was expected')
+      if (token.kind !== 'word') this.#unexpected('IDENTIFIER')
       this.#at++
       this.#expect('=')
-      hints.set(token.text, this.#literal() ?? this.#unexpected('a value was expected'))
+      hints.set(token.text, this.#literal() ?? this.#unexpected())
     } while (this.#take(','))
     this.#expect(')')
     return hints
@@ -160,7 +157,12 @@ class Parser {
 
   #top(): Parsed {
     const left = this.#operand()
-    return left.kind === 'metrics' ? { kind: 'metrics', expr: this.#mathRest(left.expr, 0) } : left
+    if (left.kind !== 'metrics' || !left.isClosed) return left
+    const inner = this.#mathRest(left.expr, 0)
+    const after = this.#secondStages()
+    if (after.length === 0) return { kind: 'metrics', expr: inner, isClosed: false }
+    if (hasCompare(inner)) this.#refuse(compareAlone)
+    return { kind: 'metrics', expr: { kind: 'staged', inner, after }, isClosed: false }
   }
 
   /** A pipeline, or a number with arithmetic behind it. */
@@ -169,7 +171,7 @@ class Parser {
     const next = this.#tokens[this.#at + 1]
     if (token.kind === 'number' && (next?.kind !== 'symbol' || !comparisons.has(next.text))) {
       this.#at++
-      return { kind: 'metrics', expr: { kind: 'constant', value: token.value, isInt: token.isInt } }
+      return { kind: 'metrics', expr: { kind: 'constant', value: token.value, isInt: token.isInt }, isClosed: true }
     }
     return this.#deeper(() => this.#pipeline())
   }
@@ -185,10 +187,16 @@ class Parser {
       if (op === undefined) return left
       this.#size.operator(this.#token.at)
       this.#at++
+      if (this.#token.kind === 'duration')
+        this.#fail('duration cannot be used as a scalar operand in metric arithmetic', this.#tokens[this.#at + 1]!.at)
+      if (this.#token.kind !== 'number' && !this.#is('(')) this.#unexpected()
       const operand = this.#operand()
-      if (operand.kind !== 'metrics') this.#fail('arithmetic joins metrics queries in parentheses and numbers')
-      else {
+      if (operand.kind !== 'metrics') {
+        this.#at--
+        this.#unexpected('|')
+      } else {
         const right = level === 0 ? this.#mathRest(operand.expr, 1) : operand.expr
+        if (hasCompare(left) || hasCompare(right)) this.#refuse(compareAlone)
         left = foldMath(op, left, right)
       }
     }
@@ -201,9 +209,10 @@ class Parser {
     while (this.#take('|')) {
       const token = this.#token
       this.#size.part(token.at)
-      if (token.kind === 'word' && metricsNames.has(token.text)) return { kind: 'metrics', expr: this.#metrics(stages) }
+      if (token.kind === 'word' && metricsNames.has(token.text))
+        return { kind: 'metrics', expr: this.#metrics(stages), isClosed: false }
       const next = this.#stage(false)
-      if (next.kind === 'metrics') this.#fail("a metrics query can't be a stage")
+      if (next.kind === 'metrics') this.#unexpected()
       else addAll(stages, next.stages)
     }
     return { kind: 'stages', stages }
@@ -215,15 +224,14 @@ class Parser {
       if (token.text === 'by') {
         this.#at++
         this.#expect('(')
-        const from = this.#token.at
         const expr = this.#fieldExpr()
-        const text = this.#text.slice(from, this.#token.at).trim()
+        const text = exprText(expr)
         this.#expect(')')
-        if (!references(expr)) this.#fail('grouping field expressions must reference the span', from)
-        return { kind: 'stages', stages: [{ kind: 'by', expr, text: exprText(expr) || text }] }
+        if (!references(expr)) this.#refuse(`grouping field expressions must reference the span: by(${text})`)
+        return { kind: 'stages', stages: [{ kind: 'by', expr, text }] }
       }
       if (token.text === 'coalesce') {
-        if (isFirst) this.#unexpected("coalesce() can't be the first stage")
+        if (isFirst) this.#unexpected()
         this.#at++
         this.#expect('(')
         this.#expect(')')
@@ -232,10 +240,7 @@ class Parser {
       if (token.text === 'select') {
         this.#at++
         this.#expect('(')
-        const fields = [this.#field()]
-        while (this.#take(',')) fields.push(this.#field())
-        this.#expect(')')
-        return { kind: 'stages', stages: [{ kind: 'select', fields }] }
+        return { kind: 'stages', stages: [{ kind: 'select', fields: this.#fields() }] }
       }
       if (aggregateNames.has(token.text)) return { kind: 'stages', stages: [this.#scalarFilter()] }
       return this.#unexpected()
@@ -253,6 +258,9 @@ class Parser {
       if (left.kind === 'metrics' || token.kind !== 'symbol' || !ops.has(token.text)) return left
       this.#size.operator(token.at)
       this.#at++
+      if (isPipeline(left.stages)) {
+        if (!this.#is('(')) this.#unexpected('(')
+      } else if (!this.#is('{') && !this.#is('(')) this.#unexpected('{ or (')
       const right = level === 0 ? this.#spanset(1) : this.#spansetPrimary()
       if (right.kind === 'metrics') this.#fail("spanset operators don't join metrics queries", token.at)
       else
@@ -266,23 +274,22 @@ class Parser {
   #spansetPrimary(): Parsed {
     if (this.#take('{')) {
       if (this.#take('}')) return { kind: 'stages', stages: [{ kind: 'filter', condition: undefined }] }
-      const { at } = this.#token
       const condition = this.#fieldExpr()
-      this.#expect('}')
-      this.#checkFilter(condition, at)
+      if (!this.#take('}')) this.#unexpected()
+      this.#checkFilter(condition)
       return { kind: 'stages', stages: [{ kind: 'filter', condition }] }
     }
     if (this.#take('(')) {
       const inner = this.#deeper(() => this.#top())
       this.#expect(')')
-      return inner
+      return inner.kind === 'metrics' ? { ...inner, isClosed: true } : inner
     }
     return this.#unexpected()
   }
 
   #aggregate(): Aggregate {
     const token = this.#token
-    if (token.kind !== 'word' || !aggregateNames.has(token.text)) return this.#unexpected('an aggregate was expected')
+    if (token.kind !== 'word' || !aggregateNames.has(token.text)) return this.#unexpected()
     this.#at++
     this.#expect('(')
     const name = token.text as Aggregate['name']
@@ -290,14 +297,14 @@ class Parser {
       this.#expect(')')
       return { name, argument: undefined, text: 'count()' }
     }
-    const { at } = this.#token
     const argument = this.#fieldExpr()
     this.#expect(')')
-    if (!references(argument)) this.#fail('aggregate field expressions must reference the span', at)
+    const text = `${name}(${exprText(argument)})`
     const type = this.#typeOf(argument)
     if (type !== 'number' && type !== 'any')
-      this.#fail(`aggregate field expressions must resolve to a number type: ${name}(${exprText(argument)})`, at)
-    return { name, argument, text: `${name}(${exprText(argument)})` }
+      this.#refuse(`aggregate field expressions must resolve to a number type: ${text}`)
+    else if (!references(argument)) this.#refuse(`aggregate field expressions must reference the span: ${text}`)
+    return { name, argument, text }
   }
 
   #scalarNumber(): { value: number; digits: string } | undefined {
@@ -331,44 +338,58 @@ class Parser {
   }
 
   #scalarFilter(): Stage {
-    const start = this.#token.at
     const constant = this.#scalarNumber()
-    const aggregate = constant === undefined ? this.#aggregate() : undefined
-    const op = this.#token
-    if (op.kind !== 'symbol' || !comparisons.has(op.text))
-      return op.kind === 'symbol' && '+-*/%^'.includes(op.text)
-        ? this.#fail('arithmetic between aggregates is not yet supported', op.at)
-        : this.#unexpected('a comparison was expected')
-    if (op.text === '=~' || op.text === '!~') this.#fail(`${op.text} does not compare numbers`, op.at)
-    this.#at++
-    if (aggregate !== undefined) {
-      const value = this.#scalarNumber()
-      if (value === undefined)
-        return this.#fail('an aggregate is compared with a constant: both sides being aggregates is not yet supported')
-      return { kind: 'scalar-filter', aggregate, op: op.text as CompareOp, ...value }
+    let aggregate = constant === undefined ? this.#aggregate() : undefined
+    // Arithmetic with aggregates can be written, but nothing evaluates it: both texts are the reference's own.
+    while (['+', '-', '*', '/', '%', '^'].some(op => this.#take(op))) {
+      this.#refuse('scalar filter lhs of type (%v) not yet supported')
+      if (this.#scalarNumber() === undefined) aggregate ??= this.#aggregate()
     }
-    const right = this.#aggregate()
+    const op = this.#token
+    if (op.kind !== 'symbol' || !comparisons.has(op.text) || op.text === '=~' || op.text === '!~')
+      return this.#unexpected()
+    this.#at++
+    const value = this.#scalarNumber()
+    if (aggregate !== undefined && value !== undefined)
+      return { kind: 'scalar-filter', aggregate, op: op.text as CompareOp, ...value }
+    if (aggregate !== undefined) this.#refuse('scalar filter rhs of type (%v) not yet supported')
     const turned: Record<string, CompareOp> = { '<': '>', '<=': '>=', '>': '<', '>=': '<=', '=': '=', '!=': '!=' }
-    if (constant === undefined) return this.#fail('a constant was expected', start)
-    return { kind: 'scalar-filter', aggregate: right, op: turned[op.text]!, ...constant }
+    return {
+      kind: 'scalar-filter',
+      aggregate: this.#aggregate(),
+      op: turned[op.text]!,
+      ...(constant ?? { value: 0, digits: '' }),
+    }
   }
 
   // --- Metrics ---
 
   #field(): Field {
     const token = this.#token
-    if (token.kind !== 'field') return this.#unexpected('an attribute or intrinsic was expected')
+    if (token.kind === 'unsupported') return this.#unsupported(token.message)
+    if (token.kind !== 'field') return this.#unexpected()
     this.#at++
     return token.field
   }
 
-  #int(what: string): number {
-    return Number(this.#bigint(what))
+  /** Stands for a field that can't be read: the query is refused. */
+  #unsupported(message: string): Field {
+    this.#refuse(message)
+    this.#at++
+    return { kind: 'attribute', scope: 'any', name: 'parent', text: 'parent' }
   }
 
-  #bigint(what: string): bigint {
+  /** Fields up to the closing parenthesis. */
+  #fields(): Field[] {
+    const fields = [this.#field()]
+    while (this.#take(',')) fields.push(this.#field())
+    if (!this.#take(')')) this.#unexpected(') or ,')
+    return fields
+  }
+
+  #bigint(): bigint {
     const token = this.#token
-    if (token.kind !== 'number' || !token.isInt) return this.#unexpected(`${what} was expected`)
+    if (token.kind !== 'number' || !token.isInt) return this.#unexpected('INTEGER')
     this.#at++
     return BigInt(token.digits === '' ? token.value : token.digits)
   }
@@ -390,63 +411,60 @@ class Parser {
     this.#expect('(')
     if (name === 'compare') this.#compareArguments(fn)
     else if (name !== 'rate' && name !== 'count_over_time') {
-      const { at } = this.#token
       fn.field = this.#field()
-      const type = typeOfField(fn.field)
-      if (type !== 'number' && type !== 'any') this.#fail(`${name}(${fn.field.text}): a number was expected`, at)
-      while (name === 'quantile_over_time' && this.#take(',')) {
-        const token = this.#token
-        if (token.kind !== 'number') return this.#unexpected('a quantile was expected')
-        this.#at++
-        if (token.value < 0 || token.value > 1) this.#fail(`quantile must be between 0 and 1: ${token.value}`, token.at)
-        fn.quantiles.push(token.value)
-      }
-      if (name === 'quantile_over_time' && fn.quantiles.length === 0) this.#unexpected('a quantile was expected')
+      if (name === 'quantile_over_time') this.#quantiles(fn)
     }
     this.#expect(')')
     if (name !== 'compare' && this.#take('by')) {
-      const { at } = this.#token
       this.#expect('(')
-      fn.by.push(this.#field())
-      while (this.#take(',')) fn.by.push(this.#field())
-      this.#expect(')')
+      fn.by = this.#fields()
       const most = name === 'quantile_over_time' || name === 'histogram_over_time' ? groupsMax - 1 : groupsMax
-      if (fn.by.length > most) this.#fail(`${name} by ${fn.by.length} attributes is not supported, ${most} are`, at)
+      if (fn.by.length > most) this.#refuse(`metrics group by ${fn.by.length} values not yet supported`)
     }
-    return { kind: 'pipeline', stages, fn, after: this.#secondStages(name) }
+    const after = this.#secondStages()
+    if (name === 'compare' && after.length > 0) this.#refuse(compareAlone)
+    return { kind: 'pipeline', stages, fn, after }
+  }
+
+  #quantiles(fn: MetricsFunction): void {
+    if (!this.#is(',')) this.#unexpected(',')
+    while (this.#take(',')) {
+      const token = this.#token
+      if (token.kind !== 'number') return this.#unexpected('INTEGER or FLOAT')
+      this.#at++
+      if (token.value < 0 || token.value > 1) this.#refuse(`quantile must be between 0 and 1: ${token.value}`)
+      fn.quantiles.push(token.value)
+    }
   }
 
   #compareArguments(fn: MetricsFunction): void {
     this.#expect('{')
-    const { at } = this.#token
     if (!this.#is('}')) {
       fn.selection = this.#fieldExpr()
-      this.#checkFilter(fn.selection, at)
+      this.#checkFilter(fn.selection)
     }
     this.#expect('}')
-    const numbers: bigint[] = []
-    while (this.#take(',')) numbers.push(this.#bigint('a number'))
-    if (numbers.length !== 0 && numbers.length !== 1 && numbers.length !== 3)
-      this.#fail('compare() takes a selection, and after it a count, or a count, a start and an end')
-    if (numbers.length > 0) fn.topN = Number(numbers[0]!)
-    if (fn.topN <= 0 || fn.topN > topNMax) this.#fail(`compare() top number of values must be between 1 and ${topNMax}`)
-    if (numbers.length === 3) {
-      fn.startNs = numbers[1]!
-      fn.endNs = numbers[2]!
-      if (fn.startNs >= fn.endNs) this.#fail('compare() start must be before its end')
-    }
+    if (this.#is(')')) return
+    if (!this.#take(',')) this.#unexpected(') or ,')
+    fn.topN = Number(this.#bigint())
+    if (fn.topN <= 0 || fn.topN > topNMax)
+      this.#refuse(`compare() top number of values must be an integer between 1 and ${topNMax}`)
+    if (!this.#take(',')) return
+    fn.startNs = this.#bigint()
+    this.#expect(',')
+    fn.endNs = this.#bigint()
+    if (fn.startNs >= fn.endNs) this.#refuse('compare() end timestamp must be greater than start timestamp')
   }
 
-  #secondStages(name: string): SecondStage[] {
+  #secondStages(): SecondStage[] {
     const after: SecondStage[] = []
     for (;;) {
       const token = this.#token
-      if (token.kind === 'symbol' && comparisons.has(token.text)) {
-        if (token.text === '=~' || token.text === '!~') this.#fail(`${token.text} does not compare numbers`)
+      if (token.kind === 'symbol' && comparisons.has(token.text) && token.text !== '=~' && token.text !== '!~') {
         this.#at++
         const sign = this.#take('-') ? -1 : 1
         const value = this.#token
-        if (value.kind !== 'number' && value.kind !== 'duration') return this.#unexpected('a number was expected')
+        if (value.kind !== 'number' && value.kind !== 'duration') return this.#unexpected()
         this.#at++
         after.push({
           kind: 'compare',
@@ -457,18 +475,15 @@ class Parser {
         this.#at++
         const word = this.#token
         if (word.kind !== 'word' || (word.text !== 'topk' && word.text !== 'bottomk'))
-          return this.#unexpected('topk or bottomk was expected')
+          return this.#unexpected('topk or bottomk')
         this.#at++
         this.#expect('(')
-        const { at } = this.#token
-        const count = this.#int('a count')
-        if (count <= 0) this.#fail(`${word.text} limit must be greater than 0`, at)
+        const count = Number(this.#bigint())
+        if (count <= 0) this.#refuse('limit must be greater than 0')
         this.#expect(')')
         after.push({ kind: word.text, count })
-      } else break
-      if (name === 'compare') this.#fail('nothing may follow compare()', token.at)
+      } else return after
     }
-    return after
   }
 
   // --- Expressions over fields ---
@@ -489,33 +504,37 @@ class Parser {
       for (const side of [left, right]) {
         const type = this.#typeOf(side)
         if (type !== 'bool' && type !== 'any')
-          this.#fail(`illegal operation for the given types: ${exprText(left)} ${op} ${exprText(right)}`, at)
+          this.#refuse(`illegal operation for the given types: ${exprText({ kind: 'logic', op, left, right })}`)
       }
       left = { kind: 'logic', op, left, right }
     }
   }
 
   #comparison(): FieldExpr {
-    const left = this.#sum()
-    const token = this.#token
-    if (token.kind !== 'symbol' || !comparisons.has(token.text)) return left
-    this.#at++
-    const right = this.#sum()
-    const expr: FieldExpr = { kind: 'compare', op: token.text as CompareOp, left, right }
-    this.#checkComparison(expr, token.at)
-    if (this.#token.kind === 'symbol' && comparisons.has(this.#token.text)) this.#unexpected()
-    return expr
+    let left = this.#sum()
+    for (;;) {
+      const token = this.#token
+      if (token.kind !== 'symbol' || !comparisons.has(token.text)) return left
+      this.#size.operator(token.at)
+      this.#at++
+      const op = token.text as CompareOp
+      const isNil = this.#is('nil') && (op === '=' || op === '!=')
+      if (isNil) this.#at++
+      const right: FieldExpr = isNil ? { kind: 'literal', literal: { type: 'nil' } } : this.#sum()
+      const expr: FieldExpr & { kind: 'compare' } = { kind: 'compare', op, left, right }
+      this.#checkComparison(expr, token.at)
+      left = expr
+    }
   }
 
   #sum(): FieldExpr {
     return this.#arithmetic(['+', '-'], () => this.#unaryNot())
   }
   #unaryNot(): FieldExpr {
-    const { at } = this.#token
     if (!this.#take('!')) return this.#product()
     const inner = this.#deeper(() => this.#unaryNot())
     const type = this.#typeOf(inner)
-    if (type !== 'bool' && type !== 'any') this.#fail(`illegal operation for the given type: !${exprText(inner)}`, at)
+    if (type !== 'bool' && type !== 'any') this.#refuse(`illegal operation for the given type: !${exprText(inner)}`)
     return { kind: 'not', inner }
   }
   #product(): FieldExpr {
@@ -523,11 +542,10 @@ class Parser {
   }
   #power(): FieldExpr {
     const left = this.#unaryMinus()
-    const { at } = this.#token
     if (!this.#take('^')) return left
     const expr: FieldExpr = { kind: 'arithmetic', op: '^', left, right: this.#deeper(() => this.#power()) }
-    this.#checkArithmetic(expr, at)
-    return expr
+    this.#checkArithmetic(expr)
+    return foldArithmetic(expr)
   }
 
   #arithmetic(ops: readonly ArithmeticOp[], operand: () => FieldExpr): FieldExpr {
@@ -539,13 +557,12 @@ class Parser {
       this.#size.operator(at)
       this.#at++
       const expr: FieldExpr = { kind: 'arithmetic', op, left, right: operand() }
-      this.#checkArithmetic(expr, at)
-      left = expr
+      this.#checkArithmetic(expr)
+      left = foldArithmetic(expr)
     }
   }
 
   #unaryMinus(): FieldExpr {
-    const { at } = this.#token
     if (!this.#take('-')) return this.#primary()
     const inner = this.#deeper(() => this.#unaryMinus())
     if (inner.kind === 'literal') {
@@ -554,7 +571,7 @@ class Parser {
       if (literal.type === 'int' || literal.type === 'duration') return { kind: 'literal', literal: negated(literal) }
     }
     const type = this.#typeOf(inner)
-    if (type !== 'number' && type !== 'any') this.#fail(`illegal operation for the given type: -${exprText(inner)}`, at)
+    if (type !== 'number' && type !== 'any') this.#refuse(`illegal operation for the given type: -${exprText(inner)}`)
     return { kind: 'negate', inner }
   }
 
@@ -565,12 +582,13 @@ class Parser {
       return inner
     }
     const token = this.#token
-    if (token.kind === 'field') {
-      this.#at++
-      return { kind: 'field', field: token.field }
-    }
+    if (token.kind === 'field' || token.kind === 'unsupported') return { kind: 'field', field: this.#field() }
+    if (token.kind === 'word' && !isReserved(token.text)) this.#fail(`unknown identifier: ${token.text}`)
     const literal = this.#literal()
-    return literal === undefined ? this.#unexpected() : { kind: 'literal', literal }
+    if (literal === undefined) return this.#unexpected()
+    // An absent value is compared, and nothing else.
+    if (literal.type === 'nil' && !this.#is('=') && !this.#is('!=')) this.#unexpected('= or !=')
+    return { kind: 'literal', literal }
   }
 
   #literal(): Literal | undefined {
@@ -615,55 +633,141 @@ class Parser {
     }
   }
 
-  #checkFilter(condition: FieldExpr, at: number): void {
+  #checkFilter(condition: FieldExpr): void {
     const type = this.#typeOf(condition)
     if (type !== 'bool' && type !== 'any')
-      this.#fail(`span filter field expressions must resolve to a boolean: { ${exprText(condition)} }`, at)
-    if (!references(condition) && condition.kind !== 'literal')
-      this.#fail('span filter field expressions must reference the span', at)
+      this.#refuse(`span filter field expressions must resolve to a boolean: { ${exprText(condition)} }`)
   }
 
-  #checkArithmetic(expr: FieldExpr & { kind: 'arithmetic' }, at: number): void {
-    for (const side of [expr.left, expr.right]) {
-      const type = this.#typeOf(side)
-      if (type !== 'number' && type !== 'any')
-        this.#fail(`illegal operation for the given types: ${exprText(expr)}`, at)
-    }
+  #checkArithmetic(expr: FieldExpr & { kind: 'arithmetic' }): void {
+    const sides = [this.#typeOf(expr.left), this.#typeOf(expr.right)]
+    if (sides.every(type => type === 'number' || type === 'any')) return
+    this.#refuse(`${differ(sides[0]!, sides[1]!) ? otherTypes : illegalTypes}: ${exprText(expr)}`)
   }
 
   #checkComparison(expr: FieldExpr & { kind: 'compare' }, at: number): void {
     const { op, left, right } = expr
     const a = this.#typeOf(left)
     const b = this.#typeOf(right)
-    const illegal = (): never => this.#fail(`illegal operation for the given types: ${exprText(expr)}`, at)
-    if (op === '=~' || op === '!~') {
-      if (right.kind !== 'literal' || right.literal.type !== 'string') {
-        illegal()
-        return
-      }
-      if (a !== 'string' && a !== 'any') illegal()
-      this.#size.regex(right.literal.value, at)
-      try {
-        compileRe2(right.literal.value)
-      } catch (error) {
-        this.#fail(`invalid regex: ${error instanceof Error ? error.message : String(error)}`, at)
-      }
-      return
-    }
     if (a === 'nil' || b === 'nil') {
-      const other = a === 'nil' ? right : left
-      if ((op !== '=' && op !== '!=') || other.kind !== 'field') {
-        illegal()
-        return
-      }
-      const { field } = other
-      if (op === '=' && (field.kind === 'intrinsic' || (field.scope === 'resource' && field.name === 'service.name')))
-        this.#fail(`${field.text} is always there: it can't be compared with nil`, at)
+      this.#checkNil(op, a === 'nil' ? right : left)
       return
     }
-    if (a !== b && a !== 'any' && b !== 'any') illegal()
+    if (differ(a, b)) {
+      this.#refuse(`${otherTypes}: ${exprText(expr)}`)
+      return
+    }
+    if (op === '=~' || op === '!~') {
+      if ((a !== 'string' && a !== 'any') || (b !== 'string' && b !== 'any'))
+        this.#refuse(`${illegalTypes}: ${exprText(expr)}`)
+      else if (right.kind !== 'literal' || right.literal.type !== 'string')
+        this.#refuse(`invalid type for =~ or !~: ${exprText(right)}`)
+      else this.#checkRegex(right.literal.value, at)
+      return
+    }
     const type = a === 'any' ? b : a
-    if ((type === 'bool' || type === 'status' || type === 'kind') && op !== '=' && op !== '!=') illegal()
+    if ((type === 'bool' || type === 'status' || type === 'kind') && op !== '=' && op !== '!=')
+      this.#refuse(`${illegalTypes}: ${exprText(expr)}`)
+  }
+
+  #checkNil(op: CompareOp, other: FieldExpr): void {
+    if (other.kind !== 'field' || op !== '=') return
+    const { field } = other
+    if (field.kind === 'intrinsic') this.#refuse(`${field.text}=nil is not valid because intrinsics cannot be nil`)
+    else if (field.scope === 'resource' && field.name === 'service.name')
+      this.#refuse(`${field.text}=nil is not valid because resource.service.name cannot be nil`)
+  }
+
+  #checkRegex(source: string, at: number): void {
+    this.#size.regex(source, at)
+    try {
+      compileRe2(source)
+    } catch {
+      this.#refuse(`invalid regex: \`${source}\``)
+    }
+  }
+}
+
+const otherTypes = 'binary operations must operate on the same type'
+const illegalTypes = 'illegal operation for the given types'
+const compareAlone = '`compare()` cannot be used with second stage functions'
+
+/** Types of which both are known, and not the same. */
+function differ(a: string, b: string): boolean {
+  return a !== b && a !== 'any' && b !== 'any'
+}
+
+/** More than spansets joined: only another one in parentheses may be joined with it. */
+function isPipeline(stages: readonly Stage[]): boolean {
+  return stages.length > 1 || (stages[0]?.kind !== 'filter' && stages[0]?.kind !== 'combine')
+}
+
+function hasCompare(expr: MetricsExpr): boolean {
+  switch (expr.kind) {
+    case 'pipeline':
+      return expr.fn.name === 'compare'
+    case 'math':
+      return hasCompare(expr.left) || hasCompare(expr.right)
+    case 'staged':
+      return hasCompare(expr.inner)
+    default:
+      return false
+  }
+}
+
+/** A token as errors name it. */
+function shownToken(token: Token): string {
+  switch (token.kind) {
+    case 'end':
+      return '$end'
+    case 'string':
+      return 'STRING'
+    case 'number':
+      return token.isInt ? 'INTEGER' : 'FLOAT'
+    case 'duration':
+      return 'DURATION'
+    case 'unsupported':
+      return 'parent'
+    case 'word':
+      return isReserved(token.text) ? token.text : 'IDENTIFIER'
+    case 'field': {
+      const { field } = token
+      if (field.kind === 'attribute') return field.scope === 'any' ? '.' : `${field.scope}.`
+      return field.text.includes(':') ? `${field.text.split(':')[0]}:` : field.text
+    }
+    default:
+      return token.text
+  }
+}
+
+/** Arithmetic of constants is a constant of its type. */
+function foldArithmetic(expr: FieldExpr & { kind: 'arithmetic' }): FieldExpr {
+  if (expr.left.kind !== 'literal' || expr.right.kind !== 'literal') return expr
+  const a = expr.left.literal
+  const b = expr.right.literal
+  if (!('value' in a) || !('value' in b) || typeof a.value !== 'number' || typeof b.value !== 'number') return expr
+  const isInt = a.type === 'int' && b.type === 'int'
+  const value = folded(expr.op, a.value, b.value)
+  if ((isInt && !Number.isFinite(value)) || Math.abs(value) > Number.MAX_SAFE_INTEGER) return expr
+  if (isInt) return { kind: 'literal', literal: { type: 'int', value: Math.trunc(value) } }
+  const type = a.type === 'duration' && b.type === 'duration' ? 'duration' : 'float'
+  return { kind: 'literal', literal: { type, value } }
+}
+
+function folded(op: ArithmeticOp, a: number, b: number): number {
+  switch (op) {
+    case '+':
+      return a + b
+    case '-':
+      return a - b
+    case '*':
+      return a * b
+    case '/':
+      return a / b
+    case '%':
+      return a % b
+    default:
+      return a ** b
   }
 }
 

@@ -6,7 +6,7 @@ import type { Field, Intrinsic, MetricsFunction } from '#lang/traceql/ast.ts'
 import { fieldText } from '#lang/traceql/fields.ts'
 import { attributePaths, fixedAttributes, type TraceRows } from '#traces/select.ts'
 import { textsIn } from './columns.ts'
-import { compileCondition, valuesReader, type SpanTest } from './evaluate.ts'
+import { compileCondition, presenceTest, valuesReader, type SpanTest } from './evaluate.ts'
 import { numberText } from './whole.ts'
 import { firstChild, scopePaths, valueType, type SpanTable, type TagScope, type Value } from './span-table.ts'
 
@@ -17,12 +17,12 @@ const comparedIntrinsics: readonly Intrinsic[] = [
   'kind',
   'rootName',
   'rootServiceName',
-  'event:name',
   'instrumentation:name',
   'instrumentation:version',
+  'span:childCount',
 ]
 interface ValueCounts {
-  value: Value
+  value: Value | undefined
   counts: Float64Array
   total: number
 }
@@ -32,16 +32,28 @@ interface AttributeCounts {
 }
 type Side = 'baseline' | 'selection'
 
+/** Scopes whose attributes are compared: a span has one value of each. */
+const comparedScopes = ['resource', 'span', 'instrumentation'] as const
+
+function isCompared<T extends readonly [TagScope, string]>(own: T): boolean {
+  return comparedScopes.some(scope => scope === own[0])
+}
+
+/** Attributes that are compared of every span, whether it has them or not: those with columns of their own. */
+function alwaysCompared(rows: TraceRows): (readonly [TagScope, string])[] {
+  return rows.dedicated.map(d => [d.scope, d.name] as const).filter(isCompared)
+}
+
 /** Every attribute that the rows have, and the intrinsics that are compared. */
 export async function comparedFields(rows: TraceRows): Promise<Field[]> {
   const fields: Field[] = comparedIntrinsics.map(name => ({ kind: 'intrinsic', name, text: name }))
-  const dedicated = rows.dedicated.map(d => [d.scope, d.name] as const)
-  const own = [['resource', 'service.name'] as const, ...dedicated, ...fixedAttributes]
+  const dedicated = alwaysCompared(rows)
+  const own = [['resource', 'service.name'] as const, ...fixedAttributes].filter(isCompared)
   const paths = own.flatMap(([scope, name]) =>
     attributePaths(rows.dedicated, scope, name).map(p => ({ scope, name, path: p.path })),
   )
   const columns = await rows.columns([
-    ...Object.values(scopePaths).map(p => `${p}.Attrs.Key`),
+    ...comparedScopes.map(scope => `${scopePaths[scope]}.Attrs.Key`),
     ...paths.map(p => p.path),
   ])
   const seen = new Set<string>()
@@ -51,8 +63,9 @@ export async function comparedFields(rows: TraceRows): Promise<Field[]> {
     seen.add(text)
     fields.push({ kind: 'attribute', scope, name, text })
   }
-  for (const [scope, path] of Object.entries(scopePaths) as [TagScope, string][])
-    for (const name of textsIn(columns.get(`${path}.Attrs.Key`))) add(scope, name)
+  for (const [scope, name] of dedicated) add(scope, name)
+  for (const scope of comparedScopes)
+    for (const name of textsIn(columns.get(`${scopePaths[scope]}.Attrs.Key`))) add(scope, name)
   for (const { scope, name, path } of paths) if ((columns.get(path)?.valueCount ?? 0) > 0) add(scope, name)
   return fields
 }
@@ -78,19 +91,27 @@ export class Comparison {
   counter(table: SpanTable, fields: readonly Field[]): (i: number, interval: number, startNs: bigint) => void {
     const { selection, startNs: fromNs, endNs: toNs } = this.#fn
     const selects: SpanTest = selection === undefined ? () => true : compileCondition(selection, table)
-    const readers = fields.map(field => ({ text: field.text, read: valuesReader(table, field) }))
+    const always = new Set(alwaysCompared(table.rows).map(([scope, name]) => fieldText(scope, name)))
+    const readers = fields.map(field => ({
+      text: field.text,
+      isAlways: always.has(field.text),
+      read: valuesReader(table, field),
+      isThere: presenceTest(table, field),
+    }))
     return (i, interval, startNs) => {
       const isInTime = toNs === 0n || (startNs >= fromNs && startNs < toNs)
       const side = this.#sides[isInTime && selects(i, -1, -1) ? 'selection' : 'baseline']
       const e = firstChild(table.eventFrom, i)
       const l = firstChild(table.linkFrom, i)
-      for (const { text, read } of readers) {
-        const value = read(i, e, l)[0]
-        if (value === undefined || value.type === valueType.none) continue
+      for (const { text, read, isThere, isAlways } of readers) {
+        const values = read(i, e, l)
+        // What is no single value counts as none that is known.
+        const value = values.length === 1 ? values[0] : undefined
+        if (value === undefined && !isAlways && !isThere(i, e, l)) continue
         let attribute = side.get(text)
         if (attribute === undefined)
           side.set(text, (attribute = { values: new Map(), totals: new Float64Array(this.#intervals) }))
-        const key = `${value.type} ${value.type === valueType.string ? value.text : numberText(value)}`
+        const key = value === undefined ? 'nil' : valueKey(value)
         let counted = attribute.values.get(key)
         if (counted === undefined)
           attribute.values.set(key, (counted = { value, counts: new Float64Array(this.#intervals), total: 0 }))
@@ -112,18 +133,13 @@ export class Comparison {
         const sorted = [...values.values()].sort((a, b) => b.total - a.total)
         for (const { value, counts } of sorted.slice(0, this.#fn.topN))
           out.push({ labels: [meta(side), { key: text, value }], values: counts })
-        if (sorted.length > this.#fn.topN)
-          out.push({
-            labels: [
-              meta(side),
-              { key: '__meta_error', value: { type: valueType.string, num: 0, text: '__too_many_values__' } },
-              { key: text, value: undefined },
-            ],
-            values: new Float64Array(this.#intervals),
-          })
         out.push({ labels: [meta(`${side}_total`), { key: text, value: undefined }], values: totals })
       }
     }
     return out
   }
+}
+
+function valueKey(value: Value): string {
+  return `${value.type} ${value.type === valueType.string ? value.text : numberText(value)}`
 }

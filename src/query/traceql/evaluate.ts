@@ -6,6 +6,8 @@ import { bigOf, order, wholeOf, type Whole } from './whole.ts'
 
 /** Does a condition hold for span i, event e and link l? -1 for no event and no link. */
 export type SpanTest = (i: number, e: number, l: number) => boolean
+/** Does a stored value fit? */
+export type ValueTest = (type: number, num: number, text: string) => boolean
 type Evaluated = (i: number, e: number, l: number) => Value | undefined
 
 /** The fields that an expression reads, added to `into`. */
@@ -34,47 +36,23 @@ function levelOf(field: Field): 'event' | 'link' | undefined {
 }
 
 const isOfLevel = (expr: FieldExpr, level: 'event' | 'link'): boolean => fieldsOf(expr).some(f => levelOf(f) === level)
-function hasNot(expr: FieldExpr): boolean {
-  switch (expr.kind) {
-    case 'not':
-      return true
-    case 'literal':
-    case 'field':
-      return false
-    case 'negate':
-      return hasNot(expr.inner)
-    default:
-      return hasNot(expr.left) || hasNot(expr.right)
-  }
+/** A condition that holds within the event and the link that are given. */
+export function compileWithin(expr: FieldExpr, table: SpanTable): SpanTest {
+  return new Compiler(table).test(expr)
 }
 
 /** Fields must be loaded. Without a condition every span fits. */
 export function compileCondition(expr: FieldExpr | undefined, table: SpanTable): SpanTest {
-  if (expr === undefined) return () => true
-  const compiler = new Compiler(table)
-  const test = compiler.whole(expr)
-  if (!hasNot(expr)) return test
-  // As in the reference, a negation finds only spans for which one of the conditions inside it holds.
-  const leaves: FieldExpr[] = []
-  collectLeaves(expr, leaves)
-  const any = leaves.map(leaf => compiler.whole(leaf))
-  return (i, e, l) => any.some(leaf => leaf(i, e, l)) && test(i, e, l)
+  return expr === undefined ? () => true : new Compiler(table).whole(expr)
 }
 
-function collectLeaves(expr: FieldExpr, into: FieldExpr[]): void {
-  if (expr.kind === 'logic') {
-    collectLeaves(expr.left, into)
-    collectLeaves(expr.right, into)
-  } else if (expr.kind === 'not') collectLeaves(expr.inner, into)
-  else if (expr.kind === 'compare' && (expr.left.kind === 'literal' || expr.right.kind === 'literal')) into.push(expr)
-  else
-    for (const field of fieldsOf(expr))
-      into.push({
-        kind: 'compare',
-        op: '!=',
-        left: { kind: 'field', field },
-        right: { kind: 'literal', literal: { type: 'nil' } },
-      })
+const noText: Value = { type: valueType.string, num: 0, text: '' }
+const noTime: Value = { type: valueType.duration, num: 0, text: '' }
+
+/** What an intrinsic of events or links is for a span that has none of them. */
+export function defaultOf(field: Field): Value | undefined {
+  if (field.kind === 'attribute' || levelOf(field) === undefined) return undefined
+  return field.name === 'event:timeSinceStart' ? noTime : noText
 }
 
 /** The number of the owner of a level, by span, event and link; -1 where there is none. */
@@ -113,20 +91,33 @@ export function valuesReader(table: SpanTable, field: Field): (i: number, e: num
       if (list !== undefined) return list
       const value = column.at(at)
       if (value !== undefined) return [value]
+      if (column.has(at)) return []
     }
     return []
   }
 }
 
-/** The first value of a field, span by span, without an object for each: `read` fills the three members. */
+/** Whether a span has a field, of whatever type. */
+export function presenceTest(table: SpanTable, field: Field): SpanTest {
+  const places = columnsOf(table, field).map(column => ({ column, owner: ownerOf(table, column.level) }))
+  return (i, e, l) =>
+    places.some(({ column, owner }) => {
+      const at = owner(i, e, l)
+      return at >= 0 && column.has(at)
+    })
+}
+
+/** The value of a field, span by span, without an object for each: `read` fills the three members. */
 export class FieldCursor {
   readonly #places: { column: FieldColumn; owner: (i: number, e: number, l: number) => number }[]
+  readonly #default: Value | undefined
   type: number = valueType.none
   num = 0
   text = ''
 
   constructor(table: SpanTable, field: Field) {
     this.#places = columnsOf(table, field).map(column => ({ column, owner: ownerOf(table, column.level) }))
+    this.#default = defaultOf(field)
   }
 
   /** False where there is none. */
@@ -136,22 +127,27 @@ export class FieldCursor {
       if (at < 0) continue
       const list = column.lists?.get(at)
       if (list !== undefined) {
-        // An empty list is a value without a first one.
-        const [first] = list
+        // A list is no single value, unless it has but one.
+        const first = list.length === 1 ? list[0] : undefined
         this.type = first?.type ?? valueType.none
         this.num = first?.num ?? 0
         this.text = first?.text ?? ''
         return first !== undefined
       }
       const type = column.type[at]!
-      if (type === valueType.none) continue
+      if (type === valueType.none) {
+        if (column.has(at)) break
+        continue
+      }
       this.type = type
       this.num = column.num[at]!
       this.text = column.text[at] ?? ''
       return true
     }
-    this.type = valueType.none
-    return false
+    this.type = this.#default?.type ?? valueType.none
+    this.num = 0
+    this.text = ''
+    return this.#default !== undefined
   }
 
   get value(): Value | undefined {
@@ -179,15 +175,20 @@ class Compiler {
       const right = this.whole(expr.right)
       return (i, e, l) => left(i, e, l) || right(i, e, l)
     }
+    if (expr.kind === 'not') {
+      const inner = this.whole(expr.inner)
+      return (i, e, l) => !inner(i, e, l)
+    }
     if (expr.kind === 'logic') {
       const terms: FieldExpr[] = []
       flatten(expr, terms)
       // Conditions on events hold in one event, those on links in one link.
       const tests: SpanTest[] = []
-      for (const term of terms.filter(t => !isOfLevel(t, 'event') && !isOfLevel(t, 'link')))
-        tests.push(this.whole(term))
+      const isAlone = (t: FieldExpr): boolean => t.kind === 'not' || (!isOfLevel(t, 'event') && !isOfLevel(t, 'link'))
+      for (const term of terms.filter(isAlone)) tests.push(this.whole(term))
+      const joined = terms.filter(t => !isAlone(t))
       for (const level of ['event', 'link'] as const) {
-        const own = terms.filter(t => isOfLevel(t, level) && (level === 'event' || !isOfLevel(t, 'event')))
+        const own = joined.filter(t => isOfLevel(t, level) && (level === 'event' || !isOfLevel(t, 'event')))
         if (own.length > 0) {
           const each = own.map(t => this.test(t))
           tests.push(this.#exists(own, (i, e, l) => each.every(t => t(i, e, l))))
@@ -273,17 +274,16 @@ class Compiler {
     }
   }
 
+  /** A value of a type that nothing is compared with is no absent one. */
   #nilTest(field: Field, op: CompareOp): SpanTest {
-    if (field.kind === 'attribute' && field.scope === 'any' && op === '=') {
-      const column = this.#table.column(field, 'span')
-      return i => column.type[i] === valueType.none && column.lists?.has(i) !== true
-    }
-    const values = valuesReader(this.#table, field)
-    return op === '=' ? (i, e, l) => values(i, e, l).length === 0 : (i, e, l) => values(i, e, l).length > 0
+    // Where the span lacks the attribute it is absent, whatever its resource has.
+    const isUnscoped = field.kind === 'attribute' && field.scope === 'any'
+    const isThere = presenceTest(this.#table, isUnscoped && op === '=' ? { ...field, scope: 'span' } : field)
+    return op === '=' ? (i, e, l) => !isThere(i, e, l) : isThere
   }
 
   #literalTest(field: Field, op: CompareOp, literal: Literal): SpanTest {
-    const fits = literalFits(op, literal, field.kind === 'intrinsic')
+    const fits = literalFits(op, literal, field)
     const columns = columnsOf(this.#table, field)
     const places = columns.map(column => ({ column, owner: ownerOf(this.#table, column.level) }))
     return (i, e, l) => {
@@ -297,6 +297,7 @@ class Compiler {
         }
         const type = column.type[at]!
         if (type !== valueType.none) return fits(type, column.num[at]!, column.text[at] ?? '')
+        if (column.has(at)) return false
       }
       return false
     }
@@ -310,9 +311,10 @@ class Compiler {
       }
       case 'field': {
         const values = valuesReader(this.#table, expr.field)
+        const missing = defaultOf(expr.field)
         return (i, e, l) => {
           const list = values(i, e, l)
-          return list.length === 1 ? list[0] : undefined
+          return list.length === 1 ? list[0] : list.length === 0 ? missing : undefined
         }
       }
       case 'negate': {
@@ -349,7 +351,7 @@ function arithmetic(op: string, a: Value, b: Value): Value | undefined {
   const isInt = a.type === valueType.int && b.type === valueType.int
   const type = isInt
     ? valueType.int
-    : a.type === valueType.duration || b.type === valueType.duration
+    : a.type === valueType.duration && b.type === valueType.duration
       ? valueType.duration
       : valueType.float
   if (type !== valueType.float && isExact(a) && isExact(b)) {
@@ -412,7 +414,7 @@ function literalValue(literal: Literal): Value | undefined {
   }
 }
 
-function turned(op: CompareOp): CompareOp {
+export function turned(op: CompareOp): CompareOp {
   return op === '<' ? '>' : op === '<=' ? '>=' : op === '>' ? '<' : op === '>=' ? '<=' : op
 }
 
@@ -442,7 +444,8 @@ function compareLoose(op: CompareOp, a: Value, b: Value): boolean {
 }
 
 function textFits(op: '=~' | '!~', source: string): (text: string) => boolean {
-  const regex = compileRe2(source)
+  // Texts of spans have lines: a dot matches their ends too, unless the expression says otherwise.
+  const regex = compileRe2(`(?s)${source}`)
   const memo = new Map<string, boolean>()
   return text => {
     let result = memo.get(text)
@@ -454,17 +457,31 @@ function textFits(op: '=~' | '!~', source: string): (text: string) => boolean {
   }
 }
 
+/** Ids, which are the same with and without zeros before them, in small letters and capitals. */
+export const idFields: ReadonlySet<string> = new Set([
+  'trace:id',
+  'span:id',
+  'span:parentID',
+  'link:traceID',
+  'link:spanID',
+])
+
+function plainId(text: string): string {
+  return text.toLowerCase().replace(/^0+(?=.)/, '')
+}
+
 /**
  * Does a stored value fit? Attributes are compared with values of the literal's own type only, intrinsics with any
  * number.
  */
-function literalFits(
-  op: CompareOp,
-  literal: Literal,
-  isIntrinsic: boolean,
-): (type: number, num: number, text: string) => boolean {
+export function literalFits(op: CompareOp, literal: Literal, field: Field): ValueTest {
+  const isIntrinsic = field.kind === 'intrinsic'
   if (literal.type === 'string') {
     const { value } = literal
+    if (isIntrinsic && idFields.has(field.name) && (op === '=' || op === '!=')) {
+      const id = plainId(value)
+      return (_type, _num, text) => (plainId(text) === id) === (op === '=')
+    }
     if (op === '=~' || op === '!~') {
       const fits = textFits(op, value)
       return (type, _num, text) => type === valueType.string && fits(text)
@@ -479,10 +496,6 @@ function literalFits(
     return (type, num, text) =>
       (type === valueType.int || type === valueType.duration || type === valueType.float) &&
       ordered(op, order(num, text, value.num, value.text))
-  // A duration has no stored type of its own: it is compared with any number.
-  if (literal.type === 'duration')
-    return (type, num, text) =>
-      (type === valueType.int || type === valueType.float) && ordered(op, order(num, text, value.num, value.text))
   return (type, num, text) => type === value.type && ordered(op, order(num, text, value.num, value.text))
 }
 

@@ -5,6 +5,7 @@ import { BadDataError, LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import { planningAgain } from '#core/omissions.ts'
 import { workAhead } from '#core/parallel.ts'
+import { fieldText } from '#lang/traceql/fields.ts'
 import type { Field, MetricsExpr, MetricsFunction, SecondStage } from '#lang/traceql/ast.ts'
 import { rowsAhead, unlessDamaged, type TraceRows, type TracesReader } from '#traces/select.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
@@ -12,7 +13,8 @@ import { Budgets, type Budget } from '../budget.ts'
 import { Comparison, comparedFields } from './compare.ts'
 import { columnAt, longsOf, traceIdText } from './columns.ts'
 import { FieldCursor, fieldsOf } from './evaluate.ts'
-import { firstChild, SpanTable, valueType, type Value } from './span-table.ts'
+import { mentionsOf, shownReader, type Mention, type ShownValues } from './shown.ts'
+import { firstChild, SpanTable, valueType, type Level, type Value } from './span-table.ts'
 import { numberText, order } from './whole.ts'
 import { comparisons, compileStages, fieldsOfStages } from './spansets.ts'
 import type { SearchStats } from './search.ts'
@@ -24,6 +26,8 @@ export interface MetricLabel {
 /** A span that stands for a series; NaN as its value stands for that of the series. */
 export interface Exemplar {
   traceId: string
+  /** Fields of the span that the query mentions. */
+  labels: MetricLabel[]
   value: number
   timeMs: number
 }
@@ -62,10 +66,12 @@ interface Grid {
   isInstant: boolean
 }
 
-function gridOf({ startMs, endMs, stepMs }: MetricsRequest): Grid {
+function gridOf({ startMs, endMs, stepMs }: MetricsRequest, nowMs: number): Grid {
   if (stepMs === 0) return { startMs, stepMs: endMs - startMs, count: 1, isInstant: true }
   const start = Math.floor(startMs / stepMs) * stepMs - stepMs
-  const end = Math.ceil(endMs / stepMs) * stepMs
+  const edge = Math.ceil(endMs / stepMs) * stepMs
+  // An interval that is not over yet has no sample.
+  const end = edge > nowMs && startMs < nowMs ? Math.max(start, Math.floor(nowMs / stepMs) * stepMs) : edge
   const count = Math.round((end - start) / stepMs)
   if (count > intervalsMax)
     throw new BadDataError(
@@ -82,7 +88,6 @@ class Gathered {
   /** Spans by bucket: the exponent of two at its upper edge. */
   readonly buckets = new Map<number, Float64Array>()
   readonly exemplars: Exemplar[] = []
-  seen = 0
 
   constructor(labels: MetricLabel[], intervals: number, start: number) {
     this.labels = labels
@@ -113,7 +118,7 @@ export class TraceMetrics {
     reader: TracesReader,
     signal: AbortSignal | undefined,
   ): Promise<TraceMetricsResult> {
-    const grid = gridOf(request)
+    const grid = gridOf(request, this.#budgets.nowMs)
     const stats: SearchStats = { traces: 0, spans: 0, bytes: 0, blocks: 0 }
     const budget = this.#budgets.begin(signal)
     const series = await this.#evaluate(request.expr, request, grid, reader, stats, budget)
@@ -139,6 +144,10 @@ export class TraceMetrics {
       const right = await this.#evaluate(expr.right, request, grid, reader, stats, budget)
       return joinMath(expr.op, left, right, grid.count)
     }
+    if (expr.kind === 'staged') {
+      const inner = await this.#evaluate(expr.inner, request, grid, reader, stats, budget)
+      return typeof inner === 'number' ? inner : staged(expr.after, inner)
+    }
     const gathered = new Map<string, Gathered>()
     const comparison = expr.fn.name === 'compare' ? new Comparison(expr.fn, grid.count) : undefined
     const selected = await reader.select(grid.startMs, grid.startMs + grid.count * grid.stepMs)
@@ -154,10 +163,21 @@ export class TraceMetrics {
       await budget.pause()
     }
     if (comparison !== undefined) return comparison.series().map(s => ({ ...s, exemplars: [] }))
-    let series = finish(expr.fn, [...gathered.values()], grid)
-    for (const stage of expr.after) series = applySecond(stage, series)
-    return series.sort((a, b) => compareLabels(a.labels, b.labels))
+    // Without groups there is one series of counts, of nothing too.
+    if (gathered.size === 0 && expr.fn.by.length === 0 && countsSpans(expr.fn))
+      gathered.set('', new Gathered([], grid.count, 0))
+    return staged(expr.after, finish(expr.fn, [...gathered.values()], grid))
   }
+}
+
+function countsSpans({ name }: MetricsFunction): boolean {
+  return name === 'rate' || name === 'count_over_time'
+}
+
+function staged(after: readonly SecondStage[], found: TraceSeries[]): TraceSeries[] {
+  let series = found
+  for (const stage of after) series = applySecond(stage, series)
+  return series.sort((a, b) => compareLabels(a.labels, b.labels))
 }
 
 function labelText(value: Value | undefined): string {
@@ -177,6 +197,24 @@ function compareLabels(a: readonly MetricLabel[], b: readonly MetricLabel[]): nu
     if (s !== t) return s < t ? -1 : 1
   }
   return a.length - b.length
+}
+
+/** The order of series of one value: texts from the first on, numbers from the largest on. */
+function rankLabels(a: readonly MetricLabel[], b: readonly MetricLabel[]): number {
+  for (let i = 0; i < Math.min(a.length, b.length); i++) {
+    const x = a[i]!.value
+    const y = b[i]!.value
+    const isNumeric = x !== undefined && y !== undefined && isRanked(x.type) && isRanked(y.type)
+    const difference = isNumeric ? order(y.num, y.text, x.num, x.text) : compareTexts(labelText(x), labelText(y))
+    if (difference !== 0) return difference
+  }
+  return a.length - b.length
+}
+
+const isRanked = (type: number): boolean => type === valueType.int || type === valueType.float
+
+function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 /** The series that spans of all rows are added to. */
@@ -205,7 +243,8 @@ async function openRows(
   if (table === undefined) return undefined
   const fields: Field[] = [...fieldsOfStages(stages), ...fn.by, ...(fn.field === undefined ? [] : [fn.field])]
   const compared = isComparison ? await comparedFields(rows) : []
-  await table.load([...fields, ...compared, ...fieldsOf(fn.selection)])
+  const shown = mentionsOf(stages).map(mention => mention.field)
+  await table.load([...fields, ...shown, ...compared, ...fieldsOf(fn.selection)])
   const columns = await rows.columns([
     'StartTimeUnixNano',
     'EndTimeUnixNano',
@@ -229,7 +268,9 @@ async function gatherRows(
   const throughNs = fromNs + gridStepNs(grid) * BigInt(grid.count)
   const intervals = new SpanIntervals(grid, starts)
   const compare = comparison?.counter(table, compared)
-  const gatherer = new SpanGatherer(table, fn, target, starts, columnAt(columns, 'TraceID'))
+  const computed = [...fn.by, ...(fn.field === undefined ? [] : [fn.field])]
+  const mentioned = mentionsOf([...stages, { kind: 'select', fields: computed }])
+  const gatherer = new SpanGatherer(table, fn, mentioned, target, starts, columnAt(columns, 'TraceID'))
   const run = compileStages(stages, table)
   for (let row = 0; row < rows.rows; row++) {
     if (traceStarts[row]! > throughNs || traceEnds[row]! < fromNs) continue
@@ -269,7 +310,6 @@ class SpanIntervals {
   readonly #fromHigh: number
   readonly #stepNs: number
   readonly #count: number
-  readonly #isInstant: boolean
 
   constructor(grid: Grid, starts: BigInt64Array) {
     const fromNs = gridStartNs(grid)
@@ -278,15 +318,13 @@ class SpanIntervals {
     this.#fromHigh = Number(fromNs >> 32n)
     this.#stepNs = Number(gridStepNs(grid))
     this.#count = grid.count
-    this.#isInstant = grid.isInstant
   }
 
   /** -1 for a span outside the grid. */
   of(i: number): number {
     const distance = (this.#words[2 * i + 1]! - this.#fromHigh) * 4_294_967_296 + (this.#words[2 * i]! - this.#fromLow)
-    // A time on an edge belongs to the interval before it; the one interval of an instant has both its ends.
-    if (distance === 0) return this.#isInstant && this.#count > 0 ? 0 : -1
-    const interval = distance < 0 ? -1 : Math.floor((distance - 1) / this.#stepNs)
+    // A time on an edge belongs to the interval before it.
+    const interval = distance <= 0 ? -1 : Math.floor((distance - 1) / this.#stepNs)
     return interval < this.#count ? interval : -1
   }
 }
@@ -302,21 +340,34 @@ class SpanGatherer {
   readonly #only: FieldCursor | undefined
   readonly #measured: FieldCursor | undefined
   readonly #exemplarsMax: number
+  readonly #shown: (i: number) => ShownValues[]
   /** Series by the text of the only label. */
   readonly #byText = new Map<string, Gathered>()
   #unlabelled: Gathered | undefined
 
-  constructor(table: SpanTable, fn: MetricsFunction, target: Target, starts: BigInt64Array, ids: ColumnData) {
+  constructor(
+    table: SpanTable,
+    fn: MetricsFunction,
+    mentioned: readonly Mention[],
+    target: Target,
+    starts: BigInt64Array,
+    ids: ColumnData,
+  ) {
     this.#table = table
     this.#fn = fn
     this.#target = target
     this.#starts = starts
     this.#ids = ids
-    this.#by = fn.by.map(field => ({ key: field.text, cursor: new FieldCursor(table, field) }))
+    this.#by = fn.by.map(field => ({ key: labelKey(field), cursor: new FieldCursor(table, field) }))
     this.#only = this.#by.length === 1 ? this.#by[0]?.cursor : undefined
     this.#measured = fn.field === undefined ? undefined : new FieldCursor(table, fn.field)
     this.#exemplarsMax = target.grid.isInstant ? 0 : target.request.exemplars
-    this.#unlabelled = undefined
+    const hidden = ['trace:id', 'nestedSetLeft', 'nestedSetRight', 'nestedSetParent']
+    this.#shown = shownReader(
+      mentioned.filter(({ field }) => field.kind === 'attribute' || !hidden.includes(field.name)),
+      table,
+      scopedKey,
+    )
   }
 
   /** Span `i` of trace `row`; one whose measured field is no number is left out. */
@@ -326,12 +377,14 @@ class SpanGatherer {
     const measured = this.#measured
     if (measured !== undefined && !(measured.read(i, e, l) && isMeasure(measured.type))) return
     const into = this.#seriesOf(i, e, l)
-    gather(into, this.#fn.name, interval, measured)
-    into.seen++
+    gather(into, this.#fn, interval, measured)
     if (into.exemplars.length < this.#exemplarsMax)
       into.exemplars.push({
         traceId: traceIdText(this.#ids, row),
-        value: measured === undefined ? NaN : scaled(measured),
+        labels: this.#shown(i).flatMap(({ key, values }): MetricLabel[] =>
+          values.length === 1 ? [{ key, value: values[0] }] : [],
+        ),
+        value: measured === undefined ? NaN : measuredValue(this.#fn, measured),
         timeMs: Number(this.#starts[i]! / 1_000_000n),
       })
   }
@@ -365,7 +418,10 @@ class SpanGatherer {
           `the query makes more than ${request.seriesMax} series, which is the limit; group by fewer attributes`,
           422,
         )
-      const labels = this.#by.map(({ key: name, cursor }): MetricLabel => ({ key: name, value: cursor.value }))
+      const all = this.#by.map(({ key: name, cursor }): MetricLabel => ({ key: name, value: cursor.value }))
+      // What a span has not is no label of its series, unless it has none of all.
+      const there = all.filter(label => label.value !== undefined)
+      const labels = there.length > 0 ? there : all.slice(0, 1)
       gathered.set(key, (into = new Gathered(labels, grid.count, startOf(this.#fn.name))))
     }
     return into
@@ -385,30 +441,43 @@ function cursorText(cursor: FieldCursor): string {
   return cursor.type === valueType.string ? cursor.text : numberText(cursor)
 }
 
-/** Durations are counted in nanoseconds and shown in seconds. */
-function scaled(value: { type: number; num: number }): number {
-  return value.type === valueType.duration ? value.num / 1e9 : value.num
+/** How exemplars call a field: by the scope that its value is of. */
+function scopedKey(field: Field, level: Level): string {
+  if (field.kind === 'intrinsic') return field.name
+  return field.scope === 'any' ? fieldText(level === 'resource' ? 'resource' : 'span', field.name) : field.text
+}
+
+/** How a field is called in labels: intrinsics by one name, however the query spells them. */
+function labelKey(field: Field): string {
+  return field.kind === 'intrinsic' ? field.name : field.text
+}
+
+/** A span's duration is counted in nanoseconds and shown in seconds; other durations only where they make buckets. */
+function measuredValue(fn: MetricsFunction, value: { type: number; num: number }): number {
+  if (value.type !== valueType.duration) return value.num
+  const isSeconds = fn.field?.name === 'duration' || fn.name.startsWith('quantile') || fn.name.startsWith('histogram')
+  return isSeconds ? value.num / 1e9 : value.num
 }
 
 function gather(
   into: Gathered,
-  name: MetricsFunction['name'],
+  fn: MetricsFunction,
   interval: number,
   value: { type: number; num: number } | undefined,
 ): void {
   const { counts, numbers } = into
   counts[interval]!++
   if (value === undefined) return
-  switch (name) {
+  switch (fn.name) {
     case 'min_over_time':
-      numbers[interval] = Math.min(numbers[interval]!, scaled(value))
+      numbers[interval] = Math.min(numbers[interval]!, measuredValue(fn, value))
       return
     case 'max_over_time':
-      numbers[interval] = Math.max(numbers[interval]!, scaled(value))
+      numbers[interval] = Math.max(numbers[interval]!, measuredValue(fn, value))
       return
     case 'sum_over_time':
     case 'avg_over_time':
-      numbers[interval] = numbers[interval]! + scaled(value)
+      numbers[interval] = numbers[interval]! + measuredValue(fn, value)
       return
     default: {
       if (value.type === valueType.float || value.num < 2) {
@@ -433,12 +502,7 @@ function finish(fn: MetricsFunction, gathered: readonly Gathered[], grid: Grid):
   const seconds = grid.stepMs / 1000
   return gathered.flatMap((own): TraceSeries[] => {
     const { counts, numbers, exemplars } = own
-    const valued = (values: Float64Array): Exemplar[] =>
-      exemplars.map(x =>
-        Number.isNaN(x.value)
-          ? { ...x, value: values[Math.max(0, Math.ceil((x.timeMs - grid.startMs) / grid.stepMs) - 1)] ?? 0 }
-          : x,
-      )
+    const valued = (values: Float64Array): Exemplar[] => seriesValued(exemplars, values, grid)
     switch (fn.name) {
       case 'rate': {
         const values = counts.map(c => c * (1 / seconds))
@@ -460,16 +524,48 @@ function finish(fn: MetricsFunction, gathered: readonly Gathered[], grid: Grid):
           .map(([key, values]) => ({
             labels: [...own.labels, { key: '__bucket', value: { type: valueType.float, num: edgeOf(key), text: '' } }],
             values,
-            exemplars: valued(values),
+            exemplars: seriesValued(inBucket(exemplars, edgeOf(key)), values, grid),
           }))
-      default:
-        return fn.quantiles.map(q => ({
+      default: {
+        if (own.buckets.size === 0) return []
+        const found = fn.quantiles.map((q): TraceSeries => ({
           labels: [...own.labels, { key: 'p', value: { type: valueType.float, num: q, text: '' } }],
           values: Float64Array.from(counts, (_, i) => quantile(q, own.buckets, i)),
-          exemplars,
+          exemplars: [],
         }))
+        for (const exemplar of exemplars) nearest(found, exemplar, grid)?.exemplars.push(exemplar)
+        return found
+      }
     }
   })
+}
+
+/** Exemplars whose value is the series' own at their time. */
+function seriesValued(exemplars: readonly Exemplar[], values: Float64Array, grid: Grid): Exemplar[] {
+  return exemplars.map(x => ({ ...x, value: values[intervalOf(x.timeMs, grid)] ?? 0 }))
+}
+
+function intervalOf(timeMs: number, grid: Grid): number {
+  return Math.max(0, Math.ceil((timeMs - grid.startMs) / grid.stepMs) - 1)
+}
+
+function inBucket(exemplars: readonly Exemplar[], edge: number): Exemplar[] {
+  return exemplars.filter(x => x.value <= edge && x.value > edge / 2)
+}
+
+/** Of the quantiles' series, the one whose value at the exemplar's time is nearest to it. */
+function nearest(series: readonly TraceSeries[], exemplar: Exemplar, grid: Grid): TraceSeries | undefined {
+  const interval = intervalOf(exemplar.timeMs, grid)
+  let best: TraceSeries | undefined
+  let distance = Infinity
+  for (const one of series) {
+    const own = Math.abs((one.values[interval] ?? 0) - exemplar.value)
+    if (own < distance) {
+      best = one
+      distance = own
+    }
+  }
+  return best
 }
 
 /** The upper edge of a bucket, in seconds for durations. */
@@ -504,7 +600,7 @@ function applySecond(stage: SecondStage, series: TraceSeries[]): TraceSeries[] {
   if (stage.kind === 'compare') {
     const fits = comparisons[stage.op]
     return series
-      .map(s => ({ ...s, values: s.values.map(v => (fits(v, stage.value) ? v : NaN)) }))
+      .map(s => ({ ...s, values: s.values.map(v => (fits(v, stage.value) ? v : NaN)), exemplars: [] }))
       .filter(s => s.values.some(v => !Number.isNaN(v)))
   }
   if (series.length <= stage.count) return series
@@ -513,7 +609,7 @@ function applySecond(stage: SecondStage, series: TraceSeries[]): TraceSeries[] {
   const length = series[0]?.values.length ?? 0
   for (let i = 0; i < length; i++) {
     const there = series.map((s, n) => ({ n, v: s.values[i]!, labels: s.labels })).filter(x => !Number.isNaN(x.v))
-    there.sort((a, b) => sign * (b.v - a.v) || sign * compareLabels(a.labels, b.labels))
+    there.sort((a, b) => sign * (b.v - a.v) || sign * rankLabels(a.labels, b.labels))
     for (const { n, v } of there.slice(0, stage.count)) kept[n]!.values[i] = v
   }
   return kept.filter(s => s.values.some(v => !Number.isNaN(v)))
@@ -525,31 +621,57 @@ function joinMath(
   right: TraceSeries[] | number,
   count: number,
 ): TraceSeries[] | number {
-  const apply = (a: number, b: number): number => (op === '+' ? a + b : op === '-' ? a - b : op === '*' ? a * b : a / b)
+  const apply = (a: number, b: number): number => {
+    switch (op) {
+      case '+':
+        return a + b
+      case '-':
+        return a - b
+      case '*':
+        return a * b
+      default:
+        return b === 0 ? NaN : a / b
+    }
+  }
   const constant = (value: number): Float64Array => new Float64Array(count).fill(value)
-  const joined = (labels: MetricLabel[], a: Float64Array, b: Float64Array): TraceSeries => ({
+  const joined = (labels: MetricLabel[], a: Float64Array, b: Float64Array, exemplars: Exemplar[]): TraceSeries => ({
     labels,
     values: Float64Array.from(a, (v, i) => apply(v, b[i]!)),
-    exemplars: [],
+    exemplars,
   })
+  const sampled = (series: TraceSeries[]): TraceSeries[] => series.filter(s => s.values.some(v => !Number.isNaN(v)))
   if (typeof right === 'number')
-    return typeof left === 'number' ? apply(left, right) : left.map(s => joined(s.labels, s.values, constant(right)))
-  if (typeof left === 'number') return right.map(s => joined(s.labels, constant(left), s.values))
-  // The name of a function is no label that has to match.
-  const plain = (s: TraceSeries): MetricLabel[] => s.labels.filter(x => x.key !== '__name__')
-  const keyOf = (s: TraceSeries): string =>
-    keyOfTexts(
-      plain(s)
-        .map(x => keyOfTexts([x.key, labelText(x.value)]))
-        .sort(),
-    )
-  if (right.length === 1 && plain(right[0]!).length === 0)
-    return left.map(s => joined(s.labels, s.values, right[0]!.values))
-  if (left.length === 1 && plain(left[0]!).length === 0)
-    return right.map(s => joined(s.labels, left[0]!.values, s.values))
-  const byKey = new Map(right.map(s => [keyOf(s), s]))
-  return left.flatMap(s => {
-    const other = byKey.get(keyOf(s))
-    return other === undefined ? [] : [joined(s.labels, s.values, other.values)]
-  })
+    return typeof left === 'number'
+      ? apply(left, right)
+      : sampled(left.map(s => joined(s.labels, s.values, constant(right), s.exemplars)))
+  if (typeof left === 'number') return sampled(right.map(s => joined(s.labels, constant(left), s.values, s.exemplars)))
+  const other = right.length === 1 && plainLabels(right[0]!).length === 0 ? right[0] : undefined
+  if (other !== undefined)
+    return sampled(left.map(s => joined(joinedLabels(op, s, other), s.values, other.values, s.exemplars)))
+  const first = left.length === 1 && plainLabels(left[0]!).length === 0 ? left[0] : undefined
+  if (first !== undefined) return sampled(right.map(s => joined(s.labels, first.values, s.values, s.exemplars)))
+  const byKey = new Map(right.map(s => [labelsKey(s), s]))
+  return sampled(
+    left.flatMap(s => {
+      const partner = byKey.get(labelsKey(s))
+      return partner === undefined ? [] : [joined(s.labels, s.values, partner.values, s.exemplars)]
+    }),
+  )
+}
+
+/** Labels that have to match: not the name of a function. */
+function plainLabels(series: TraceSeries): MetricLabel[] {
+  return series.labels.filter(label => label.key !== '__name__')
+}
+
+/** In the order of the groups: the same labels in another order are other ones. */
+function labelsKey(series: TraceSeries): string {
+  return keyOfTexts(plainLabels(series).map(label => keyOfTexts([label.key, labelText(label.value)])))
+}
+
+/** Of two series without groups a name that says how they were joined. */
+function joinedLabels(op: string, left: TraceSeries, right: TraceSeries): MetricLabel[] {
+  const [a, b] = [left, right].map(s => s.labels.find(label => label.key === '__name__')?.value?.text)
+  if (a === undefined || b === undefined || plainLabels(left).length > 0) return left.labels
+  return [{ key: '__name__', value: { type: valueType.string, num: 0, text: `(${a} ${op} ${b})` } }]
 }

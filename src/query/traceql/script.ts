@@ -130,8 +130,9 @@ function setText({ spans, attributes }: FoundSet, showsAttributes: boolean): str
   return `${ids.join(' ')} [${attributes.map(a => `${a.key}=${valueText(a.value)}`).join(' ')}]`
 }
 
-function valueText(value: Value | undefined): string {
+function valueText(value: Value | readonly Value[] | undefined): string {
   if (value === undefined) return 'nil'
+  if ('length' in value) return `[${value.map(valueText).join(' ')}]`
   const { type, num, text } = value
   return type === valueType.string ? JSON.stringify(text) : numberText({ num, text })
 }

@@ -1,17 +1,15 @@
 /** TraceQL searches over the rows of memory and blocks. */
 import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
-import { addAll } from '#core/lists.ts'
 import { planningAgain } from '#core/omissions.ts'
 import { workAhead } from '#core/parallel.ts'
 import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import type { Field, Hints, Stage } from '#lang/traceql/ast.ts'
-import { fieldKey } from '#lang/traceql/fields.ts'
 import { rowsAhead, unlessDamaged, type TraceRows, type TracesReader } from '#traces/select.ts'
 import { Budgets, type Budget } from '../budget.ts'
 import { columnAt, intsOf, levelsOf, longsOf, traceIdText } from './columns.ts'
-import { valuesReader } from './evaluate.ts'
-import { firstChild, SpanTable, type Value } from './span-table.ts'
+import { mentionsOf, shownReader, type Mention, type ShownValues } from './shown.ts'
+import { SpanTable, type Value } from './span-table.ts'
 import { compileStages, fieldsOfStages, type Spanset } from './spansets.ts'
 
 /** A span of a result; `name` and attributes only where the query mentions them. */
@@ -20,13 +18,13 @@ export interface FoundSpan {
   name: string | undefined
   startNs: bigint
   durationNs: number
-  attributes: readonly { key: string; values: readonly Value[]; isArray: boolean }[]
+  attributes: readonly ShownValues[]
 }
 /** A spanset of a result: `matched` counts the spans before they are cut to spansPerSet. */
 export interface FoundSet {
   spans: FoundSpan[]
   matched: number
-  attributes: readonly { key: string; value: Value | undefined }[]
+  attributes: readonly { key: string; value: Value | readonly Value[] | undefined }[]
 }
 /** A trace of a result; `id` is hexadecimal without leading zeros. */
 export interface FoundTrace {
@@ -80,28 +78,6 @@ const shownApart: ReadonlySet<string> = new Set([
   'span:id',
 ])
 
-/** Every field that the query mentions or selects. */
-function mentionedFields(stages: readonly Stage[]): Field[] {
-  const fields: Field[] = []
-  const walk = (list: readonly Stage[]): void => {
-    for (const stage of list) {
-      if (stage.kind === 'combine') {
-        walk(stage.left)
-        walk(stage.right)
-      } else if (stage.kind === 'select') addAll(fields, stage.fields)
-      else addAll(fields, fieldsOfStages([stage]))
-    }
-  }
-  walk(stages)
-  const seen = new Set<string>()
-  return fields.filter(f => {
-    const key = fieldKey(f)
-    if (seen.has(key)) return false
-    seen.add(key)
-    return true
-  })
-}
-
 /** Answers TraceQL searches. */
 export class TraceSearch {
   readonly #budgets: Budgets
@@ -134,7 +110,7 @@ export class TraceSearch {
     const found = new Map<string, FoundTrace>()
     const isNewest = request.hints.get('most_recent')?.type === 'bool'
     const needed = fieldsOfStages(request.stages)
-    const mentioned = mentionedFields(request.stages)
+    const mentioned = mentionsOf(request.stages)
     const search = async (rows: TraceRows): Promise<{ part: FoundTrace[]; own: SearchStats }> => {
       const own: SearchStats = { traces: 0, spans: 0, bytes: rows.bytes, blocks: 1 }
       const part = await unlessDamaged(rows, () =>
@@ -166,7 +142,7 @@ export class TraceSearch {
     rows: TraceRows,
     request: SearchRequest,
     needed: readonly Field[],
-    mentioned: readonly Field[],
+    mentioned: readonly Mention[],
     stats: SearchStats,
     isNewest: boolean,
     budget: Budget,
@@ -207,13 +183,13 @@ export class TraceSearch {
   async #layOut(
     table: SpanTable,
     matches: readonly { row: number; sets: Spanset[] }[],
-    mentioned: readonly Field[],
+    mentioned: readonly Mention[],
     spansPerSet: number,
     starts: BigInt64Array,
     ends: BigInt64Array,
     budget: Budget,
   ): Promise<FoundTrace[]> {
-    await table.load(mentioned)
+    await table.load(mentioned.map(m => m.field))
     const columns = await table.rows.columns(shownPaths)
     const ids = columnAt(columns, 'TraceID')
     const services = columnAt(columns, 'RootServiceName')
@@ -277,24 +253,19 @@ const shownPaths = [
 function spanReader(
   columns: ReadonlyMap<string, ColumnData>,
   table: SpanTable,
-  mentioned: readonly Field[],
+  mentioned: readonly Mention[],
 ): (i: number) => FoundSpan {
   const ids = columnAt(columns, 'rs.ss.Spans.SpanID')
   const names = columnAt(columns, 'rs.ss.Spans.Name')
   const starts = longsOf(columnAt(columns, 'rs.ss.Spans.StartTimeUnixNano'))
   const durations = longsOf(columnAt(columns, 'rs.ss.Spans.DurationNano'))
-  const showsName = mentioned.some(f => f.kind === 'intrinsic' && f.name === 'name')
-  const readers = mentioned
-    .filter(f => f.kind === 'attribute' || !shownApart.has(f.name))
-    .map(field => ({ key: field.name, read: valuesReader(table, field) }))
+  const showsName = mentioned.some(({ field: f }) => f.kind === 'intrinsic' && f.name === 'name')
+  const attributesOf = shownReader(
+    mentioned.filter(({ field: f }) => f.kind === 'attribute' || !shownApart.has(f.name)),
+    table,
+  )
   return i => {
-    const e = firstChild(table.eventFrom, i)
-    const l = firstChild(table.linkFrom, i)
-    const attributes: FoundSpan['attributes'][number][] = []
-    for (const { key, read } of readers) {
-      const values = read(i, e, l)
-      if (values.length > 0) attributes.push({ key, values, isArray: values.length > 1 })
-    }
+    const attributes = attributesOf(i)
     return {
       id: Buffer.from(bytesAt(ids, i)).toString('hex'),
       name: showsName ? textAt(names, i) : undefined,

@@ -29,6 +29,8 @@ export class FieldColumn {
   readonly num: Float64Array
   readonly text: string[]
   lists: Map<number, Value[]> | undefined
+  /** Owners that have the attribute in a type that no value here is of: bytes, maps, arrays of arrays. */
+  others: Set<number> | undefined
 
   constructor(level: Level, count: number) {
     this.level = level
@@ -54,6 +56,11 @@ export class FieldColumn {
     }
   }
 
+  /** Whether the owner has the attribute, in whatever type. */
+  has(owner: number): boolean {
+    return this.type[owner] !== valueType.none || this.lists?.has(owner) === true || this.others?.has(owner) === true
+  }
+
   /** The owner's first value. */
   at(owner: number): Value | undefined {
     const type = this.type[owner]!
@@ -72,7 +79,7 @@ export const scopePaths = {
 } as const
 /** A scope of TraceQL that attributes belong to. */
 export type TagScope = keyof typeof scopePaths
-type AttributeLevel = Exclude<Level, 'trace'>
+export type AttributeLevel = Exclude<Level, 'trace'>
 
 /** The column of one part of a level's attributes. */
 function partPath(level: AttributeLevel, part: string): string {
@@ -83,7 +90,8 @@ interface IntrinsicPlace {
   path: string
   level: Level
   type: number
-  read: 'text' | 'hex' | 'number'
+  /** `trace-id`: without the zeros before it. */
+  read: 'text' | 'hex' | 'trace-id' | 'number'
 }
 const intrinsicPlaces = {
   duration: { path: 'rs.ss.Spans.DurationNano', level: 'span', type: valueType.duration, read: 'number' },
@@ -100,7 +108,7 @@ const intrinsicPlaces = {
   traceDuration: { path: 'DurationNano', level: 'trace', type: valueType.duration, read: 'number' },
   rootName: { path: 'RootSpanName', level: 'trace', type: valueType.string, read: 'text' },
   rootServiceName: { path: 'RootServiceName', level: 'trace', type: valueType.string, read: 'text' },
-  'trace:id': { path: 'TraceID', level: 'trace', type: valueType.string, read: 'hex' },
+  'trace:id': { path: 'TraceID', level: 'trace', type: valueType.string, read: 'trace-id' },
   'event:name': { path: 'rs.ss.Spans.Events.Name', level: 'event', type: valueType.string, read: 'text' },
   'event:timeSinceStart': {
     path: 'rs.ss.Spans.Events.TimeSinceStartNano',
@@ -108,7 +116,7 @@ const intrinsicPlaces = {
     type: valueType.duration,
     read: 'number',
   },
-  'link:traceID': { path: 'rs.ss.Spans.Links.TraceID', level: 'link', type: valueType.string, read: 'hex' },
+  'link:traceID': { path: 'rs.ss.Spans.Links.TraceID', level: 'link', type: valueType.string, read: 'trace-id' },
   'link:spanID': { path: 'rs.ss.Spans.Links.SpanID', level: 'link', type: valueType.string, read: 'hex' },
   'instrumentation:name': { path: 'rs.ss.Scope.Name', level: 'scope', type: valueType.string, read: 'text' },
   'instrumentation:version': { path: 'rs.ss.Scope.Version', level: 'scope', type: valueType.string, read: 'text' },
@@ -279,8 +287,13 @@ export class SpanTable {
     const count = data.valueCount
     for (let k = 0; k < count; k++) column.type[k] = type
     if (read === 'text') for (let k = 0; k < count; k++) column.text[k] = textAt(data, k)
-    else if (read === 'hex')
-      for (let k = 0; k < count; k++) column.text[k] = Buffer.from(bytesAt(data, k)).toString('hex')
+    else if (read === 'hex' || read === 'trace-id')
+      for (let k = 0; k < count; k++) {
+        const hex = Buffer.from(bytesAt(data, k)).toString('hex')
+        column.text[k] = read === 'hex' ? hex : hex.replace(/^0+(?=.)/, '')
+        // A root has no parent's id.
+        if (hex === '') column.type[k] = valueType.none
+      }
     else if (data.ints !== undefined) for (let k = 0; k < count; k++) column.num[k] = data.ints[k]!
     else {
       const longs = longsOf(data)
@@ -307,7 +320,10 @@ export class SpanTable {
     const partOf = (part: string): ColumnData | undefined => columns.get(partPath(level, part))
     const key = partOf('Key')
     const found = key === undefined ? undefined : findKeys(key, [...names.keys()], owner)
-    if (found !== undefined) readList(partOf, found, owner, targets)
+    if (found !== undefined) {
+      readList(partOf, found, owner, targets)
+      markOthers(found, targets)
+    }
     for (const [t, own] of [...names.values()].entries())
       for (const { path, type } of own) {
         const data = columns.get(path)
@@ -381,6 +397,15 @@ function readValues(
   }
 }
 
+/** Attributes whose values are of none of the types are there all the same. */
+function markOthers({ which, owners, count }: FoundKeys, targets: readonly FieldColumn[]): void {
+  for (let k = 0; k < count; k++) {
+    if (which[k] === 0) continue
+    const column = targets[which[k]! - 1]!
+    if (!column.has(owners[k]!)) (column.others ??= new Set()).add(owners[k]!)
+  }
+}
+
 /** A column of its own: one value or several for each owner. */
 function readOwn(data: ColumnData, type: 'string' | 'int', owner: number, column: FieldColumn): void {
   const { rep, def, count } = data
@@ -395,8 +420,9 @@ function readOwn(data: ColumnData, type: 'string' | 'int', owner: number, column
     if (longs !== undefined) column.add(at, valueType.int, Number(longs[k]!), digitsOf(longs[k]!))
     else {
       const text = textAt(data, k)
-      // The resource's name is there in any case, empty when the sender gave none.
-      if (!data.column.path.endsWith('Resource.ServiceName') || text !== '') column.add(at, valueType.string, 0, text)
+      // The resource's name is there in any case, empty when the sender gave none, or one of another type.
+      if (!data.column.path.endsWith('Resource.ServiceName') || text !== '' || !column.has(at))
+        column.add(at, valueType.string, 0, text)
     }
     k++
   }
@@ -431,6 +457,22 @@ function findKeys(key: ColumnData, names: readonly string[], owner: number): Fou
     owners[k++] = at
   }
   return { which, owners, count: k }
+}
+
+/** The different names of attributes that the owners of a level have. */
+export function namesOf(key: ColumnData, level: AttributeLevel, owners: ReadonlySet<number>): Set<string> {
+  const names = new Set<string>()
+  const owner = ownerRep[level]
+  const { rep, def } = levelsOf(key)
+  let at = -1
+  let k = 0
+  for (let i = 0; i < key.count; i++) {
+    if (rep[i]! <= owner && def[i]! >= owner) at++
+    if (def[i]! <= owner) continue
+    if (owners.has(at)) names.add(textAt(key, k))
+    k++
+  }
+  return names
 }
 
 /** The number of the attribute that each value belongs to. */

@@ -1,15 +1,16 @@
 /** Spansets of one trace through the stages of a pipeline. Source of the rules: docs/traces.md (the language). */
 import { ExecutionError } from '#core/errors.ts'
+import { keyOfTexts } from '#core/text.ts'
 import type { Aggregate, CompareOp, Field, FieldExpr, SpansetOp, Stage } from '#lang/traceql/ast.ts'
-import { fieldsOf, compileCondition, compileValue, type SpanTest } from './evaluate.ts'
+import { fieldsOf, compileCondition, compileValue, valuesReader, type SpanTest } from './evaluate.ts'
 import { joinByStructure, mergeSpans, type Join } from './relations.ts'
-import { valueType, type SpanTable, type Value } from './span-table.ts'
+import { firstChild, valueType, type SpanTable, type Value } from './span-table.ts'
 import { bigOf, order, wholeOf } from './whole.ts'
 
 /** Spans by number, ascending; attributes are results of by() and of aggregates. */
 export interface Spanset {
   spans: readonly number[]
-  attributes: readonly { key: string; value: Value | undefined }[]
+  attributes: readonly { key: string; value: Value | readonly Value[] | undefined }[]
 }
 
 type Step = (sets: readonly Spanset[], from: number, to: number) => Spanset[]
@@ -50,7 +51,7 @@ export function compileStages(stages: readonly Stage[], table: SpanTable): (from
       sets = step(sets, from, to)
       if (sets.length === 0) break
     }
-    return sets
+    return sets.length > 1 ? sets.sort((a, b) => a.spans.at(-1)! - b.spans.at(-1)!) : sets
   }
 }
 
@@ -195,13 +196,14 @@ function aggregated(
 }
 
 function compileBy(expr: FieldExpr, text: string, table: SpanTable): Step {
-  const read = compileValue(expr, table)
+  const read = groupReader(expr, table)
+  const keyOf = ({ type, num, text }: Value): string => `${type} ${num} ${text}`
   return sets =>
     sets.flatMap(({ spans, attributes }) => {
-      const groups = new Map<string, { value: Value | undefined; spans: number[] }>()
+      const groups = new Map<string, { value: Value | readonly Value[] | undefined; spans: number[] }>()
       for (const i of spans) {
         const value = read(i)
-        const key = value === undefined ? '' : `${value.type} ${value.num} ${value.text}`
+        const key = value === undefined ? '' : isList(value) ? keyOfTexts(value.map(keyOf)) : keyOf(value)
         const group = groups.get(key)
         if (group === undefined) groups.set(key, { value, spans: [i] })
         else group.spans.push(i)
@@ -211,4 +213,19 @@ function compileBy(expr: FieldExpr, text: string, table: SpanTable): Step {
         attributes: [...attributes, { key: `by(${text})`, value: group.value }],
       }))
     })
+}
+
+function isList(value: Value | readonly Value[]): value is readonly Value[] {
+  return Array.isArray(value)
+}
+
+/** What spans are grouped by: an array is a group of its own. */
+function groupReader(expr: FieldExpr, table: SpanTable): (i: number) => Value | readonly Value[] | undefined {
+  const read = compileValue(expr, table)
+  if (expr.kind !== 'field') return read
+  const values = valuesReader(table, expr.field)
+  return i => {
+    const list = values(i, firstChild(table.eventFrom, i), firstChild(table.linkFrom, i))
+    return list.length > 1 ? list : read(i)
+  }
 }

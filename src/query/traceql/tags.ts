@@ -3,6 +3,7 @@ import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
 import { planningAgain } from '#core/omissions.ts'
 import { workAhead } from '#core/parallel.ts'
+import { fieldKey } from '#lang/traceql/fields.ts'
 import type { Field, FieldExpr, Intrinsic } from '#lang/traceql/ast.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
 import {
@@ -15,8 +16,28 @@ import {
 } from '#traces/select.ts'
 import { Budgets, type Budget } from '../budget.ts'
 import { textsIn } from './columns.ts'
-import { columnsOf, compileCondition, fieldsOf, ownerOf, type SpanTest } from './evaluate.ts'
-import { scopePaths, SpanTable, valueType, type FieldColumn, type TagScope, type Value } from './span-table.ts'
+import {
+  columnsOf,
+  compileCondition,
+  compileWithin,
+  fieldsOf,
+  ownerOf,
+  type SpanTest,
+  type ValueTest,
+} from './evaluate.ts'
+import { mentionsOf } from './shown.ts'
+import {
+  firstChild,
+  namesOf,
+  scopePaths,
+  SpanTable,
+  valueType,
+  type FieldColumn,
+  type AttributeLevel,
+  type Level,
+  type TagScope,
+  type Value,
+} from './span-table.ts'
 import { numberText } from './whole.ts'
 
 /** Names of intrinsics as APIs list them. */
@@ -77,38 +98,42 @@ export class TagFinder {
     this.#budgets = new Budgets(clock, limits)
   }
 
-  /** Names of a scope, of all for '' and 'none'. Throws LimitError, TimeoutError and CanceledError. */
+  /**
+   * Names of a scope, of all for '' and 'none'; of spans that fit the filter `q` where that can be read. Throws
+   * LimitError, TimeoutError and CanceledError.
+   */
   names(
     reader: TracesReader,
     range: { fromMs: number; throughMs: number },
     scope: string,
+    q: string,
     signal?: AbortSignal,
   ): Promise<FoundTags[]> {
-    return planningAgain(() => this.#namesOnce(reader, range, scope, signal))
+    return planningAgain(() => this.#namesOnce(reader, range, scope, q, signal))
   }
 
   async #namesOnce(
     reader: TracesReader,
     range: { fromMs: number; throughMs: number },
     scope: string,
+    q: string,
     signal: AbortSignal | undefined,
   ): Promise<FoundTags[]> {
     const budget = this.#budgets.begin(signal)
+    const condition = lenientFilter(q)
     const wanted = tagScopes.filter(s => scope === '' || scope === 'none' || scope === s)
-    const found = wanted.map(s => ({ scope: s, path: `${scopePaths[s]}.Attrs.Key`, names: new Set<string>() }))
+    const found = wanted.map((s): ScopeNames => ({ scope: s, names: new Set() }))
     if (wanted.length > 0) {
       const open = async (rows: TraceRows) => ({
         rows,
-        columns: await unlessDamaged(rows, () =>
-          rows.columns([...found.map(f => f.path), ...ownPaths(rows).map(p => p.path)]),
-        ),
+        opened: await unlessDamaged(rows, () => openNames(rows, found, condition)),
       })
       const selected = await reader.select(range.fromMs, range.throughMs)
-      for await (const { rows, columns } of workAhead(selected, rowsAhead, open)) {
-        if (columns === undefined) continue
-        for (const { path, names } of found) for (const name of textsIn(columns.get(path))) names.add(name)
-        for (const { scope: own, name, path } of ownPaths(rows))
-          if ((columns.get(path)?.valueCount ?? 0) > 0) found.find(f => f.scope === own)?.names.add(name)
+      for await (const { rows, opened } of workAhead(selected, rowsAhead, open)) {
+        if (opened === undefined) continue
+        if (opened.table !== undefined && condition !== undefined)
+          addNamesWhere(found, opened.columns, opened.table, condition)
+        else addNames(found, rows, opened.columns)
         await budget.pause()
       }
     }
@@ -149,21 +174,93 @@ export class TagFinder {
     const open = (rows: TraceRows): Promise<SpanTable | undefined> =>
       unlessDamaged(rows, async () => {
         const opened = await SpanTable.open(rows)
-        await opened?.load([field, ...fieldsOf(condition)])
+        await opened?.load([field, ...scopedInstrumentation(field), ...fieldsOf(condition)])
         return opened
       })
     const selected = await reader.select(range.fromMs, range.throughMs)
     for await (const table of workAhead(selected, rowsAhead, open)) {
       if (table === undefined) continue
-      const test = condition === undefined ? undefined : compileCondition(condition, table)
-      for (const column of columnsOf(table, field)) {
-        if (test === undefined) await addAll(found, column, budget)
-        else await addWhere(found, column, table, test, budget)
+      for (const column of tagColumns(table, field)) {
+        if (condition === undefined) await addAll(found, column, budget)
+        else await addWhere(found, column, table, condition, valueFilter(condition, field), budget)
       }
       await budget.pause()
     }
     return [...found.values()]
   }
+}
+
+interface ScopeNames {
+  scope: TagScope
+  names: Set<string>
+}
+
+type Columns = Awaited<ReturnType<TraceRows['columns']>>
+
+const keyPath = (scope: TagScope): string => `${scopePaths[scope]}.Attrs.Key`
+
+async function openNames(
+  rows: TraceRows,
+  found: readonly ScopeNames[],
+  condition: FieldExpr | undefined,
+): Promise<{ columns: Columns; table: SpanTable | undefined }> {
+  const own = ownPaths(rows)
+  const columns = await rows.columns([...found.map(f => keyPath(f.scope)), ...own.map(p => p.path)])
+  if (condition === undefined) return { columns, table: undefined }
+  const table = await SpanTable.open(rows)
+  const places: readonly Intrinsic[] = ['event:name', 'link:spanID']
+  const fields = [...fieldsOf(condition), ...places.map((name): Field => ({ kind: 'intrinsic', name, text: name }))]
+  for (const { scope, name } of own) fields.push({ kind: 'attribute', scope, name, text: name })
+  await table?.load(fields)
+  return { columns, table }
+}
+
+function addNames(found: readonly ScopeNames[], rows: TraceRows, columns: Columns): void {
+  for (const { scope, names } of found) for (const name of textsIn(columns.get(keyPath(scope)))) names.add(name)
+  for (const { scope, name, path } of ownPaths(rows))
+    if ((columns.get(path)?.valueCount ?? 0) > 0) found.find(f => f.scope === scope)?.names.add(name)
+}
+
+/** Names that spans which fit the test have, or their resources, scopes, events and links. */
+function addNamesWhere(found: readonly ScopeNames[], columns: Columns, table: SpanTable, condition: FieldExpr): void {
+  const test = compileCondition(condition, table)
+  const within = compileWithin(condition, table)
+  const fitting: number[] = []
+  for (let i = 0; i < table.spanCount; i++) if (test(i, -1, -1)) fitting.push(i)
+  const own = ownPaths(table.rows)
+  for (const { scope, names } of found) {
+    const level: AttributeLevel = scope === 'instrumentation' ? 'scope' : scope
+    const owners = ownersOf(table, level, fitting, within)
+    const key = columns.get(keyPath(scope))
+    if (key !== undefined) for (const name of namesOf(key, level, owners)) names.add(name)
+    for (const { name } of own.filter(o => o.scope === scope)) {
+      const column = table.column({ kind: 'attribute', scope, name, text: name })
+      for (const owner of owners) if (column.has(owner)) names.add(name)
+    }
+  }
+}
+
+/** Owners of a level that belong to the spans; of their events and links those that fit. */
+function ownersOf(table: SpanTable, level: AttributeLevel, spans: readonly number[], within: SpanTest): Set<number> {
+  const from = childrenOf(table, level)
+  const owners = new Set<number>()
+  const owner = ownerOf(table, level)
+  for (const i of spans) {
+    if (from === undefined) owners.add(owner(i, -1, -1))
+    else for (let at = from[i]!; at < from[i + 1]!; at++) if (fitsWithin(table, level, i, at, within)) owners.add(at)
+  }
+  return owners
+}
+
+function childrenOf(table: SpanTable, level: Level): Int32Array | undefined {
+  return level === 'event' ? table.eventFrom : level === 'link' ? table.linkFrom : undefined
+}
+
+/** Whether the condition holds of event or link `at` of a span. */
+function fitsWithin(table: SpanTable, level: Level, i: number, at: number, within: SpanTest): boolean {
+  const e = level === 'event' ? at : firstChild(table.eventFrom, i)
+  const l = level === 'link' ? at : firstChild(table.linkFrom, i)
+  return within(i, e, l)
 }
 
 /** Intrinsics with a fixed list of values; none for those whose values are different for almost every span. */
@@ -187,32 +284,50 @@ async function addAll(found: Map<string, TagValue>, column: FieldColumn, budget:
   }
 }
 
-/** Values of spans that fit the test; of all their events or links. */
+/** An attribute without scope is one of the instrumentation's too, as far as names and values are asked for. */
+function scopedInstrumentation(field: Field): Field[] {
+  return field.kind === 'attribute' && field.scope === 'any' ? [{ ...field, scope: 'instrumentation' }] : []
+}
+
+function tagColumns(table: SpanTable, field: Field): FieldColumn[] {
+  return [...columnsOf(table, field), ...scopedInstrumentation(field).map(one => table.column(one))]
+}
+
+/** Where the condition compares the field itself, only values that fit are wanted. */
+function valueFilter(condition: FieldExpr, field: Field): ValueTest | undefined {
+  const own = mentionsOf([{ kind: 'filter', condition }]).find(m => fieldKey(m.field) === fieldKey(field))
+  if (own === undefined || own.isWhole || own.tests.length === 0) return undefined
+  return (type, num, text) => own.tests.some(fits => fits(type, num, text))
+}
+
+/** Values of spans that fit the condition; of those of their events and links that do. */
 async function addWhere(
   found: Map<string, TagValue>,
   column: FieldColumn,
   table: SpanTable,
-  test: SpanTest,
+  condition: FieldExpr,
+  fits: ValueTest | undefined,
   budget: Budget,
 ): Promise<void> {
   const owner = ownerOf(table, column.level)
-  const from = column.level === 'event' ? table.eventFrom : column.level === 'link' ? table.linkFrom : undefined
+  const { level } = column
+  const from = childrenOf(table, level)
+  const test = compileCondition(condition, table)
+  const within = compileWithin(condition, table)
   for (let i = 0; i < table.spanCount; i++) {
     if (budget.worked(unitsOfValue)) await budget.pause()
     if (!test(i, -1, -1)) continue
-    if (from === undefined) addValues(found, column, owner(i, -1, -1))
-    else for (let at = from[i]!; at < from[i + 1]!; at++) addValues(found, column, at)
+    if (from === undefined) addValues(found, column, owner(i, -1, -1), fits)
+    else
+      for (let at = from[i]!; at < from[i + 1]!; at++)
+        if (fitsWithin(table, level, i, at, within)) addValues(found, column, at, fits)
   }
 }
 
-function addValues(found: Map<string, TagValue>, column: FieldColumn, owner: number): void {
-  const list = column.lists?.get(owner)
-  if (list !== undefined) {
-    for (const value of list) addValue(found, value)
-    return
-  }
-  const value = column.at(owner)
-  if (value !== undefined) addValue(found, value)
+function addValues(found: Map<string, TagValue>, column: FieldColumn, owner: number, fits?: ValueTest): void {
+  const single = column.at(owner)
+  const values = column.lists?.get(owner) ?? (single === undefined ? [] : [single])
+  for (const value of values) if (fits === undefined || fits(value.type, value.num, value.text)) addValue(found, value)
 }
 
 function addValue(found: Map<string, TagValue>, value: Value): void {
@@ -222,7 +337,14 @@ function addValue(found: Map<string, TagValue>, value: Value): void {
 
 function textOf({ type, num, text }: Value): string {
   if (type === valueType.string) return text
-  return type === valueType.bool ? String(num === 1) : numberText({ num, text })
+  if (type === valueType.bool) return String(num === 1)
+  return type === valueType.float ? floatText(num) : numberText({ num, text })
+}
+
+/** A double that is whole shows that it is none of the integers. */
+function floatText(num: number): string {
+  const text = String(num).replace(/e([+-])(\d)$/, 'e$10$2')
+  return /^-?\d+$/.test(text) ? `${text}.0` : text
 }
 
 /** Attributes that may have columns of their own. */
@@ -252,7 +374,8 @@ function lenientFilter(q: string): FieldExpr | undefined {
     try {
       const parsed = parseTraceql(attempt)
       const [stage] = parsed.kind === 'search' ? parsed.stages : []
-      if (parsed.kind === 'search' && parsed.stages.length === 1 && stage?.kind === 'filter') return stage.condition
+      const others = parsed.kind === 'search' ? parsed.stages.slice(1) : []
+      if (stage?.kind === 'filter' && others.every(other => other.kind !== 'filter')) return stage.condition
     } catch {
       // The next attempt, or none.
     }

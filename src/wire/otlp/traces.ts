@@ -869,7 +869,7 @@ export function traceToJson(trace: Trace): JsonValue[] {
         ...optional('traceState', span.traceState, span.traceState !== ''),
         ...optional('parentSpanId', base64(span.parentSpanId), span.parentSpanId.length > 0),
         ...optional('flags', span.flags, span.flags > 0),
-        name: span.name,
+        ...optional('name', span.name, span.name !== ''),
         ...optional('kind', kindNames[span.kind] ?? span.kind, span.kind !== 0),
         startTimeUnixNano: String(span.startNs),
         endTimeUnixNano: String(span.endNs),
