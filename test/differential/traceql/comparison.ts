@@ -10,12 +10,12 @@ import type { Answer, Question } from '../question.ts'
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
 
 export function comparable(question: Question, { status, type, body }: Answer): unknown {
+  if (body === '') return { status }
   if (question.headers?.['accept'] === 'application/protobuf')
     return { status, type, length: status === 200 ? 0 : body }
   if (question.path === '/api/status/buildinfo' && status === 200)
     return { status, type, names: Object.keys(parsed(body) as object).sort() }
   if (question.path === '/status/version') return { status, type }
-  if (body === '') return { status }
   if (type !== 'application/json') return { status, type, body: body.trimEnd() }
   const read = normal(parsed(body), '', isJoined(question))
   const exemplars = question.id.startsWith('metrics/exemplars/') ? [...new Set(exemplarNames(body))].sort() : []

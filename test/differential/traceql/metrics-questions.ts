@@ -221,11 +221,11 @@ const compared: readonly (readonly [query: string, from: number, to: number])[] 
   ['{} | compare({ span.group = "resources" }, 100)', -4925, -4900],
   ['{} | compare({ name = "id1" })', -4985, -4970],
   ['{} | compare({ name = "slow" }, 1000)', -1800, -600],
-  ['{} | compare({ span.flag = true }, 1000)', -1800, -600],
-  ['{} | compare({ span.size > 1000 }, 1000)', -1800, -600],
+  ['{} | compare({ span.flag = true }, 1000)', -1401, -1399],
+  ['{} | compare({ span.size > 1000 }, 1000)', -1050, -1040],
   ['{} | compare({ event:name = "one" })', -4801, -4799],
-  ['{} | compare({}, 1000)', -4801, -4799],
-  ['{} | compare({ name = "nothing" }, 1000)', -4801, -4799],
+  ['{} | compare({}, 1000)', -5401, -5399],
+  ['{} | compare({ name = "nothing" }, 1000)', -2401, -2399],
   ['{ name = "id1" || name = "id2" } | compare({ name = "id1" })', -7500, 0],
 ]
 
@@ -410,10 +410,9 @@ export function metricsQuestions(baseMs: number): Question[] {
     }),
     named(
       'metrics/compare/with a time',
-      range(`{} | compare({ status = error }, 1000, ${now - 1500}000000000, ${now - 1000}000000000)`, {
-        ...rhythmRange,
-        step: '2500s',
-        exemplars: '1',
+      instant(`{} | compare({ status = error }, 1000, ${now - 1050}000000000, ${now - 1000}000000000)`, {
+        start: String(now - 1051),
+        end: String(now - 1000),
       }),
     ),
     ...refused.flatMap(q => [

@@ -291,7 +291,7 @@ const queries: Readonly<Record<string, readonly string[]>> = {
     '{ span.list > 30 } | select(span.list)',
     '{ span.s.texts = span.s.texts }',
     '{ span.s.texts = span.s.alone }',
-    '{ span.s.nothing = nil }',
+    '{ span.s.nothing = nil && .service.name = "tree" }',
     '{ name = "typed" && span.s.absent = nil }',
     '{ name = "typed" && span.s.nested = "a" }',
     '{ name = "typed" } | by(span.s.texts)',
@@ -501,7 +501,7 @@ const queries: Readonly<Record<string, readonly string[]>> = {
     '{ span.text =~ "\\\\1" }',
     '{ span.text =~ 5 }',
     '{ span.text =~ span.which }',
-    '{ "abc" =~ "a.*" }',
+    '{ "abc" =~ "a.*" && name =~ "id." }',
     '{ span.n =~ "1" }',
     '{ duration =~ "1" }',
     '{ status =~ "err.*" }',
@@ -763,13 +763,13 @@ const queries: Readonly<Record<string, readonly string[]>> = {
     '{ rootServiceName = "wide-0" && span.n < 2 } | by(resource.service.name)',
     '{ rootServiceName = "wide-0" && span.p < 2 } | by(span.absent)',
     '{ rootServiceName = "wide-0" && span.p < 2 } | by(.side) | count() > 7',
-    '{ rootServiceName = "wide-0" } | by(span.n) | by(span.side) | count() > 14',
+    '{ rootServiceName = "wide-0" && span.p < 3 } | by(span.n) | by(span.side) | count() > 2',
     '{ rootServiceName = "wide-0" && span.p < 2 } | by(span.n > 3)',
     '{ rootServiceName = "wide-0" && span.p < 2 } | by(span.n + 1)',
     '{ rootServiceName = "wide-0" && span.p < 2 } | by(span.n % 2)',
     '{ rootServiceName = "wide-0" && span.p < 2 } | by(-span.n)',
     '{ rootServiceName = "wide-0" && span.p < 2 } | by(1 + span.n)',
-    '{ rootServiceName = "wide-0" } | by(resource.service.name) | count() > 7 | avg(span.n) > 3',
+    '{ rootServiceName = "wide-0" && span.p < 3 } | by(resource.service.name) | count() > 7 | avg(span.n) > 3',
     '{ rootServiceName = "wide-0" } | by(resource.service.name) | max(span.n) = 7 | coalesce()',
     '{ rootServiceName = "wide-0" } | by(resource.service.name) | coalesce() | count() > 100',
     '{ rootServiceName = "wide-0" } | by(span.n) | { span.p = 1 }',
@@ -876,7 +876,7 @@ const queries: Readonly<Record<string, readonly string[]>> = {
     '{ resource.service.name = nil }',
     '{ .a > nil }',
     '{ nil = nil }',
-    '{ nil = .letter }',
+    '{ nil = .letter && name = "w1" }',
     '{ .a =~ nil }',
     '{ -name = "x" }',
     '{ !duration }',
@@ -921,7 +921,7 @@ const queries: Readonly<Record<string, readonly string[]>> = {
     '# comment',
     '{ .a = 1 } // comment',
     '{ .a = "x" } /* c */',
-    '{} > {} with (x=1)',
+    '{} > { name = "w1" } with (x=1)',
     '1',
     '"x"',
     'name = "x"',
@@ -1036,7 +1036,7 @@ export function wholeRange(baseMs: number): { start: string; end: string } {
 
 export function searchQuestions(baseMs: number): Question[] {
   const range = wholeRange(baseMs)
-  const common = { ...range, limit: '60', spss: '20' }
+  const common = { ...range, limit: '40', spss: '15' }
   const secondsOf = (time: number | string): string => (typeof time === 'string' ? time : String(baseMs / 1000 + time))
   return [
     ...Object.entries(queries).flatMap(([topic, list]) =>
