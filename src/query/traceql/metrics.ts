@@ -88,6 +88,7 @@ class Gathered {
   /** Spans by bucket: the exponent of two at its upper edge. */
   readonly buckets = new Map<number, Float64Array>()
   readonly exemplars: Exemplar[] = []
+  seen = 0
 
   constructor(labels: MetricLabel[], intervals: number, start: number) {
     this.labels = labels
@@ -378,15 +379,16 @@ class SpanGatherer {
     if (measured !== undefined && !(measured.read(i, e, l) && isMeasure(measured.type))) return
     const into = this.#seriesOf(i, e, l)
     gather(into, this.#fn, interval, measured)
-    if (into.exemplars.length < this.#exemplarsMax)
-      into.exemplars.push({
+    const place = exemplarPlace(into, this.#exemplarsMax)
+    if (place >= 0)
+      into.exemplars[place] = {
         traceId: traceIdText(this.#ids, row),
         labels: this.#shown(i).flatMap(({ key, values }): MetricLabel[] =>
           values.length === 1 ? [{ key, value: values[0] }] : [],
         ),
         value: measured === undefined ? NaN : measuredValue(this.#fn, measured),
         timeMs: Number(this.#starts[i]! / 1_000_000n),
-      })
+      }
   }
 
   #seriesOf(i: number, e: number, l: number): Gathered {
@@ -439,6 +441,14 @@ function isMeasure(type: number): boolean {
 function cursorText(cursor: FieldCursor): string {
   if (cursor.type === valueType.none) return 'nil'
   return cursor.type === valueType.string ? cursor.text : numberText(cursor)
+}
+
+/** Where one more span goes among the exemplars, which stand for all spans alike; -1 for nowhere. */
+function exemplarPlace(into: Gathered, most: number): number {
+  const seen = into.seen++
+  if (seen < most) return seen
+  const place = (Math.imul(seen, 0x9e3779b1) >>> 0) % (seen + 1)
+  return place < most ? place : -1
 }
 
 /** How exemplars call a field: by the scope that its value is of. */
