@@ -102,7 +102,7 @@ test('calls, latencies, sizes; edges between services, to databases, from users,
       span(1, 0, 2, 0.003),
       span(2, 1, 3, 0.002),
       span(4, 1, 3, 0.001, { attributes: [text('db.system', 'redis')] }),
-      span(6, 1, 3, 0.001, { attributes: [text('db.system.name', 'redis'), text('server.address', 'redishost')] }),
+      span(6, 1, 3, 0.001, { attributes: [text('db.system.name', 'redis'), text('server.address', 'cachehost')] }),
       // A mere address is no node.
       span(9, 1, 3, 0.001, { attributes: [text('server.address', 'api.example.com')] }),
       span(5, 1, 3, 0.01, { attributes: [text('peer.service', 'mailer')] }),
@@ -123,7 +123,7 @@ test('calls, latencies, sizes; edges between services, to databases, from users,
   assert.deepEqual(find(values, 'old'), [])
   assert.equal(batch!.exemplars.length > 0, true)
   assert.deepEqual([...new Set(batch!.exemplars.map(e => e.labels.pairs[0]))], ['traceID'])
-  assert.deepEqual(find(values, 'traces_service_graph_request_total', 'redishost', 'database'), [1])
+  assert.deepEqual(find(values, 'traces_service_graph_request_total', 'cachehost', 'database'), [1])
   assert.deepEqual(find(values, 'traces_service_graph_request_total', 'web', 'api'), [1])
   assert.deepEqual(find(values, 'traces_service_graph_request_failed_total', 'web', 'api'), [1])
   assert.deepEqual(find(values, 'traces_service_graph_request_total', 'redis', 'database'), [1])
