@@ -64,11 +64,14 @@ function metricsSource(stack: Stack): Source | undefined {
       timeInterval: stack.scrape.interval,
       prometheusType: stack.engine === 'lgtm' ? 'Mimir' : 'Prometheus',
       exemplarTraceIdDestinations: stack.signals.includes('traces')
-        ? [{ name: 'trace_id', datasourceUid: 'tercet-traces' }]
+        ? exemplarLabels.map(name => ({ name, datasourceUid: 'tercet-traces' }))
         : undefined,
     },
   }
 }
+
+/** Labels of exemplars that hold a trace's id: of those that are sent, and of those that are made of spans. */
+const exemplarLabels = ['trace_id', 'traceID'] as const
 
 /** Makes a link to the trace of a line's trace id. */
 const traceIdField = {

@@ -22,8 +22,18 @@ const kinds = [
   'SPAN_KIND_CONSUMER',
 ] as const
 const statuses = ['STATUS_CODE_UNSET', 'STATUS_CODE_OK', 'STATUS_CODE_ERROR'] as const
-const databaseNames = ['db.namespace', 'db.name', 'db.system.name', 'db.system'] as const
-const peerNames = ['peer.service', 'server.address', 'net.peer.name'] as const
+/** What makes a span a call of a database, and what the database is called, the first of them that is there. */
+const databaseMarks = ['db.namespace', 'db.name', 'db.system.name', 'db.system'] as const
+const databaseNames = [
+  'db.namespace',
+  'db.name',
+  'server.address',
+  'net.peer.name',
+  'db.system.name',
+  'db.system',
+] as const
+/** A peer by its name: a mere address is no node. */
+const peerNames = ['peer.service'] as const
 
 /** A span that ended longer ago is history: it is stored, and not counted. */
 const slackMs = 30_000
@@ -177,7 +187,7 @@ export class DerivedMetrics {
   #addHalf(tenant: string, service: string, span: Span, message: Uint8Array, nowMs: number): void {
     const isClient = span.kind === 3 || span.kind === 4,
       isServer = span.kind === 2 || span.kind === 5
-    if (!isClient && !isServer) return
+    if ((!isClient && !isServer) || service === '') return
     const traceId = hex(span.traceId)
     const attributes =
       isClient && span.isOutline === true
@@ -195,8 +205,8 @@ export class DerivedMetrics {
       isMessaging: span.kind >= 4,
     }
     if (isClient) {
-      const database = textOf(attributes, databaseNames)
-      if (database !== '') {
+      if (textOf(attributes, databaseMarks) !== '') {
+        const database = textOf(attributes, databaseNames)
         this.#addEdge(tenant, service, database, 'database', half, half, nowMs)
         return
       }
@@ -357,7 +367,7 @@ class Samples {
       if (exemplar !== undefined && exemplar.bucket === i)
         this.builder.batch.exemplars.push({
           series,
-          labels: Labels.from([['trace_id', exemplar.traceId]]),
+          labels: Labels.from([['traceID', exemplar.traceId]]),
           value: exemplar.value,
           timeMs: exemplar.timeMs,
         })

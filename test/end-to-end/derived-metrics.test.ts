@@ -102,11 +102,16 @@ test('calls, latencies, sizes; edges between services, to databases, from users,
       span(1, 0, 2, 0.003),
       span(2, 1, 3, 0.002),
       span(4, 1, 3, 0.001, { attributes: [text('db.system', 'redis')] }),
+      span(6, 1, 3, 0.001, { attributes: [text('db.system.name', 'redis'), text('server.address', 'cachehost')] }),
+      // A mere address is no node.
+      span(9, 1, 3, 0.001, { attributes: [text('server.address', 'api.example.com')] }),
       span(5, 1, 3, 0.01, { attributes: [text('peer.service', 'mailer')] }),
     ]),
     none,
   )
   derived.add('t', of('api', [span(3, 2, 2, 0.001, { statusCode: 2 })]), none)
+  // Without a service there is no edge.
+  derived.add('t', of('', [span(50, 0, 2, 0.001)]), none)
   // An hour old: stored elsewhere, not counted.
   derived.add('t', of('old', [span(7, 0, 2, 1, { startNs: 1n, endNs: 2n })]), none)
   await derived.store()
@@ -117,6 +122,8 @@ test('calls, latencies, sizes; edges between services, to databases, from users,
   assert.deepEqual(find(values, 'traces_spanmetrics_latency_count', 'op 1'), [1])
   assert.deepEqual(find(values, 'old'), [])
   assert.equal(batch!.exemplars.length > 0, true)
+  assert.deepEqual([...new Set(batch!.exemplars.map(e => e.labels.pairs[0]))], ['traceID'])
+  assert.deepEqual(find(values, 'traces_service_graph_request_total', 'cachehost', 'database'), [1])
   assert.deepEqual(find(values, 'traces_service_graph_request_total', 'web', 'api'), [1])
   assert.deepEqual(find(values, 'traces_service_graph_request_failed_total', 'web', 'api'), [1])
   assert.deepEqual(find(values, 'traces_service_graph_request_total', 'redis', 'database'), [1])
@@ -126,6 +133,7 @@ test('calls, latencies, sizes; edges between services, to databases, from users,
   values = valuesOf(batch!)
   assert.deepEqual(find(values, 'traces_service_graph_request_total', 'mailer', 'virtual_node'), [1])
   assert.deepEqual(find(values, 'traces_service_graph_request_total', 'user', 'web', 'virtual_node'), [1])
+  assert.deepEqual(find(values, 'traces_service_graph_request_total', 'virtual_node').length, 2)
   for (let n = 0; n < 100; n++) derived.add('t', of(`many-${n}`, [span(8, 0, 1, 0.1)]), none)
   assert.equal(derived.series, 20)
   assert.ok(derived.dropped > 0)

@@ -11,33 +11,36 @@ test('service, operation, tags and durations are conditions of TraceQL', () => {
   const cases: [parameters: [string, string][], condition: string][] = [
     [[], service],
     [[['operation', 'all']], service],
-    [[['operation', 'get']], `${service} && name = "get"`],
-    [[['tag', 'a:b:c']], `${service} && ."a" = "b:c"`],
-    [[['tags', '{"a":"b"}']], `${service} && ."a" = "b"`],
+    [[['operation', 'get']], `${service} } | { name = "get"`],
+    // A tag is looked for in the logs of a span too.
+    [[['tag', 'a:b:c']], `${service} } | { ."a" = "b:c" || event."a" = "b:c"`],
+    [[['tags', '{"a":"b"}']], `${service} } | { ."a" = "b" || event."a" = "b"`],
+    [[['tag', 'event:e']], `${service} } | { ."event" = "e" || event."event" = "e" || event:name = "e"`],
     [[['tags', '']], service],
     [
       [
         ['tags', '{"b":true}'],
         ['tag', 'a:1.5'],
       ],
-      `${service} && (."a" = "1.5" || ."a" = 1.5) && (."b" = "true" || ."b" = true)`,
+      `${service} } | { ."a" = "1.5" || ."a" = 1.5 || event."a" = "1.5" || event."a" = 1.5 } | ` +
+        '{ ."b" = "true" || ."b" = true || event."b" = "true" || event."b" = true',
     ],
-    [[['tag', 'a:x"\\y']], `${service} && ."a" = "x\\"\\\\y"`],
-    [[['tag', 'error:true']], `${service} && status = error`],
-    [[['tag', 'error:false']], `${service} && status != error`],
-    [[['tag', 'span.kind:server']], `${service} && kind = server`],
-    [[['tag', 'span.kind:odd']], `${service} && ."span.kind" = "odd"`],
-    [[['tag', 'otel.status_code:error']], `${service} && status = error`],
-    [[['tag', 'otel.status_code:OK']], `${service} && status = ok`],
-    [[['tag', 'otel.status_code:other']], `${service} && status = unset`],
-    [[['tag', 'otel.status_description:d']], `${service} && statusMessage = "d"`],
-    [[['tag', 'otel.scope.name:n']], `${service} && instrumentation:name = "n"`],
+    [[['tag', 'a:x"\\y']], `${service} } | { ."a" = "x\\"\\\\y" || event."a" = "x\\"\\\\y"`],
+    [[['tag', 'error:true']], `${service} } | { status = error`],
+    [[['tag', 'error:false']], `${service} } | { status != error`],
+    [[['tag', 'span.kind:server']], `${service} } | { kind = server`],
+    [[['tag', 'span.kind:odd']], `${service} } | { ."span.kind" = "odd" || event."span.kind" = "odd"`],
+    [[['tag', 'otel.status_code:error']], `${service} } | { status = error`],
+    [[['tag', 'otel.status_code:OK']], `${service} } | { status = ok`],
+    [[['tag', 'otel.status_code:other']], `${service} } | { status = unset`],
+    [[['tag', 'otel.status_description:d']], `${service} } | { statusMessage = "d"`],
+    [[['tag', 'otel.scope.name:n']], `${service} } | { instrumentation:name = "n"`],
     [
       [
         ['minDuration', '1ms'],
         ['maxDuration', '2s'],
       ],
-      `${service} && duration >= 1ms && duration <= 2s`,
+      `${service} } | { duration >= 1ms } | { duration <= 2s`,
     ],
   ]
   for (const [parameters, condition] of cases) {

@@ -2,7 +2,7 @@
 import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
-import type { FieldExpr, Literal } from '#lang/traceql/ast.ts'
+import type { FieldExpr, Literal, Stage } from '#lang/traceql/ast.ts'
 import { parseField } from '#lang/traceql/parser.ts'
 import type { SearchRequest } from '#query/traceql/search.ts'
 
@@ -15,12 +15,13 @@ export const spanKinds: readonly string[] = ['unspecified', 'internal', 'server'
 
 /** The search that the parameters of /api/traces ask for. Throws BadDataError. */
 export function readSearch(query: URLSearchParams, nowMs: number): SearchRequest {
-  const condition = joined('&&', conditionsOf(query))
+  // Each condition may hold in another place of the span: in its attributes, its resource's, or one of its events.
+  const stages = conditionsOf(query).map((condition): Stage => ({ kind: 'filter', condition }))
   const throughMs = microsParam(query, 'end') ?? nowMs
   const fromMs = microsParam(query, 'start') ?? throughMs - defaultLookbackMs
   if (fromMs > throughMs) throw new BadDataError("'start' must be before 'end'")
   return {
-    stages: [{ kind: 'filter', condition }],
+    stages,
     hints: new Map(),
     fromMs,
     throughMs,
@@ -62,7 +63,7 @@ function compare(name: string, op: '=' | '!=' | '>=' | '<=', literal: Literal): 
   }
 }
 
-function joined(op: '&&' | '||', [first, ...rest]: readonly [FieldExpr, ...FieldExpr[]]): FieldExpr {
+function joined(op: '||', [first, ...rest]: readonly [FieldExpr, ...FieldExpr[]]): FieldExpr {
   return rest.reduce<FieldExpr>((left, right) => ({ kind: 'logic', op, left, right }), first)
 }
 
@@ -84,15 +85,17 @@ function statusCode(name: string): number {
 
 /** The text, or the number or boolean that it spells. */
 function attributeCondition(key: string, value: string): FieldExpr {
-  const name = `."${key.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
+  const quoted = `"${key.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
+  const places = [`.${quoted}`, `event.${quoted}`]
   const typed: Literal[] = []
   if (/^-?\d{1,19}$/.test(value)) typed.push({ type: 'int', value: Number(value), ...digitsOf(value) })
   if (/^-?\d{1,15}(\.\d+)?$/.test(value)) typed.push({ type: 'float', value: Number(value) })
   if (value === 'true' || value === 'false') typed.push({ type: 'bool', value: value === 'true' })
-  return joined('||', [
-    compare(name, '=', { type: 'string', value }),
-    ...typed.map(literal => compare(name, '=', literal)),
-  ])
+  const literals: Literal[] = [{ type: 'string', value }, ...typed]
+  const [first, ...rest] = places.flatMap(place => literals.map(literal => compare(place, '=', literal)))
+  const all: [FieldExpr, ...FieldExpr[]] = [first!, ...rest]
+  // Jaeger's name for that of an event.
+  return joined('||', key === 'event' ? [...all, compare('event:name', '=', { type: 'string', value })] : all)
 }
 
 /** Of a whole number that a double is not. */

@@ -86,7 +86,8 @@ function dependenciesFrom({ tenancy, workers }: ServingContext) {
   const tenantOf = tenancy.of('metrics')
   return async (request: HttpRequest, endMs: number, lookbackMs: number): Promise<Dependency[]> => {
     const range = `${Math.max(1, Math.round(lookbackMs))}ms`
-    const expr = `sum by (client, server) (increase(traces_service_graph_request_total[${range}]))`
+    // Anchored: calls are counted, not extrapolated.
+    const expr = `sum by (client, server) (increase(traces_service_graph_request_total[${range}] anchored))`
     const samples = await workers.evaluate({ language: 'promql', expr }, endMs, {
       tenants: { ...defaultTenants, metrics: tenantOf(request) },
       signal: request.signal,

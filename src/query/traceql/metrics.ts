@@ -96,6 +96,44 @@ class Gathered {
   }
 }
 
+/** Spans that stand for all of a query's, whatever their series: each of them is as likely. */
+class ExemplarSample {
+  readonly #most: number
+  readonly #taken: { into: Gathered; exemplar: Exemplar }[] = []
+  #seen = 0
+  /** The next span that is taken. */
+  #next: number
+
+  constructor(most: number) {
+    this.#most = most
+    this.#next = most === 0 ? Infinity : 0
+  }
+
+  /** The place for one more span; -1 for none. */
+  place(): number {
+    const seen = this.#seen++
+    if (seen < this.#next) return -1
+    if (seen < this.#most) {
+      this.#next = seen + 1
+      return seen
+    }
+    // One in seen / most spans is taken, at distances that vary around it.
+    const varied = Math.imul(seen, 0x9e3779b1) >>> 0
+    this.#next = seen + 1 + Math.floor(((2 * seen) / this.#most) * (varied / 4_294_967_296))
+    return varied % this.#most
+  }
+
+  put(place: number, into: Gathered, exemplar: Exemplar): void {
+    this.#taken[place] = { into, exemplar }
+  }
+
+  /** Each to its series, in the order of time. */
+  giveOut(): void {
+    for (const { into, exemplar } of this.#taken.toSorted((a, b) => a.exemplar.timeMs - b.exemplar.timeMs))
+      into.exemplars.push(exemplar)
+  }
+}
+
 /** Answers TraceQL metrics queries. */
 export class TraceMetrics {
   readonly #budgets: Budgets
@@ -149,6 +187,7 @@ export class TraceMetrics {
       return typeof inner === 'number' ? inner : staged(expr.after, inner)
     }
     const gathered = new Map<string, Gathered>()
+    const sample = new ExemplarSample(grid.isInstant ? 0 : request.exemplars)
     const comparison = expr.fn.name === 'compare' ? new Comparison(expr.fn, grid.count) : undefined
     const selected = await reader.select(grid.startMs, grid.startMs + grid.count * grid.stepMs)
     const open = async (rows: TraceRows): Promise<{ rows: TraceRows; opened: OpenedRows | undefined }> => ({
@@ -158,11 +197,12 @@ export class TraceMetrics {
     for await (const { rows, opened } of workAhead(selected, rowsAhead, open)) {
       stats.blocks++
       stats.bytes += rows.bytes
-      const target = { request, grid, gathered, comparison, stats, budget }
+      const target = { request, grid, gathered, comparison, stats, budget, sample }
       if (opened !== undefined) await unlessDamaged(rows, () => gatherRows(rows, opened, expr, target))
       await budget.pause()
     }
     if (comparison !== undefined) return comparison.series().map(s => ({ ...s, exemplars: [] }))
+    sample.giveOut()
     // Without groups there is one series of counts, of nothing too.
     if (gathered.size === 0 && expr.fn.by.length === 0 && countsSpans(expr.fn))
       gathered.set('', new Gathered([], grid.count, 0))
@@ -225,6 +265,7 @@ interface Target {
   comparison: Comparison | undefined
   stats: SearchStats
   budget: Budget
+  sample: ExemplarSample
 }
 
 /** What a query needs of a row group. */
@@ -339,7 +380,6 @@ class SpanGatherer {
   readonly #by: readonly { key: string; cursor: FieldCursor }[]
   readonly #only: FieldCursor | undefined
   readonly #measured: FieldCursor | undefined
-  readonly #exemplarsMax: number
   readonly #shown: (i: number) => ShownValues[]
   /** Series by the text of the only label. */
   readonly #byText = new Map<string, Gathered>()
@@ -361,7 +401,6 @@ class SpanGatherer {
     this.#by = fn.by.map(field => ({ key: labelKey(field), cursor: new FieldCursor(table, field) }))
     this.#only = this.#by.length === 1 ? this.#by[0]?.cursor : undefined
     this.#measured = fn.field === undefined ? undefined : new FieldCursor(table, fn.field)
-    this.#exemplarsMax = target.grid.isInstant ? 0 : target.request.exemplars
     const hidden = ['trace:id', 'nestedSetLeft', 'nestedSetRight', 'nestedSetParent']
     this.#shown = shownReader(
       mentioned.filter(({ field }) => field.kind === 'attribute' || !hidden.includes(field.name)),
@@ -378,15 +417,19 @@ class SpanGatherer {
     if (measured !== undefined && !(measured.read(i, e, l) && isMeasure(measured.type))) return
     const into = this.#seriesOf(i, e, l)
     gather(into, this.#fn, interval, measured)
-    if (into.exemplars.length < this.#exemplarsMax)
-      into.exemplars.push({
-        traceId: traceIdText(this.#ids, row),
-        labels: this.#shown(i).flatMap(({ key, values }): MetricLabel[] =>
-          values.length === 1 ? [{ key, value: values[0] }] : [],
-        ),
-        value: measured === undefined ? NaN : measuredValue(this.#fn, measured),
-        timeMs: Number(this.#starts[i]! / 1_000_000n),
-      })
+    const place = this.#target.sample.place()
+    if (place >= 0) this.#target.sample.put(place, into, this.#exemplarOf(i, row, measured))
+  }
+
+  #exemplarOf(i: number, row: number, measured: FieldCursor | undefined): Exemplar {
+    return {
+      traceId: traceIdText(this.#ids, row),
+      labels: this.#shown(i).flatMap(({ key, values }): MetricLabel[] =>
+        values.length === 1 ? [{ key, value: values[0] }] : [],
+      ),
+      value: measured === undefined ? NaN : measuredValue(this.#fn, measured),
+      timeMs: Number(this.#starts[i]! / 1_000_000n),
+    }
   }
 
   #seriesOf(i: number, e: number, l: number): Gathered {

@@ -84,7 +84,6 @@ test('spans by service, with Zipkin’s fields as attributes', () => {
             {
               traceId: '/////////////////////w==',
               spanId: 'AAAAAAAAAAM=',
-              name: '',
               kind: 'SPAN_KIND_INTERNAL',
               startTimeUnixNano: '0',
               endTimeUnixNano: '0',
@@ -128,4 +127,36 @@ test('a span that can not be read costs itself', () => {
 test('damaged bodies', () => {
   const parse = (bytes: Uint8Array): unknown => encodeOtlpTraces(parseZipkinJson(Buffer.from(bytes).toString()))
   checkDamage(Buffer.from(JSON.stringify(spans)), parse, { errors: [BadDataError], refusesCuts: 'always' })
+})
+
+test('both halves of a call that have one id are two spans', () => {
+  const source = JSON.stringify([
+    { traceId: 'f1', id: 'f1', name: 'in', kind: 'SERVER', localEndpoint: { serviceName: 'front' } },
+    { traceId: 'f1', parentId: 'f1', id: 'a1', name: 'call', kind: 'CLIENT', localEndpoint: { serviceName: 'front' } },
+    {
+      traceId: 'f1',
+      parentId: 'f1',
+      id: 'a1',
+      name: 'serve',
+      kind: 'SERVER',
+      shared: true,
+      localEndpoint: { serviceName: 'back' },
+    },
+    { traceId: 'f1', parentId: 'a1', id: 'a2', name: 'db', localEndpoint: { serviceName: 'back' } },
+    { traceId: 'f1', parentId: 'a1', id: 'a3', name: 'own', localEndpoint: { serviceName: 'front' } },
+  ])
+  const hex = (id: Uint8Array): string => Buffer.from(id).toString('hex')
+  const read = (): Map<string, { id: string; parent: string }> =>
+    new Map(
+      parseZipkinJson(source).resources.flatMap(r =>
+        r.scopes[0]!.spans.map(s => [s.name, { id: hex(s.spanId), parent: hex(s.parentSpanId) }] as const),
+      ),
+    )
+  const of = read()
+  assert.equal(new Set([...of.values()].map(s => s.id)).size, 5)
+  assert.equal(of.get('serve')!.parent, of.get('call')!.id)
+  assert.equal(of.get('db')!.parent, of.get('serve')!.id)
+  assert.equal(of.get('own')!.parent, of.get('call')!.id)
+  assert.equal(of.get('call')!.parent, of.get('in')!.id)
+  assert.deepEqual(read(), of, 'a span that is sent again has the same id')
 })

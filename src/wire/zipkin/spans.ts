@@ -7,6 +7,8 @@ import { RecordCount } from '#core/body-limits.ts'
 import { jsonBodyOf } from '#core/json-body.ts'
 import { doubleOf, isRawNumber, numberText, wholeOf } from '#core/json.ts'
 import { greatest } from '#core/lists.ts'
+import { keyOfTexts } from '#core/text.ts'
+import { xxhash64 } from '#codec/xxhash64.ts'
 import type { Attribute, ResourceSpans, Span, Trace } from '#model/trace.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -103,6 +105,38 @@ function spanOf(z: Json): Span {
   }
 }
 
+/**
+ * Both halves of a call have one id in Zipkin: the server's half says that it is `shared`. It gets an id of its own
+ * and becomes the child of the client's, and what its service calls becomes its child.
+ */
+function sharedIds(json: readonly unknown[]): ReadonlyMap<string, string> {
+  const ids = new Map<string, string>()
+  for (const entry of json) {
+    const z = object(entry)
+    if (z['shared'] === true && /^[0-9a-fA-F]{1,16}$/.test(text(z['id']))) ids.set(halfKey(z, z['id']), ownId(z))
+  }
+  return ids
+}
+
+/** A span by its trace, its service and an id. */
+function halfKey(z: Json, spanId: unknown): string {
+  const service = text(object(z['localEndpoint'])['serviceName'])
+  return keyOfTexts([text(z['traceId']).toLowerCase(), service, text(spanId).toLowerCase().padStart(16, '0')])
+}
+
+/** The same whenever the span is sent. */
+function ownId(z: Json): string {
+  const hash = xxhash64(Buffer.from(halfKey(z, z['id'])))
+  return (hash === 0n ? 1n : hash).toString(16).padStart(16, '0')
+}
+
+function withOwnId(z: Json, shared: ReadonlyMap<string, string>): Json {
+  if (shared.size === 0) return z
+  if (z['shared'] === true) return { ...z, id: shared.get(halfKey(z, z['id'])) ?? z['id'], parentId: z['id'] }
+  const parent = shared.get(halfKey(z, z['parentId']))
+  return parent === undefined ? z : { ...z, parentId: parent }
+}
+
 /** The same as `zipkinSpansOf`, from its bytes. */
 export function parseZipkinJson(body: Uint8Array): Trace {
   return zipkinSpansOf(jsonBodyOf(body), body.length)
@@ -116,9 +150,10 @@ export function zipkinSpansOf(json: unknown, bytes: number): Trace {
   const records = new RecordCount(bytes)
   if (!Array.isArray(json)) throw new BadDataError('the body is no array of spans')
   const byService = new Map<string, ResourceSpans>()
+  const shared = sharedIds(json)
   for (const entry of json) {
     records.add()
-    const z = object(entry)
+    const z = withOwnId(object(entry), shared)
     const service = text(object(z['localEndpoint'])['serviceName'])
     const span = spanOrProblem(z)
     let resource = byService.get(service)

@@ -24,9 +24,8 @@ export function comparable(question: Question, { status, type, body }: Answer): 
 
 /** What is said of exemplars, whichever they are, and of whatever series: the names of their labels. */
 function exemplarNames(body: string): string[] {
-  const { series = [] } = (body.includes('"exemplars"') ? JSON.parse(body) : {}) as {
-    series?: { exemplars?: { labels: { key: string }[] }[] }[]
-  }
+  const read = body.includes('"exemplars"') ? parsed(body) : ''
+  const { series = [] } = read as unknown as { series?: { exemplars?: { labels: { key: string }[] }[] }[] }
   return series.flatMap(one => one.exemplars ?? []).flatMap(one => one.labels.map(label => label.key))
 }
 
