@@ -39,7 +39,8 @@ async function askReal(): Promise<Asked> {
     const baseMs = Math.floor(Date.now() / 60_000) * 60_000
     await dialect.load({ url: server.url, isReal: true }, baseMs)
     const questions = dialect.questions(baseMs).filter(({ id }) => wanted.test(id))
-    const answers = await askAll(server.url, questions)
+    const asked = await askAll(server.url, questions)
+    const answers = dialect.recorded === undefined ? asked : asked.map(dialect.recorded)
     if (values.record) writeRecording(dialect.name, baseMs, server, questions, answers)
     return { baseMs, version: server.version, questions, answers }
   } finally {

@@ -41,6 +41,8 @@ export interface Dialect {
   questions(baseMs: number): Question[]
   /** What of an answer counts: equal values are equal answers. */
   comparable(question: Question, answer: Answer): unknown
+  /** What is recorded of an answer: one with the same `comparable`. Default: all of it. */
+  recorded?(answer: Answer): Answer
   /** Spoils an answer so that it may not be equal any more. Default: another value in its place. */
   spoil?(question: Question, answer: Answer): Answer
 }
