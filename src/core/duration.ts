@@ -1,4 +1,5 @@
 /** Prometheus durations: `1h30m`, `90s`, `1y2w`; whole numbers, units in falling order, each at most once. */
+import { quote } from './text.ts'
 
 const unitsMs = [
   ['y', 31_536_000_000],
@@ -40,4 +41,22 @@ export function formatDuration(totalMs: number): string {
     }
   }
   return text
+}
+
+/** Why a text is no duration, in the words of Prometheus. */
+export function durationProblem(text: string): string {
+  if (text === '') return 'empty duration string'
+  const unfit = `not a valid duration string: ${quote(text)}`
+  let last = -1
+  let rest = text
+  while (rest !== '') {
+    const [whole, , unit] = /^([0-9]+)([^0-9]+)/.exec(rest) ?? []
+    if (whole === undefined) return unfit
+    const place = unitsMs.findIndex(([name]) => name === unit)
+    if (place < 0) return `unknown unit ${quote(unit!)} in duration ${quote(text)}`
+    if (place <= last) return unfit
+    last = place
+    rest = rest.slice(whole.length)
+  }
+  return 'duration out of range'
 }

@@ -99,11 +99,15 @@ function readFields(
   let any = false
   const taken = new Set(line.stream.filter((_, i) => i % 2 === 0))
   const nameOf = (name: string): string => (taken.has(name) ? `${name}_extracted` : name)
-  const problem = readJsonFields(line.line, (name, value) => {
-    any = true
-    add(nameOf(name), value, 'json', paths?.get(name))
-    return true
-  })
+  const problem = readJsonFields(
+    line.line,
+    (name, value) => {
+      any = true
+      add(nameOf(name), value, 'json', paths?.get(name))
+      return true
+    },
+    () => {},
+  )
   if (problem === undefined && any) return
   readLogfmt(line.line, true, (key, value) => {
     if (value !== '') add(nameOf(labelName(key)), value, 'logfmt')

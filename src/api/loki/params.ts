@@ -1,5 +1,5 @@
 /** Parameters of Loki's HTTP API: times, durations, limits. Source: docs/http-api.md. */
-import { parseDurationMs } from '#core/duration.ts'
+import { durationProblem, parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
 import { parseLogSelector } from '#lang/logql/parser.ts'
@@ -66,8 +66,7 @@ export function boundsParam(form: URLSearchParams, nowMs: number): { start: Inst
   let sinceMs = 3_600_000
   if (sinceText !== null && sinceText !== '') {
     const ms = parseDurationMs(sinceText)
-    if (ms === undefined)
-      throw new BadDataError(`could not parse 'since' parameter: not a valid duration string: ${quote(sinceText)}`)
+    if (ms === undefined) throw new BadDataError(`could not parse 'since' parameter: ${durationProblem(sinceText)}`)
     sinceMs = ms
   }
   const start = instantParam(form, 'start') ?? instantOfMs(Math.min(end.ms, nowMs) - sinceMs)

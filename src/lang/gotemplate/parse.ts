@@ -173,15 +173,19 @@ class TemplateParser {
   /** The items of an action, from behind its opening on; where it ends, and whether it trims the text behind it. */
   #lexAction(from: number): { at: number; trims: boolean } {
     let at = from
+    let parentheses = 0
     for (;;) {
       const rest = this.#source.slice(at, at + 4096)
       const close = /^([ \t\r\n]+-)?\}\}/.exec(rest)
       if (close !== null) {
+        if (parentheses > 0) this.#fail('unclosed left paren', at)
         this.#items.push({ kind: 'close', text: close[0], at })
         return { at: at + close[0].length, trims: close[1] !== undefined }
       }
       if (rest === '') this.#fail('unclosed action', from)
       const { kind, text } = this.#lexItem(rest, at)
+      if (kind === 'left') parentheses++
+      else if (kind === 'right' && --parentheses < 0) this.#fail('unexpected right paren', at)
       this.#items.push({ kind, text, at })
       at += text.length
     }
@@ -443,7 +447,6 @@ class TemplateParser {
       if (item.kind === 'pipe') {
         this.#at++
         this.#skipSpace()
-        if (this.#item.kind === until) this.#fail(`missing value for ${context}`, item.at)
         break
       }
       args.push(this.#argument(context))

@@ -1,6 +1,6 @@
 /** LogQL's words. Source: docs/logs.md. */
 import { BadQueryError } from '#core/errors.ts'
-import { parseDurationMs } from '#core/duration.ts'
+import { durationProblem, parseDurationMs } from '#core/duration.ts'
 import { goEscapes } from '#core/text.ts'
 import { ownOf } from '#core/own.ts'
 import { rangeOps, vectorOps } from './ast.ts'
@@ -229,7 +229,10 @@ class Lexer {
       this.#push('string', text.slice(at, end + 1), text.slice(at + 1, end).replaceAll('\r', ''), at, end + 1)
       return
     }
-    if (char === "'") this.#fail(at, 'syntax error: unexpected STRING')
+    if (char === "'") {
+      this.#character()
+      return
+    }
     if (char === '\0') this.#fail(at, 'invalid character NUL')
     if (char === '[') {
       this.#range()
@@ -245,14 +248,29 @@ class Lexer {
       return
     }
     const flag = /^--(strict|keep-empty)(?![\w-])/.exec(text.slice(at, at + 16))
-    if (flag !== null && this.#tokens.some(t => t.text === 'logfmt')) {
+    if (flag !== null) {
       this.#push('flag', flag[0], flag[0], at, at + flag[0].length, true)
       return
     }
     if (char === '-' && this.#negativeDuration()) return
     const operator = operators.find(op => text.startsWith(op, at))
-    if (operator === undefined) this.#fail(at, `syntax error: unexpected ${JSON.stringify(char).slice(1, -1)}`)
+    if (operator === undefined) {
+      // A sign without a meaning stands where it may not stand, whatever it is taken for.
+      const sign = String.fromCodePoint(text.codePointAt(at)!)
+      this.#push(sign === '.' ? 'operator' : 'identifier', sign, sign, at, at + sign.length)
+      return
+    }
     this.#push('operator', operator, operator, at, at + operator.length, operator.length > 1)
+  }
+
+  /** Between single quotes stands one character, as in Go; no place takes one. */
+  #character(): void {
+    const at = this.#at
+    const found = /^'(?:[^'\\\n]|\\.)*'/u.exec(this.#text.slice(at, at + 200))
+    if (found === null) this.#fail(at, 'literal not terminated')
+    if (!/^'(?:[^\\]|\\(?:[abfnrtv\\']|x[0-9a-fA-F]{2}|[0-7]{3}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))'$/u.test(found[0]))
+      this.#fail(at, 'invalid char literal')
+    this.#push('identifier', found[0], found[0], at, at + found[0].length)
   }
 
   /** `a>-1s`, `offset -5m`: a sign and a duration are one token. */
@@ -308,6 +326,8 @@ class Lexer {
     const number = /^(?:0[xX][0-9a-fA-F_]+|(?:[0-9][0-9_]*)?(?:\.[0-9_]*)?(?:[eE][+-]?[0-9]+)?)/.exec(text)![0]
     if (/^0[0-9]*[89]/.test(number) && !/[.eE]/.test(number))
       this.#fail(at, `invalid digit '${/[89]/.exec(number)![0]}' in octal literal`)
+    const problem = numberProblem(text)
+    if (problem !== undefined) this.#fail(at, problem)
     if (/^0[xX]/.test(number)) this.#fail(at, `strconv.ParseFloat: parsing "${number}": invalid syntax`)
     this.#push('number', number, Number(number.replaceAll('_', '')), from, at + number.length)
   }
@@ -318,7 +338,11 @@ class Lexer {
     const inner = this.#text.slice(this.#at + 1, end)
     const ms = parseDurationMs(inner)
     if (ms === undefined || inner === '0')
-      this.#fail(this.#at, `not a valid duration string: ${JSON.stringify(inner)}`, true)
+      this.#fail(
+        this.#at,
+        inner === '0' ? `not a valid duration string: ${JSON.stringify(inner)}` : durationProblem(inner),
+        true,
+      )
     this.#push('range', inner, ms, this.#at, end + 1, true)
   }
 
@@ -342,7 +366,7 @@ class Lexer {
         at++
         continue
       }
-      const code = /^\\(?:x([0-9a-fA-F]{2})|([0-7]{3})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/.exec(
+      const code = /^\\(?:x([0-9a-fA-F]{2})|([0-3][0-7]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/.exec(
         text.slice(at, at + 10),
       )
       if (code !== null) {
@@ -358,6 +382,7 @@ class Lexer {
         continue
       }
       const letter = text[at + 1] ?? ''
+      if (/^[4-7][0-7]{2}/.test(text.slice(at + 1, at + 4))) this.#fail(start, 'invalid syntax')
       const simple = goEscapes.get(letter)
       if (simple === undefined || letter === "'") this.#fail(start, 'invalid char escape')
       settle()
@@ -367,4 +392,13 @@ class Lexer {
     settle()
     this.#push('string', text.slice(start, at + 1), out, start, at + 1)
   }
+}
+
+/** What is wrong with the number that a text begins with, in the words of Go. */
+function numberProblem(text: string): string | undefined {
+  const body = /^(?:[0-9][0-9_]*)?(?:\.[0-9_]*)?/.exec(text)![0]
+  const rest = text.slice(body.length)
+  if (/^[eE][+-]?(?![0-9+-])/.test(rest)) return 'exponent has no digits'
+  if (/^[pP]/.test(rest) && !body.startsWith('0x')) return `'${rest[0]}' exponent requires hexadecimal mantissa`
+  return /__|_$|_\.|\._/.test(body) ? "'_' must separate successive digits" : undefined
 }

@@ -10,7 +10,8 @@ export interface PatternPart {
  * with the reason.
  */
 export function parsePattern(text: string, use: 'parser' | 'filter'): PatternPart[] {
-  if (use === 'parser' && text === '') throw new Error('empty pattern')
+  if (use === 'parser' && text === '')
+    throw new Error('parse error at line 1, col 1: syntax error: unexpected $end, expecting IDENTIFIER or LITERAL')
   const parts: PatternPart[] = []
   let at = 0
   let literal = ''
@@ -26,17 +27,17 @@ export function parsePattern(text: string, use: 'parser' | 'filter'): PatternPar
     }
     flush()
     if (parts.at(-1)?.capture !== undefined)
-      throw new Error(`found consecutive capture '<${parts.at(-1)!.capture}>${capture[0]}'`)
+      throw new Error(`found consecutive capture '<${parts.at(-1)!.capture}>${capture[0]}': invalid expression`)
     parts.push({ capture: capture[1]!, literal: '' })
     at += capture[0].length
   }
   flush()
   const names = parts.map(p => p.capture).filter(name => name !== undefined && name !== '_')
-  if (use === 'filter' && names.length > 0) throw new Error(`named captures are not allowed: found '${names[0]}'`)
+  if (use === 'filter' && names.length > 0) throw new Error(`named captures are not allowed: found '<${names[0]}>'`)
   if (use === 'parser') {
     if (names.length === 0) throw new Error('at least one capture is required')
     const twice = names.find((name, i) => names.indexOf(name) !== i)
-    if (twice !== undefined) throw new Error(`duplicate capture name (${twice})`)
+    if (twice !== undefined) throw new Error(`duplicate capture name (${twice}): invalid expression`)
   }
   return parts
 }

@@ -37,6 +37,11 @@ function semanticError(message: string): BadQueryError {
   return new BadQueryError(`parse error : ${message}`, 0, 0)
 }
 
+/** Selectors have a matcher that not every stream fits. */
+export const selectorRule =
+  'queries require at least one regexp or equality matcher that does not have an empty-compatible value. ' +
+  'For instance, app=~".*" does not meet this requirement, but app=~".+" will'
+
 export function parseLogql(text: string): LogqlExpr {
   return new Parser(text).parseAll()
 }
@@ -149,7 +154,7 @@ class Parser {
 
   #unexpected(...expecting: string[]): never {
     const token = this.#token
-    if (this.#tokens.length === 1) throw semanticError('syntax error: unexpected $end')
+    if (this.#text === '') throw semanticError('syntax error: unexpected $end')
     const isShort = expecting.length > 0 && expecting.length <= 4
     const wanted = isShort ? `, expecting ${expecting.join(' or ')}` : ''
     throw syntaxError(
@@ -169,25 +174,16 @@ class Parser {
 
   /** A log query, or a metric query with its binary operators. */
   #expression(): LogqlExpr {
-    if (this.#startsLog()) return this.#logExpr()
     return this.#binary(0)
   }
 
-  /** Does a log query begin here, behind any number of parentheses? */
-  #startsLog(): boolean {
-    let i = this.#at
-    const end = i + queryTextLimits.depthMax + 1
-    while (i < end && this.#tokens[i]!.text === '(' && this.#tokens[i]!.kind === 'operator') i++
-    return this.#tokens[i]!.text === '{' && this.#tokens[i]!.kind === 'operator'
+  /** An operand that must be a number or a metric query. */
+  #metric(): MetricExpr {
+    const expr = this.#size.deeper(this.#token.from, () => this.#binary(0))
+    return expr.kind === 'log' ? this.#unexpected() : expr
   }
 
   #logExpr(): LogExpr {
-    const { from } = this.#token
-    if (this.#take('(')) {
-      const inner = this.#size.deeper(from, () => this.#logExpr())
-      this.#expect(')')
-      return inner
-    }
     const matchers = this.#selector()
     return { kind: 'log', matchers, stages: this.#stages() }
   }
@@ -196,22 +192,21 @@ class Parser {
     this.#expect('{')
     const matchers: LabelMatch[] = []
     if (!this.#take('}')) {
+      if (this.#token.kind !== 'identifier') this.#unexpected('IDENTIFIER', '}')
       do {
         this.#size.part(this.#token.from)
         matchers.push(this.#matcher())
       } while (this.#take(','))
       if (!this.#take('}')) this.#unexpected('}', ',')
     }
-    if (!this.#allowsAll && !matchers.some(m => !matchesEmpty(m)))
-      throw semanticError(
-        'queries require at least one regexp or equality matcher that does not have an empty-compatible value. ' +
-          'For instance, app=~".*" does not meet this requirement, but app=~".+" will',
-      )
+    if (!this.#allowsAll && !matchers.some(m => !matchesEmpty(m))) throw semanticError(selectorRule)
     return matchers
   }
 
-  #identifier(): string {
-    if (this.#token.kind !== 'identifier') this.#unexpected('IDENTIFIER')
+  #identifier(...others: string[]): string {
+    if (this.#token.kind !== 'identifier') this.#unexpected('IDENTIFIER', ...others)
+    // A sign that is no name.
+    if (!/^[\p{L}_]/u.test(this.#token.text)) this.#unexpected()
     return this.#tokens[this.#at++]!.text
   }
 
@@ -222,7 +217,7 @@ class Parser {
 
   #matcher(): LabelMatch {
     const name = this.#identifier()
-    if (this.#token.kind !== 'operator' || !matchOps.has(this.#token.text)) this.#unexpected('=', '!=', '=~', '!~')
+    if (this.#token.kind !== 'operator' || !matchOps.has(this.#token.text)) this.#unexpected('=', '=~', '!~', '!=')
     const kind = this.#tokens[this.#at++]!.text as LabelMatch['kind']
     return this.#checkedMatch({ kind, name, value: this.#string() })
   }
@@ -280,12 +275,16 @@ class Parser {
       this.#expect(')')
       return { value, isIp: true }
     }
+    if (this.#token.kind !== 'string') this.#unexpected('STRING', 'ip')
     return { value: this.#string(), isIp: false }
   }
 
   #stage(): Stage {
     const token = this.#token
-    if (token.kind !== 'word') return { kind: 'label-filter', filter: this.#labelFilter() }
+    if (token.kind !== 'word') {
+      if (token.kind !== 'identifier' && !this.#is('(')) this.#unexpected()
+      return { kind: 'label-filter', filter: this.#labelFilter() }
+    }
     this.#at++
     switch (token.text) {
       case 'json':
@@ -398,16 +397,16 @@ class Parser {
     const { from } = this.#token
     if (this.#take('(')) {
       const inner = this.#size.deeper(from, () => this.#labelFilter())
-      this.#expect(')')
+      if (!this.#take(')')) this.#unexpected()
       return inner
     }
-    const name = this.#identifier()
+    const name = this.#identifier('(')
     const op = this.#token
     if (op.kind !== 'operator' || !(compareOps.has(op.text) || matchOps.has(op.text))) this.#unexpected()
     this.#at++
     const value = this.#token
     if (value.kind === 'string') {
-      if (!matchOps.has(op.text)) this.#unexpected('NUMBER', 'BYTES', 'DURATION')
+      if (!matchOps.has(op.text)) this.#unexpected()
       this.#at++
       return {
         kind: 'match',
@@ -439,7 +438,7 @@ class Parser {
 
   // --- Metric queries ---
 
-  #binary(level: number): MetricExpr {
+  #binary(level: number): LogqlExpr {
     if (level === precedence.length) return this.#unary()
     const isPower = level === precedence.length - 1
     let left = this.#binary(level + 1)
@@ -470,9 +469,11 @@ class Parser {
     op: BinaryOp,
     isBool: boolean,
     matching: Matching | undefined,
-    left: MetricExpr,
-    right: MetricExpr,
+    left: LogqlExpr,
+    right: LogqlExpr,
   ): MetricExpr {
+    if (left.kind === 'log') throw legError('left', op, left)
+    if (right.kind === 'log') throw legError('right', op, right)
     const isSet = op === 'or' || op === 'and' || op === 'unless'
     if (isSet)
       for (const [leg, side] of [
@@ -481,14 +482,14 @@ class Parser {
       ] as const)
         if (leg.kind === 'number')
           throw semanticError(
-            `unexpected literal for ${side} leg of logical/set binary operation (${op}): ${leg.value}`,
+            `unexpected literal for ${side} leg of logical/set binary operation (${op}): ${leg.value.toFixed(6)}`,
           )
     if (left.kind === 'number' && right.kind === 'number')
       return { kind: 'number', value: foldNumbers(op, left.value, right.value) }
     return { kind: 'binary', op, isBool, matching, left, right }
   }
 
-  #unary(): MetricExpr {
+  #unary(): LogqlExpr {
     const token = this.#token
     if (token.kind === 'number') {
       this.#at++
@@ -502,19 +503,12 @@ class Parser {
       return { kind: 'number', value: token.text === '-' ? -Number(number.value) : Number(number.value) }
     }
     if (this.#is('(')) {
-      if (this.#startsLog()) {
-        const inner = this.#logExpr()
-        throw semanticError(`unexpected type for left leg of binary operation: ${inner.kind}`)
-      }
       this.#at++
       const inner = this.#size.deeper(token.from, () => this.#binary(0))
       this.#expect(')')
       return inner
     }
-    if (token.kind === 'operator' && token.text === '{') {
-      this.#logExpr()
-      throw semanticError('unexpected type for right leg of binary operation: log query')
-    }
+    if (token.kind === 'operator' && token.text === '{') return this.#logExpr()
     if (token.kind !== 'function') this.#unexpected()
     if ((rangeOps as readonly string[]).includes(token.text)) return this.#rangeAggregation(token.text as RangeOp)
     if ((vectorOps as readonly string[]).includes(token.text)) return this.#vectorAggregation(token.text as VectorOp)
@@ -533,11 +527,7 @@ class Parser {
   #labelReplace(): MetricExpr {
     this.#at++
     this.#expect('(')
-    if (this.#startsLog()) {
-      this.#logExpr()
-      this.#unexpected()
-    }
-    const inner = this.#size.deeper(this.#token.from, () => this.#binary(0))
+    const inner = this.#metric()
     const [to, replacement, from, regex] = [0, 1, 2, 3].map(() => {
       this.#expect(',')
       return this.#string()
@@ -545,7 +535,8 @@ class Parser {
     this.#expect(')')
     this.#size.regex(regex, this.#token.from)
     try {
-      compileAnchored(regex)
+      // The expression is shown with its anchors.
+      compileRe2(regex, `^(?:${regex})$`)
     } catch (error) {
       throw semanticError(`invalid regex in label_replace: ${messageOf(error)}`)
     }
@@ -556,9 +547,10 @@ class Parser {
     this.#expect('(')
     const names: string[] = []
     if (this.#take(')')) return names
+    if (this.#token.kind !== 'identifier') this.#unexpected('IDENTIFIER', ')')
     do names.push(this.#identifier())
     while (this.#take(','))
-    this.#expect(')')
+    if (!this.#take(')')) this.#unexpected(',', ')')
     return names
   }
 
@@ -580,9 +572,14 @@ class Parser {
     this.#at++
     if (this.#is('by') || this.#is('without')) this.#unexpected('(')
     this.#expect('(')
+    if (this.#token.kind === 'number' && !this.#peekIs(',')) {
+      this.#at++
+      this.#unexpected(',')
+    }
     const parameter = this.#parameter()
+    if (!this.#is('{') && !this.#is('(')) this.#unexpected(...(parameter === undefined ? ['NUMBER'] : []), '{', '(')
     const { log, rangeMs, offsetNs, unwrap } = this.#rangeParts()
-    if (rangeMs === undefined) this.#unexpected('RANGE')
+    if (rangeMs === undefined) this.#unexpected(...(unwrap === undefined ? [] : ['RANGE', '|']))
     this.#expect(')')
     const grouping = this.#grouping()
     if (op === 'quantile_over_time' && parameter === undefined)
@@ -647,11 +644,11 @@ class Parser {
       this.#expect('(')
       label = this.#identifier()
       this.#expect(')')
-    } else label = this.#identifier()
+    } else label = this.#identifier('BYTES_CONV', 'DURATION_CONV', 'DURATION_SECONDS_CONV')
     const filters: LabelFilter[] = []
     while (this.#take('|')) {
       this.#size.part(this.#token.from)
-      if (this.#token.kind === 'word') this.#unexpected()
+      if (this.#token.kind !== 'identifier' && !this.#is('(')) this.#unexpected('IDENTIFIER', '(')
       filters.push(this.#labelFilter())
     }
     return { label, conversion, filters }
@@ -662,12 +659,8 @@ class Parser {
     let grouping = this.#grouping()
     this.#expect('(')
     const parameter = this.#parameter()
-    if (this.#startsLog()) {
-      this.#logExpr()
-      this.#unexpected()
-    }
-    const inner = this.#size.deeper(this.#token.from, () => this.#binary(0))
-    this.#expect(')')
+    const inner = this.#metric()
+    if (!this.#take(')')) this.#unexpected()
     grouping ??= this.#grouping()
     if (needParameter.has(op)) {
       if (parameter === undefined) throw semanticError(`parameter required for operation ${op}`)
@@ -676,12 +669,14 @@ class Parser {
     } else if (parameter !== undefined)
       throw semanticError(`unsupported parameter for operation ${op}(${parameter.text},`)
     if ((op === 'sort' || op === 'sort_desc') && grouping !== undefined && grouping.labels.length > 0)
-      throw semanticError(`unsupported grouping for operation ${op}`)
+      throw semanticError("sort and sort_desc doesn't allow grouping by ")
     if (op === 'approx_topk' && grouping !== undefined)
       throw semanticError('grouping not allowed for approx_topk aggregation')
     return { kind: 'aggregation', op, parameter: parameter?.value, grouping, inner }
   }
 }
+
+const conversions: ReadonlySet<string> = new Set(['bytes', 'duration', 'duration_seconds'])
 
 function nameOf(token: Token): string {
   switch (token.kind) {
@@ -702,10 +697,16 @@ function nameOf(token: Token): string {
     case 'flag':
       return 'FUNCTION_FLAG'
     case 'function':
-      return token.text.toUpperCase()
+      return token.text === 'ip' ? 'ip' : token.text.toUpperCase() + (conversions.has(token.text) ? '_CONV' : '')
     default:
       return token.text
   }
+}
+
+/** The leg of an operator that is no number and no metric query. */
+function legError(side: 'left' | 'right', op: BinaryOp, { stages }: LogExpr): BadQueryError {
+  const type = stages.length === 0 ? 'MatchersExpr' : 'PipelineExpr'
+  return semanticError(`unexpected type for ${side} leg of binary operation (${op}): *syntax.${type}`)
 }
 
 function matchesEmpty(match: LabelMatch): boolean {
@@ -743,15 +744,20 @@ export function groupNames(source: string): string[] {
 }
 
 function checkRegexp(source: string): void {
-  try {
-    compileRe2(source.replaceAll(/\(\?<(?![=!])/g, '(?P<'), source)
-  } catch (error) {
-    throw semanticError(messageOf(error))
+  const refuse = (reason: string): never => {
+    throw semanticError(`invalid regexp parser: ${reason}`)
   }
   const names = groupNames(source)
-  if (names.length === 0) throw semanticError('invalid regexp parser: at least one named capture must be supplied')
   const twice = names.find((name, i) => names.indexOf(name) !== i)
-  if (twice !== undefined) throw semanticError(`invalid regexp parser: duplicate extracted label name '${twice}'`)
+  // Group names that come twice are an error of their own.
+  const distinct = twice === undefined ? source : source.replaceAll(/\(\?P?<(?![=!])[^>]*>/g, '(')
+  try {
+    compileRe2(distinct.replaceAll(/\(\?<(?![=!])/g, '(?P<'), source)
+  } catch (error) {
+    refuse(messageOf(error))
+  }
+  if (names.length === 0) refuse('at least one named capture must be supplied')
+  if (twice !== undefined) refuse(`duplicate extracted label name '${twice}'`)
 }
 
 /** Arithmetic of two literals, as the reference system folds it. */

@@ -2,6 +2,7 @@
 import { formatDuration } from '#core/duration.ts'
 import { quote } from '#core/text.ts'
 import { unreachable } from '#core/assert.ts'
+import { formatGoFloat } from '../gotemplate/go-float.ts'
 import type {
   BinaryExpr,
   Extraction,
@@ -98,11 +99,30 @@ function printFilter(filter: LabelFilter): string {
       return printMatch(filter.match)
     case 'ip':
       return `${filter.name}${filter.isNegated ? '!=' : '='}ip(${quote(filter.value)})`
-    case 'duration':
-      return `${filter.name}${filter.op}${formatGoDuration(filter.value)}`
     default:
-      return `${filter.name}${filter.op}${filter.text}`
+      return `${filter.name}${filter.op === '=' ? '==' : filter.op}${printQuantity(filter)}`
   }
+}
+
+function printQuantity({ kind, value }: { kind: 'number' | 'duration' | 'bytes'; value: number }): string {
+  switch (kind) {
+    case 'number':
+      return formatGoFloat(value)
+    case 'duration':
+      return formatGoDuration(value)
+    default:
+      return printBytes(value)
+  }
+}
+
+const byteUnits = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB']
+
+/** With one digit behind the point below ten: `1.5kB`, `12MB`. */
+function printBytes(bytes: number): string {
+  if (bytes < 10) return `${bytes}B`
+  const power = Math.min(Math.floor(Math.log(bytes) / Math.log(1000)), byteUnits.length - 1)
+  const value = Math.floor((bytes / 1000 ** power) * 10 + 0.5) / 10
+  return `${value.toFixed(value < 10 ? 1 : 0)}${byteUnits[power]}`
 }
 
 /** As Go prints a duration: `1h0m0s`, `1.5s`, `250ms`. */
@@ -124,8 +144,13 @@ function printUnwrap({ label, conversion, filters }: Unwrap): string {
   return ` | unwrap ${unwrapped}${filters.map(f => ` | ${printFilter(f)}`).join('')}`
 }
 
-function printGrouping(grouping: Grouping | undefined): string {
-  return grouping === undefined ? '' : ` ${grouping.isWithout ? 'without' : 'by'} (${grouping.labels.join(',')})`
+function printGrouping(grouping: Grouping | undefined, separator = ','): string {
+  return grouping === undefined ? '' : ` ${grouping.isWithout ? 'without' : 'by'} (${grouping.labels.join(separator)})`
+}
+
+/** Of an aggregation of vectors: none and `by ()` are the same. */
+function printVectorGrouping(grouping: Grouping | undefined, separator = ','): string {
+  return grouping?.isWithout === false && grouping.labels.length === 0 ? '' : printGrouping(grouping, separator)
 }
 
 function printRange(expr: RangeAggregation): string {
@@ -145,8 +170,9 @@ function replaceArguments({ to, replacement, from, regex }: LabelReplace): strin
 
 function printMatching(matching: Matching | undefined): string {
   if (matching === undefined) return ''
-  const group = matching.group === undefined ? '' : ` group_${matching.group} (${matching.include.join(',')})`
-  return ` ${matching.isOn ? 'on' : 'ignoring'} (${matching.labels.join(',')})${group}`
+  const include = matching.include.length === 0 ? '' : ` (${matching.include.join(',')})`
+  const group = matching.group === undefined ? '' : `group_${matching.group}${include}`
+  return ` ${matching.isOn ? 'on' : 'ignoring'} (${matching.labels.join(',')}) ${group}`
 }
 
 function printOperator({ op, isBool, matching }: BinaryExpr): string {
@@ -158,14 +184,14 @@ function printMetric(expr: MetricExpr): string {
     case 'number':
       return printNumber(expr.value)
     case 'vector':
-      return `vector(${printNumber(expr.value)})`
+      return `vector(${expr.value.toFixed(6)})`
     case 'range': {
       const parameter = expr.parameter === undefined ? '' : `${printNumber(expr.parameter)},`
       return `${expr.op}(${parameter}${printRange(expr)})${printGrouping(expr.grouping)}`
     }
     case 'aggregation': {
       const parameter = expr.parameter === undefined ? '' : `${expr.parameter},`
-      return `${expr.op}${printGrouping(expr.grouping)}(${parameter}${printMetric(expr.inner)})`
+      return `${expr.op}${printVectorGrouping(expr.grouping)}(${parameter}${printMetric(expr.inner)})`
     }
     case 'binary':
       return `(${printMetric(expr.left)} ${printOperator(expr)} ${printMetric(expr.right)})`
@@ -176,10 +202,7 @@ function printMetric(expr: MetricExpr): string {
   }
 }
 
-function printNumber(value: number): string {
-  if (value === Infinity) return '+Inf'
-  return value === -Infinity ? '-Inf' : String(value)
-}
+const printNumber = formatGoFloat
 
 /** What is left of `room` when every part takes one character; negative as soon as they do not fit. */
 function roomLeft(expr: LogqlExpr, room: number): number {
@@ -205,12 +228,13 @@ function pretty(expr: LogqlExpr, level: number): string {
   const inner = '  '.repeat(level + 1)
   switch (expr.kind) {
     case 'log':
-      return [pad + printSelector(expr), ...expr.stages.map(s => inner + printStage(s))].join('\n')
+      return [pad + printSelector(expr), ...prettyStages(expr.stages, inner)].join('\n')
     case 'range':
       return prettyRange(expr, level)
     case 'aggregation': {
       const parameter = expr.parameter === undefined ? '' : `${inner}${expr.parameter},\n`
-      return `${pad}${expr.op}${printGrouping(expr.grouping)}(\n${parameter}${pretty(expr.inner, level + 1)}\n${pad})`
+      const grouping = printVectorGrouping(expr.grouping, ', ')
+      return `${pad}${expr.op}${grouping}(\n${parameter}${pretty(expr.inner, level + 1)}\n${pad})`
     }
     case 'binary':
       // Joining a list would copy the text once a level; adding texts does not.
@@ -224,12 +248,30 @@ function pretty(expr: LogqlExpr, level: number): string {
   }
 }
 
+/** A line for each stage; line filters in a row stand on one. Loki does not indent `decolorize`. */
+function prettyStages(stages: readonly Stage[], indent: string): string[] {
+  const lines: string[] = []
+  for (const [i, stage] of stages.entries()) {
+    const text = printStage(stage)
+    if (stage.kind === 'line-filter' && stages[i - 1]?.kind === 'line-filter') lines.push(`${lines.pop()!} ${text}`)
+    else lines.push(stage.kind === 'decolorize' ? text : indent + text)
+  }
+  return lines
+}
+
 function prettyRange(expr: RangeAggregation, level: number): string {
   const pad = '  '.repeat(level)
   const inner = '  '.repeat(level + 1)
   const parameter = expr.parameter === undefined ? [] : [`${inner}${printNumber(expr.parameter)},`]
-  const stages = expr.log.stages.map(stage => `${inner}  ${printStage(stage)}`)
-  const unwrap = expr.unwrap === undefined ? [] : [`${inner}  ${printUnwrap(expr.unwrap).trim()}`]
-  const body = [...parameter, inner + printSelector(expr.log), ...stages, ...unwrap].join('\n')
-  return `${pad}${expr.op}(\n${body} ${printWindow(expr)}\n${pad})${printGrouping(expr.grouping)}`
+  const body = [...parameter, pretty(expr.log, level + 1), ...prettyUnwrap(expr.unwrap, `${inner}  `)].join('\n')
+  const offset = expr.offsetNs === 0 ? '' : ` offset ${formatDuration(expr.offsetNs / 1e6)}`
+  const window = `[${formatDuration(expr.rangeMs)}]${offset}`
+  return `${pad}${expr.op}(\n${body} ${window}\n${pad})${printGrouping(expr.grouping, ', ')}`
+}
+
+function prettyUnwrap(unwrap: Unwrap | undefined, indent: string): string[] {
+  if (unwrap === undefined) return []
+  const { label, conversion, filters } = unwrap
+  const unwrapped = conversion === '' ? label : `${conversion}(${label})`
+  return [`| unwrap ${unwrapped}`, ...filters.map(f => `| ${printFilter(f)}`)].map(text => indent + text)
 }

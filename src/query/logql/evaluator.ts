@@ -3,7 +3,7 @@ import { assert, unreachable } from '#core/assert.ts'
 import { BadQueryError, EvaluationError, LimitError } from '#core/errors.ts'
 import { compareText } from '#core/text.ts'
 import type { BinaryExpr, BinaryOp, Grouping, LabelReplace, MetricExpr, VectorAggregation } from '#lang/logql/ast.ts'
-import { foldNumbers } from '#lang/logql/parser.ts'
+import { foldNumbers, selectorRule } from '#lang/logql/parser.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 import { expandReplacement } from '#lang/regex/replace.ts'
 import { Labels } from '#model/labels.ts'
@@ -47,12 +47,7 @@ export async function evaluate(expr: MetricExpr, context: RangeContext): Promise
 
 async function vectorOf(expr: MetricExpr, context: RangeContext): Promise<Vector> {
   const result = await evaluate(expr, context)
-  if (result.kind === 'scalar')
-    throw new BadQueryError(
-      'queries require at least one regexp or equality matcher that does not have an empty-compatible value',
-      0,
-      0,
-    )
+  if (result.kind === 'scalar') throw new BadQueryError(`parse error : ${selectorRule}`, 0, 0)
   return result.series
 }
 

@@ -1,11 +1,16 @@
 /** Fields of a JSON line as labels, and single paths into it. Source: docs/logs.md. */
+import { messageOf } from '#core/errors.ts'
 
 /** Called with the label name and the text of every field. Returns false to stop. */
 export type FieldSink = (name: string, value: string) => boolean
 
-/** Errors of lines that are no objects, and of objects that do not end, in the words of Loki. */
+/** What can be wrong with a line, in the words of Loki. */
 export const objectError = "Value looks like object, but can't find closing '}' symbol"
-export const arrayError = "Value is array, but can't find closing ']' symbol"
+const arrayError = "Value is array, but can't find closing ']' symbol"
+const stringError = "Value is string, but can't find closing '\"' symbol"
+const malformedError = 'Malformed JSON error'
+const unknownError = 'Unknown value type'
+const escapeError = 'Encountered an invalid escape sequence in a string'
 
 const names = new Map<string, string>()
 
@@ -25,7 +30,7 @@ const joined = new Map<string, Map<string, string>>()
 
 function joinName(prefix: string, key: string): string {
   const name = labelName(key.trim())
-  if (prefix === '') return name
+  if (prefix === '' || name === '') return prefix === '' ? name : prefix
   let inner = joined.get(prefix)
   if (inner === undefined) {
     if (joined.size > 2000) joined.clear()
@@ -50,7 +55,10 @@ class Scanner {
 
   skipSpace(): void {
     const { text } = this
-    while (this.at < text.length && text.charCodeAt(this.at) <= 32) this.at++
+    for (; this.at < text.length; this.at++) {
+      const code = text.charCodeAt(this.at)
+      if (code > 32 || (code !== 32 && code !== 10 && code !== 13 && code !== 9)) return
+    }
   }
 
   /**
@@ -73,89 +81,156 @@ class Scanner {
     }
   }
 
-  /** Skips an array or object; false when it does not end. */
+  /** Skips an array or object, counting its own kind of bracket alone; false when it does not end. */
   skipNested(): boolean {
     const { text } = this
+    const open = text.charCodeAt(this.at)
+    const close = open + 2
     let depth = 0
     while (this.at < text.length) {
       const code = text.charCodeAt(this.at++)
       if (code === 34) {
         if (this.endOfString() < 0) return false
-      } else if (code === 123 || code === 91) depth++
-      else if (code === 125 || code === 93) {
-        if (--depth === 0) return true
-      }
+      } else if (code === open) depth++
+      else if (code === close && --depth === 0) return true
     }
     return false
   }
+
+  /** Moves behind a number or a word. */
+  skipWord(): void {
+    const { text } = this
+    for (; this.at < text.length; this.at++) {
+      const c = text.charCodeAt(this.at)
+      if (c === 44 || c === 125 || c === 93 || c === 32 || c === 10 || c === 13 || c === 9) return
+    }
+  }
+
+  /** Moves behind the value that begins here; what is wrong with it. */
+  skipValue(): string | undefined {
+    const { text } = this
+    this.skipSpace()
+    if (this.at >= text.length) return malformedError
+    switch (text.charCodeAt(this.at)) {
+      case 34:
+        this.at++
+        return this.endOfString() < 0 ? stringError : undefined
+      case 91:
+        return this.skipNested() ? undefined : arrayError
+      case 123:
+        return this.skipNested() ? undefined : objectError
+      default: {
+        const from = this.at
+        this.skipWord()
+        return wordError(text, from, this.at)
+      }
+    }
+  }
+}
+
+/** Words and numbers: a number is whatever begins like one. */
+function wordError(text: string, from: number, to: number): string | undefined {
+  const code = text.charCodeAt(from)
+  if (code === 45 || (code >= 48 && code <= 57)) return undefined
+  const length = to - from
+  const isKnown =
+    (length === 4 && (text.startsWith('true', from) || text.startsWith('null', from))) ||
+    (length === 5 && text.startsWith('false', from))
+  return isKnown ? undefined : unknownError
 }
 
 const scanner = new Scanner()
 
+/** A JSON string's content with its escapes resolved; undefined where one is wrong. */
+function resolved(raw: string): string | undefined {
+  if (!raw.includes('\\')) return raw
+  try {
+    // Control characters may stand as they are.
+    // eslint-disable-next-line no-control-regex
+    const escaped = raw.replaceAll(/[\0-\x1f]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    const value = JSON.parse(`"${escaped}"`) as string
+    return value.isWellFormed() ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** A JSON string's content, unescaped; '' where an escape is wrong. U+FFFD reads as a space. */
 function unescape(raw: string): string {
-  let value = raw
-  if (raw.includes('\\')) {
-    try {
-      value = JSON.parse(`"${raw}"`) as string
-      if (/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(value)) return ''
-    } catch {
-      return ''
-    }
-  }
+  const value = resolved(raw) ?? ''
   return value.includes('\ufffd') ? value.replaceAll('\ufffd', ' ') : value
 }
 
+/** Is the line damaged within an object that is a value? Then it is read again, with a look at that object's end. */
+let isDamagedInside = false
+let looksAhead = false
+
 /**
  * Gives every scalar field of the object; nested names are joined by `_`. Returns what is wrong with the line, or
- * undefined.
+ * undefined. `restart`: what was given is void, all is given again.
  */
-export function readJsonFields(line: string, sink: FieldSink): string | undefined {
+export function readJsonFields(line: string, sink: FieldSink, restart: () => void): string | undefined {
+  looksAhead = isDamagedInside = false
+  const problem = readFields(line, sink)
+  if (problem === undefined || !isDamagedInside) return problem
+  restart()
+  looksAhead = true
+  return readFields(line, sink)
+}
+
+function readFields(line: string, sink: FieldSink): string | undefined {
   scanner.text = line
   scanner.at = 0
   keyNumber = 0
   scanner.skipSpace()
   if (line.charCodeAt(scanner.at) !== 123) return objectError
   try {
-    return readObject('', sink) ? undefined : arrayError
+    return readObject('', sink)
   } catch (error) {
     if (error === Stop.instance) return undefined
     throw error
   }
 }
 
-/** False when the object does not end. */
-function readObject(prefix: string, sink: FieldSink): boolean {
+/** What is wrong with the object, or undefined. */
+function readObject(prefix: string, sink: FieldSink): string | undefined {
   const { text } = scanner
   scanner.at++
+  scanner.skipSpace()
+  if (scanner.at >= text.length) return malformedError
   for (;;) {
-    scanner.skipSpace()
     const code = text.charCodeAt(scanner.at)
     if (code === 125) {
       scanner.at++
-      return true
+      return undefined
     }
-    if (code === 44) {
-      scanner.at++
-      continue
-    }
-    if (code !== 34) return false
+    if (code !== 34) return objectError
     scanner.at++
     const key = readKey()
-    if (key === undefined) return false
+    if (key === undefined) return keyError
     scanner.skipSpace()
-    if (text.charCodeAt(scanner.at) !== 58) return false
+    if (text.charCodeAt(scanner.at) !== 58) return malformedError
     scanner.at++
     scanner.skipSpace()
-    if (!readValue(prefix, key, sink)) return false
+    const problem = readValue(prefix, key, sink)
+    if (problem !== undefined) return problem
+    scanner.skipSpace()
+    if (scanner.at >= text.length) return arrayError
+    if (text.charCodeAt(scanner.at) === 125) continue
+    if (text.charCodeAt(scanner.at) !== 44) return objectError
+    scanner.at++
+    scanner.skipSpace()
+    if (scanner.at >= text.length) return arrayError
   }
 }
 
 /** Keys by their place in the line before: lines of one program have the same ones in the same order. */
 const lastKeys: string[] = []
 let keyNumber = 0
+/** Why the last key could not be read. */
+let keyError = malformedError
 
-/** `at` is behind the opening quote; undefined when there is no closing one. */
+/** `at` is behind the opening quote; undefined when there is no closing one, or a wrong escape. */
 function readKey(): string | undefined {
   const { text } = scanner
   const expected = lastKeys[keyNumber]
@@ -166,80 +241,255 @@ function readKey(): string | undefined {
     return expected
   }
   const to = scanner.endOfString()
+  keyError = malformedError
   if (to < 0) return undefined
   const raw = text.slice(from, to)
   if (raw.includes('\\')) {
     keyNumber++
-    return unescape(raw)
+    keyError = escapeError
+    return resolved(raw)
   }
   if (keyNumber < 200) lastKeys[keyNumber++] = raw
   return raw
 }
 
-function readValue(prefix: string, key: string, sink: FieldSink): boolean {
+function readValue(prefix: string, key: string, sink: FieldSink): string | undefined {
   const { text } = scanner
+  if (scanner.at >= text.length) return malformedError
   const code = text.charCodeAt(scanner.at)
-  const isBlank = key.trim() === ''
-  if (code === 34) {
-    scanner.at++
-    const from = scanner.at
-    const to = scanner.endOfString()
-    if (to < 0) return false
-    if (!isBlank && !sink(joinName(prefix, key), unescape(text.slice(from, to)))) throw Stop.instance
-    return true
-  }
-  if (code === 123) return readObject(isBlank ? prefix : joinName(prefix, key), sink)
-  if (code === 91) return scanner.skipNested()
+  if (code === 123) return readInner(prefix, key, sink)
   const from = scanner.at
-  while (scanner.at < text.length) {
-    const c = text.charCodeAt(scanner.at)
-    if (c === 44 || c === 125 || c === 93 || c <= 32) break
-    scanner.at++
+  const problem = scanner.skipValue()
+  if (problem !== undefined || code === 91) return problem
+  if (prefix === '' && key.trim() === '') return undefined
+  const isText = code === 34
+  if (!isText && text.charCodeAt(from) === 110) return undefined
+  const value = isText ? unescape(text.slice(from + 1, scanner.at - 1)) : text.slice(from, scanner.at)
+  if (!sink(joinName(prefix, key), value)) throw Stop.instance
+  return undefined
+}
+
+/** An object that is a value: it must end before anything of it is read. */
+function readInner(prefix: string, key: string, sink: FieldSink): string | undefined {
+  const name = prefix === '' && key.trim() === '' ? prefix : joinName(prefix, key)
+  if (!looksAhead) {
+    const problem = readObject(name, sink)
+    if (problem !== undefined) isDamagedInside = true
+    return problem
   }
-  if (scanner.at === from) return false
-  const value = text.slice(from, scanner.at)
-  if (value === 'null') return true
-  if (value !== 'true' && value !== 'false' && !/^-?[0-9]/.test(value)) return false
-  if (!isBlank && !sink(joinName(prefix, key), value)) throw Stop.instance
-  return true
+  const { text, at } = scanner
+  if (!scanner.skipNested()) return objectError
+  const end = scanner.at
+  scanner.text = text.slice(0, end)
+  scanner.at = at
+  const problem = readObject(name, sink)
+  scanner.text = text
+  scanner.at = end
+  return problem
 }
 
 /** Names of members and places in arrays. */
 export type JsonPath = (string | number)[]
 
+interface PathToken {
+  name: 'FIELD' | 'STRING' | 'INDEX' | 'DOT' | 'LSB' | 'RSB' | '$end'
+  text: string
+}
+
+/** The words of a path. What can't begin one ends it. Throws Error. */
+function pathTokens(source: string): PathToken[] {
+  const tokens: PathToken[] = []
+  for (let at = 0; ;) {
+    const rest = source.slice(at).trimStart()
+    at = source.length - rest.length
+    const found =
+      /^(?:(?<FIELD>[A-Za-z_][A-Za-z0-9_]*)|(?<STRING>"(?:[^"\\]|\\.)*"?)|(?<INDEX>\d{1,15}(?=[\s\]]))|(?<DOT>\.)|(?<LSB>\[)|(?<RSB>\]))/.exec(
+        rest,
+      )
+    const name = Object.entries(found?.groups ?? {}).find(([, text]) => text !== undefined)?.[0]
+    if (found === null || name === undefined) return [...tokens, { name: '$end', text: '' }]
+    const [text] = found
+    const behind = rest.slice(text.length, text.length + 1)
+    if (name === 'FIELD' && /^[^\s.[\]"]/.test(behind)) throw new Error(`unexpected char ${behind}`)
+    tokens.push({ name: name as PathToken['name'], text })
+    at += text.length
+  }
+}
+
 /** `a.b[0]["c d"]`; a text about what is wrong instead. */
 export function parseJsonPath(source: string): JsonPath | string {
+  try {
+    return pathOf(pathTokens(source))
+  } catch (error) {
+    return `cannot parse expression [${source}]: ${messageOf(error)}`
+  }
+}
+
+function pathOf(tokens: readonly PathToken[]): JsonPath {
   const path: JsonPath = []
   let at = 0
-  while (at < source.length) {
-    const rest = source.slice(at)
-    const field = (path.length === 0 ? /^[A-Za-z_][A-Za-z0-9_]*/ : /^\.[A-Za-z_][A-Za-z0-9_]*/).exec(rest)
-    if (field !== null) {
-      path.push(field[0].replace(/^\./, ''))
-      at += field[0].length
-      continue
-    }
-    const index = /^\[(\d+)\]/.exec(rest)
-    if (index !== null) {
-      path.push(Number(index[1]))
-      at += index[0].length
-      continue
-    }
-    const key = /^\["((?:[^"\\]|\\.)*)"\]/.exec(rest)
-    if (key !== null) {
-      path.push(unescape(key[1]!))
-      at += key[0].length
-      continue
-    }
-    const isUnfinished = at + 1 >= source.length && rest === '.'
-    const unexpected = isUnfinished ? '$end, expecting FIELD' : JSON.stringify(rest[0]).slice(1, -1)
-    return `cannot parse expression [${source}]: syntax error: unexpected ${unexpected}`
+  const take = (...names: PathToken['name'][]): PathToken => {
+    const token = tokens[at++]!
+    if (names.includes(token.name)) return token
+    throw new Error(`syntax error: unexpected ${token.name}, expecting ${names.join(' or ')}`)
   }
-  return path.length === 0 ? `cannot parse expression [${source}]: syntax error: unexpected $end` : path
+  const takeBracket = (): void => {
+    const { name, text } = take('STRING', 'INDEX')
+    path.push(name === 'INDEX' ? Number(text) : unescape(text.slice(1, text.endsWith('"') ? -1 : undefined)))
+    take('RSB')
+  }
+  const first = take('LSB', 'FIELD')
+  if (first.name === 'FIELD') path.push(first.text)
+  else takeBracket()
+  for (; tokens[at]!.name !== '$end';) {
+    const { name } = tokens[at++]!
+    if (name === 'DOT') path.push(take('FIELD').text)
+    else if (name === 'LSB') takeBracket()
+    else throw new Error(`syntax error: unexpected ${name}`)
+  }
+  return path
+}
+
+/** Finds the values of several paths in one pass. Damage elsewhere in the line does not matter. */
+export class JsonPathReader {
+  readonly #paths: readonly JsonPath[]
+  readonly #isFound: boolean[]
+  readonly #longest: number
+  readonly #keys: string[] = []
+  #left = 0
+  /** By path, of the line that was read last. */
+  readonly values: string[] = []
+
+  constructor(paths: readonly JsonPath[]) {
+    this.#paths = paths
+    this.#isFound = paths.map(() => false)
+    this.#longest = Math.max(0, ...paths.map(path => path.length))
+  }
+
+  /** Fills `values`: strings unescaped, objects and arrays as they stand; '' for null and what is not there. */
+  read(line: string): string | undefined {
+    scanner.text = line
+    scanner.at = 0
+    this.#left = this.#paths.length
+    this.#isFound.fill(false)
+    for (let i = 0; i < this.#paths.length; i++) this.values[i] = ''
+    return this.#scan(line)
+  }
+
+  #scan(line: string): string | undefined {
+    let level = 0
+    let problem: string | undefined
+    for (; this.#left > 0 && scanner.at < line.length; scanner.at++)
+      switch (line.charCodeAt(scanner.at)) {
+        case 34: {
+          const from = ++scanner.at
+          const to = scanner.endOfString()
+          if (to < 0) return problem
+          scanner.skipSpace()
+          if (scanner.at >= line.length) return problem
+          if (line.charCodeAt(scanner.at) !== 58) {
+            scanner.at--
+            break
+          }
+          const key = resolved(line.slice(from, to))
+          if (key === undefined) return problem
+          if (level > this.#longest) break
+          if (level < 1) return malformedError
+          problem = this.#takeMember(level, key) ?? problem
+          break
+        }
+        case 123:
+          level++
+          break
+        case 125:
+          level--
+          break
+        case 91:
+          if (level < 0) return malformedError
+          if (this.#wantsElements(level)) this.#takeElements(level)
+          else if (!scanner.skipNested()) return problem
+          scanner.at--
+          break
+        default:
+      }
+    return problem
+  }
+
+  /** Does the path go through the keys that lead here? */
+  #isBelow(path: JsonPath, level: number): boolean {
+    for (let i = 0; i < level; i++) if (path[i] !== this.#keys[i]) return false
+    return true
+  }
+
+  #takeMember(level: number, key: string): string | undefined {
+    this.#keys[level - 1] = key
+    let problem: string | undefined
+    const colon = scanner.at
+    for (let i = 0; i < this.#paths.length; i++) {
+      const path = this.#paths[i]!
+      if (path.length !== level || this.#isFound[i]! || !this.#isBelow(path, level)) continue
+      scanner.at = colon + 1
+      problem = this.#take(i) ?? problem
+      scanner.at = colon
+    }
+    return problem
+  }
+
+  /** The value that begins here, for a path. */
+  #take(path: number): string | undefined {
+    this.#isFound[path] = true
+    this.#left--
+    scanner.skipSpace()
+    const from = scanner.at
+    const problem = scanner.skipValue()
+    if (problem === undefined) this.values[path] = valueText(scanner.text, from, scanner.at)
+    return problem
+  }
+
+  #wantsElements(level: number): boolean {
+    return this.#paths.some(
+      (path, i) =>
+        path.length > level && !this.#isFound[i]! && typeof path[level] === 'number' && this.#isBelow(path, level),
+    )
+  }
+
+  /** Elements of the array that begins here, up to where it ends or is damaged. */
+  #takeElements(level: number): void {
+    const { text } = scanner
+    scanner.at++
+    scanner.skipSpace()
+    if (text.charCodeAt(scanner.at) === 93) return
+    for (let number = 0; ; number++) {
+      const start = scanner.at
+      if (scanner.skipValue() !== undefined) {
+        scanner.at = start
+        return
+      }
+      const end = scanner.at
+      for (let i = 0; i < this.#paths.length; i++) {
+        const path = this.#paths[i]!
+        if (path[level] !== number || this.#isFound[i]! || !this.#isBelow(path, level)) continue
+        this.#isFound[i] = true
+        this.#left--
+        this.values[i] = readJsonPath(text.slice(start, end), path.slice(level + 1))
+        scanner.text = text
+      }
+      scanner.at = end
+      scanner.skipSpace()
+      if (text.charCodeAt(scanner.at) !== 44) return
+      scanner.at++
+    }
+  }
+}
+
+function valueText(text: string, from: number, to: number): string {
+  const code = text.charCodeAt(from)
+  if (code === 34) return unescape(text.slice(from + 1, to - 1))
+  return code === 110 ? '' : text.slice(from, to)
 }
 
 /** The text at a path: strings unescaped, objects and arrays as they stand; '' for null and what is not there. */
-export function readJsonPath(line: string, path: JsonPath): string {
+function readJsonPath(line: string, path: JsonPath): string {
   scanner.text = line
   scanner.at = 0
   for (const step of path) {
@@ -249,33 +499,7 @@ export function readJsonPath(line: string, path: JsonPath): string {
   }
   scanner.skipSpace()
   const from = scanner.at
-  const code = line.charCodeAt(from)
-  if (code === 34) {
-    scanner.at++
-    const to = scanner.endOfString()
-    return to < 0 ? '' : unescape(line.slice(from + 1, to))
-  }
-  if (code === 123 || code === 91) return scanner.skipNested() ? line.slice(from, scanner.at) : ''
-  skipValue()
-  const value = line.slice(from, scanner.at)
-  return value === 'null' ? '' : value
-}
-
-function skipValue(): boolean {
-  const { text } = scanner
-  const code = text.charCodeAt(scanner.at)
-  if (code === 34) {
-    scanner.at++
-    return scanner.endOfString() >= 0
-  }
-  if (code === 123 || code === 91) return scanner.skipNested()
-  const from = scanner.at
-  while (scanner.at < text.length) {
-    const c = text.charCodeAt(scanner.at)
-    if (c === 44 || c === 125 || c === 93 || c <= 32) break
-    scanner.at++
-  }
-  return scanner.at > from
+  return scanner.skipValue() === undefined ? valueText(line, from, scanner.at) : ''
 }
 
 function enterKey(wanted: string): boolean {
@@ -298,7 +522,7 @@ function enterKey(wanted: string): boolean {
     scanner.at++
     scanner.skipSpace()
     if ((raw.includes('\\') ? unescape(raw) : raw) === wanted) return true
-    if (!skipValue()) return false
+    if (scanner.skipValue() !== undefined) return false
   }
 }
 
@@ -313,20 +537,47 @@ function enterIndex(wanted: number): boolean {
     }
     if (text.charCodeAt(scanner.at) === 93 || scanner.at >= text.length) return false
     if (i === wanted) return true
-    if (!skipValue()) return false
+    if (scanner.skipValue() !== undefined) return false
   }
 }
 
-/** Members of an `unpack` line: strings only. Undefined when the line is no whole object. */
-export function readPackedFields(line: string): { fields: [string, string][]; error: string | undefined } {
-  const fields: [string, string][] = []
+/** Members of an `unpack` line: strings only, the last of a name. With an error nothing counts of them. */
+export function readPackedFields(line: string): { fields: Map<string, string>; error: string | undefined } {
+  const fields = new Map<string, string>()
   if (line.charCodeAt(0) !== 123) return { fields, error: 'expecting json object(6), but it is not' }
-  let body: unknown
-  try {
-    body = JSON.parse(line)
-  } catch {
-    return { fields, error: objectError }
+  scanner.text = line
+  scanner.at = 0
+  return { fields, error: readMembers(fields) }
+}
+
+function readMembers(fields: Map<string, string>): string | undefined {
+  const { text } = scanner
+  scanner.at++
+  scanner.skipSpace()
+  if (scanner.at >= text.length) return malformedError
+  for (;;) {
+    const code = text.charCodeAt(scanner.at)
+    if (code === 125) return undefined
+    if (code !== 34) return objectError
+    const keyFrom = ++scanner.at
+    const keyTo = scanner.endOfString()
+    if (keyTo < 0) return malformedError
+    const key = resolved(text.slice(keyFrom, keyTo))
+    if (key === undefined) return escapeError
+    scanner.skipSpace()
+    if (text.charCodeAt(scanner.at) !== 58) return malformedError
+    scanner.at++
+    scanner.skipSpace()
+    const from = scanner.at
+    const problem = scanner.skipValue()
+    if (problem !== undefined) return problem
+    if (text.charCodeAt(from) === 34) fields.set(key, valueText(text, from, scanner.at))
+    scanner.skipSpace()
+    if (scanner.at >= text.length) return arrayError
+    if (text.charCodeAt(scanner.at) === 125) continue
+    if (text.charCodeAt(scanner.at) !== 44) return objectError
+    scanner.at++
+    scanner.skipSpace()
+    if (scanner.at >= text.length) return arrayError
   }
-  for (const [name, value] of Object.entries(body as object)) if (typeof value === 'string') fields.push([name, value])
-  return { fields, error: undefined }
 }

@@ -1,5 +1,4 @@
 /** Line filters: whether a line contains, matches, or looks like something. Source: docs/logs.md. */
-import { messageOf } from '#core/errors.ts'
 import type { LineFilterOp, LineOperand } from '#lang/logql/ast.ts'
 import { parsePattern, type PatternPart } from '#lang/logql/line-pattern.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
@@ -51,12 +50,7 @@ function compileOperand(op: LineFilterOp, { value, isIp }: LineOperand): LineFil
     case '!~':
       return matching(value)
     default: {
-      let parts: PatternPart[]
-      try {
-        parts = parsePattern(value, 'filter')
-      } catch (error) {
-        throw new Error(`invalid pattern: ${messageOf(error)}`)
-      }
+      const parts = parsePattern(value, 'filter')
       const longest = parts
         .filter(p => p.capture === undefined)
         .reduce((best, p) => (p.literal.length > best.length ? p.literal : best), '')

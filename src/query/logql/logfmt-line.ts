@@ -76,9 +76,12 @@ export function readLogfmt(line: string, isStrict: boolean, sink: PairSink): str
   return undefined
 }
 
+/** Control characters may stand as they are. Escapes are those of JSON; U+FFFD reads as a space. */
 function unquote(raw: string): string | undefined {
   try {
-    return JSON.parse(`"${raw.replaceAll('\t', '\\t')}"`) as string
+    // eslint-disable-next-line no-control-regex
+    const escaped = raw.replaceAll(/[\0-\x1f]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    return JSON.parse(`"${escaped}"`) as string
   } catch {
     return undefined
   }

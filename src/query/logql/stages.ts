@@ -10,7 +10,14 @@ import { ExecutionFailure, TemplateRunner, builtins, type GoFunction, type GoVal
 import { parseTemplate, type Argument, type Node, type Pipe, type Template } from '#lang/gotemplate/parse.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 import { errorDetailsLabel, errorLabel, type Entry } from './entry.ts'
-import { labelName, parseJsonPath, readJsonFields, readJsonPath, readPackedFields, type JsonPath } from './json-line.ts'
+import {
+  labelName,
+  parseJsonPath,
+  readJsonFields,
+  readPackedFields,
+  JsonPathReader,
+  type JsonPath,
+} from './json-line.ts'
 import { compileAnchoredMatch, compileLabelFilter } from './label-filter.ts'
 import { compileLineFilter, type LineFilter } from './line-filter.ts'
 import { readLogfmt } from './logfmt-line.ts'
@@ -113,6 +120,14 @@ class ParserSink {
 
   begin(): void {
     this.#left = this.#context.wanted?.size ?? Infinity
+    this.#parsedBefore = this.#context.entry.parsedCount
+  }
+  #parsedBefore = 0
+
+  /** Takes back what was added since `begin`. */
+  readonly restart = (): void => {
+    this.#context.entry.parsedCount = this.#parsedBefore
+    this.begin()
   }
   get wantsNothing(): boolean {
     return this.#context.wanted?.size === 0
@@ -141,7 +156,7 @@ function jsonStep(context: StageContext): Step {
   return entry => {
     if (sink.wantsNothing) return true
     sink.begin()
-    const problem = readJsonFields(entry.line, add)
+    const problem = readJsonFields(entry.line, add, sink.restart)
     if (entry.isOut) return false
     if (problem !== undefined) entry.fail('JSONParserErr', problem)
     return true
@@ -155,6 +170,7 @@ function checkedPath(source: string): JsonPath {
 }
 
 function jsonPathsStep(extractions: readonly { name: string; path: JsonPath }[], context: StageContext): Step {
+  const reader = new JsonPathReader(extractions.map(({ path }) => path))
   return entry => {
     if (context.wanted?.size === 0) return true
     const { line } = entry
@@ -164,11 +180,14 @@ function jsonPathsStep(extractions: readonly { name: string; path: JsonPath }[],
       entry.fail('JSONParserErr', '')
       return true
     }
-    for (const { name, path } of extractions) {
-      const value = readJsonPath(line, path)
+    const problem = reader.read(line)
+    for (let i = 0; i < extractions.length; i++) {
+      const { name } = extractions[i]!
+      const value = reader.values[i]!
       if (value === '' && entry.get(name) !== undefined) continue
       setExtracted(entry, name, value)
     }
+    if (problem !== undefined) entry.fail('JSONParserErr', problem)
     return true
   }
 }
@@ -182,7 +201,7 @@ function setExtracted(entry: Entry, name: string, value: string): void {
 function logfmtStep(isStrict: boolean, keepsEmpty: boolean, context: StageContext): Step {
   const sink = new ParserSink(context)
   const add = (key: string, value: string): boolean =>
-    value === '' && !keepsEmpty ? true : sink.add(labelName(key), value)
+    value === '' && !keepsEmpty ? true : sink.add(labelName(key), value.replaceAll('\ufffd', ' '))
   return entry => {
     if (sink.wantsNothing) return true
     sink.begin()
@@ -193,12 +212,26 @@ function logfmtStep(isStrict: boolean, keepsEmpty: boolean, context: StageContex
   }
 }
 
+/** The key that a path names: a word, or a text in quotes. Throws Error. */
+function checkedKey(path: string): string {
+  const refuse = (reason: string): never => {
+    throw new Error(`cannot parse expression [${path}]: ${reason}`)
+  }
+  const text = path.trim()
+  const quoted = /^"([^"]*)"?/.exec(text)
+  const word = quoted === null ? /^[A-Za-z_][A-Za-z0-9_"]*/.exec(text) : null
+  const found = quoted ?? word ?? refuse('syntax error: unexpected $end, expecting STRING or KEY')
+  const rest = text.slice(found[0].length)
+  if (word !== null && /^\S/.test(rest)) refuse(`unexpected char ${String.fromCodePoint(rest.codePointAt(0)!)}`)
+  const next = rest.trimStart()
+  if (next !== '') refuse(`syntax error: unexpected ${next.startsWith('"') ? 'STRING' : 'KEY'}`)
+  return quoted?.[1] ?? text
+}
+
 function logfmtKeysStep(stage: Stage & { kind: 'logfmt' }, context: StageContext): Step {
   const keys = new Map<string, string>()
   for (const { name, path } of stage.extractions) {
-    const key = /^"(.*)"$/s.exec(path)?.[1] ?? path
-    if (key === '' || (key === path && !/^[^\s="]+$/.test(path)))
-      throw new Error(`cannot parse expression [${path}]: syntax error: unexpected $end`)
+    const key = checkedKey(path)
     if (![...keys.keys()].includes(key)) keys.set(key, name)
   }
   return entry => {
@@ -206,7 +239,7 @@ function logfmtKeysStep(stage: Stage & { kind: 'logfmt' }, context: StageContext
     const values = new Map<string, string>()
     const problem = readLogfmt(entry.line, stage.isStrict, (key, value) => {
       const name = keys.get(key)
-      if (name !== undefined) values.set(name, value)
+      if (name !== undefined) values.set(name, value.includes('\ufffd') ? '' : value)
       return true
     })
     for (const { name } of stage.extractions) {
@@ -276,7 +309,7 @@ function unpackStep(context: StageContext): Step {
       entry.fail('JSONParserErr', error)
       return true
     }
-    const packed = fields.find(([name]) => name === '_entry')
+    const packed = fields.get('_entry')
     if (packed === undefined) return true
     sink.begin()
     for (const [name, value] of fields) {
@@ -284,7 +317,7 @@ function unpackStep(context: StageContext): Step {
       sink.add(labelName(name), value)
       if (entry.isOut) return false
     }
-    entry.line = packed[1]
+    entry.line = packed
     return true
   }
 }
@@ -387,8 +420,17 @@ function namesOf(template: Template): string[] | undefined {
   return all ? undefined : names
 }
 
+/** Throws Error; `what` says what is invalid. */
+function compiled(name: string, source: string, context: StageContext, what: string): CompiledTemplate {
+  try {
+    return new CompiledTemplate(name, source, context.functions, context.allowance)
+  } catch (error) {
+    throw new Error(`${what}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
 function lineFormatStep(source: string, context: StageContext): Step {
-  const template = new CompiledTemplate('line', source, context.functions, context.allowance)
+  const template = compiled('line', source, context, 'invalid line template')
   return entry => {
     try {
       entry.line = template.run(entry)
@@ -411,17 +453,17 @@ function labelFormatStep(
     seen.add(name)
   }
   // A format has either a template or a label to rename.
-  const compiled = formats.map(f => ({
+  const steps = formats.map(f => ({
     name: f.name,
     from: f.from ?? '',
     run:
       f.template === undefined
         ? undefined
-        : new CompiledTemplate('label', f.template, context.functions, context.allowance),
+        : compiled('label', f.template, context, `invalid template for label '${f.name}'`),
   }))
   return entry => {
     let labels: ReadonlyMap<string, GoValue> | undefined
-    for (const { name, from, run } of compiled) {
+    for (const { name, from, run } of steps) {
       if (run === undefined) {
         const value = entry.get(from)
         if (value === undefined) continue
