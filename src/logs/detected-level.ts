@@ -209,7 +209,7 @@ for (const [text, level] of words) {
 }
 const leftOf = new Uint8Array(256)
 const rightOf = new Uint8Array(256)
-for (const c of ' \t\n[({"\'=|') leftOf[c.charCodeAt(0)] = rightOf[c.charCodeAt(0)] = 1
+for (const c of ' \t\n[({"=') leftOf[c.charCodeAt(0)] = rightOf[c.charCodeAt(0)] = 1
 for (const c of '])}:,!') rightOf[c.charCodeAt(0)] = 1
 
 function wordLevel(bytes: Uint8Array, from: number, to: number): string {

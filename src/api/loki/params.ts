@@ -19,8 +19,11 @@ export function isBefore(a: Instant, b: Instant): boolean {
 
 /** Float seconds, whole seconds (up to ten digits), nanoseconds (more digits) or RFC 3339. */
 export function parseInstant(text: string): Instant {
-  if (text.includes('.') && /^[+-]?\d*\.\d*$/.test(text) && text !== '.')
-    return instantOfMs(Math.round(Number(text) * 1000))
+  if (text.includes('.') && /^[+-]?\d*\.\d*$/.test(text) && text !== '.') {
+    // The fraction is what a double has of it, to the millisecond.
+    const seconds = Number(text)
+    return instantOfMs(Math.trunc(seconds) * 1000 + Math.round((seconds - Math.trunc(seconds)) * 1000))
+  }
   if (/^[+-]?\d+$/.test(text)) {
     if (text.length <= 10) return instantOfMs(Number(text) * 1000)
     const ns = BigInt(text)

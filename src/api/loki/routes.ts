@@ -2,6 +2,7 @@
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, BadQueryError } from '#core/errors.ts'
 import { compareText } from '#core/text.ts'
+import { logsOf } from '#lang/logql/ast.ts'
 import { formatLogql } from '#lang/logql/printer.ts'
 import { parseLogql, parseLogSelector } from '#lang/logql/parser.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
@@ -226,7 +227,7 @@ class LokiApi {
     const intervalMs = durationParam(form, 'interval') ?? 0
     if (intervalMs < 0) throw new BadDataError('interval must be >= 0')
     const expr = parseLogql(form.get('query') ?? '')
-    this.#checkLength(start, end)
+    this.#checkLength(start, end, Math.max(0, ...logsOf(expr).map(({ rangeMs }) => rangeMs)))
     if (expr.kind !== 'log')
       return this.#metricAnswer(
         request,
@@ -274,8 +275,9 @@ class LokiApi {
     return stepMs
   }
 
-  #checkLength(start: Instant, end: Instant): void {
-    const lengthMs = end.ms - start.ms
+  /** `rangeMs`: the longest range before a step. */
+  #checkLength(start: Instant, end: Instant, rangeMs: number): void {
+    const lengthMs = end.ms - start.ms + rangeMs
     const { queryLengthMaxMs } = this.#options
     if (lengthMs > queryLengthMaxMs)
       throw new BadDataError(

@@ -244,12 +244,13 @@ export class TemplateRunner {
     const [first, ...rest] = command.args as [Argument, ...Argument[]]
     if (first.kind === 'function') return this.#function(first.name, rest, command, dot, last)
     if (first.kind === 'field' && (rest.length > 0 || last !== undefined))
-      return this.#fieldOf(dot, first.names, command, [...rest.map(a => this.#value(a, dot, command)), ...(last ?? [])])
+      return this.#fieldOf(dot, first.names, first, [...rest.map(a => this.#value(a, dot, command)), ...(last ?? [])])
     if (first.kind === 'variable' && first.names.length > 0 && (rest.length > 0 || last !== undefined))
-      return this.#fieldOf(this.#variable(first.name), first.names, command, [
+      return this.#fieldOf(this.#variable(first.name), first.names, first, [
         ...rest.map(a => this.#value(a, dot, command)),
         ...(last ?? []),
       ])
+    if (first.kind === 'nil') this.#fail(first.at, 'nil', 'nil is not a command')
     if (rest.length > 0 || last !== undefined)
       this.#fail(command.at, command.text, `can't give argument to non-function ${command.text}`)
     return this.#value(first, dot, command)
@@ -272,6 +273,13 @@ export class TemplateRunner {
       return last === undefined ? value : last[0]
     }
     const values = args.map(arg => this.#value(arg, dot, command))
+    const called = args[0]
+    if (name === 'call' && called !== undefined && 'text' in called && values[0] !== null)
+      this.#fail(
+        command.at,
+        command.text,
+        `error calling call: non-function ${called.text} of type ${typeName(values[0]!)}`,
+      )
     if (last !== undefined) values.push(last[0])
     const run = this.#functions.get(name) ?? builtins.get(name)
     let characters = 0
@@ -308,11 +316,11 @@ export class TemplateRunner {
       case 'bool':
         return arg.value
       case 'number':
-        return arg.isInt ? new GoInt(arg.value) : arg.value
+        return arg.isInt ? new GoInt(arg.value) : Number(arg.value)
       case 'field':
-        return this.#fieldOf(dot, arg.names, command, [])
+        return this.#fieldOf(dot, arg.names, arg, [])
       case 'variable':
-        return this.#fieldOf(this.#variable(arg.name), arg.names, command, [])
+        return this.#fieldOf(this.#variable(arg.name), arg.names, arg, [])
       case 'pipe':
         return this.#fieldOf(this.#pipe(arg.pipe, dot), arg.names, command, [])
       default:
@@ -320,7 +328,12 @@ export class TemplateRunner {
     }
   }
 
-  #fieldOf(of: GoValue, names: readonly string[], command: Command, args: readonly GoValue[]): GoValue {
+  #fieldOf(
+    of: GoValue,
+    names: readonly string[],
+    place: { at: number; text: string },
+    args: readonly GoValue[],
+  ): GoValue {
     let value = of
     names.forEach((name, i) => {
       if (isObject(value)) {
@@ -335,9 +348,13 @@ export class TemplateRunner {
         value = (value as ReadonlyMap<string, GoValue>).get(name) ?? missing
         return
       }
-      if (value === null || value === missing)
-        this.#fail(command.at, command.text, `nil pointer evaluating interface {}.${name}`)
-      this.#fail(command.at, command.text, `can't evaluate field ${name} in type ${typeName(value)}`)
+      // Of nothing at all every field is nothing; a nil that a map holds has none.
+      if (value === missing || (value === null && i === 0)) {
+        value = missing
+        return
+      }
+      if (value === null) this.#fail(place.at, place.text, `nil pointer evaluating interface {}.${name}`)
+      this.#fail(place.at, place.text, `can't evaluate field ${name} in type ${typeName(value)}`)
     })
     return value
   }
@@ -446,7 +463,7 @@ function comparable(
   if (typeof a === 'boolean' && typeof b === 'boolean') return [a, b]
   if (typeof a === 'string' && b === missing) return [a, '']
   if (a === missing && typeof b === 'string') return ['', b]
-  throw new Error('incompatible types for comparison')
+  throw new Error(`incompatible types for comparison: ${typeName(a)} and ${typeName(b)}`)
 }
 
 function isEqual(a: GoValue, b: GoValue): boolean {
@@ -638,8 +655,8 @@ function sliceOf(of: GoValue, bounds: readonly GoValue[]): GoValue {
   if (Number.isNaN(length)) throw new Error(`can't slice item of type ${typeName(of)}`)
   const a = from ?? 0
   const b = to ?? length
-  if (a < 0 || b > length || a > b)
-    throw new Error(a > b ? `invalid slice index: ${a} > ${b}` : `index out of range: ${a < 0 ? a : b}`)
+  for (const bound of [a, b]) if (bound < 0 || bound > length) throw new Error(`index out of range: ${bound}`)
+  if (a > b) throw new Error(`invalid slice index: ${a} > ${b}`)
   return bytes === undefined ? (of as readonly GoValue[]).slice(a, b) : bytes.subarray(a, b).toString('utf8')
 }
 

@@ -29,13 +29,13 @@ export interface Command {
 }
 export type Argument =
   | { kind: 'dot' }
-  | { kind: 'nil' }
-  | { kind: 'field'; names: string[] }
-  | { kind: 'variable'; name: string; names: string[] }
+  | { kind: 'nil'; at: number }
+  | { kind: 'field'; names: string[]; at: number; text: string }
+  | { kind: 'variable'; name: string; names: string[]; at: number; text: string }
   | { kind: 'function'; name: string; at: number }
   | { kind: 'pipe'; pipe: Pipe; names: string[] }
   | { kind: 'string'; value: string }
-  | { kind: 'number'; value: number; isInt: boolean }
+  | { kind: 'number'; value: number | bigint; isInt: boolean }
   | { kind: 'bool'; value: boolean }
 
 export interface Template {
@@ -466,10 +466,10 @@ class TemplateParser {
       case 'dot':
         return { kind: 'dot' }
       case 'field':
-        return { kind: 'field', names: [item.text.slice(1), ...this.#fields()] }
+        return { kind: 'field', ...this.#chain(item, [item.text.slice(1)]) }
       case 'variable':
         this.#use(item.text, item.at)
-        return { kind: 'variable', name: item.text, names: this.#fields() }
+        return { kind: 'variable', name: item.text, ...this.#chain(item, []) }
       case 'string':
         return { kind: 'string', value: this.#unquote(item) }
       case 'char':
@@ -485,11 +485,13 @@ class TemplateParser {
           : /^[+-]0[xXbBoO]/.test(text)
             ? Number(text.slice(1)) * (text.startsWith('-') ? -1 : 1)
             : Number(text)
-        return { kind: 'number', value, isInt: !/[.]/.test(text) && (/^[+-]?0[xX]/.test(text) || !/[eE]/.test(text)) }
+        const isInt = !/[.]/.test(text) && (/^[+-]?0[xX]/.test(text) || !/[eE]/.test(text))
+        const isExact = !isInt || Number.isSafeInteger(value) || !/^[+-]?\d+$/.test(text)
+        return { kind: 'number', value: isExact ? value : BigInt(text), isInt }
       }
       case 'word':
         if (item.text === 'true' || item.text === 'false') return { kind: 'bool', value: item.text === 'true' }
-        if (item.text === 'nil') return { kind: 'nil' }
+        if (item.text === 'nil') return { kind: 'nil', at: item.at }
         if (!this.#hasFunction(item.text)) this.#fail(`function ${JSON.stringify(item.text)} not defined`, item.at)
         return { kind: 'function', name: item.text, at: item.at }
       case 'left': {
@@ -501,6 +503,18 @@ class TemplateParser {
       default:
         this.#at--
         return this.#fail(`unexpected ${this.#shown()} in ${context}`, item.at)
+    }
+  }
+
+  /** Where a chain of fields goes wrong, Go names the place of its second name. */
+  #chain(item: Item, names: string[]): { names: string[]; at: number; text: string } {
+    const second = this.#item
+    const all = [...names, ...this.#fields()]
+    const end = this.#items[this.#at - 1]!
+    return {
+      names: all,
+      at: second.kind === 'field' && all.length > names.length ? second.at : item.at,
+      text: this.#source.slice(item.at, end.at + end.text.length),
     }
   }
 

@@ -1,6 +1,5 @@
 /** LogQL's grammar, and what is refused while the tree is built. Source: docs/logs.md. */
 import { messageOf, BadQueryError } from '#core/errors.ts'
-import { queryTextLimits } from '#core/limits.ts'
 import { quote } from '#core/text.ts'
 import { QuerySize } from '#lang/query-size.ts'
 import { BadRegexError, compileAnchored, compileRe2 } from '#lang/regex/regex.ts'
@@ -184,8 +183,10 @@ class Parser {
   }
 
   #logExpr(): LogExpr {
-    const matchers = this.#selector()
-    return { kind: 'log', matchers, stages: this.#stages() }
+    const expr: LogExpr = { kind: 'log', matchers: this.#selector(), stages: this.#stages() }
+    // Only an unwrap is left behind a bar, and a log query takes none.
+    if (this.#take('|')) this.#unexpected()
+    return expr
   }
 
   #selector(): LabelMatch[] {
@@ -493,14 +494,14 @@ class Parser {
     const token = this.#token
     if (token.kind === 'number') {
       this.#at++
-      return { kind: 'number', value: Number(token.value) }
+      return { kind: 'number', value: literalValue(token) }
     }
     if (this.#is('-') || this.#is('+')) {
       this.#at++
       const number = this.#token
       if (number.kind !== 'number') this.#unexpected('NUMBER')
       this.#at++
-      return { kind: 'number', value: token.text === '-' ? -Number(number.value) : Number(number.value) }
+      return { kind: 'number', value: token.text === '-' ? -literalValue(number) : literalValue(number) }
     }
     if (this.#is('(')) {
       this.#at++
@@ -701,6 +702,13 @@ function nameOf(token: Token): string {
     default:
       return token.text
   }
+}
+
+/** Throws BadQueryError for a number that no double can be. */
+function literalValue({ value, text }: Token): number {
+  if (Number.isFinite(Number(value))) return Number(value)
+  const reason = `strconv.ParseFloat: parsing ${quote(text)}: value out of range`
+  throw semanticError(`unable to parse literal as a float: ${reason}`)
 }
 
 /** The leg of an operator that is no number and no metric query. */

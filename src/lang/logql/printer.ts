@@ -224,7 +224,7 @@ function pretty(expr: LogqlExpr, level: number): string {
   const pad = '  '.repeat(level)
   // What can't fit is not printed to find that out: a long chain would be printed again for each of its ends.
   const line = roomLeft(expr, lineMax) < 0 ? undefined : printLogql(expr)
-  if (line !== undefined && pad.length + line.length <= lineMax) return pad + line
+  if (line !== undefined && line.length <= lineMax) return pad + line
   const inner = '  '.repeat(level + 1)
   switch (expr.kind) {
     case 'log':

@@ -31,6 +31,19 @@ function groupOf(matched: MatchedGroups, name: string): string {
   }
 }
 
+/** Something that finds one match after the other. */
+interface Finding {
+  find(): boolean
+  start(): number
+  end(): number
+}
+
+/** The next match, as Go walks through them: an empty one right behind the last (its end, or -1) is none. */
+export function findNext(matcher: Finding, lastEnd: number): boolean {
+  while (matcher.find()) if (matcher.end() > matcher.start() || matcher.start() !== lastEnd) return true
+  return false
+}
+
 /** Replaces every match by what `replace` makes of it. */
 export function replaceMatches(
   regex: RE2JS,
@@ -41,9 +54,10 @@ export function replaceMatches(
   const matcher = regex.matcher(text)
   let out = ''
   let from = 0
-  while (matcher.find()) {
+  let lastEnd = -1
+  while (findNext(matcher, lastEnd)) {
     out += text.slice(from, matcher.start()) + replace(matcher)
-    from = matcher.end()
+    from = lastEnd = matcher.end()
     refuseLong(out.length)
   }
   return out + text.slice(from)

@@ -7,7 +7,7 @@ import type { LogExpr, LogqlExpr, MetricExpr } from '#lang/logql/ast.ts'
 import type { LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
 import { Budget } from '../budget.ts'
-import { compareSeries, evaluate, hasSort } from './evaluator.ts'
+import { compareSeries, compareSeriesText, evaluate, hasSort } from './evaluator.ts'
 import { runLogQuery, type LogQuery, type LogResult } from './log-query.ts'
 import { tooManySeries, type RangeContext } from './range-aggregation.ts'
 import type { Grid, Series } from './series.ts'
@@ -129,11 +129,19 @@ export class LogqlEngine {
       series = series.slice(0, seriesMax)
     }
     const sort = isInstant ? hasSort(expr) : undefined
-    series.sort(compareSeries)
+    series.sort(crossesHour(grid) ? compareSeriesText : compareSeries)
     if (sort !== undefined) series.sort((a, b) => (sort === 'sort' ? 1 : -1) * (a.values[0]! - b.values[0]!))
     stats.entriesReturned = series.length
     return { kind: isInstant ? 'vector' : 'matrix', value: 0, series, grid, stats, warnings }
   }
+}
+
+const hourMs = 3_600_000
+
+/** Loki puts an answer together of the hours that it covers, and then sorts otherwise than within one. */
+function crossesHour({ startMs, stepMs, steps }: Grid): boolean {
+  const endMs = startMs + (steps - 1) * stepMs
+  return Math.floor(startMs / hourMs) < Math.floor((endMs - 1) / hourMs)
 }
 
 /** The metric query in an expression; log queries are refused as instant ones. */

@@ -20,8 +20,10 @@ const pushable: ReadonlySet<string> = new Set([
   'sum_over_time',
 ])
 
-/** Throws ExecutionError where the parts of a query do not fit together, LimitError, TimeoutError, CanceledError. */
-export async function evaluate(expr: MetricExpr, context: RangeContext): Promise<Evaluated> {
+/**
+ * `isCounted`: whether series that the result is made of count against the limit of series, as they do in Loki where
+ * they leave the place that they are made at. Throws ExecutionError where the parts of a query do not fit together, LimitError, TimeoutError, CanceledError. */
+export async function evaluate(expr: MetricExpr, context: RangeContext, isCounted = true): Promise<Evaluated> {
   const { steps } = context.grid
   switch (expr.kind) {
     case 'number':
@@ -33,9 +35,9 @@ export async function evaluate(expr: MetricExpr, context: RangeContext): Promise
       return { kind: 'vector', series: [series] }
     }
     case 'range':
-      return { kind: 'vector', series: await evaluateRange(expr, undefined, context) }
+      return { kind: 'vector', series: await evaluateRange(expr, undefined, isCounted, context) }
     case 'aggregation':
-      return { kind: 'vector', series: await aggregate(expr, context) }
+      return { kind: 'vector', series: await aggregate(expr, context, isCounted) }
     case 'binary':
       return binary(expr, context)
     case 'label-replace':
@@ -45,8 +47,8 @@ export async function evaluate(expr: MetricExpr, context: RangeContext): Promise
   }
 }
 
-async function vectorOf(expr: MetricExpr, context: RangeContext): Promise<Vector> {
-  const result = await evaluate(expr, context)
+async function vectorOf(expr: MetricExpr, context: RangeContext, isCounted: boolean): Promise<Vector> {
+  const result = await evaluate(expr, context, isCounted)
   if (result.kind === 'scalar') throw new BadQueryError(`parse error : ${selectorRule}`, 0, 0)
   return result.series
 }
@@ -56,14 +58,38 @@ const unitsOfSorted = 32
 
 // --- Aggregation ---
 
-async function aggregate(expr: VectorAggregation, context: RangeContext): Promise<Vector> {
+/** Aggregations that are taken where the series are made, so that these never come together. */
+const takenEarly: ReadonlySet<string> = new Set(['sum', 'count', 'avg', 'min', 'max'])
+
+/** Do series of the inner expression come together, one by one? */
+function countsInner({ op, inner }: VectorAggregation): boolean {
+  if (!takenEarly.has(op)) return true
+  if (inner.kind === 'range') return false
+  return !(op === 'sum' && inner.kind === 'aggregation' && inner.op === 'sum')
+}
+
+function checkCount(series: Vector, { seriesMax, onTooManySeries }: RangeContext): Vector {
+  if (series.length > seriesMax) onTooManySeries()
+  return series
+}
+
+async function aggregate(expr: VectorAggregation, context: RangeContext, isCounted: boolean): Promise<Vector> {
+  const result = await aggregateAny(expr, context)
+  return isCounted ? checkCount(result, context) : result
+}
+
+async function aggregateAny(expr: VectorAggregation, context: RangeContext): Promise<Vector> {
   const { inner, op } = expr
+  const isInnerCounted = countsInner(expr)
   if (op === 'approx_topk') throw new EvaluationError('approx_topk is not enabled. See -limits.shard_aggregations')
   const pushed =
     op === 'sum' && inner.kind === 'range' && pushable.has(inner.op)
       ? (expr.grouping ?? { isWithout: false, labels: [] })
       : undefined
-  const input = inner.kind === 'range' ? await evaluateRange(inner, pushed, context) : await vectorOf(inner, context)
+  const input =
+    inner.kind === 'range'
+      ? await evaluateRange(inner, pushed, isInnerCounted, context)
+      : await vectorOf(inner, context, isInnerCounted)
   switch (op) {
     case 'sort':
     case 'sort_desc':
@@ -79,7 +105,14 @@ async function aggregate(expr: VectorAggregation, context: RangeContext): Promis
 function groupLabels(labels: Labels, grouping: Grouping | undefined): Labels {
   if (grouping === undefined) return Labels.empty
   const names = new Set(grouping.labels)
-  return grouping.isWithout ? labels.drop(names) : labels.keep(names)
+  return grouping.isWithout ? withoutEmpty(labels.drop(names)) : labels.keep(names)
+}
+
+/** Labels without text are shown where nothing but a grouping by them has touched them. */
+function withoutEmpty(labels: Labels): Labels {
+  for (let i = 1; i < labels.pairs.length; i += 2)
+    if (labels.pairs[i] === '') return new Labels(labels.pairs.filter((_, p) => labels.pairs[p | 1] !== ''))
+  return labels
 }
 
 function groups(input: Vector, grouping: Grouping | undefined): { labels: Labels; members: Series[] }[] {
@@ -186,13 +219,17 @@ function refuseLongLabel(characters: number): void {
 
 async function labelReplace(expr: LabelReplace, context: RangeContext): Promise<Vector> {
   const result = await evaluate(expr.inner, context)
-  if (result.kind === 'scalar') throw new EvaluationError('label_replace needs a vector, a literal was given')
+  if (result.kind === 'scalar')
+    throw new EvaluationError(
+      'unexpected expr type (*syntax.LiteralExpr) for Evaluator type (*logql.DefaultEvaluator) ',
+    )
   const regex = compileRe2(`^(?s:${expr.regex})$`, expr.regex)
   return result.series.map(series => {
-    const matcher = regex.matcher(series.labels.get(expr.from))
-    if (!matcher.find()) return series
+    const labels = withoutEmpty(series.labels)
+    const matcher = regex.matcher(labels.get(expr.from))
+    if (!matcher.find()) return { ...series, labels }
     const value = expandReplacement(expr.replacement, matcher, refuseLongLabel)
-    return { ...series, labels: series.labels.with(expr.to, value) }
+    return { ...series, labels: labels.with(expr.to, value) }
   })
 }
 
@@ -218,8 +255,9 @@ function compares(op: BinaryOp, left: number, right: number): boolean | undefine
 }
 
 async function binary(expr: BinaryExpr, context: RangeContext): Promise<Evaluated> {
-  const left = await evaluate(expr.left, context)
-  const right = await evaluate(expr.right, context)
+  const isSplit = [expr.left, expr.right].some(leg => leg.kind === 'number' || leg.kind === 'vector')
+  const left = await evaluate(expr.left, context, isSplit)
+  const right = await evaluate(expr.right, context, isSplit)
   const { op } = expr
   const { budget, grid } = context
   if (left.kind === 'scalar' && right.kind === 'scalar')
@@ -352,6 +390,7 @@ async function match(expr: BinaryExpr, left: Vector, right: Vector, steps: numbe
     if (list === undefined) bySignature.set(key, [series])
     else list.push(series)
   }
+  refuseDuplicates(many, bySignature, steps, isManyRight)
   const results = new Map<string, Series>()
   /** By result and step: 1 once it has a value. */
   for (const series of many) {
@@ -362,11 +401,6 @@ async function match(expr: BinaryExpr, left: Vector, right: Vector, steps: numbe
       if (series.present[step] !== 1) continue
       const there = partners.filter(p => p.present[step] === 1)
       if (there.length === 0) continue
-      if (there.length > 1)
-        throw new EvaluationError(
-          `found duplicate series on the ${isManyRight ? 'left' : 'right'} hand-side;many-to-many matching not ` +
-            'allowed: matching labels must be unique on one side',
-        )
       const partner = there[0]!
       const a = isManyRight ? partner.values[step]! : series.values[step]!
       const b = isManyRight ? series.values[step]! : partner.values[step]!
@@ -376,7 +410,7 @@ async function match(expr: BinaryExpr, left: Vector, right: Vector, steps: numbe
       else if (isBool) value = holds ? 1 : 0
       else if (holds) value = a
       else continue
-      const labels = resultLabels(expr, series.labels, partner.labels)
+      const labels = withoutEmpty(resultLabels(expr, series.labels, partner.labels))
       let out = results.get(labels.key)
       if (out === undefined) results.set(labels.key, (out = makeSeries(labels, steps)))
       if (out.present[step] === 1)
@@ -390,6 +424,17 @@ async function match(expr: BinaryExpr, left: Vector, right: Vector, steps: numbe
     }
   }
   return [...results.values()]
+}
+
+/** On the one side of an operator each series has its own labels to match by, whether any on the other has them. */
+function refuseDuplicates(many: Vector, one: ReadonlyMap<string, Series[]>, steps: number, isManyRight: boolean): void {
+  for (const same of one.values())
+    for (let step = 0; same.length > 1 && step < steps; step++)
+      if (same.filter(s => s.present[step] === 1).length > 1 && many.some(s => s.present[step] === 1))
+        throw new EvaluationError(
+          `found duplicate series on the ${isManyRight ? 'left' : 'right'} hand-side;many-to-many matching not ` +
+            'allowed: matching labels must be unique on one side',
+        )
 }
 
 function resultLabels({ matching }: BinaryExpr, many: Labels, one: Labels): Labels {
@@ -415,7 +460,14 @@ export function hasSort(expr: MetricExpr): 'sort' | 'sort_desc' | undefined {
   }
 }
 
+/** By names and values in turn: a set that ends sorts before one that goes on. */
+export function compareSeries({ labels: a }: Series, { labels: b }: Series): number {
+  const length = Math.min(a.pairs.length, b.pairs.length)
+  for (let i = 0; i < length; i++) if (a.pairs[i] !== b.pairs[i]) return compareText(a.pairs[i]!, b.pairs[i]!)
+  return a.pairs.length - b.pairs.length
+}
+
 /** By the text of their labels: a set that goes on sorts before one that ends. */
-export function compareSeries(a: Series, b: Series): number {
+export function compareSeriesText(a: Series, b: Series): number {
   return compareText(a.labels.toString(), b.labels.toString())
 }

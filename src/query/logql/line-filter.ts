@@ -183,9 +183,9 @@ function looksLike(line: string, parts: readonly PatternPart[]): boolean {
       if (i === parts.length - 1) return at < line.length
       continue
     }
-    const from = i === 0 ? at : at + 1
-    const found = line.indexOf(part.literal, from)
-    if (found < 0) return false
+    const found = line.indexOf(part.literal, at)
+    // What stands before a literal has a character at least; it is not looked for again.
+    if (found < 0 || (i > 0 && found === at)) return false
     at = found + part.literal.length
   }
   return at === line.length

@@ -124,6 +124,7 @@ export class Pipeline {
       allowance: this.#allowance,
       wanted: metric === undefined ? undefined : wantedNames(stages, metric, functions),
       early: earlyFilters(stages, metric),
+      passesErrors: metric === undefined || !(metric.hasNoLabels || metric.grouping?.isWithout === false),
     }
     const steps: Step[] = []
     const searches: { needle: Uint8Array; step: number; isWhole: boolean }[] = []

@@ -4,7 +4,7 @@
  */
 import { ExecutionError, LimitError } from '#core/errors.ts'
 import { compileMatchers } from '#lang/logql/parser.ts'
-import type { Grouping, RangeAggregation } from '#lang/logql/ast.ts'
+import type { Grouping, RangeAggregation, Stage } from '#lang/logql/ast.ts'
 import type { LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
 import type { Budget } from '../budget.ts'
@@ -29,10 +29,11 @@ export interface RangeContext {
   onTooManySeries: () => void
 }
 
-/** `pushed`: the grouping of a sum around this. */
+/** `pushed`: the grouping of a sum around this. `isCounted`: does the limit of series count what comes of it? */
 export async function evaluateRange(
   expr: RangeAggregation,
   pushed: Grouping | undefined,
+  isCounted: boolean,
   context: RangeContext,
 ): Promise<Vector> {
   const { grid, budget, stats, nowMs } = context
@@ -46,6 +47,7 @@ export async function evaluateRange(
     expr,
     windows,
     hasNoLabels ? { isWithout: false, labels: [] } : grouping,
+    isCounted,
     context,
   )
   const { fromMs, fromSubNs, toMs, toSubNs } = windows
@@ -183,13 +185,22 @@ class Accumulator {
 const countsOnly: ReadonlySet<string> = new Set(['count_over_time', 'rate', 'absent_over_time'])
 const sizes: ReadonlySet<string> = new Set(['bytes_over_time', 'bytes_rate'])
 
+/** Behind a stage that takes labels away or renames them, those without text are not shown. */
+function changesNames(stage: Stage): boolean {
+  const isRename = stage.kind === 'label-format' && stage.formats.some(({ from }) => from !== undefined)
+  return stage.kind === 'keep' || stage.kind === 'drop' || isRename
+}
+
 class SampleCollector {
   readonly #expr: RangeAggregation
   readonly #windows: Windows
   readonly #grouping: Grouping | undefined
   readonly #without: ReadonlySet<string>
   readonly #keepsErrors: boolean
+  /** Are labels without text shown beside others? */
+  readonly #showsEmpty: boolean
   readonly #context: RangeContext
+  readonly #isCounted: boolean
   readonly #needsSamples: boolean
   readonly #needsSums: boolean
   readonly #byKey = new Map<string, Accumulator>()
@@ -198,13 +209,21 @@ class SampleCollector {
   #plainBase: Labels | undefined
   #isFull = false
 
-  constructor(expr: RangeAggregation, windows: Windows, grouping: Grouping | undefined, context: RangeContext) {
+  constructor(
+    expr: RangeAggregation,
+    windows: Windows,
+    grouping: Grouping | undefined,
+    isCounted: boolean,
+    context: RangeContext,
+  ) {
+    this.#isCounted = isCounted
     this.#expr = expr
     this.#windows = windows
     this.#grouping = grouping
     this.#without = new Set(grouping?.isWithout === true ? grouping.labels : [])
     this.#keepsErrors = grouping?.isWithout === false && grouping.labels.includes(errorLabel)
     this.#context = context
+    this.#showsEmpty = grouping === undefined && !expr.log.stages.some(changesNames)
     this.#needsSums = sizes.has(expr.op)
     this.#needsSamples = !this.#needsSums && (expr.unwrap !== undefined || !countsOnly.has(expr.op))
   }
@@ -224,13 +243,16 @@ class SampleCollector {
       if (typeof converted === 'number') value = converted
       else if (entry.error === '') entry.fail('SampleExtractionErr', converted.error)
       if (!pipeline.passesUnwrap(entry)) return
+      if (entry.error !== '' && !this.#keepsErrors) this.#failPipeline(entry)
       if (this.#grouping === undefined || this.#grouping.isWithout || !this.#grouping.labels.includes(unwrap.label))
         entry.remove(unwrap.label)
     }
     if (entry.error !== '' && !this.#keepsErrors) this.#failPipeline(entry)
+    const time = this.#windows.relative(entry.ms, entry.subNs)
+    // Between the windows of two steps no line makes a series.
+    if (this.#windows.firstStep(time) >= this.#windows.endStep(time)) return
     const series = this.#seriesOf(entry)
     if (series === undefined) return
-    const time = this.#windows.relative(entry.ms, entry.subNs)
     if (this.#needsSamples) {
       this.#context.budget.take(1)
       series.addSample(time, value)
@@ -247,9 +269,10 @@ class SampleCollector {
       values.push(value)
     })
     throw new PipelineError(
-      `pipeline error: '${entry.error}' for series: '${labelsOf(names, values).toString()}'.\nA label filter ` +
-        `leaves such lines out: | __error__!="${entry.error}"\nOne on the empty text leaves out lines with any ` +
-        'error: | __error__=""\nIt may also stand behind the unwrap: | unwrap latency | __error__=""\n',
+      `pipeline error: '${entry.error}' for series: '${labelsOf(names, values).toString()}'.\n` +
+        `Use a label filter to intentionally skip this error. (e.g | __error__!="${entry.error}").\n` +
+        'To skip all potential errors you can match empty errors.(e.g __error__="")\n' +
+        'The label filter can also be specified after unwrap. (e.g | unwrap latency | __error__="" )\n',
     )
   }
 
@@ -278,8 +301,10 @@ class SampleCollector {
 
   /** A line of a pipeline without stages. */
   addPlain(base: Labels, pairs: readonly string[], ms: number, subNs: number, size: number): void {
+    const time = this.#windows.relative(ms, subNs)
+    if (this.#windows.firstStep(time) >= this.#windows.endStep(time)) return
     const series = this.#plainSeries(base, pairs, this.#plainEntry)
-    if (series !== undefined) this.#count(series, this.#windows.relative(ms, subNs), size)
+    if (series !== undefined) this.#count(series, time, size)
   }
   readonly #plainEntry = new Entry()
 
@@ -326,7 +351,7 @@ class SampleCollector {
       }
     } else
       entry.forEachLabel((name, value) => {
-        if (!this.#without.has(name)) {
+        if (!this.#without.has(name) && (value !== '' || this.#showsEmpty)) {
           names.push(name)
           values.push(value)
         }
@@ -336,9 +361,13 @@ class SampleCollector {
     if (series !== undefined) return series
     const { grid, seriesMax, onTooManySeries } = this.#context
     if (this.#byKey.size >= seriesMax) {
-      if (!this.#isFull) onTooManySeries()
-      this.#isFull = true
-      return undefined
+      if (this.#isCounted) {
+        if (!this.#isFull) onTooManySeries()
+        this.#isFull = true
+        return undefined
+      }
+      // Nothing else bounds what series hold that do not count.
+      this.#context.budget.take(grid.steps)
     }
     this.#byKey.set(labels.key, (series = new Accumulator(labels, grid.steps, this.#needsSums, this.#needsSamples)))
     return series

@@ -33,6 +33,8 @@ export interface StageContext {
   allowance: TemplateAllowance
   /** Names that are needed of what parsers find; undefined: all. */
   wanted: ReadonlySet<string> | undefined
+  /** Do keys of lines that are called as the label of an error count? */
+  passesErrors: boolean
   /** Conditions on single labels that are tried as soon as a parser sets them. */
   early: ReadonlyMap<string, (entry: Entry, name: string, value: string) => boolean>
 }
@@ -134,7 +136,8 @@ class ParserSink {
   }
 
   add(name: string, value: string): boolean {
-    const { entry, wanted, early } = this.#context
+    const { entry, wanted, early, passesErrors } = this.#context
+    if (!passesErrors && name === errorLabel) return true
     const label = entry.hasBase(name) || entry.hasMeta(name) ? `${name}_extracted` : name
     if (wanted !== undefined && !wanted.has(label) && !wanted.has(name)) return true
     if (entry.hasParsed(label)) return true
@@ -348,7 +351,7 @@ export class CompiledTemplate {
   run(entry: Entry): string {
     if (this.#parts === undefined) return this.#runner.run(labelMap(entry))
     let out = ''
-    for (const part of this.#parts) out += typeof part === 'string' ? part : (entry.get(part.label) ?? '')
+    for (const part of this.#parts) out += typeof part === 'string' ? part : labelText(entry, part.label)
     return out
   }
 
@@ -359,6 +362,11 @@ export class CompiledTemplate {
   get names(): string[] | undefined {
     return namesOf(this.#template)
   }
+}
+
+/** Templates see the details of an error too, which filters do not. */
+function labelText(entry: Entry, name: string): string {
+  return name === errorDetailsLabel ? entry.errorDetails : (entry.get(name) ?? '')
 }
 
 class LabelMap extends Map<string, GoValue> {

@@ -1,7 +1,7 @@
 /** The functions that Loki's templates have beside Go's own. Source: docs/logs.md. */
 import { GoInt, isTrue, refuseLong, typeName, type GoFunction, type GoValue } from '#lang/gotemplate/execute.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
-import { expandReplacement, replaceMatches } from '#lang/regex/replace.ts'
+import { expandReplacement, findNext, replaceMatches } from '#lang/regex/replace.ts'
 import { parseGoTime } from '#lang/gotemplate/go-time.ts'
 import { GoTime } from '#lang/gotemplate/go-time-value.ts'
 import { toBytes, toDurationSeconds, toFloat } from './conversions.ts'
@@ -185,7 +185,7 @@ function unixToTime(value: string): GoTime {
     case 19:
       return new GoTime(Number(value.slice(0, -6)), Number(value.slice(-6)))
     default:
-      throw new Error(`unable to parse time '${value}': unsupported length`)
+      throw new Error(`unable to parse time '${value}': %!w(<nil>)`)
   }
 }
 
@@ -291,7 +291,7 @@ const pureFunctions: Readonly<Record<string, GoFunction>> = {
   count: (source, s) => {
     const matcher = regex(source).matcher(text(s))
     let n = 0
-    while (matcher.find()) n++
+    for (let lastEnd = -1; findNext(matcher, lastEnd); lastEnd = matcher.end()) n++
     return new GoInt(n)
   },
   default: (fallback, value) => (value === undefined || !isTrue(value) ? (fallback ?? null) : value),

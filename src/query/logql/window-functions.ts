@@ -111,9 +111,10 @@ function rateCounter(
   let durationToEnd = (end - times[to - 1]!) / 1e9
   const sampled = (times[to - 1]! - times[from]!) / 1e9
   const gap = sampled / (to - from - 1)
-  if (increase > 0 && first >= 0) durationToStart = Math.min(durationToStart, sampled * (first / increase))
   const threshold = gap * 1.1
   if (durationToStart >= threshold) durationToStart = gap / 2
+  // A counter does not begin below zero.
+  if (increase > 0 && first >= 0) durationToStart = Math.min(durationToStart, sampled * (first / increase))
   if (durationToEnd >= threshold) durationToEnd = gap / 2
   return (increase * ((sampled + durationToStart + durationToEnd) / sampled)) / (rangeNs / 1e9)
 }

@@ -1,6 +1,7 @@
 /** Pipes that change the fields of one row. */
 import { LimitError } from '#core/errors.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
+import { findNext } from '#lang/regex/replace.ts'
 import { conditionOf, jsonArray, matchesName, setterOf, type Change, type PipeOf } from './change.ts'
 import { formatRow } from './format.ts'
 import { mathValue } from './math.ts'
@@ -165,11 +166,12 @@ export function makeReplaceRegexp({ source, fresh, field, limit, condition }: Pi
     let out = ''
     let at = 0
     let count = 0
-    while ((limit === 0 || count < limit) && matcher.find()) {
+    let lastEnd = -1
+    while ((limit === 0 || count < limit) && findNext(matcher, lastEnd)) {
       added = 0
       out += value.slice(at, matcher.start()) + fresh.replaceAll(/\$(?:\{(\w+)\}|(\d+))/g, groupOf)
       refuseLong(out.length)
-      at = matcher.end()
+      at = lastEnd = matcher.end()
       count++
     }
     row.set(field, out + value.slice(at))

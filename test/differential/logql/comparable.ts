@@ -3,6 +3,8 @@
  * - statistics of a query (`stats`), which are those of the run;
  * - the last digits of floats: 12 significant ones count;
  * - the order of series in a list, of detected labels and fields, of equal volumes, of the values of a field;
+ * - the time of a scalar: Loki's milliseconds overflow;
+ * - which line a pipeline error names, where several have errors: its error and labels;
  * - of /ready, /metrics, /config, /services, /ring and buildinfo everything but the form.
  */
 import type { Answer, Question } from '../question.ts'
@@ -36,7 +38,7 @@ function roundedPoint(point: Json): Json {
 /** Values of a vector, a matrix or a scalar, rounded. */
 function roundedResult(data: { [name: string]: Json }): void {
   const { resultType, result } = data
-  if (resultType === 'scalar') data['result'] = roundedPoint(result!)
+  if (resultType === 'scalar' && Array.isArray(result)) data['result'] = roundedPoint([0, result[1]!])
   if ((resultType !== 'vector' && resultType !== 'matrix') || !Array.isArray(result)) return
   for (const one of result as { value?: Json; values?: Json[] }[]) {
     if (one.value !== undefined) one.value = roundedPoint(one.value)
@@ -54,6 +56,8 @@ function body(question: Question, text: string): Json {
     json = JSON.parse(text) as typeof json
   } catch {
     return text
+      .replace(/^pipeline error: '[^\n]*\.\n/, 'pipeline error\n')
+      .replace(/\(e\.g \| __error__!="[^"]*"\)/, '(e.g)')
   }
   if (typeof json !== 'object' || json === null) return json
   const { data } = json

@@ -488,7 +488,7 @@ function askOrder(asking: Asking): void {
       asking.range(
         `flags/${flags}/${query}`,
         query,
-        { limit: '20', step: '1h' },
+        { limit: '100', step: '1h' },
         { headers: { 'x-loki-response-encoding-flags': flags } },
       )
 }
