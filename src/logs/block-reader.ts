@@ -231,6 +231,7 @@ export class ChunkReader {
       throughMs: chunk.maxMs + 1,
       entries: chunk.entries,
       kilobytes: Math.round(chunk.rawBytes / 1024),
+      bytes: chunk.rawBytes,
       isInMemory: true,
       open: () => Promise.resolve(opened),
     }

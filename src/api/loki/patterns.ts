@@ -11,7 +11,7 @@ import type { LogsReader } from '#logs/select.ts'
 import type { HttpReply } from '#net/route-table.ts'
 import type { LogqlEngine } from '#query/logql/engine.ts'
 import { BadDataError } from '#core/errors.ts'
-import { boundsParam, durationParam } from './params.ts'
+import { boundsParam, stepParam } from './params.ts'
 import { ok } from './respond.ts'
 
 const linesMax = 20_000
@@ -119,7 +119,7 @@ export async function patterns(
   const expr = parseLogQuery(form.get('query') ?? '')
   if (expr.stages.length > 0) throw new BadDataError('only label matchers are supported')
   const { start, end } = boundsParam(form, clock.nowMs())
-  const stepMs = durationParam(form, 'step') ?? Math.max(bucketMs, Math.floor((end.ms - start.ms) / 250_000) * 1000)
+  const stepMs = Math.max(stepParam(form, start, end), bucketMs)
   const { lines } = await engine.lines(
     expr,
     {

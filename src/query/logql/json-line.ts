@@ -288,6 +288,14 @@ function readInner(prefix: string, key: string, sink: FieldSink): string | undef
   return problem
 }
 
+/** The object that a line begins with, without what follows it; the line as it is where none does. */
+export function wholeObject(line: string): string {
+  scanner.text = line
+  scanner.at = 0
+  scanner.skipSpace()
+  return line.charCodeAt(scanner.at) === 123 && scanner.skipNested() ? line.slice(0, scanner.at) : line
+}
+
 /** Names of members and places in arrays. */
 export type JsonPath = (string | number)[]
 

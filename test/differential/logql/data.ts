@@ -380,7 +380,7 @@ export function streams(): PushedStream[] {
     ['meta', linesFrom(starts.meta, metadataLines)],
     ['patterns', linesFrom(starts.patterns, plain(patternLines))],
     ['repeated', [...repeatedLines]],
-    ['hours', linesFrom(-150 * minute, plain(Array.from({ length: 300 }, (_, i) => `tick ${i}`)), 30_000)],
+    ['hours', linesFrom(-112 * minute, plain(Array.from({ length: 290 }, (_, i) => `tick ${i}`)), 23_000)],
   ]
   for (const [name, texts] of Object.entries(fieldLines)) sets.push([name, linesFrom(starts.fields, plain(texts))])
   return [

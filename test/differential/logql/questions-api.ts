@@ -52,9 +52,6 @@ export function askApi(asking: Asking): void {
     asking.ask(`detected-labels/${query}`, `${api}/detected_labels`, windowOf({ query }))
     asking.ask(`patterns/${query}`, `${api}/patterns`, windowOf({ query }))
     asking.ask(`tail/${query}`, `${api}/tail`, { query })
-    asking.ask(`shards/${query}`, `${api}/index/shards`, windowOf({ query, targetBytesPerShard: '1MB' }), {
-      asked: 'memory',
-    })
   }
   for (const path of [
     '/labels',
@@ -70,15 +67,19 @@ export function askApi(asking: Asking): void {
     '/label//values',
     '/label/x/y/values',
   ])
-    asking.ask(`list${path}`, `${api}${path}`, windowOf(path.includes('/set/') ? {} : { query: '{set!="many"}' }))
+    asking.ask(
+      `list${path}`,
+      `${api}${path}`,
+      windowOf(path.includes('/set/') ? {} : { query: '{set=~"[^m].*|meta"}' }),
+    )
   for (const [name, params] of Object.entries<Params>({
     all_sets: windowOf({ 'match[]': '{set=~"fields_.*|samples"}' }),
     two: windowOf({ 'match[]': ['{set="samples"}', '{set="odd"}'] }),
     match: windowOf({ match: '{set="samples"}' }),
     both: windowOf({ match: '{set="samples"}', 'match[]': '{app="shop"}' }),
     query: windowOf({ query: '{set="samples"}' }),
-    short: { start: asking.at(-10 * 60_000), end: asking.at(-9 * 60_000), 'match[]': '{set!="many"}' },
-    before: { start: asking.at(-100 * 3_600_000), end: asking.at(-99 * 3_600_000), 'match[]': '{set!="many"}' },
+    short: { start: asking.at(-10 * 60_000), end: asking.at(-9 * 60_000), 'match[]': '{set=~"[^m].*|meta"}' },
+    before: { start: asking.at(-100 * 3_600_000), end: asking.at(-99 * 3_600_000), 'match[]': '{set=~"[^m].*|meta"}' },
     reversed: { start: window.end, end: window.start, 'match[]': '{set="odd"}' },
     equal: { start: window.end, end: window.end, 'match[]': '{set="odd"}' },
     bad_start: { start: 'x', 'match[]': '{set="odd"}' },
@@ -220,6 +221,9 @@ export function askApi(asking: Asking): void {
     ['POST', '/tail'],
   ] as const)
     asking.ask(`method/${method}${path}`, `${api}${path}`, {}, { method })
+  asking.ask('shards/one', `${api}/index/shards`, windowOf({ query: '{set="odd"}', targetBytesPerShard: '1MB' }), {
+    asked: 'memory',
+  })
   asking.ask('status/buildinfo', `${api}/status/buildinfo`)
   for (const path of [
     '/ready',
