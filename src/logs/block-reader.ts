@@ -228,7 +228,7 @@ export class ChunkReader {
     }
     return {
       fromMs: chunk.minMs,
-      throughMs: chunk.maxMs + 1,
+      throughMs: chunk.throughMs,
       entries: chunk.entries,
       kilobytes: Math.round(chunk.rawBytes / 1024),
       bytes: chunk.rawBytes,

@@ -1,9 +1,11 @@
 /** detected_labels and detected_fields: what there is to filter by. Source: docs/http-api.md. */
 import { yieldEvery } from '#core/yield.ts'
 import type { Clock } from '#core/clock.ts'
+import { compareText } from '#core/text.ts'
 import { parseGoDurationNs } from '#lang/logql/lexer.ts'
 import { parseLogQuery } from '#lang/logql/parser.ts'
 import type { LogsReader } from '#logs/select.ts'
+import { Labels } from '#model/labels.ts'
 import type { HttpReply } from '#net/route-table.ts'
 import type { LogqlEngine } from '#query/logql/engine.ts'
 import { toBytes, toFloat } from '#query/logql/conversions.ts'
@@ -73,7 +75,7 @@ class FoundFields {
     }
     field.values.add(value)
     field.type = typeOf(value)
-    field.jsonPath ??= path
+    field.jsonPath = path ?? field.jsonPath
     if (parser !== undefined) field.parsers.add(parser)
   }
 }
@@ -93,7 +95,7 @@ async function collect(
   refuseReversed({ start, end })
   stepParam(form, start, end)
   refuseLong(start, end, 0, lengthMaxMs)
-  const lineLimit = Number(form.get('line_limit') ?? '') || 100
+  const lineLimit = limitParam(form, 100, 'line_limit')
   const expr = parseLogQuery(form.get('query') ?? '')
   const { lines } = await engine.lines(
     expr,
@@ -107,11 +109,22 @@ async function collect(
   )
   const found = new FoundFields()
   const pause = yieldEvery(clock, pauseEveryMs)
-  for (const [i, line] of lines.entries()) {
+  for (const [i, line] of byStream(lines).entries()) {
     readFields(line, found)
     if (i % linesPerPause === 0) await pause()
   }
   return found.byLabel
+}
+
+/** One stream after the other, in the order of their labels, the newest line of each first. */
+function byStream(lines: readonly FoundLine[]): FoundLine[] {
+  const keys = new Map<readonly string[], string>()
+  const keyOf = ({ stream }: FoundLine): string => {
+    let key = keys.get(stream)
+    if (key === undefined) keys.set(stream, (key = new Labels(stream).toString()))
+    return key
+  }
+  return lines.toSorted((a, b) => compareText(keyOf(a), keyOf(b)))
 }
 
 /** Fields of a line, and the parser that finds them: JSON where the line is whole as such, pairs otherwise. */
@@ -174,6 +187,11 @@ function typeOf(value: string): string {
   return typeof toBytes(value) === 'number' ? 'bytes' : 'string'
 }
 
+/** Loki's first name for it is asked for too. */
+function fieldLimit(form: URLSearchParams): number {
+  return limitParam(form, limitParam(form, 1000, 'field_limit'))
+}
+
 export async function detectedFields(
   form: URLSearchParams,
   reader: LogsReader,
@@ -181,7 +199,7 @@ export async function detectedFields(
   clock: Clock,
   lengthMaxMs: number,
 ): Promise<HttpReply> {
-  const limit = limitParam(form, 1000)
+  const limit = fieldLimit(form)
   const found = await collect(form, reader, engine, clock, lengthMaxMs)
   if (found.size === 0) return ok('{}')
   const fields = [...found].slice(0, limit).map(([label, { values, type, parsers, jsonPath }]): DetectedField => ({
@@ -202,7 +220,8 @@ export async function detectedFieldValues(
   clock: Clock,
   lengthMaxMs: number,
 ): Promise<HttpReply> {
-  const limit = limitParam(form, 1000)
-  const found = await collect(form, reader, engine, clock, lengthMaxMs)
-  return ok(JSON.stringify({ limit, values: [...(found.get(name)?.values ?? [])].slice(0, limit) }))
+  const limit = fieldLimit(form)
+  const found = (await collect(form, reader, engine, clock, lengthMaxMs)).get(name)
+  if (found === undefined) return ok('{"values":null}')
+  return ok(JSON.stringify({ limit, values: [...found.values].slice(0, limit) }))
 }

@@ -76,8 +76,8 @@ export function boundsParam(form: URLSearchParams, nowMs: number): { start: Inst
   return { start, end }
 }
 
-export function limitParam(form: URLSearchParams, fallback: number): number {
-  const text = form.get('limit')
+export function limitParam(form: URLSearchParams, fallback: number, name = 'limit'): number {
+  const text = form.get(name)
   if (text === null || text === '') return fallback
   if (!/^[+-]?\d+$/.test(text)) throw new BadDataError(`strconv.Atoi: parsing ${quote(text)}: invalid syntax`)
   if (Number(text) <= 0) throw new BadDataError('limit must be a positive value')
@@ -131,7 +131,8 @@ export function refuseLong(start: Instant, end: Instant, rangeMs: number, length
   const lengthMs = end.ms - start.ms + rangeMs
   if (lengthMs > lengthMaxMs)
     throw new BadDataError(
-      `the query time range exceeds the limit (query length: ${goHours(lengthMs)}, limit: ${formatDuration(lengthMaxMs)})`,
+      `the query time range exceeds the limit (query length: ${goHours(lengthMs)}, ` +
+        `limit: ${formatDuration(lengthMaxMs)})`,
     )
 }
 

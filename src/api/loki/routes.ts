@@ -127,8 +127,10 @@ function exploreRoutes(api: LokiApi, { engine, clock, queryLengthMaxMs }: LokiQu
     ),
     read('/detected_labels', (form, reader) => detectedLabels(form, reader, clock, queryLengthMaxMs)),
     read('/detected_fields', (form, reader) => detectedFields(form, reader, engine, clock, queryLengthMaxMs)),
-    read('/detected_field/:name/values', (form, reader, { params }) =>
-      detectedFieldValues(params['name'] ?? '', form, reader, engine, clock, queryLengthMaxMs),
+    read('/detected_field/:name/values', async (form, reader, { params }) =>
+      (params['name'] ?? '') === ''
+        ? plain(404, '404 page not found\n')
+        : detectedFieldValues(params['name'] ?? '', form, reader, engine, clock, queryLengthMaxMs),
     ),
     read('/patterns', (form, reader) => patterns(form, reader, engine, clock)),
   ]
@@ -237,6 +239,7 @@ class LokiApi {
     const intervalMs = durationParam(form, 'interval') ?? 0
     if (intervalMs < 0) throw new BadDataError('interval must be >= 0')
     const expr = parseLogql(form.get('query') ?? '')
+    refuseLong(start, end, 0, this.#options.queryLengthMaxMs)
     refuseLong(start, end, Math.max(0, ...logsOf(expr).map(({ rangeMs }) => rangeMs)), this.#options.queryLengthMaxMs)
     if (expr.kind !== 'log')
       return this.#metricAnswer(

@@ -82,7 +82,7 @@ test('a range is cut into steps, each at its last millisecond, without the empty
   assert.equal(resultType, 'matrix')
   assert.deepEqual(
     result[0]?.values?.map(([time, bytes]) => `${time} ${Number(bytes) / 1024}`),
-    ['9.999 9', '19.999 9', '29.999 9'],
+    ['9.999 9', '19.999 9', '30 10'],
   )
 })
 

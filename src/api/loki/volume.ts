@@ -73,11 +73,12 @@ function groupingOf(form: URLSearchParams, matchers: readonly Matcher[]): (label
   const aggregateBy = form.get('aggregateBy') ?? 'series'
   if (aggregateBy !== 'series' && aggregateBy !== 'labels' && aggregateBy !== '')
     throw new BadDataError('invalid aggregation option')
-  const names = new Set(targets.length > 0 ? targets : matchers.map(m => m.name))
+  const isOfLabels = aggregateBy === 'labels'
+  const names = new Set(targets.length > 0 ? targets : isOfLabels ? [] : matchers.map(m => m.name))
   return labels => {
     if (targets.length > 0 && !targets.some(name => labels.has(name))) return []
     const kept = names.size === 0 ? labels : labels.keep(names)
-    if (aggregateBy !== 'labels') return [kept]
+    if (!isOfLabels) return [kept]
     return kept.pairs.filter((_, i) => i % 2 === 0).map(name => new Labels([name, '']))
   }
 }
@@ -90,7 +91,7 @@ function bucketsOf(form: URLSearchParams, start: Instant, end: Instant, isRange:
   const stepMs = stepParam(form, start, end)
   const buckets: Bucket[] = []
   for (let at = Math.floor(start.ms / stepMs) * stepMs; at < end.ms && buckets.length < bucketsMax; at += stepMs) {
-    const isLast = at + stepMs > end.ms
+    const isLast = at + stepMs >= end.ms
     const toMs = isLast ? end.ms : at + stepMs - 1
     // An end between two seconds is looked for at the first of them.
     const throughMs = isLast ? toMs : Math.max(at, Math.floor(toMs / 1000) * 1000)
@@ -170,8 +171,10 @@ export async function indexVolume(
   const largest = there
     .filter(v => v.bytes.some(bytes => bytes >= 0))
     .sort((a, b) => b.total - a.total || byLabels(a, b))
-  const endText = secondsText(end.subNs > 0 ? end.ms + 1 : end.ms)
-  const isMatrix = buckets.length > 1
+  // Of one bucket alone there is a value, not a row of them.
+  const filled = buckets.filter((_, i) => there.some(v => v.bytes[i]! >= 0))
+  const isMatrix = filled.length > 1
+  const endText = secondsText(filled[0]?.toMs ?? end.ms)
   const result = largest.map(
     v => `{"metric":${labelsJson(v.labels)},${isMatrix ? points(v, buckets) : total(v, endText)}}`,
   )

@@ -46,7 +46,7 @@ export function askApi(asking: Asking): void {
   for (const query of selectors) {
     asking.ask(`labels/${query}`, `${api}/labels`, windowOf({ query }))
     asking.ask(`label-values/${query}`, `${api}/label/value/values`, windowOf({ query }))
-    asking.ask(`series/${query}`, `${api}/series`, windowOf({ 'match[]': query }))
+    asking.ask(`series/${query}`, `${api}/series`, windowOf({ 'match[]': query }), { asked: 'memory' })
     asking.ask(`stats/${query}`, `${api}/index/stats`, windowOf({ query }), { asked: 'memory' })
     asking.ask(`volume/${query}`, `${api}/index/volume`, windowOf({ query }), { asked: 'memory' })
     asking.ask(`detected-labels/${query}`, `${api}/detected_labels`, windowOf({ query }))
@@ -88,7 +88,7 @@ export function askApi(asking: Asking): void {
     since: { since: '1x', 'match[]': '{set="odd"}' },
     long: { start: asking.at(-722 * 3_600_000), end: window.end, 'match[]': '{set="odd"}' },
   }))
-    asking.ask(`series-form/${name}`, `${api}/series`, params)
+    asking.ask(`series-form/${name}`, `${api}/series`, params, { asked: 'memory' })
   for (const path of [
     '/labels',
     '/label/set/values',
@@ -183,10 +183,10 @@ export function askApi(asking: Asking): void {
       asking.ask(`field-values/${name}/${field}`, `${api}/detected_field/${field}/values`, windowOf({ query }))
   }
   for (const params of [
-    { limit: '2' },
+    { limit: 'x' },
     { line_limit: 'x' },
     { line_limit: '0' },
-    { field_limit: '2' },
+    { field_limit: 'x' },
     { limit: '-1' },
   ])
     asking.ask(
@@ -239,7 +239,7 @@ export function askApi(asking: Asking): void {
     '/api/prom/label/set/values',
     '/loki/api/v1/drilldown-limits',
   ])
-    asking.ask(`path${path}`, path, path.startsWith('/api/prom') ? windowOf({}) : {})
+    asking.ask(`path${path}`, path, path.startsWith('/api/prom') ? windowOf({}) : {}, { asked: 'memory' })
   for (const [name, query] of Object.entries({
     lines: '{set="repeated"}',
     none: '{set="nothing"}',
