@@ -304,16 +304,14 @@ interface PathToken {
   text: string
 }
 
-const pathToken = new RegExp(
-  [
-    String.raw`^(?:(?<FIELD>[A-Za-z_][A-Za-z0-9_]*)`,
-    String.raw`(?<STRING>"(?:[^"\\]|\\.)*"?)`,
-    String.raw`(?<INDEX>\d{1,15}(?=[\s\]]))`,
-    String.raw`(?<DOT>\.)`,
-    String.raw`(?<LSB>\[)`,
-    String.raw`(?<RSB>\]))`,
-  ].join('|'),
-)
+const pathShapes: readonly { name: PathToken['name']; pattern: RegExp }[] = [
+  { name: 'FIELD', pattern: /^[A-Za-z_][A-Za-z0-9_]*/ },
+  { name: 'STRING', pattern: /^"(?:[^"\\]|\\.)*"?/ },
+  { name: 'INDEX', pattern: /^\d{1,15}(?=[\s\]])/ },
+  { name: 'DOT', pattern: /^\./ },
+  { name: 'LSB', pattern: /^\[/ },
+  { name: 'RSB', pattern: /^\]/ },
+]
 
 /** The words of a path. What can't begin one ends it. Throws Error. */
 function pathTokens(source: string): PathToken[] {
@@ -321,13 +319,12 @@ function pathTokens(source: string): PathToken[] {
   for (let at = 0; ;) {
     const rest = source.slice(at).trimStart()
     at = source.length - rest.length
-    const found = pathToken.exec(rest)
-    const name = Object.entries(found?.groups ?? {}).find(([, text]) => text !== undefined)?.[0]
-    if (found === null || name === undefined) return [...tokens, { name: '$end', text: '' }]
-    const [text] = found
+    const shape = pathShapes.find(({ pattern }) => pattern.test(rest))
+    if (shape === undefined) return [...tokens, { name: '$end', text: '' }]
+    const [text] = shape.pattern.exec(rest)!
     const behind = rest.slice(text.length, text.length + 1)
-    if (name === 'FIELD' && /^[^\s.[\]"]/.test(behind)) throw new Error(`unexpected char ${behind}`)
-    tokens.push({ name: name as PathToken['name'], text })
+    if (shape.name === 'FIELD' && /^[^\s.[\]"]/.test(behind)) throw new Error(`unexpected char ${behind}`)
+    tokens.push({ name: shape.name, text })
     at += text.length
   }
 }
