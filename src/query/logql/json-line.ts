@@ -161,6 +161,15 @@ function unescape(raw: string): string {
   return value.includes('\ufffd') ? value.replaceAll('\ufffd', ' ') : value
 }
 
+/** Keys of the objects around the value that is read, and its own. */
+const outerKeys: string[] = []
+let lastKey = ''
+
+/** For a sink: the keys that lead to what it is given. */
+export function fieldPath(): string[] {
+  return [...outerKeys, lastKey]
+}
+
 /** Is the line damaged within an object that is a value? Then it is read again, with a look at that object's end. */
 let isDamagedInside = false
 let looksAhead = false
@@ -182,6 +191,7 @@ function readFields(line: string, sink: FieldSink): string | undefined {
   scanner.text = line
   scanner.at = 0
   keyNumber = 0
+  outerKeys.length = 0
   scanner.skipSpace()
   if (line.charCodeAt(scanner.at) !== 123) return objectError
   try {
@@ -265,6 +275,7 @@ function readValue(prefix: string, key: string, sink: FieldSink): string | undef
   const isText = code === 34
   if (!isText && text.charCodeAt(from) === 110) return undefined
   const value = isText ? unescape(text.slice(from + 1, scanner.at - 1)) : text.slice(from, scanner.at)
+  lastKey = key
   if (!sink(joinName(prefix, key), value)) throw Stop.instance
   return undefined
 }
@@ -272,9 +283,11 @@ function readValue(prefix: string, key: string, sink: FieldSink): string | undef
 /** An object that is a value: it must end before anything of it is read. */
 function readInner(prefix: string, key: string, sink: FieldSink): string | undefined {
   const name = prefix === '' && key.trim() === '' ? prefix : joinName(prefix, key)
+  outerKeys.push(key)
   if (!looksAhead) {
     const problem = readObject(name, sink)
     if (problem !== undefined) isDamagedInside = true
+    outerKeys.pop()
     return problem
   }
   const { text, at } = scanner
@@ -285,15 +298,8 @@ function readInner(prefix: string, key: string, sink: FieldSink): string | undef
   const problem = readObject(name, sink)
   scanner.text = text
   scanner.at = end
+  outerKeys.pop()
   return problem
-}
-
-/** The object that a line begins with, without what follows it; the line as it is where none does. */
-export function wholeObject(line: string): string {
-  scanner.text = line
-  scanner.at = 0
-  scanner.skipSpace()
-  return line.charCodeAt(scanner.at) === 123 && scanner.skipNested() ? line.slice(0, scanner.at) : line
 }
 
 /** Names of members and places in arrays. */
@@ -404,9 +410,13 @@ export class JsonPathReader {
             scanner.at--
             break
           }
+          if (level > this.#longest) break
+          if (!this.#mayLead(line, from, to, level)) {
+            this.#skipUnwanted(line)
+            break
+          }
           const key = resolved(line.slice(from, to))
           if (key === undefined) return problem
-          if (level > this.#longest) break
           if (level < 1) return malformedError
           problem = this.#takeMember(level, key) ?? problem
           break
@@ -426,6 +436,34 @@ export class JsonPathReader {
         default:
       }
     return problem
+  }
+
+  /** Can a key lead to any value? One with escapes can. */
+  #mayLead(line: string, from: number, to: number, level: number): boolean {
+    if (level < 1) return true
+    for (let i = 0; i < this.#paths.length; i++) {
+      const wanted = this.#paths[i]![level - 1]
+      if (typeof wanted === 'string' && wanted.length === to - from && line.startsWith(wanted, from)) return true
+    }
+    for (let i = from; i < to; i++) if (line.charCodeAt(i) === 92) return true
+    this.#keys[level - 1] = ''
+    return false
+  }
+
+  /** At the colon: moves to the end of the value, but for one that does not end. */
+  #skipUnwanted(line: string): void {
+    const colon = scanner.at
+    scanner.at++
+    scanner.skipSpace()
+    const code = line.charCodeAt(scanner.at)
+    let isSkipped = false
+    if (code === 123 || code === 91) isSkipped = scanner.skipNested()
+    else if (code === 34) {
+      scanner.at++
+      isSkipped = scanner.endOfString() >= 0
+    }
+    if (isSkipped) scanner.at--
+    else scanner.at = colon
   }
 
   /** Does the path go through the keys that lead here? */
