@@ -78,6 +78,7 @@ function protocolOf(
 function formatOf(request: HttpRequest): Format {
   const type = mediaTypeOf(request, '').toLowerCase()
   if (type === '') throw new BadDataError('mime: no media type')
+  if (/;\s*;/.test(request.header('content-type') ?? '')) throw new BadDataError('mime: invalid media parameter')
   return type === 'application/json' ? 'json' : 'snappy'
 }
 

@@ -198,8 +198,9 @@ export class BatchAppender {
 
   /** The labels of a stream of `entries` lines from `from` on; undefined when all of them are refused. */
   #labelsOf(sent: Labels, from: number, entries: number, result: LogsAppendOutcome): Labels | undefined {
-    const problem = this.#checkLabels(sent)
-    if (problem === undefined) return withServiceName(sent)
+    const labels = withServiceName(sent)
+    const problem = this.#checkLabels(sent, labels)
+    if (problem === undefined) return labels
     refuse(result, problem, entries)
     nameRefused(result, problem, from, entries)
     return undefined
@@ -263,31 +264,38 @@ export class BatchAppender {
     return undefined
   }
 
-  #checkLabels(labels: Labels): string | undefined {
+  /** `all`: with the name of the service, by which a message names the stream. */
+  #checkLabels(sent: Labels, all: Labels): string | undefined {
     const { labelsPerStreamMax, labelNameBytesMax, labelValueBytesMax } = this.#limits
-    const counted = labels.size - (labels.has(serviceNameLabel) ? 1 : 0)
+    const counted = sent.size - (sent.has(serviceNameLabel) ? 1 : 0)
     if (counted > labelsPerStreamMax)
-      return `entry for stream '${labels.toString()}' has ${counted} label names; limit ${labelsPerStreamMax}`
-    const { pairs } = labels
+      return `entry for stream '${all.toString()}' has ${counted} label names; limit ${labelsPerStreamMax}`
+    const { pairs } = sent
     for (let i = 0; i < pairs.length; i += 2) {
       if (bytesOf(pairs[i]!) > labelNameBytesMax)
-        return `stream '${labels.toString()}' has label name too long: '${pairs[i]!}'`
+        return `stream '${all.toString()}' has label name too long: '${pairs[i]!}'`
       if (bytesOf(pairs[i + 1]!) > labelValueBytesMax)
-        return `stream '${labels.toString()}' has label value too long: '${pairs[i + 1]!}'`
+        return `stream '${all.toString()}' has label value too long: '${pairs[i + 1]!}'`
     }
     return undefined
   }
 
+  /** The level does not count: it is found where it was not sent. */
   #checkMetadata(pairs: readonly string[], labels: Labels): string | undefined {
     const { metadataPairsMax, metadataBytesMax } = this.#limits
-    if (pairs.length / 2 > metadataPairsMax)
+    const level = pairs.indexOf('detected_level')
+    const count = pairs.length / 2 - (level < 0 ? 0 : 1)
+    if (count > metadataPairsMax)
       return (
         `stream '${labels.toString()}' has too many structured metadata labels: ` +
-        `'${pairs.length / 2}', limit: '${metadataPairsMax}'`
+        `'${count}', limit: '${metadataPairsMax}'`
       )
-    let size = 0
-    for (const text of pairs) size += text.length
-    if (size > metadataBytesMax / 3 && pairs.reduce((sum, text) => sum + bytesOf(text), 0) > metadataBytesMax)
+    let characters = 0
+    for (const text of pairs) characters += text.length
+    if (characters <= metadataBytesMax / 3) return undefined
+    const found = level < 0 ? 0 : bytesOf(pairs[level]!) + bytesOf(pairs[level + 1]!)
+    const size = pairs.reduce((sum, text) => sum + bytesOf(text), 0) - found
+    if (size > metadataBytesMax)
       return (
         `stream '${labels.toString()}' has structured metadata too large: ` +
         `'${size}' bytes, limit: '${metadataBytesMax}' bytes`
@@ -402,7 +410,7 @@ function bytesOf(text: string): number {
   return Buffer.byteLength(text)
 }
 function rfc3339(ms: number): string {
-  return Number.isFinite(ms) && Math.abs(ms) < 8.64e15 ? new Date(ms).toISOString().replace(/\.000Z$/, 'Z') : String(ms)
+  return Number.isFinite(ms) && Math.abs(ms) < 8.64e15 ? `${new Date(ms).toISOString().slice(0, -5)}Z` : String(ms)
 }
 function goTime(ms: number, subNs: number): string {
   if (Math.abs(ms) > 8.64e15) return formatNs(ms, subNs)

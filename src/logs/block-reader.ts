@@ -228,9 +228,10 @@ export class ChunkReader {
     }
     return {
       fromMs: chunk.minMs,
-      throughMs: chunk.maxMs + 1,
+      throughMs: chunk.throughMs,
       entries: chunk.entries,
       kilobytes: Math.round(chunk.rawBytes / 1024),
+      bytes: chunk.rawBytes,
       isInMemory: true,
       open: () => Promise.resolve(opened),
     }

@@ -131,7 +131,7 @@ export class OpenChunk {
       number = this.#symbols.length
       this.#symbols.push(text)
       this.#symbolOf.set(text, number)
-      this.#symbolBytes += text.length + 2
+      this.#symbolBytes += Buffer.byteLength(text)
     }
     return number
   }
@@ -221,7 +221,8 @@ export class OpenChunk {
       })
     }
     const { minMs, maxMs, entries, rawBytes } = this
-    return { minMs, maxMs, entries, rawBytes, symbols: this.#symbols, blocks }
+    const throughMs = this.#maxMs === maxMs && this.#maxSubNs === 0 ? maxMs : maxMs + 1
+    return { minMs, maxMs, throughMs, entries, rawBytes, symbols: this.#symbols, blocks }
   }
 
   /**
@@ -269,6 +270,8 @@ export interface SnapshotBlock {
 export interface ChunkSnapshot {
   minMs: number
   maxMs: number
+  /** The end, rounded up. */
+  throughMs: number
   entries: number
   rawBytes: number
   symbols: readonly string[]

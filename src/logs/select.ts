@@ -33,6 +33,8 @@ export interface ChunkSource {
   readonly throughMs: number
   readonly entries: number
   readonly kilobytes: number
+  /** Of an open chunk: bytes of its lines and metadata. */
+  readonly bytes?: number
   /** Not in the bucket's index yet. */
   readonly isInMemory: boolean
   /**

@@ -147,9 +147,9 @@ test('a handler sees method, path, parameters of path, URL and form, and headers
         {
           query: [['q', '1']],
           form: [
-            ['q', '1'],
             ['q', '2'],
             ['r', 'ä'],
+            ['q', '1'],
           ],
         },
       ],
@@ -161,8 +161,8 @@ test('a handler sees method, path, parameters of path, URL and form, and headers
           '--XX\r\nContent-Disposition: form-data; name="f"; filename="f.txt"\r\n\r\nno field\r\n--XX--\r\n',
         {
           form: [
-            ['q', '1'],
             ['q', 'a=b&c ä'],
+            ['q', '1'],
           ],
         },
       ],

@@ -165,11 +165,20 @@ export class HttpServer {
       return
     }
     if (match === undefined) {
-      finish(response, { status: 404, headers: plainText, body: '404 page not found\n' })
+      finish(response, this.#wrongMethod(path) ?? { status: 404, headers: plainText, body: '404 page not found\n' })
       return
     }
     await this.#pipelining.turn(raw, response)
     await this.#answer(match.value, match.params, raw, response)
+  }
+
+  /** What a path answers whose routes take other methods. */
+  #wrongMethod(path: string): HttpReply | undefined {
+    for (const method of ['GET', 'POST', 'PUT', 'DELETE'] as const) {
+      const reply = this.#router.find(method, path)?.value.wrongMethod
+      if (reply !== undefined) return reply
+    }
+    return undefined
   }
 
   #refuse(raw: IncomingMessage, response: ServerResponse, problem: string, route: Route | undefined): void {
@@ -251,9 +260,13 @@ export class HttpServer {
       body,
       rawBody: () => (read ??= readBody(raw, bodyBytesMax, decodedBytesMax, undefined, held?.body)),
       async form() {
-        const all = new URLSearchParams(query)
-        const type = raw.headers['content-type'] ?? ''
-        if (method === 'POST') for (const [name, value] of await formFields(type, formBody)) all.append(name, value)
+        const inUrl = new URLSearchParams(query)
+        if (method !== 'POST') return inUrl
+        // As in Go, what the body says comes first.
+        const all = new URLSearchParams()
+        for (const [name, value] of await formFields(raw.headers['content-type'] ?? '', formBody))
+          all.append(name, value)
+        for (const [name, value] of inUrl) all.append(name, value)
         return all
       },
     }

@@ -87,6 +87,8 @@ export interface Route {
   takesTurns?: true
   /** Milliseconds that a request allows, where it says so. */
   timeoutOf?: (form: URLSearchParams) => number | undefined
+  /** The reply to another method at this path. Default: that of a path that is not there. */
+  wrongMethod?: HttpReply
   /** The reply to an error, in the dialect of the route. */
   refuse?: (error: unknown) => HttpReply
   /** The form of every answer here, also of those that no handler makes: missing credentials, a process that starts. */

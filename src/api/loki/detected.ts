@@ -1,26 +1,36 @@
 /** detected_labels and detected_fields: what there is to filter by. Source: docs/http-api.md. */
 import { yieldEvery } from '#core/yield.ts'
 import type { Clock } from '#core/clock.ts'
+import { compareText } from '#core/text.ts'
 import { parseGoDurationNs } from '#lang/logql/lexer.ts'
 import { parseLogQuery } from '#lang/logql/parser.ts'
 import type { LogsReader } from '#logs/select.ts'
+import { Labels } from '#model/labels.ts'
 import type { HttpReply } from '#net/route-table.ts'
 import type { LogqlEngine } from '#query/logql/engine.ts'
-import { readJsonFields } from '#query/logql/json-line.ts'
-import { labelName } from '#query/logql/json-line.ts'
+import { toBytes, toFloat } from '#query/logql/conversions.ts'
+import { errorDetailsLabel, errorLabel } from '#query/logql/entry.ts'
+import { labelName, readJsonFields, wholeObject } from '#query/logql/json-line.ts'
 import { readLogfmt } from '#query/logql/logfmt-line.ts'
 import type { FoundLine } from '#query/logql/log-query.ts'
-import { boundsParam, limitParam, selectorParam } from './params.ts'
+import { boundsParam, limitParam, refuseLong, refuseReversed, selectorParam, stepParam } from './params.ts'
 import { ok } from './respond.ts'
 
 /** Labels that are worth showing whatever their values. */
 const alwaysShown: ReadonlySet<string> = new Set(['cluster', 'namespace', 'instance', 'pod'])
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
-export async function detectedLabels(form: URLSearchParams, reader: LogsReader, clock: Clock): Promise<HttpReply> {
+export async function detectedLabels(
+  form: URLSearchParams,
+  reader: LogsReader,
+  clock: Clock,
+  lengthMaxMs: number,
+): Promise<HttpReply> {
   const { start, end } = boundsParam(form, clock.nowMs())
+  refuseReversed({ start, end })
+  refuseLong(start, end, 0, lengthMaxMs)
   const values = new Map<string, Set<string>>()
-  for (const { pairs } of await reader.streams(selectorParam(form), start.ms, end.ms)) {
+  for (const { pairs } of await reader.streams(selectorParam(form, 'empty'), start.ms, end.ms)) {
     for (let i = 0; i < pairs.length; i += 2) {
       const set = values.get(pairs[i]!)
       if (set === undefined) values.set(pairs[i]!, new Set([pairs[i + 1]!]))
@@ -28,6 +38,7 @@ export async function detectedLabels(form: URLSearchParams, reader: LogsReader, 
     }
   }
   const shown = [...values].filter(([name, set]) => alwaysShown.has(name) || isUseful([...set]))
+  if (shown.length === 0) return ok('{"detectedLabels":null}')
   return ok(JSON.stringify({ detectedLabels: shown.map(([label, set]) => ({ label, cardinality: set.size })) }))
 }
 
@@ -46,8 +57,27 @@ export interface DetectedField {
 
 interface Found {
   values: Set<string>
-  parsers: Set<string> | null
+  /** Of the value that was seen last, which is the oldest one. */
+  type: string
+  parsers: Set<string>
   jsonPath: string[] | undefined
+}
+
+/** Fields under way, by label. */
+class FoundFields {
+  readonly byLabel = new Map<string, Found>()
+
+  add(label: string, value: string, parser: string | undefined, path: string[] | undefined): void {
+    let field = this.byLabel.get(label)
+    if (field === undefined) {
+      field = { values: new Set(), type: '', parsers: new Set(), jsonPath: undefined }
+      this.byLabel.set(label, field)
+    }
+    field.values.add(value)
+    field.type = typeOf(value)
+    field.jsonPath = path ?? field.jsonPath
+    if (parser !== undefined) field.parsers.add(parser)
+  }
 }
 
 /** Lines whose fields are read between two pauses, in up to 3 ms. */
@@ -59,9 +89,13 @@ async function collect(
   reader: LogsReader,
   engine: LogqlEngine,
   clock: Clock,
+  lengthMaxMs: number,
 ): Promise<Map<string, Found>> {
   const { start, end } = boundsParam(form, clock.nowMs())
-  const lineLimit = Number(form.get('line_limit') ?? '') || 100
+  refuseReversed({ start, end })
+  stepParam(form, start, end)
+  refuseLong(start, end, 0, lengthMaxMs)
+  const lineLimit = limitParam(form, 100, 'line_limit')
   const expr = parseLogQuery(form.get('query') ?? '')
   const { lines } = await engine.lines(
     expr,
@@ -73,46 +107,52 @@ async function collect(
     },
     reader,
   )
-  const found = new Map<string, Found>()
-  const add = (name: string, value: string, parser: string | null, path?: string[]): void => {
-    let field = found.get(name)
-    if (field === undefined)
-      found.set(name, (field = { values: new Set(), parsers: parser === null ? null : new Set(), jsonPath: path }))
-    field.values.add(value)
-    if (parser !== null) field.parsers?.add(parser)
-  }
+  const found = new FoundFields()
   const pause = yieldEvery(clock, pauseEveryMs)
-  for (const [i, line] of lines.entries()) {
-    readFields(line, add)
+  for (const [i, line] of byStream(lines).entries()) {
+    readFields(line, found)
     if (i % linesPerPause === 0) await pause()
   }
-  return found
+  return found.byLabel
 }
 
-function readFields(
-  line: FoundLine,
-  add: (name: string, value: string, parser: string | null, path?: string[]) => void,
-): void {
-  for (let i = 0; i < line.metadata.length; i += 2) add(line.metadata[i]!, line.metadata[i + 1]!, null)
-  const isJson = line.line.trimStart().startsWith('{')
-  const paths = isJson ? jsonPaths(line.line) : undefined
-  let any = false
-  const taken = new Set(line.stream.filter((_, i) => i % 2 === 0))
-  const nameOf = (name: string): string => (taken.has(name) ? `${name}_extracted` : name)
-  const problem = readJsonFields(
-    line.line,
-    (name, value) => {
-      any = true
-      add(nameOf(name), value, 'json', paths?.get(name))
-      return true
-    },
-    () => {},
-  )
-  if (problem === undefined && any) return
-  readLogfmt(line.line, true, (key, value) => {
-    if (value !== '') add(nameOf(labelName(key)), value, 'logfmt')
+/** One stream after the other, in the order of their labels, the newest line of each first. */
+function byStream(lines: readonly FoundLine[]): FoundLine[] {
+  const keys = new Map<readonly string[], string>()
+  const keyOf = ({ stream }: FoundLine): string => {
+    let key = keys.get(stream)
+    if (key === undefined) keys.set(stream, (key = new Labels(stream).toString()))
+    return key
+  }
+  return lines.toSorted((a, b) => compareText(keyOf(a), keyOf(b)))
+}
+
+/** Fields of a line, and the parser that finds them: JSON where the line is whole as such, pairs otherwise. */
+function fieldsOf(text: string): { parser: 'json' | 'logfmt'; fields: ReadonlyMap<string, string> } {
+  const fields = new Map<string, string>()
+  const add = (name: string, value: string): boolean => {
+    if (!fields.has(name)) fields.set(name, value)
     return true
-  })
+  }
+  const restart = (): void => fields.clear()
+  if (readJsonFields(text, add, restart) === undefined && fields.size > 0) return { parser: 'json', fields }
+  fields.clear()
+  readLogfmt(text, false, (key, value) => value === '' || add(labelName(key), value.replaceAll('\ufffd', ' ')))
+  return { parser: 'logfmt', fields }
+}
+
+function readFields(line: FoundLine, found: FoundFields): void {
+  const { metadata, parsed, stream } = line
+  for (let i = 0; i < metadata.length; i += 2) found.add(metadata[i]!, metadata[i + 1]!, undefined, undefined)
+  const { parser, fields } = fieldsOf(line.line)
+  const paths = parser === 'json' ? jsonPaths(line.line) : undefined
+  for (let i = 0; i < parsed.length; i += 2)
+    if (parsed[i] !== errorLabel && parsed[i] !== errorDetailsLabel)
+      found.add(parsed[i]!, parsed[i + 1]!, parser, paths?.get(parsed[i]!))
+  const taken = new Set(stream.filter((_, i) => i % 2 === 0))
+  for (const [name, value] of fields)
+    if (name !== errorLabel && name !== errorDetailsLabel)
+      found.add(taken.has(name) ? `${name}_extracted` : name, value, parser, paths?.get(name))
 }
 
 /** Names of objects in objects; deeper ones make no field. */
@@ -132,7 +172,7 @@ function jsonPaths(line: string): Map<string, string[]> {
     if (path.length < pathMax) for (const [key, inner] of Object.entries(value)) walk(inner, [...path, key])
   }
   try {
-    walk(JSON.parse(line), [])
+    walk(JSON.parse(wholeObject(line)), [])
   } catch {
     return paths
   }
@@ -140,11 +180,16 @@ function jsonPaths(line: string): Map<string, string[]> {
 }
 
 function typeOf(value: string): string {
-  if (/^[+-]?\d+$/.test(value)) return 'int'
-  if (/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(value)) return 'float'
+  if (/^[+-]?\d+$/.test(value) && BigInt.asIntN(64, BigInt(value)) === BigInt(value)) return 'int'
+  if (typeof toFloat(value) === 'number') return 'float'
   if (/^(true|false|t|f|TRUE|FALSE|True|False|T|F)$/.test(value)) return 'boolean'
   if (parseGoDurationNs(value) !== undefined) return 'duration'
-  return /^\d+(\.\d+)?\s?(B|kB|KB|MB|GB|TB|PB|KiB|MiB|GiB|TiB|PiB|[kmgtp]i?b?)$/i.test(value) ? 'bytes' : 'string'
+  return typeof toBytes(value) === 'number' ? 'bytes' : 'string'
+}
+
+/** Loki's first name for it is asked for too. */
+function fieldLimit(form: URLSearchParams): number {
+  return limitParam(form, limitParam(form, 1000, 'field_limit'))
 }
 
 export async function detectedFields(
@@ -152,15 +197,16 @@ export async function detectedFields(
   reader: LogsReader,
   engine: LogqlEngine,
   clock: Clock,
+  lengthMaxMs: number,
 ): Promise<HttpReply> {
-  const limit = limitParam(form, 1000)
-  const found = await collect(form, reader, engine, clock)
+  const limit = fieldLimit(form)
+  const found = await collect(form, reader, engine, clock, lengthMaxMs)
   if (found.size === 0) return ok('{}')
-  const fields = [...found].slice(0, limit).map(([label, { values, parsers, jsonPath }]): DetectedField => ({
+  const fields = [...found].slice(0, limit).map(([label, { values, type, parsers, jsonPath }]): DetectedField => ({
     label,
-    type: typeOf([...values][0]!),
+    type,
     cardinality: values.size,
-    parsers: parsers === null ? null : [...parsers],
+    parsers: parsers.size === 0 ? null : [...parsers],
     ...(jsonPath === undefined ? {} : { jsonPath }),
   }))
   return ok(JSON.stringify({ fields, limit }))
@@ -172,8 +218,10 @@ export async function detectedFieldValues(
   reader: LogsReader,
   engine: LogqlEngine,
   clock: Clock,
+  lengthMaxMs: number,
 ): Promise<HttpReply> {
-  const limit = limitParam(form, 1000)
-  const found = await collect(form, reader, engine, clock)
-  return ok(JSON.stringify({ limit, values: [...(found.get(name)?.values ?? [])].slice(0, limit) }))
+  const limit = fieldLimit(form)
+  const found = (await collect(form, reader, engine, clock, lengthMaxMs)).get(name)
+  if (found === undefined) return ok('{"values":null}')
+  return ok(JSON.stringify({ limit, values: [...found.values].slice(0, limit) }))
 }

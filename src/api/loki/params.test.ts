@@ -78,9 +78,10 @@ test('durations, limits, directions and selectors', () => {
   for (const direction of ['', 'backward', 'BACKWARD'])
     assert.equal(isBackwardParam(form(`direction=${direction}`)), true)
   assert.equal(isBackwardParam(form('direction=Forward')), false)
-  assert.deepEqual(selectorParam(form('')), [])
+  assert.deepEqual(selectorParam(form(''), 'empty'), [])
+  assert.deepEqual(selectorParam(form('query={}'), 'braces'), [])
   assert.deepEqual(
-    selectorParam(form('match={a="b"}'), 'match').map(m => `${m.name}${m.kind}${m.value}`),
+    selectorParam(form('match={a="b"}'), 'none', 'match').map(m => `${m.name}${m.kind}${m.value}`),
     ['a=b'],
   )
   const cases: [read: () => unknown, message: string | RegExp][] = [
@@ -88,7 +89,10 @@ test('durations, limits, directions and selectors', () => {
     [() => limitParam(form('limit=1.5'), 100), 'strconv.Atoi: parsing "1.5": invalid syntax'],
     [() => limitParam(form('limit=0'), 100), 'limit must be a positive value'],
     [() => isBackwardParam(form('direction=up')), "invalid direction 'up'"],
-    [() => selectorParam(form('query={a')), /./],
+    [() => selectorParam(form('query={a'), 'both'), /./],
+    [() => selectorParam(form('query={}'), 'empty'), /empty-compatible/],
+    [() => selectorParam(form(''), 'braces'), 'parse error : syntax error: unexpected $end'],
+    [() => selectorParam(form('query={a=~".*"}'), 'both'), /empty-compatible/],
   ]
   for (const [read, message] of cases) assert.throws(read, { message })
 })

@@ -1,5 +1,5 @@
 /** Parameters of Loki's HTTP API: times, durations, limits. Source: docs/http-api.md. */
-import { durationProblem, parseDurationMs } from '#core/duration.ts'
+import { durationProblem, formatDuration, parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
 import { parseLogSelector } from '#lang/logql/parser.ts'
@@ -76,8 +76,8 @@ export function boundsParam(form: URLSearchParams, nowMs: number): { start: Inst
   return { start, end }
 }
 
-export function limitParam(form: URLSearchParams, fallback: number): number {
-  const text = form.get('limit')
+export function limitParam(form: URLSearchParams, fallback: number, name = 'limit'): number {
+  const text = form.get(name)
   if (text === null || text === '') return fallback
   if (!/^[+-]?\d+$/.test(text)) throw new BadDataError(`strconv.Atoi: parsing ${quote(text)}: invalid syntax`)
   if (Number(text) <= 0) throw new BadDataError('limit must be a positive value')
@@ -97,8 +97,46 @@ export function isBackwardParam(form: URLSearchParams): boolean {
   }
 }
 
-/** A selector from a parameter; none or `{}` = every stream. */
-export function selectorParam(form: URLSearchParams, name = 'query'): Matcher[] {
-  const text = form.get(name)
-  return text === null || text === '' ? [] : parseLogSelector(text)
+/**
+ * A selector from a parameter. `whole`: what stands for every stream: no text at all, `{}`, both, or neither. Every
+ * other selector must have a matcher that not all streams fit. Throws BadQueryError.
+ */
+export function selectorParam(
+  form: URLSearchParams,
+  whole: 'none' | 'empty' | 'braces' | 'both',
+  name = 'query',
+): Matcher[] {
+  return parseSelector(form.get(name) ?? '', whole)
+}
+
+export function parseSelector(text: string, whole: 'none' | 'empty' | 'braces' | 'both'): Matcher[] {
+  if (text === '' && (whole === 'empty' || whole === 'both')) return []
+  return parseLogSelector(text, whole === 'braces' || whole === 'both' ? text.trim() === '{}' : false)
+}
+
+export function refuseReversed({ start, end }: { start: Instant; end: Instant }): void {
+  if (isBefore(end, start)) throw new BadDataError('end timestamp must not be before or equal to start time')
+}
+
+/** The step of a range; one that suits the length of the time where none is given. Throws BadDataError. */
+export function stepParam(form: URLSearchParams, start: Instant, end: Instant): number {
+  const stepMs = durationParam(form, 'step') ?? Math.max(Math.floor((end.ms - start.ms) / 250_000), 1) * 1000
+  if (stepMs <= 0)
+    throw new BadDataError('zero or negative query resolution step widths are not accepted. Try a positive integer')
+  return stepMs
+}
+
+/** `rangeMs`: what a query reads before the time. Throws BadDataError. */
+export function refuseLong(start: Instant, end: Instant, rangeMs: number, lengthMaxMs: number): void {
+  const lengthMs = end.ms - start.ms + rangeMs
+  if (lengthMs > lengthMaxMs)
+    throw new BadDataError(
+      `the query time range exceeds the limit (query length: ${goHours(lengthMs)}, ` +
+        `limit: ${formatDuration(lengthMaxMs)})`,
+    )
+}
+
+function goHours(ms: number): string {
+  const seconds = ms / 1000
+  return `${Math.floor(seconds / 3600)}h${Math.floor((seconds % 3600) / 60)}m${seconds % 60}s`
 }

@@ -6,31 +6,38 @@
 import { keyOfTexts } from '#core/text.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { Clock } from '#core/clock.ts'
-import { parseLogQuery } from '#lang/logql/parser.ts'
+import { parseLogql } from '#lang/logql/parser.ts'
 import type { LogsReader } from '#logs/select.ts'
 import type { HttpReply } from '#net/route-table.ts'
 import type { LogqlEngine } from '#query/logql/engine.ts'
 import { BadDataError } from '#core/errors.ts'
-import { boundsParam, durationParam } from './params.ts'
+import { boundsParam, stepParam } from './params.ts'
 import { ok } from './respond.ts'
 
 const linesMax = 20_000
 const lineBytesMax = 3000
 const tokensMin = 4,
   tokensMax = 80
-const treeDepth = 2
+/** Tokens by which lines part in the tree. */
+const treeDepth = 28
 const childrenMax = 15
 const similarityMin = 0.3
 const clustersMax = 300
+/** Patterns of fewer lines are not shown. */
+const clusterLinesMin = 30
 const bucketMs = 10_000
 /** A line is compared with 300 clusters of 80 words at most: 50 of them take up to 3 ms. */
 const linesPerPause = 50
 const pauseEveryMs = 8
 const anything = '<_>'
 
-interface Cluster {
+/** Tokens of a line, and what stands before each of them and behind the last. */
+interface Tokens {
   tokens: string[]
   separators: string[]
+}
+
+interface Cluster extends Tokens {
   samples: Map<number, number>
   size: number
 }
@@ -43,19 +50,9 @@ class Drain {
   readonly #root = new Map<number, Node>()
   readonly clusters: Cluster[] = []
 
-  add(line: string, ms: number): void {
-    const { tokens, separators } = tokenize(line)
+  add({ tokens, separators }: Tokens, ms: number): void {
     if (tokens.length < tokensMin || tokens.length > tokensMax) return
-    let node = this.#root.get(tokens.length)
-    if (node === undefined) this.#root.set(tokens.length, (node = { children: new Map(), clusters: [] }))
-    for (let depth = 0; depth < treeDepth; depth++) {
-      const token = tokens[depth]!
-      let key = /\d/.test(token) ? anything : token
-      if (!node.children.has(key) && node.children.size >= childrenMax) key = anything
-      let child = node.children.get(key)
-      if (child === undefined) node.children.set(key, (child = { children: new Map(), clusters: [] }))
-      node = child
-    }
+    const node = this.#leafOf(tokens)
     let best: Cluster | undefined,
       bestScore = similarityMin
     for (const cluster of node.clusters) {
@@ -77,37 +74,129 @@ class Drain {
     const bucket = Math.floor(ms / bucketMs) * bucketMs
     best.samples.set(bucket, (best.samples.get(bucket) ?? 0) + 1)
   }
+
+  /** The last child of a node stands for all tokens that are not there, and for those with a digit. */
+  #leafOf(tokens: readonly string[]): Node {
+    let node: Node = this.#root.get(tokens.length) ?? { children: new Map(), clusters: [] }
+    this.#root.set(tokens.length, node)
+    for (let depth = 0; depth < treeDepth && depth < tokens.length; depth++) {
+      const children: Map<string, Node> = node.children
+      let key = /\d/.test(tokens[depth]!) ? anything : tokens[depth]!
+      const room = childrenMax - (children.has(anything) ? 0 : 1)
+      if (!children.has(key) && children.size >= room) key = anything
+      let child = children.get(key)
+      if (child === undefined) children.set(key, (child = { children: new Map(), clusters: [] }))
+      node = child
+    }
+    return node
+  }
 }
 
-/** Tokens, and what stands between them. Of JSON lines the message alone is looked at. */
-function tokenize(line: string): { tokens: string[]; separators: string[] } {
-  let text = line
-  if (line.startsWith('{')) {
-    try {
-      const body = JSON.parse(line) as Record<string, unknown>
-      const message = ['log', 'message', 'msg', 'msg_', '_msg', 'content']
-        .map(key => body[key])
-        .find(value => typeof value === 'string')
-      text = typeof message === 'string' ? message : ''
-    } catch {
-      text = line
-    }
+type Tokenize = (line: string) => Tokens
+
+const messageKeys = ['log', 'message', 'msg', 'msg_', '_msg', 'content']
+const noTokens: Tokens = { tokens: [], separators: [] }
+
+/** Of a JSON line the message alone is looked at. */
+function jsonTokens(line: string): Tokens {
+  try {
+    const body = JSON.parse(line) as Record<string, unknown>
+    const message = messageKeys.map(key => body[key]).find(value => typeof value === 'string')
+    if (typeof message !== 'string') return noTokens
+    const { tokens, separators } = plainTokens(message)
+    if (separators.length === 0) return noTokens
+    separators[0] = `${anything}${separators[0]!}`
+    separators[separators.length - 1] += anything
+    return { tokens, separators }
+  } catch {
+    return noTokens
   }
+}
+
+/** Keys whose values are times. */
+const timeKeys: ReadonlySet<string> = new Set(['ts', 'time', 't', 'timestamp'])
+
+/** Keys and values in turn. */
+function logfmtTokens(line: string): Tokens {
   const tokens: string[] = [],
     separators: string[] = []
-  let last = 0
-  for (const match of text.matchAll(/[^\s=,;:()[\]{}"']+/g)) {
-    separators.push(text.slice(last, match.index))
-    tokens.push(match[0])
-    last = match.index + match[0].length
+  for (const [, key = '', value = ''] of line.matchAll(/([^\s=]+)(?:=("(?:[^"\\]|\\.)*"|\S*))?/g)) {
+    if (key.includes('"')) return noTokens
+    tokens.push(key, timeKeys.has(key) ? anything : value)
+    separators.push(separators.length === 0 ? '' : ' ', '=')
   }
-  separators.push(text.slice(last))
+  separators.push('')
   return { tokens, separators }
 }
 
-function patternText(cluster: Cluster): string {
-  const text = cluster.tokens.map((token, i) => cluster.separators[i]! + token).join('') + cluster.separators.at(-1)!
-  return text.replaceAll(/<_>(?:[\s=,;:]*<_>){2,}/g, '<_>')
+/** Words, and signs of punctuation by themselves; some are parts of words. */
+function plainTokens(line: string): Tokens {
+  const tokens: string[] = [],
+    separators: string[] = []
+  let last = 0
+  for (const match of line.matchAll(/(?![._/:-])[=\p{P}]|(?:[._/:-]|[^ =\p{P}])+/gu)) {
+    separators.push(line.slice(last, match.index))
+    tokens.push(match[0])
+    last = match.index + match[0].length
+  }
+  if (tokens.length > 0) separators.push(line.slice(last))
+  return { tokens, separators }
+}
+
+/** Lines of a stream have the form of its first one. */
+function tokenizerOf(line: string): Tokenize {
+  if (line.startsWith('{') && line.endsWith('}')) return jsonTokens
+  return /^(?:[^\s="]+=(?:"(?:[^"\\]|\\.)*"|[^\s"]*)(?:\s+|$))+$/.test(line) ? logfmtTokens : plainTokens
+}
+
+function patternText({ tokens, separators }: Cluster): string {
+  return tokens.map((token, i) => separators[i]! + token).join('') + separators.at(-1)!
+}
+
+interface StreamPatterns {
+  tokenize: Tokenize
+  byLevel: Map<string, Drain>
+}
+
+interface Pattern {
+  pattern: string
+  level: string
+  samples: Map<number, number>
+  size: number
+}
+
+/** Patterns of all streams, those of one text and level as one. */
+function gather(streams: Iterable<StreamPatterns>, stepMs: number): Pattern[] {
+  const found = new Map<string, Pattern>()
+  for (const { byLevel } of streams)
+    for (const [level, { clusters }] of byLevel)
+      for (const cluster of clusters) {
+        const pattern = patternText(cluster)
+        const key = keyOfTexts([pattern, level])
+        let one = found.get(key)
+        if (one === undefined) found.set(key, (one = { pattern, level, samples: new Map(), size: 0 }))
+        one.size += cluster.size
+        addSamples(one.samples, cluster.samples, stepMs)
+      }
+  return [...found.values()].filter(({ size }) => size >= clusterLinesMin).sort((a, b) => b.size - a.size)
+}
+
+/** Samples of a cluster are kept so long together; steps without any are zero within, and missing between. */
+const keptTogetherMs = 3_600_000
+const zerosMax = 11_000
+
+function addSamples(into: Map<number, number>, samples: ReadonlyMap<number, number>, stepMs: number): void {
+  let firstMs = -Infinity
+  let lastStep = 0
+  for (const [ms, count] of [...samples].sort((a, b) => a[0] - b[0])) {
+    const at = Math.floor(ms / stepMs) * stepMs
+    if (ms - firstMs >= keptTogetherMs) firstMs = ms
+    else if (stepMs > bucketMs)
+      for (let step = lastStep + stepMs; step < at && into.size < zerosMax; step += stepMs)
+        if (!into.has(step)) into.set(step, 0)
+    lastStep = at
+    into.set(at, (into.get(at) ?? 0) + count)
+  }
 }
 
 export async function patterns(
@@ -116,10 +205,10 @@ export async function patterns(
   engine: LogqlEngine,
   clock: Clock,
 ): Promise<HttpReply> {
-  const expr = parseLogQuery(form.get('query') ?? '')
-  if (expr.stages.length > 0) throw new BadDataError('only label matchers are supported')
+  const expr = parseLogql(form.get('query') ?? '')
+  if (expr.kind !== 'log' || expr.stages.length > 0) throw new BadDataError('only label matchers are supported')
   const { start, end } = boundsParam(form, clock.nowMs())
-  const stepMs = durationParam(form, 'step') ?? Math.max(bucketMs, Math.floor((end.ms - start.ms) / 250_000) * 1000)
+  const stepMs = Math.max(stepParam(form, start, end), bucketMs)
   const { lines } = await engine.lines(
     expr,
     {
@@ -130,38 +219,24 @@ export async function patterns(
     },
     reader,
   )
-  const drains = new Map<string, { drain: Drain; level: string }>()
+  const streams = new Map<string, StreamPatterns>()
   const pause = yieldEvery(clock, pauseEveryMs)
-  for (const [i, line] of lines.entries()) {
+  for (const [i, line] of [...lines].reverse().entries()) {
     if (i % linesPerPause === 0) await pause()
     if (line.line.length > lineBytesMax) continue
     const at = line.metadata.indexOf('detected_level')
     const level = at >= 0 ? line.metadata[at + 1]! : 'unknown'
-    const key = keyOfTexts([...line.stream, level])
-    let set = drains.get(key)
-    if (set === undefined) drains.set(key, (set = { drain: new Drain(), level }))
-    set.drain.add(line.line, line.ms)
+    const key = keyOfTexts(line.stream)
+    let stream = streams.get(key)
+    if (stream === undefined) streams.set(key, (stream = { tokenize: tokenizerOf(line.line), byLevel: new Map() }))
+    let drain = stream.byLevel.get(level)
+    if (drain === undefined) stream.byLevel.set(level, (drain = new Drain()))
+    drain.add(stream.tokenize(line.line), line.ms)
   }
-  const data = [...drains.values()].flatMap(({ drain, level }) =>
-    drain.clusters.map(cluster => {
-      const samples = new Map<number, number>()
-      for (const [ms, count] of cluster.samples) {
-        const at = Math.floor(ms / stepMs) * stepMs
-        samples.set(at, (samples.get(at) ?? 0) + count)
-      }
-      return {
-        pattern: patternText(cluster),
-        level,
-        samples: [...samples].sort((a, b) => a[0] - b[0]).map(([ms, count]) => [ms / 1000, count]),
-        size: cluster.size,
-      }
-    }),
-  )
-  data.sort((a, b) => b.size - a.size)
-  return ok(
-    JSON.stringify({
-      status: 'success',
-      data: data.map(({ pattern, level, samples }) => ({ pattern, level, samples })),
-    }),
-  )
+  const data = gather(streams.values(), stepMs).map(({ pattern, level, samples }) => ({
+    pattern,
+    level,
+    samples: [...samples].sort((a, b) => a[0] - b[0]).map(([ms, count]) => [Math.floor(ms / 1000), count]),
+  }))
+  return ok(JSON.stringify({ status: 'success', data }))
 }

@@ -4,7 +4,7 @@ import { BadDataError, BadQueryError } from '#core/errors.ts'
 import { compareText } from '#core/text.ts'
 import { logsOf } from '#lang/logql/ast.ts'
 import { formatLogql } from '#lang/logql/printer.ts'
-import { parseLogql, parseLogSelector } from '#lang/logql/parser.ts'
+import { parseLogql } from '#lang/logql/parser.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { LogsReader } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
@@ -35,8 +35,11 @@ import {
   isBackwardParam,
   isBefore,
   limitParam,
+  parseSelector,
+  refuseLong,
+  refuseReversed,
   selectorParam,
-  type Instant,
+  stepParam,
 } from './params.ts'
 import { patterns } from './patterns.ts'
 import { lokiErrors, ok, plain } from './respond.ts'
@@ -82,8 +85,11 @@ export function lokiOperatorRoutes(options: LokiOperatorOptions): Route[] {
   return inDialect(lokiErrors, whenReady(options.store, routes))
 }
 
+/** For a path that takes other methods. */
+const wrongMethod: HttpReply = { status: 405 }
+
 function lokiPaths(routes: readonly Route[]): Route[] {
-  return under(['', '/select/logsql'], under(['/loki/api/v1'], routes))
+  return under(['', '/select/logsql'], under(['/loki/api/v1'], routes)).map(one => ({ ...one, wrongMethod }))
 }
 
 const both = ['GET', 'POST'] as const
@@ -104,21 +110,27 @@ function textRoutes(api: LokiApi): Route[] {
   return [
     route(both, '/format_query', api.formatQuery),
     // Over HTTP; the WebSocket is tail.ts.
-    route(['GET'], '/tail', () => Promise.resolve(plain(400, 'Bad Request\n'))),
+    route(both, '/tail', api.tail),
   ]
 }
 
 /** What people who look around are shown: sizes, fields, patterns. */
-function exploreRoutes(api: LokiApi, { engine, clock }: LokiQueryOptions): Route[] {
+function exploreRoutes(api: LokiApi, { engine, clock, queryLengthMaxMs }: LokiQueryOptions): Route[] {
   const read = (path: string, answer: Answer): Route => route(both, path, request => api.onReader(request, answer))
   return [
-    read('/index/stats', (form, reader) => indexStats(form, reader, clock)),
-    read('/index/volume', (form, reader) => indexVolume(form, reader, clock, false)),
-    read('/index/volume_range', (form, reader) => indexVolume(form, reader, clock, true)),
-    read('/detected_labels', (form, reader) => detectedLabels(form, reader, clock)),
-    read('/detected_fields', (form, reader) => detectedFields(form, reader, engine, clock)),
-    read('/detected_field/:name/values', (form, reader, { params }) =>
-      detectedFieldValues(params['name'] ?? '', form, reader, engine, clock),
+    read('/index/stats', (form, reader) => indexStats(form, reader, clock, queryLengthMaxMs)),
+    read('/index/volume', (form, reader) =>
+      indexVolume(form, reader, clock, { isRange: false, lengthMaxMs: queryLengthMaxMs }),
+    ),
+    read('/index/volume_range', (form, reader) =>
+      indexVolume(form, reader, clock, { isRange: true, lengthMaxMs: Infinity }),
+    ),
+    read('/detected_labels', (form, reader) => detectedLabels(form, reader, clock, queryLengthMaxMs)),
+    read('/detected_fields', (form, reader) => detectedFields(form, reader, engine, clock, queryLengthMaxMs)),
+    read('/detected_field/:name/values', async (form, reader, { params }) =>
+      (params['name'] ?? '') === ''
+        ? plain(404, '404 page not found\n')
+        : detectedFieldValues(params['name'] ?? '', form, reader, engine, clock, queryLengthMaxMs),
     ),
     read('/patterns', (form, reader) => patterns(form, reader, engine, clock)),
   ]
@@ -142,8 +154,8 @@ function legacyRoutes(api: LokiApi): Route[] {
     ['/api/prom'],
     [
       route(both, '/query', api.legacyQuery),
-      route(both, '/label', api.labels),
-      route(both, '/label/:name/values', api.labelValues),
+      route(both, '/label', api.legacyLabels),
+      route(both, '/label/:name/values', api.legacyLabelValues),
       route(both, '/series', api.series),
     ],
   )
@@ -220,14 +232,15 @@ class LokiApi {
     const { clock, engine, entriesMax } = this.#options
     const startedMs = clock.monotonicMs()
     const { start, end } = boundsParam(form, clock.nowMs())
-    if (isBefore(end, start)) throw new BadDataError('end timestamp must not be before or equal to start time')
+    refuseReversed({ start, end })
     const limit = limitParam(form, 100)
     const isBackward = isBackwardParam(form)
-    const stepMs = this.#step(form, start, end)
+    const stepMs = stepParam(form, start, end)
     const intervalMs = durationParam(form, 'interval') ?? 0
     if (intervalMs < 0) throw new BadDataError('interval must be >= 0')
     const expr = parseLogql(form.get('query') ?? '')
-    this.#checkLength(start, end, Math.max(0, ...logsOf(expr).map(({ rangeMs }) => rangeMs)))
+    refuseLong(start, end, 0, this.#options.queryLengthMaxMs)
+    refuseLong(start, end, Math.max(0, ...logsOf(expr).map(({ rangeMs }) => rangeMs)), this.#options.queryLengthMaxMs)
     if (expr.kind !== 'log')
       return this.#metricAnswer(
         request,
@@ -268,29 +281,20 @@ class LokiApi {
     )
   }
 
-  #step(form: URLSearchParams, start: Instant, end: Instant): number {
-    const stepMs = durationParam(form, 'step') ?? Math.max(Math.floor((end.ms - start.ms) / 250_000), 1) * 1000
-    if (stepMs <= 0)
-      throw new BadDataError('zero or negative query resolution step widths are not accepted. Try a positive integer')
-    return stepMs
-  }
-
-  /** `rangeMs`: the longest range before a step. */
-  #checkLength(start: Instant, end: Instant, rangeMs: number): void {
-    const lengthMs = end.ms - start.ms + rangeMs
-    const { queryLengthMaxMs } = this.#options
-    if (lengthMs > queryLengthMaxMs)
-      throw new BadDataError(
-        `the query time range exceeds the limit (query length: ${goHours(lengthMs)}, limit: 30d1h)`,
-      )
-  }
-
   readonly legacyQuery: Handler = async request => {
     const form = await request.form()
     const { clock, engine } = this.#options
     const { start, end } = boundsParam(form, clock.nowMs())
     const expr = parseLogql(form.get('query') ?? '')
-    if (expr.kind !== 'log') throw new BadQueryError('legacy endpoints only support streams result type', 0, 0)
+    if (expr.kind !== 'log')
+      throw new BadQueryError(
+        'rpc error: code = Code(400) desc = legacy endpoints only support streams result type',
+        0,
+        0,
+      )
+    const pattern = form.get('regexp') ?? ''
+    if (pattern !== '')
+      expr.stages.unshift({ kind: 'line-filter', op: '|~', operands: [{ value: pattern, isIp: false }] })
     const startedMs = clock.monotonicMs()
     const { lines, stats } = await engine.lines(
       expr,
@@ -317,6 +321,9 @@ class LokiApi {
 
   async #streams(request: HttpRequest, form: URLSearchParams, selectors: readonly Matcher[][]): Promise<Labels[]> {
     const { start, end } = boundsParam(form, this.#options.clock.nowMs())
+    if (isBefore(end, start))
+      throw new BadDataError('this data is no longer available, it is past now - max_query_lookback (0s)')
+    refuseLong(start, end, 0, this.#options.queryLengthMaxMs)
     const reader = this.#reader(request)
     const found = new Map<string, Labels>()
     for (const matchers of selectors.length === 0 ? [[]] : selectors)
@@ -327,7 +334,7 @@ class LokiApi {
   readonly labels: Handler = async request => {
     const form = await request.form()
     const names = new Set<string>()
-    for (const labels of await this.#streams(request, form, [selectorParam(form)]))
+    for (const labels of await this.#streams(request, form, [selectorParam(form, 'empty')]))
       for (let i = 0; i < labels.pairs.length; i += 2) names.add(labels.pairs[i]!)
     return listAnswer(names, this.#reader(request))
   }
@@ -335,8 +342,9 @@ class LokiApi {
   readonly labelValues: Handler = async request => {
     const form = await request.form()
     const name = decodeURIComponent(request.params['name'] ?? '')
+    if (name === '') return plain(404, '404 page not found\n')
     const values = new Set<string>()
-    for (const labels of await this.#streams(request, form, [selectorParam(form)]))
+    for (const labels of await this.#streams(request, form, [selectorParam(form, 'empty')]))
       if (labels.has(name)) values.add(labels.get(name))
     return listAnswer(values, this.#reader(request))
   }
@@ -347,11 +355,21 @@ class LokiApi {
     const streams = await this.#streams(
       request,
       form,
-      texts.map(text => parseLogSelector(text)),
+      texts.map(text => parseSelector(text, 'braces')),
     )
     const warnings = warningsJson(this.#reader(request).omissions.texts())
     return ok(`{"status":"success","data":[${streams.map(labelsJson).join(',')}]${warnings}}`)
   }
+
+  /** Without an upgrade: a query that can't be read is the first to be said. */
+  readonly tail: Handler = async request => {
+    parseLogql((await request.form()).get('query') ?? '')
+    return plain(400, 'Bad Request\n')
+  }
+
+  /** As Loki's first versions answered lists. */
+  readonly legacyLabels: Handler = async request => inValues(await this.labels(request))
+  readonly legacyLabelValues: Handler = async request => inValues(await this.labelValues(request))
 
   readonly formatQuery: Handler = async request => {
     const text = (await request.form()).get('query') ?? ''
@@ -399,6 +417,12 @@ function drilldownLimits({ entriesMax }: LokiOperatorOptions): HttpReply {
   )
 }
 
+function inValues(reply: HttpReply): HttpReply {
+  if (reply.status !== 200 || typeof reply.body !== 'string') return reply
+  const { data = [] } = JSON.parse(reply.body) as { data?: string[] }
+  return ok(`{"values":[${data.map(jsonText).join(',')}]}`)
+}
+
 function isPartial(request: HttpRequest): boolean {
   return /(?:^|,)\s*source=grafana-lokiexplore-app/i.test(request.header('x-query-tags') ?? '')
 }
@@ -416,11 +440,6 @@ function listAnswer(values: ReadonlySet<string>, reader: LogsReader): HttpReply 
 /** The member that Loki's answers have where there is something to warn of. */
 function warningsJson(warnings: readonly string[]): string {
   return warnings.length === 0 ? '' : `,"warnings":${JSON.stringify(warnings)}`
-}
-
-function goHours(ms: number): string {
-  const seconds = ms / 1000
-  return `${Math.floor(seconds / 3600)}h${Math.floor((seconds % 3600) / 60)}m${seconds % 60}s`
 }
 
 function rfc3339Nano(ns: string): string {

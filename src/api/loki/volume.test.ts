@@ -35,7 +35,9 @@ const reader = readerOf([
 ])
 
 test('stats count chunks of the index by the share that lies in the time', async () => {
-  const { body } = await readReply(await indexStats(new URLSearchParams('start=0&end=20'), reader, clock))
+  const { body } = await readReply(
+    await indexStats(new URLSearchParams('query={app=~".%2B"}&start=0&end=20'), reader, clock, Infinity),
+  )
   const bytes = (10 + 10 + 4 + 1) * 1024
   assert.deepEqual(JSON.parse(body), { streams: 3, chunks: 4, bytes, entries: 100 + 100 + 40 + 10 })
 })
@@ -49,20 +51,22 @@ interface Answer {
 }
 
 async function volume(query: string, isRange = false): Promise<Answer['data']> {
-  const { body } = await readReply(await indexVolume(new URLSearchParams(query), reader, clock, isRange))
+  const { body } = await readReply(
+    await indexVolume(new URLSearchParams(query), reader, clock, { isRange, lengthMaxMs: Infinity }),
+  )
   return (JSON.parse(body) as Answer).data
 }
 
 test('volumes are summed by the labels that a request names, largest first', async () => {
-  const time = 'start=0&end=20'
+  const time = 'start=0&end=20&query={}'
   const cases: [query: string, rows: string[]][] = [
     [time, ['{"app":"a","pod":"2"} 54', '{"app":"a","pod":"1"} 20', '{"app":"b"} 1', '{"app":"c"} 1']],
-    [`${time}&query={app=~".*"}`, ['{"app":"a"} 74', '{"app":"b"} 1', '{"app":"c"} 1']],
+    [`start=0&end=20&query={app=~".%2B"}`, ['{"app":"a"} 74', '{"app":"b"} 1', '{"app":"c"} 1']],
     [`${time}&targetLabels=pod`, ['{"pod":"2"} 54', '{"pod":"1"} 20']],
     [`${time}&aggregateBy=labels`, ['{"app":""} 76', '{"pod":""} 74']],
-    [`${time}&query={app="b"}&aggregateBy=series`, ['{"app":"b"} 1']],
+    [`start=0&end=20&query={app="b"}&aggregateBy=series`, ['{"app":"b"} 1']],
     [`${time}&limit=1`, ['{"app":"a","pod":"2"} 54']],
-    ['start=50&end=60', []],
+    ['start=50&end=60&query={}', []],
   ]
   for (const [query, rows] of cases) {
     const { result, resultType } = await volume(query)
@@ -78,15 +82,19 @@ test('a range is cut into steps, each at its last millisecond, without the empty
   assert.equal(resultType, 'matrix')
   assert.deepEqual(
     result[0]?.values?.map(([time, bytes]) => `${time} ${Number(bytes) / 1024}`),
-    ['9.999 10', '19.999 10', '29.999 10'],
+    ['9.999 9', '19.999 9', '30 10'],
   )
 })
 
 test('parameters that can not be understood are refused', async () => {
   const cases: [query: string, isRange: boolean, message: string][] = [
-    ['aggregateBy=odd', false, 'invalid aggregation option'],
-    ['limit=0', false, 'limit must be a positive value'],
-    ['step=-1', true, 'zero or negative query resolution step widths are not accepted. Try a positive integer'],
+    ['query={}&aggregateBy=odd', false, 'invalid aggregation option'],
+    ['query={}&limit=-1', false, 'limit must be a positive value'],
+    [
+      'query={}&step=-1',
+      true,
+      'zero or negative query resolution step widths are not accepted. Try a positive integer',
+    ],
   ]
   for (const [query, isRange, message] of cases)
     await assert.rejects(volume(query, isRange), { name: 'BadDataError', message })

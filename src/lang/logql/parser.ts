@@ -45,16 +45,16 @@ export function parseLogql(text: string): LogqlExpr {
   return new Parser(text).parseAll()
 }
 
-/** A log query; metric queries are refused with the message given. */
+/** A log query; metric queries are refused. */
 export function parseLogQuery(text: string): LogExpr {
   const expr = parseLogql(text)
-  if (expr.kind !== 'log') throw semanticError('only log queries are supported here')
+  if (expr.kind !== 'log') throw new BadQueryError('only log selector is supported', 0, text.length)
   return expr
 }
 
-/** A selector alone; `{}` too. */
-export function parseLogSelector(text: string): Matcher[] {
-  const parser = new Parser(text, true)
+/** A selector alone; with `allowsAll` also one that every stream fits. */
+export function parseLogSelector(text: string, allowsAll = true): Matcher[] {
+  const parser = new Parser(text, allowsAll)
   const expr = parser.parseAll()
   if (expr.kind !== 'log' || expr.stages.length > 0)
     throw new BadQueryError('only label matchers are supported', 0, text.length)

@@ -11,8 +11,12 @@ export function toFloat(text: string): Converted {
   if (
     /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(plain) &&
     (plain === text || /^[+-]?\d[\d_.eE+-]*$/.test(text))
-  )
-    return Number(plain)
+  ) {
+    const value = Number(plain)
+    return Number.isFinite(value)
+      ? value
+      : { error: `strconv.ParseFloat: parsing ${JSON.stringify(text)}: value out of range` }
+  }
   const special = /^([+-]?)(inf|infinity|nan)$/i.exec(text)
   if (special !== null) return special[2]!.toLowerCase() === 'nan' ? NaN : special[1] === '-' ? -Infinity : Infinity
   const hex = /^([+-]?)0[xX]([0-9a-fA-F]*)\.?([0-9a-fA-F]*)[pP]([+-]?\d+)$/.exec(text)

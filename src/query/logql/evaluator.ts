@@ -22,7 +22,9 @@ const pushable: ReadonlySet<string> = new Set([
 
 /**
  * `isCounted`: whether series that the result is made of count against the limit of series, as they do in Loki where
- * they leave the place that they are made at. Throws ExecutionError where the parts of a query do not fit together, LimitError, TimeoutError, CanceledError. */
+ * they leave the place that they are made at. Throws ExecutionError where the parts of a query do not fit together,
+ * LimitError, TimeoutError, CanceledError.
+ */
 export async function evaluate(expr: MetricExpr, context: RangeContext, isCounted = true): Promise<Evaluated> {
   const { steps } = context.grid
   switch (expr.kind) {

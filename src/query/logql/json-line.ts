@@ -288,6 +288,14 @@ function readInner(prefix: string, key: string, sink: FieldSink): string | undef
   return problem
 }
 
+/** The object that a line begins with, without what follows it; the line as it is where none does. */
+export function wholeObject(line: string): string {
+  scanner.text = line
+  scanner.at = 0
+  scanner.skipSpace()
+  return line.charCodeAt(scanner.at) === 123 && scanner.skipNested() ? line.slice(0, scanner.at) : line
+}
+
 /** Names of members and places in arrays. */
 export type JsonPath = (string | number)[]
 
@@ -296,16 +304,24 @@ interface PathToken {
   text: string
 }
 
+const pathToken = new RegExp(
+  [
+    String.raw`^(?:(?<FIELD>[A-Za-z_][A-Za-z0-9_]*)`,
+    String.raw`(?<STRING>"(?:[^"\\]|\\.)*"?)`,
+    String.raw`(?<INDEX>\d{1,15}(?=[\s\]]))`,
+    String.raw`(?<DOT>\.)`,
+    String.raw`(?<LSB>\[)`,
+    String.raw`(?<RSB>\]))`,
+  ].join('|'),
+)
+
 /** The words of a path. What can't begin one ends it. Throws Error. */
 function pathTokens(source: string): PathToken[] {
   const tokens: PathToken[] = []
   for (let at = 0; ;) {
     const rest = source.slice(at).trimStart()
     at = source.length - rest.length
-    const found =
-      /^(?:(?<FIELD>[A-Za-z_][A-Za-z0-9_]*)|(?<STRING>"(?:[^"\\]|\\.)*"?)|(?<INDEX>\d{1,15}(?=[\s\]]))|(?<DOT>\.)|(?<LSB>\[)|(?<RSB>\]))/.exec(
-        rest,
-      )
+    const found = pathToken.exec(rest)
     const name = Object.entries(found?.groups ?? {}).find(([, text]) => text !== undefined)?.[0]
     if (found === null || name === undefined) return [...tokens, { name: '$end', text: '' }]
     const [text] = found
@@ -363,7 +379,7 @@ export class JsonPathReader {
   constructor(paths: readonly JsonPath[]) {
     this.#paths = paths
     this.#isFound = paths.map(() => false)
-    this.#longest = Math.max(0, ...paths.map(path => path.length))
+    this.#longest = paths.reduce((longest, { length }) => Math.max(longest, length), 0)
   }
 
   /** Fills `values`: strings unescaped, objects and arrays as they stand; '' for null and what is not there. */

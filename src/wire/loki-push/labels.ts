@@ -1,6 +1,6 @@
 /** Stream labels as text: `{app="x", env="prod"}`. Source: docs/logs.md. */
 import { BadDataError } from '#core/errors.ts'
-import { goEscapes, quote } from '#core/text.ts'
+import { compareText, goEscapes, quote } from '#core/text.ts'
 import { isLegacyLabelName, Labels } from '#model/labels.ts'
 
 const memo = new Map<string, Labels>()
@@ -152,10 +152,31 @@ class LabelParser {
   }
 }
 
-/** Labels that came as an object; names must be plain. */
+/** Labels that came as an object; names must be plain. Throws BadDataError with the place in the labels as a text. */
 export function labelsFromObject(object: Readonly<Record<string, string>>): Labels {
-  for (const name of Object.keys(object))
-    if (!isLegacyLabelName(name))
-      throw new BadDataError(`couldn't parse labels: 1:2: parse error: invalid label name ${quote(name)}`)
+  for (const name of Object.keys(object)) if (!isLegacyLabelName(name)) refuseName(name, object)
   return Labels.fromObject(object)
+}
+
+function refuseName(name: string, object: Readonly<Record<string, string>>): never {
+  let at = 2
+  for (const other of Object.keys(object).sort(compareText)) {
+    if (other === name) break
+    at += other.length + 1 + quote(object[other]!).length + 2
+  }
+  const good = /^(?:[A-Za-z_][A-Za-z0-9_]*)?/.exec(name)![0]
+  const bad = name.slice(good.length)
+  if (bad === '') throw labelsProblem(at, 'unexpected "=" in label set, expected identifier or "}"')
+  const next = /^\s+([A-Za-z_][A-Za-z0-9_]*)/.exec(bad)
+  if (good !== '' && next !== null)
+    throw labelsProblem(
+      at + good.length + next[0].length - next[1]!.length,
+      `unexpected identifier ${quote(next[1]!)} in label set, expected "="`,
+    )
+  const sign = String.fromCodePoint(bad.codePointAt(0)!)
+  throw labelsProblem(at + good.length, `unexpected character inside braces: '${sign}'`)
+}
+
+function labelsProblem(column: number, what: string): BadDataError {
+  return new BadDataError(`couldn't parse labels: 1:${column}: parse error: ${what}`)
 }

@@ -108,7 +108,7 @@ test('JSON: streams as a batch', () => {
     shown(b => parsePushJson(json, b)),
     {
       lines: ['{app="x", n="1"} @1700000000123+456789 one user=ada', '{app="x", n="1"} @0+5 ü'],
-      problems: [`couldn't parse labels: 1:2: parse error: invalid label name "a b"`],
+      problems: [`couldn't parse labels: 1:4: parse error: unexpected identifier "b" in label set, expected "="`],
     },
   )
 })

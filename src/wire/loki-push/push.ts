@@ -7,7 +7,7 @@ import { ByteWriter } from '#codec/byte-writer.ts'
 import { parseNs } from '#core/nanoseconds.ts'
 import { readInt64, readTextReplacing, skipField } from '#codec/protobuf.ts'
 import { elementsMax, RecordCount, tooMany } from '#core/body-limits.ts'
-import { BadDataError, CorruptDataError, LimitError, messageOf } from '#core/errors.ts'
+import { BadDataError, CorruptDataError, LimitError } from '#core/errors.ts'
 import { jsonBodyOf } from '#core/json-body.ts'
 import { isRawNumber } from '#core/json.ts'
 import { encodeUtf8 } from '#core/text.ts'
@@ -47,7 +47,7 @@ export function unpackPushBody(body: Uint8Array, unpack: (body: Uint8Array) => U
     return unpack(body)
   } catch (error) {
     if (error instanceof LimitError) throw error
-    throw new BadDataError(`snappy: corrupt input: ${messageOf(error)}`, { cause: error })
+    throw new BadDataError('snappy: corrupt input', { cause: error })
   }
 }
 
@@ -173,6 +173,11 @@ export function parsePushJson(body: Uint8Array, batch: LogBatch): string[] {
  * BadDataError for what is wrong with all, and LimitError (400) for more than a body of its size may hold.
  */
 export function readPushJson(body: unknown, bytes: number, batch: LogBatch): string[] {
+  // As an object without streams, as in Go.
+  if (body === null) {
+    batch.clear(new Uint8Array(0))
+    return []
+  }
   if (!isObject(body)) throw new BadDataError('the body is not an object with "streams"')
   const streams = body['streams'] ?? []
   if (!Array.isArray(streams)) throw new BadDataError('"streams" is not a list')

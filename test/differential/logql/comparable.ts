@@ -47,6 +47,11 @@ function roundedResult(data: { [name: string]: Json }): void {
 }
 
 const byText = (a: Json, b: Json): number => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)
+/** Members in the order of their names. */
+function byName(value: Json): Json {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).sort())
+}
 const sorted = (list: Json | undefined): Json => (Array.isArray(list) ? [...list].sort(byText) : (list ?? null))
 
 function body(question: Question, text: string): Json {
@@ -62,7 +67,7 @@ function body(question: Question, text: string): Json {
   if (typeof json !== 'object' || json === null) return json
   const { data } = json
   if (typeof data === 'object' && data !== null && !Array.isArray(data)) roundedResult(data)
-  if (path.endsWith('/series')) return { ...json, data: sorted(data) }
+  if (path.endsWith('/series') && Array.isArray(data)) return { ...json, data: sorted(data.map(byName)) }
   if (path.includes('/volume') && typeof data === 'object' && data !== null && !Array.isArray(data)) {
     const rows = sorted(data['result']) as Json[]
     return { ...json, data: { ...data, result: rows } }

@@ -281,7 +281,7 @@ const fieldLines: Readonly<Record<string, readonly string[]>> = {
 }
 
 const patternLines: readonly string[] = Array.from({ length: 40 }, (_, i) => [
-  `ts=2026-11-28T10:00:${String(i % 60).padStart(2, '0')}Z caller=main.go:${i} level=info msg="request done" took=${i}ms`,
+  `ts=2026-11-28T10:00:${i + 10}Z caller=main.go:${i} level=info msg="request done" took=${i}ms`,
   `connection from 10.0.0.${i} port ${1000 + i} accepted for user u${i % 3}`,
   `worker ${i} finished job ${i * 7} in ${i}ms`,
   `{"level":"info","msg":"handled request ${i} for user u${i}","took":${i}}`,
@@ -380,7 +380,7 @@ export function streams(): PushedStream[] {
     ['meta', linesFrom(starts.meta, metadataLines)],
     ['patterns', linesFrom(starts.patterns, plain(patternLines))],
     ['repeated', [...repeatedLines]],
-    ['hours', linesFrom(-150 * minute, plain(Array.from({ length: 300 }, (_, i) => `tick ${i}`)), 30_000)],
+    ['hours', linesFrom(-112 * minute, plain(Array.from({ length: 290 }, (_, i) => `tick ${i}`)), 23_000)],
   ]
   for (const [name, texts] of Object.entries(fieldLines)) sets.push([name, linesFrom(starts.fields, plain(texts))])
   return [

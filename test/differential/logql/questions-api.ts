@@ -46,15 +46,12 @@ export function askApi(asking: Asking): void {
   for (const query of selectors) {
     asking.ask(`labels/${query}`, `${api}/labels`, windowOf({ query }))
     asking.ask(`label-values/${query}`, `${api}/label/value/values`, windowOf({ query }))
-    asking.ask(`series/${query}`, `${api}/series`, windowOf({ 'match[]': query }))
+    asking.ask(`series/${query}`, `${api}/series`, windowOf({ 'match[]': query }), { asked: 'memory' })
     asking.ask(`stats/${query}`, `${api}/index/stats`, windowOf({ query }), { asked: 'memory' })
     asking.ask(`volume/${query}`, `${api}/index/volume`, windowOf({ query }), { asked: 'memory' })
     asking.ask(`detected-labels/${query}`, `${api}/detected_labels`, windowOf({ query }))
     asking.ask(`patterns/${query}`, `${api}/patterns`, windowOf({ query }))
     asking.ask(`tail/${query}`, `${api}/tail`, { query })
-    asking.ask(`shards/${query}`, `${api}/index/shards`, windowOf({ query, targetBytesPerShard: '1MB' }), {
-      asked: 'memory',
-    })
   }
   for (const path of [
     '/labels',
@@ -70,15 +67,19 @@ export function askApi(asking: Asking): void {
     '/label//values',
     '/label/x/y/values',
   ])
-    asking.ask(`list${path}`, `${api}${path}`, windowOf(path.includes('/set/') ? {} : { query: '{set!="many"}' }))
+    asking.ask(
+      `list${path}`,
+      `${api}${path}`,
+      windowOf(path.includes('/set/') ? {} : { query: '{set=~"[^m].*|meta"}' }),
+    )
   for (const [name, params] of Object.entries<Params>({
     all_sets: windowOf({ 'match[]': '{set=~"fields_.*|samples"}' }),
     two: windowOf({ 'match[]': ['{set="samples"}', '{set="odd"}'] }),
     match: windowOf({ match: '{set="samples"}' }),
     both: windowOf({ match: '{set="samples"}', 'match[]': '{app="shop"}' }),
     query: windowOf({ query: '{set="samples"}' }),
-    short: { start: asking.at(-10 * 60_000), end: asking.at(-9 * 60_000), 'match[]': '{set!="many"}' },
-    before: { start: asking.at(-100 * 3_600_000), end: asking.at(-99 * 3_600_000), 'match[]': '{set!="many"}' },
+    short: { start: asking.at(-10 * 60_000), end: asking.at(-9 * 60_000), 'match[]': '{set=~"[^m].*|meta"}' },
+    before: { start: asking.at(-100 * 3_600_000), end: asking.at(-99 * 3_600_000), 'match[]': '{set=~"[^m].*|meta"}' },
     reversed: { start: window.end, end: window.start, 'match[]': '{set="odd"}' },
     equal: { start: window.end, end: window.end, 'match[]': '{set="odd"}' },
     bad_start: { start: 'x', 'match[]': '{set="odd"}' },
@@ -87,7 +88,7 @@ export function askApi(asking: Asking): void {
     since: { since: '1x', 'match[]': '{set="odd"}' },
     long: { start: asking.at(-722 * 3_600_000), end: window.end, 'match[]': '{set="odd"}' },
   }))
-    asking.ask(`series-form/${name}`, `${api}/series`, params)
+    asking.ask(`series-form/${name}`, `${api}/series`, params, { asked: 'memory' })
   for (const path of [
     '/labels',
     '/label/set/values',
@@ -182,10 +183,10 @@ export function askApi(asking: Asking): void {
       asking.ask(`field-values/${name}/${field}`, `${api}/detected_field/${field}/values`, windowOf({ query }))
   }
   for (const params of [
-    { limit: '2' },
+    { limit: 'x' },
     { line_limit: 'x' },
     { line_limit: '0' },
-    { field_limit: '2' },
+    { field_limit: 'x' },
     { limit: '-1' },
   ])
     asking.ask(
@@ -220,6 +221,9 @@ export function askApi(asking: Asking): void {
     ['POST', '/tail'],
   ] as const)
     asking.ask(`method/${method}${path}`, `${api}${path}`, {}, { method })
+  asking.ask('shards/one', `${api}/index/shards`, windowOf({ query: '{set="odd"}', targetBytesPerShard: '1MB' }), {
+    asked: 'memory',
+  })
   asking.ask('status/buildinfo', `${api}/status/buildinfo`)
   for (const path of [
     '/ready',
@@ -235,7 +239,7 @@ export function askApi(asking: Asking): void {
     '/api/prom/label/set/values',
     '/loki/api/v1/drilldown-limits',
   ])
-    asking.ask(`path${path}`, path, path.startsWith('/api/prom') ? windowOf({}) : {})
+    asking.ask(`path${path}`, path, path.startsWith('/api/prom') ? windowOf({}) : {}, { asked: 'memory' })
   for (const [name, query] of Object.entries({
     lines: '{set="repeated"}',
     none: '{set="nothing"}',

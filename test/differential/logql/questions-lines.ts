@@ -387,12 +387,13 @@ export function askLines(asking: Asking): void {
         starts.json + Object.keys(jsonLines).indexOf(line) * 1000,
       )
   for (const template of templates) {
-    const query = `{set="text"} |= "foo bar baz" | label_format x="alpha", sp="  pad  ", n="12", f="1.50", lat="15ms" | line_format ${JSON.stringify(template)}`
-    asking.range(`template/${template}`, query)
+    const labels = 'x="alpha", sp="  pad  ", n="12", f="1.50", lat="15ms"'
+    const format = `label_format ${labels} | line_format ${JSON.stringify(template)}`
+    asking.range(`template/${template}`, `{set="text"} |= "foo bar baz" | ${format}`)
   }
   for (const template of templates.slice(0, 40)) {
-    const query = `{set="text"} |= "foo bar baz" | label_format x="alpha", sp="  pad  " | label_format y=${JSON.stringify(template)}`
-    asking.range(`template-label/${template}`, query)
+    const format = `label_format x="alpha", sp="  pad  " | label_format y=${JSON.stringify(template)}`
+    asking.range(`template-label/${template}`, `{set="text"} |= "foo bar baz" | ${format}`)
   }
   askOrder(asking)
   for (let i = 0; i < levelCount; i++) asking.line(`level/${i}`, '{set="level"}', starts.level + i * 1000)
