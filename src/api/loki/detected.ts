@@ -10,7 +10,7 @@ import type { HttpReply } from '#net/route-table.ts'
 import type { LogqlEngine } from '#query/logql/engine.ts'
 import { toBytes, toFloat } from '#query/logql/conversions.ts'
 import { errorDetailsLabel, errorLabel } from '#query/logql/entry.ts'
-import { labelName, readJsonFields, wholeObject } from '#query/logql/json-line.ts'
+import { fieldPath, labelName, readJsonFields } from '#query/logql/json-line.ts'
 import { readLogfmt } from '#query/logql/logfmt-line.ts'
 import type { FoundLine } from '#query/logql/log-query.ts'
 import { boundsParam, limitParam, refuseLong, refuseReversed, selectorParam, stepParam } from './params.ts'
@@ -127,56 +127,50 @@ function byStream(lines: readonly FoundLine[]): FoundLine[] {
   return lines.toSorted((a, b) => compareText(keyOf(a), keyOf(b)))
 }
 
+interface LineFields {
+  parser: 'json' | 'logfmt'
+  values: ReadonlyMap<string, string>
+  /** Of JSON: the keys that lead to a field. */
+  paths: ReadonlyMap<string, string[]>
+}
+
 /** Fields of a line, and the parser that finds them: JSON where the line is whole as such, pairs otherwise. */
-function fieldsOf(text: string): { parser: 'json' | 'logfmt'; fields: ReadonlyMap<string, string> } {
-  const fields = new Map<string, string>()
-  const add = (name: string, value: string): boolean => {
-    if (!fields.has(name)) fields.set(name, value)
+function fieldsOf(text: string, stream: readonly string[]): LineFields {
+  const taken = new Set(stream.filter((_, i) => i % 2 === 0))
+  const labelOf = (name: string): string => (taken.has(name) ? `${name}_extracted` : name)
+  const values = new Map<string, string>()
+  const paths = new Map<string, string[]>()
+  const restart = (): void => {
+    values.clear()
+    paths.clear()
+  }
+  const addJson = (name: string, value: string): boolean => {
+    const label = labelOf(name)
+    if (!values.has(label)) {
+      values.set(label, value)
+      paths.set(label, fieldPath())
+    }
     return true
   }
-  const restart = (): void => fields.clear()
-  if (readJsonFields(text, add, restart) === undefined && fields.size > 0) return { parser: 'json', fields }
-  fields.clear()
-  readLogfmt(text, false, (key, value) => value === '' || add(labelName(key), value.replaceAll('\ufffd', ' ')))
-  return { parser: 'logfmt', fields }
+  if (readJsonFields(text, addJson, restart) === undefined && values.size > 0) return { parser: 'json', values, paths }
+  restart()
+  readLogfmt(text, false, (key, value) => {
+    const label = labelOf(labelName(key))
+    if (value !== '' && !values.has(label)) values.set(label, value.replaceAll('\ufffd', ' '))
+    return true
+  })
+  return { parser: 'logfmt', values, paths }
 }
 
 function readFields(line: FoundLine, found: FoundFields): void {
   const { metadata, parsed, stream } = line
   for (let i = 0; i < metadata.length; i += 2) found.add(metadata[i]!, metadata[i + 1]!, undefined, undefined)
-  const { parser, fields } = fieldsOf(line.line)
-  const paths = parser === 'json' ? jsonPaths(line.line) : undefined
+  const { parser, values, paths } = fieldsOf(line.line, stream)
   for (let i = 0; i < parsed.length; i += 2)
     if (parsed[i] !== errorLabel && parsed[i] !== errorDetailsLabel)
-      found.add(parsed[i]!, parsed[i + 1]!, parser, paths?.get(parsed[i]!))
-  const taken = new Set(stream.filter((_, i) => i % 2 === 0))
-  for (const [name, value] of fields)
-    if (name !== errorLabel && name !== errorDetailsLabel)
-      found.add(taken.has(name) ? `${name}_extracted` : name, value, parser, paths?.get(name))
-}
-
-/** Names of objects in objects; deeper ones make no field. */
-const pathMax = 100
-
-/** By label name: the keys that lead to it. */
-function jsonPaths(line: string): Map<string, string[]> {
-  const paths = new Map<string, string[]>()
-  const walk = (value: unknown, path: string[]): void => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      if (path.length > 0) {
-        const name = labelName(path.join('_'))
-        if (!paths.has(name)) paths.set(name, path)
-      }
-      return
-    }
-    if (path.length < pathMax) for (const [key, inner] of Object.entries(value)) walk(inner, [...path, key])
-  }
-  try {
-    walk(JSON.parse(wholeObject(line)), [])
-  } catch {
-    return paths
-  }
-  return paths
+      found.add(parsed[i]!, parsed[i + 1]!, parser, paths.get(parsed[i]!))
+  for (const [name, value] of values)
+    if (name !== errorLabel && name !== errorDetailsLabel) found.add(name, value, parser, paths.get(name))
 }
 
 function typeOf(value: string): string {

@@ -240,7 +240,8 @@ class LokiApi {
     if (intervalMs < 0) throw new BadDataError('interval must be >= 0')
     const expr = parseLogql(form.get('query') ?? '')
     refuseLong(start, end, 0, this.#options.queryLengthMaxMs)
-    refuseLong(start, end, Math.max(0, ...logsOf(expr).map(({ rangeMs }) => rangeMs)), this.#options.queryLengthMaxMs)
+    const longestRangeMs = logsOf(expr).reduce((longest, { rangeMs }) => Math.max(longest, rangeMs), 0)
+    refuseLong(start, end, longestRangeMs, this.#options.queryLengthMaxMs)
     if (expr.kind !== 'log')
       return this.#metricAnswer(
         request,

@@ -445,6 +445,7 @@ class TemplateParser {
       const item = this.#item
       if (item.kind === until || item.kind === 'end') break
       if (item.kind === 'pipe') {
+        if (args.length === 0) this.#fail(`unexpected ${this.#shown()} in command`, item.at)
         this.#at++
         this.#skipSpace()
         break
@@ -472,12 +473,11 @@ class TemplateParser {
         return { kind: 'variable', name: item.text, ...this.#chain(item, []) }
       case 'string':
         return { kind: 'string', value: this.#unquote(item) }
-      case 'char':
-        return {
-          kind: 'number',
-          value: this.#unquote({ ...item, text: `"${item.text.slice(1, -1)}"` }).codePointAt(0)!,
-          isInt: true,
-        }
+      case 'char': {
+        const characters = [...this.#unquote({ ...item, text: `"${item.text.slice(1, -1)}"` })]
+        if (characters.length !== 1) this.#fail(`malformed character constant: ${item.text}`, item.at)
+        return { kind: 'number', value: characters[0]!.codePointAt(0)!, isInt: true }
+      }
       case 'number': {
         const text = item.text.replaceAll('_', '')
         const value = /^[+-]?0[0-7]+$/.test(text)

@@ -328,8 +328,14 @@ class Lexer {
       this.#fail(at, `invalid digit '${/[89]/.exec(number)![0]}' in octal literal`)
     const problem = numberProblem(text)
     if (problem !== undefined) this.#fail(at, problem)
-    if (/^0[xX]/.test(number)) this.#fail(at, `strconv.ParseFloat: parsing "${number}": invalid syntax`)
-    this.#push('number', number, Number(number.replaceAll('_', '')), from, at + number.length)
+    // No place takes a hexadecimal number; which place it stands at decides on the error.
+    this.#push(
+      'number',
+      number,
+      /^0[xX]/.test(number) ? NaN : Number(number.replaceAll('_', '')),
+      from,
+      at + number.length,
+    )
   }
 
   #range(): void {

@@ -425,8 +425,15 @@ class Parser {
     }
     const sign = this.#is('-') || this.#is('+') ? this.#tokens[this.#at++]!.text : ''
     const number = this.#token
-    if (number.kind !== 'number' && (sign !== '' || (number.kind !== 'duration' && number.kind !== 'bytes')))
-      this.#unexpected()
+    if (sign !== '' && number.kind !== 'number') this.#unexpected('NUMBER')
+    if (number.kind !== 'number' && number.kind !== 'duration' && number.kind !== 'bytes') this.#unexpected()
+    if (Number.isNaN(number.value))
+      throw syntaxError(
+        this.#text,
+        number.from,
+        number.to,
+        `strconv.ParseFloat: parsing ${quote(number.text)}: invalid syntax`,
+      )
     this.#at++
     return {
       kind: number.kind as 'number' | 'duration' | 'bytes',
@@ -529,8 +536,8 @@ class Parser {
     this.#at++
     this.#expect('(')
     const inner = this.#metric()
-    const [to, replacement, from, regex] = [0, 1, 2, 3].map(() => {
-      this.#expect(',')
+    const [to, replacement, from, regex] = [0, 1, 2, 3].map(place => {
+      if (!this.#take(',')) this.#unexpected(...(place === 0 ? [] : [',']))
       return this.#string()
     }) as [string, string, string, string]
     this.#expect(')')
@@ -639,7 +646,8 @@ class Parser {
     let label: string
     if (this.#token.kind === 'function') {
       const { text } = this.#token
-      if (text !== 'bytes' && text !== 'duration' && text !== 'duration_seconds') this.#unexpected()
+      if (text !== 'bytes' && text !== 'duration' && text !== 'duration_seconds')
+        this.#unexpected('IDENTIFIER', 'BYTES_CONV', 'DURATION_CONV', 'DURATION_SECONDS_CONV')
       conversion = text
       this.#at++
       this.#expect('(')
@@ -707,7 +715,8 @@ function nameOf(token: Token): string {
 /** Throws BadQueryError for a number that no double can be. */
 function literalValue({ value, text }: Token): number {
   if (Number.isFinite(Number(value))) return Number(value)
-  const reason = `strconv.ParseFloat: parsing ${quote(text)}: value out of range`
+  const why = Number.isNaN(value) ? 'invalid syntax' : 'value out of range'
+  const reason = `strconv.ParseFloat: parsing ${quote(text)}: ${why}`
   throw semanticError(`unable to parse literal as a float: ${reason}`)
 }
 

@@ -107,12 +107,23 @@ function printFilter(filter: LabelFilter): string {
 function printQuantity({ kind, value }: { kind: 'number' | 'duration' | 'bytes'; value: number }): string {
   switch (kind) {
     case 'number':
-      return formatGoFloat(value)
+      return printDecimal(value)
     case 'duration':
       return formatGoDuration(value)
     default:
       return printBytes(value)
   }
+}
+
+/** Without an exponent. */
+function printDecimal(value: number): string {
+  const text = String(value)
+  const [mantissa, exponent] = text.split('e')
+  if (exponent === undefined) return text
+  const power = Number(exponent)
+  const digits = mantissa!.replace(/[-.]/g, '')
+  const sign = value < 0 ? '-' : ''
+  return power < 0 ? `${sign}0.${'0'.repeat(-power - 1)}${digits}` : `${sign}${digits.padEnd(power + 1, '0')}`
 }
 
 const byteUnits = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB']
@@ -179,6 +190,11 @@ function printOperator({ op, isBool, matching }: BinaryExpr): string {
   return `${op}${isBool ? ' bool' : ''}${printMatching(matching)}`
 }
 
+/** Where lines are broken, Loki leaves out by what labels two sides match when there are none. */
+function prettyOperator(expr: BinaryExpr): string {
+  return printOperator(expr.matching?.labels.length === 0 ? { ...expr, matching: undefined } : expr)
+}
+
 function printMetric(expr: MetricExpr): string {
   switch (expr.kind) {
     case 'number':
@@ -238,7 +254,7 @@ function pretty(expr: LogqlExpr, level: number): string {
     }
     case 'binary':
       // Joining a list would copy the text once a level; adding texts does not.
-      return `${pretty(expr.left, level + 1)}\n${pad}${printOperator(expr)}\n${pretty(expr.right, level + 1)}`
+      return `${pretty(expr.left, level + 1)}\n${pad}${prettyOperator(expr)}\n${pretty(expr.right, level + 1)}`
     case 'label-replace': {
       const list = [pretty(expr.inner, level + 1), ...replaceArguments(expr).map(text => inner + text)]
       return `${pad}label_replace(\n${list.join(',\n')}\n${pad})`

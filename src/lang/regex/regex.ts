@@ -75,7 +75,8 @@ function compile(source: string, shown: string): RE2JS {
     throw new BadRegexError(
       messageOf(error)
         .replace(source, shown)
-        .replace(/^error parsing regexp: /, 'error parsing regexp: '),
+        .replace(/^error parsing regexp: /, 'error parsing regexp: ')
+        .replace(/trailing backslash at end of expression$/, 'trailing backslash at end of expression: ``'),
     )
   }
 }

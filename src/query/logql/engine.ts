@@ -59,7 +59,9 @@ export class LogqlEngine {
     signal?: AbortSignal,
   ): Promise<MetricResult> {
     const grid = { startMs: ms, startSubNs: subNs, stepMs: 1, steps: 1 }
-    return planningAgain(() => this.#metric(expr, grid, true, reader, isPartialAllowed, signal))
+    return planningAgain(() =>
+      this.#metric(expr, grid, { isInstant: true, isOfHours: false }, reader, isPartialAllowed, signal),
+    )
   }
 
   /** The start goes down and the end up to a multiple of the step since the epoch. */
@@ -80,14 +82,17 @@ export class LogqlEngine {
         `exceeded maximum resolution of ${stepsMax.toLocaleString('en-US')} points per time series. Try ` +
           'increasing the value of the step parameter',
       )
+    const isOfHours = crossesHour(startMs, endMs)
     const grid = { startMs: from, startSubNs: 0, stepMs, steps: Math.round((to - from) / stepMs) + 1 }
-    return planningAgain(() => this.#metric(expr, grid, false, reader, isPartialAllowed, signal))
+    return planningAgain(() =>
+      this.#metric(expr, grid, { isInstant: false, isOfHours }, reader, isPartialAllowed, signal),
+    )
   }
 
   async #metric(
     expr: MetricExpr,
     grid: Grid,
-    isInstant: boolean,
+    { isInstant, isOfHours }: { isInstant: boolean; isOfHours: boolean },
     reader: LogsReader,
     isPartialAllowed: boolean,
     signal: AbortSignal | undefined,
@@ -129,7 +134,7 @@ export class LogqlEngine {
       series = series.slice(0, seriesMax)
     }
     const sort = isInstant ? hasSort(expr) : undefined
-    series.sort(crossesHour(grid) ? compareSeriesText : compareSeries)
+    series.sort(isOfHours ? compareSeriesText : compareSeries)
     if (sort !== undefined) series.sort((a, b) => (sort === 'sort' ? 1 : -1) * (a.values[0]! - b.values[0]!))
     stats.entriesReturned = series.length
     return { kind: isInstant ? 'vector' : 'matrix', value: 0, series, grid, stats, warnings }
@@ -138,9 +143,8 @@ export class LogqlEngine {
 
 const hourMs = 3_600_000
 
-/** Loki puts an answer together of the hours that it covers, and then sorts otherwise than within one. */
-function crossesHour({ startMs, stepMs, steps }: Grid): boolean {
-  const endMs = startMs + (steps - 1) * stepMs
+/** Loki puts an answer together of the hours that its time covers, and then sorts otherwise than within one. */
+function crossesHour(startMs: number, endMs: number): boolean {
   return Math.floor(startMs / hourMs) < Math.floor((endMs - 1) / hourMs)
 }
 

@@ -49,8 +49,13 @@ export async function evaluate(expr: MetricExpr, context: RangeContext, isCounte
   }
 }
 
-async function vectorOf(expr: MetricExpr, context: RangeContext, isCounted: boolean): Promise<Vector> {
-  const result = await evaluate(expr, context, isCounted)
+/** Refused where an aggregation is asked of a number that has no order among others. */
+const literalRefused = 'unexpected expr type (*syntax.LiteralExpr) for Evaluator type (*logql.DefaultEvaluator) '
+const ordering: ReadonlySet<string> = new Set(['topk', 'bottomk', 'sort', 'sort_desc'])
+
+async function vectorOf({ op, inner }: VectorAggregation, context: RangeContext, isCounted: boolean): Promise<Vector> {
+  const result = await evaluate(inner, context, isCounted)
+  if (result.kind === 'scalar' && ordering.has(op)) throw new EvaluationError(literalRefused)
   if (result.kind === 'scalar') throw new BadQueryError(`parse error : ${selectorRule}`, 0, 0)
   return result.series
 }
@@ -91,7 +96,7 @@ async function aggregateAny(expr: VectorAggregation, context: RangeContext): Pro
   const input =
     inner.kind === 'range'
       ? await evaluateRange(inner, pushed, isInnerCounted, context)
-      : await vectorOf(inner, context, isInnerCounted)
+      : await vectorOf(expr, context, isInnerCounted)
   switch (op) {
     case 'sort':
     case 'sort_desc':
@@ -221,10 +226,7 @@ function refuseLongLabel(characters: number): void {
 
 async function labelReplace(expr: LabelReplace, context: RangeContext): Promise<Vector> {
   const result = await evaluate(expr.inner, context)
-  if (result.kind === 'scalar')
-    throw new EvaluationError(
-      'unexpected expr type (*syntax.LiteralExpr) for Evaluator type (*logql.DefaultEvaluator) ',
-    )
+  if (result.kind === 'scalar') throw new EvaluationError(literalRefused)
   const regex = compileRe2(`^(?s:${expr.regex})$`, expr.regex)
   return result.series.map(series => {
     const labels = withoutEmpty(series.labels)

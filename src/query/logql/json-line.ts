@@ -161,6 +161,15 @@ function unescape(raw: string): string {
   return value.includes('\ufffd') ? value.replaceAll('\ufffd', ' ') : value
 }
 
+/** Keys of the objects around the value that is read, and its own. */
+const outerKeys: string[] = []
+let lastKey = ''
+
+/** For a sink: the keys that lead to what it is given. */
+export function fieldPath(): string[] {
+  return [...outerKeys, lastKey]
+}
+
 /** Is the line damaged within an object that is a value? Then it is read again, with a look at that object's end. */
 let isDamagedInside = false
 let looksAhead = false
@@ -182,6 +191,7 @@ function readFields(line: string, sink: FieldSink): string | undefined {
   scanner.text = line
   scanner.at = 0
   keyNumber = 0
+  outerKeys.length = 0
   scanner.skipSpace()
   if (line.charCodeAt(scanner.at) !== 123) return objectError
   try {
@@ -265,6 +275,7 @@ function readValue(prefix: string, key: string, sink: FieldSink): string | undef
   const isText = code === 34
   if (!isText && text.charCodeAt(from) === 110) return undefined
   const value = isText ? unescape(text.slice(from + 1, scanner.at - 1)) : text.slice(from, scanner.at)
+  lastKey = key
   if (!sink(joinName(prefix, key), value)) throw Stop.instance
   return undefined
 }
@@ -272,9 +283,11 @@ function readValue(prefix: string, key: string, sink: FieldSink): string | undef
 /** An object that is a value: it must end before anything of it is read. */
 function readInner(prefix: string, key: string, sink: FieldSink): string | undefined {
   const name = prefix === '' && key.trim() === '' ? prefix : joinName(prefix, key)
+  outerKeys.push(key)
   if (!looksAhead) {
     const problem = readObject(name, sink)
     if (problem !== undefined) isDamagedInside = true
+    outerKeys.pop()
     return problem
   }
   const { text, at } = scanner
@@ -285,15 +298,8 @@ function readInner(prefix: string, key: string, sink: FieldSink): string | undef
   const problem = readObject(name, sink)
   scanner.text = text
   scanner.at = end
+  outerKeys.pop()
   return problem
-}
-
-/** The object that a line begins with, without what follows it; the line as it is where none does. */
-export function wholeObject(line: string): string {
-  scanner.text = line
-  scanner.at = 0
-  scanner.skipSpace()
-  return line.charCodeAt(scanner.at) === 123 && scanner.skipNested() ? line.slice(0, scanner.at) : line
 }
 
 /** Names of members and places in arrays. */
@@ -304,16 +310,14 @@ interface PathToken {
   text: string
 }
 
-const pathToken = new RegExp(
-  [
-    String.raw`^(?:(?<FIELD>[A-Za-z_][A-Za-z0-9_]*)`,
-    String.raw`(?<STRING>"(?:[^"\\]|\\.)*"?)`,
-    String.raw`(?<INDEX>\d{1,15}(?=[\s\]]))`,
-    String.raw`(?<DOT>\.)`,
-    String.raw`(?<LSB>\[)`,
-    String.raw`(?<RSB>\]))`,
-  ].join('|'),
-)
+const pathShapes: readonly { name: PathToken['name']; pattern: RegExp }[] = [
+  { name: 'FIELD', pattern: /^[A-Za-z_][A-Za-z0-9_]*/ },
+  { name: 'STRING', pattern: /^"(?:[^"\\]|\\.)*"?/ },
+  { name: 'INDEX', pattern: /^\d{1,15}(?=[\s\]])/ },
+  { name: 'DOT', pattern: /^\./ },
+  { name: 'LSB', pattern: /^\[/ },
+  { name: 'RSB', pattern: /^\]/ },
+]
 
 /** The words of a path. What can't begin one ends it. Throws Error. */
 function pathTokens(source: string): PathToken[] {
@@ -321,13 +325,12 @@ function pathTokens(source: string): PathToken[] {
   for (let at = 0; ;) {
     const rest = source.slice(at).trimStart()
     at = source.length - rest.length
-    const found = pathToken.exec(rest)
-    const name = Object.entries(found?.groups ?? {}).find(([, text]) => text !== undefined)?.[0]
-    if (found === null || name === undefined) return [...tokens, { name: '$end', text: '' }]
-    const [text] = found
+    const shape = pathShapes.find(({ pattern }) => pattern.test(rest))
+    if (shape === undefined) return [...tokens, { name: '$end', text: '' }]
+    const [text] = shape.pattern.exec(rest)!
     const behind = rest.slice(text.length, text.length + 1)
-    if (name === 'FIELD' && /^[^\s.[\]"]/.test(behind)) throw new Error(`unexpected char ${behind}`)
-    tokens.push({ name: name as PathToken['name'], text })
+    if (shape.name === 'FIELD' && /^[^\s.[\]"]/.test(behind)) throw new Error(`unexpected char ${behind}`)
+    tokens.push({ name: shape.name, text })
     at += text.length
   }
 }

@@ -7,7 +7,8 @@ export type PairSink = (key: string, value: string) => boolean
 export function readLogfmt(line: string, isStrict: boolean, sink: PairSink): string | undefined {
   const { length } = line
   let at = 0
-  const bad = (pos: number, what: string): string => `logfmt syntax error at pos ${pos + 1} : ${what}`
+  const bad = (pos: number, what: string): string =>
+    `logfmt syntax error at pos ${Buffer.byteLength(line.slice(0, pos)) + 1} : ${what}`
   const skipBad = (): void => {
     while (at < length && line.charCodeAt(at) > 32) at++
   }
@@ -76,12 +77,14 @@ export function readLogfmt(line: string, isStrict: boolean, sink: PairSink): str
   return undefined
 }
 
-/** Control characters may stand as they are. Escapes are those of JSON; U+FFFD reads as a space. */
+/** Control characters may stand as they are; escapes are those of JSON, and that of a single quote. */
 function unquote(raw: string): string | undefined {
   try {
-    // eslint-disable-next-line no-control-regex
-    const escaped = raw.replaceAll(/[\0-\x1f]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
-    return JSON.parse(`"${escaped}"`) as string
+    const escaped = raw
+      // eslint-disable-next-line no-control-regex
+      .replaceAll(/[\0-\x1f]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .replaceAll(/\\(.)/gs, (whole, letter: string) => (letter === "'" ? letter : whole))
+    return (JSON.parse(`"${escaped}"`) as string).toWellFormed()
   } catch {
     return undefined
   }

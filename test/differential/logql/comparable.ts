@@ -3,6 +3,7 @@
  * - statistics of a query (`stats`), which are those of the run;
  * - the last digits of floats: 12 significant ones count;
  * - the order of series in a list, of detected labels and fields, of equal volumes, of the values of a field;
+ * - the order of encoding flags;
  * - the time of a scalar: Loki's milliseconds overflow;
  * - which line a pipeline error names, where several have errors: its error and labels;
  * - of /ready, /metrics, /config, /services, /ring and buildinfo everything but the form.
@@ -66,7 +67,10 @@ function body(question: Question, text: string): Json {
   }
   if (typeof json !== 'object' || json === null) return json
   const { data } = json
-  if (typeof data === 'object' && data !== null && !Array.isArray(data)) roundedResult(data)
+  if (typeof data === 'object' && data !== null && !Array.isArray(data)) {
+    roundedResult(data)
+    if (data['encodingFlags'] !== undefined) data['encodingFlags'] = sorted(data['encodingFlags'])
+  }
   if (path.endsWith('/series') && Array.isArray(data)) return { ...json, data: sorted(data.map(byName)) }
   if (path.includes('/volume') && typeof data === 'object' && data !== null && !Array.isArray(data)) {
     const rows = sorted(data['result']) as Json[]
