@@ -410,9 +410,13 @@ export class JsonPathReader {
             scanner.at--
             break
           }
+          if (level > this.#longest) break
+          if (!this.#mayLead(line, from, to, level)) {
+            this.#skipUnwanted(line)
+            break
+          }
           const key = resolved(line.slice(from, to))
           if (key === undefined) return problem
-          if (level > this.#longest) break
           if (level < 1) return malformedError
           problem = this.#takeMember(level, key) ?? problem
           break
@@ -432,6 +436,34 @@ export class JsonPathReader {
         default:
       }
     return problem
+  }
+
+  /** Can a key lead to any value? One with escapes can. */
+  #mayLead(line: string, from: number, to: number, level: number): boolean {
+    if (level < 1) return true
+    for (let i = 0; i < this.#paths.length; i++) {
+      const wanted = this.#paths[i]![level - 1]
+      if (typeof wanted === 'string' && wanted.length === to - from && line.startsWith(wanted, from)) return true
+    }
+    for (let i = from; i < to; i++) if (line.charCodeAt(i) === 92) return true
+    this.#keys[level - 1] = ''
+    return false
+  }
+
+  /** At the colon: moves to the end of the value, but for one that does not end. */
+  #skipUnwanted(line: string): void {
+    const colon = scanner.at
+    scanner.at++
+    scanner.skipSpace()
+    const code = line.charCodeAt(scanner.at)
+    let isSkipped = false
+    if (code === 123 || code === 91) isSkipped = scanner.skipNested()
+    else if (code === 34) {
+      scanner.at++
+      isSkipped = scanner.endOfString() >= 0
+    }
+    if (isSkipped) scanner.at--
+    else scanner.at = colon
   }
 
   /** Does the path go through the keys that lead here? */
