@@ -1,4 +1,5 @@
 /** Go's time layouts: the reference time written out. Source: the public documentation of Go's time package. */
+import { ownOf } from '#core/own.ts'
 
 const months = [
   'January',
@@ -176,6 +177,34 @@ function zoneOffset(zone: string, localMs: number): number | undefined {
   }
   const first = at(localMs)
   return first === undefined ? undefined : at(localMs - first * 60_000)
+}
+
+/** Languages in which zones have short names; each has those of its own parts of the world. */
+const zoneLanguages = ['en-US', 'en-GB', 'en-AU', 'en-IN', 'en-ZA', 'ja-JP']
+/** Zones whose names no language has, as the database of zones names them. */
+const zoneNames: Readonly<Record<string, string>> = {
+  'Asia/Hong_Kong': 'HKT',
+  'Asia/Jakarta': 'WIB',
+  'Asia/Karachi': 'PKT',
+  'Asia/Manila': 'PST',
+  'Asia/Seoul': 'KST',
+  'Asia/Shanghai': 'CST',
+  'Asia/Taipei': 'CST',
+  'Europe/Moscow': 'MSK',
+}
+
+/** A zone's short name at a time, `CEST`; its distance from UTC where it has none. */
+function shortZone(zone: string, ms: number, offsetMinutes: number): string {
+  if (zone === '' || zone === 'UTC') return 'UTC'
+  const known = ownOf(zoneNames, zone)
+  if (known !== undefined) return known
+  for (const language of zoneLanguages) {
+    const format = new Intl.DateTimeFormat(language, { timeZone: zone, timeZoneName: 'short' })
+    const name = format.formatToParts(new Date(ms)).find(({ type }) => type === 'timeZoneName')?.value ?? ''
+    if (/^[A-Z]{3,5}$/.test(name) && name !== 'GST') return name
+  }
+  const digits = offsetText(offsetMinutes, '')
+  return digits.endsWith('00') ? digits.slice(0, -2) : digits
 }
 
 /** What has been read of a time. Fields that a layout does not name stay as Go has them. */
@@ -386,5 +415,7 @@ export function parseGoTime<T>(
   const minutes = reader.offset ?? zoneOffset(zone, localMs)
   if (minutes === undefined) return undefined
   const { ns } = reader
-  return make(localMs - minutes * 60_000 + Math.floor(ns / 1e6), ns % 1e6, minutes, reader.zone)
+  const ms = localMs - minutes * 60_000 + Math.floor(ns / 1e6)
+  const name = reader.zone === zone ? shortZone(zone, ms, minutes) : reader.zone
+  return make(ms, ns % 1e6, minutes, name)
 }

@@ -42,6 +42,19 @@ function float(value: Argument): number {
   return typeof number === 'number' ? number : 0
 }
 
+/** Letter by letter, as in Go: one that would become several stays. */
+function byLetter(value: string, change: (letter: string) => string): string {
+  const whole = change(value)
+  // eslint-disable-next-line no-control-regex
+  if (/^[\0-\x7f]*$/.test(value)) return whole
+  let out = ''
+  for (const letter of value) {
+    const changed = change(letter)
+    out += changed.length === letter.length ? changed : letter
+  }
+  return out
+}
+
 function wrap(value: bigint): GoInt {
   return new GoInt(value)
 }
@@ -261,10 +274,10 @@ function toDate(layout: string, value: string, zone: string): GoTime {
 }
 
 const pureFunctions: Readonly<Record<string, GoFunction>> = {
-  lower: s => text(s).toLowerCase(),
-  ToLower: s => text(s).toLowerCase(),
-  upper: s => text(s).toUpperCase(),
-  ToUpper: s => text(s).toUpperCase(),
+  lower: s => byLetter(text(s), c => c.toLowerCase()),
+  ToLower: s => byLetter(text(s), c => c.toLowerCase()),
+  upper: s => byLetter(text(s), c => c.toUpperCase()),
+  ToUpper: s => byLetter(text(s), c => c.toUpperCase()),
   title: s => title(text(s)),
   trim: s => text(s).trim(),
   TrimSpace: s => text(s).trim(),

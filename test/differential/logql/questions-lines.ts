@@ -19,6 +19,8 @@ const jsonPipelines = {
   expressions: '| json a, b="b", c="user.id", d="a.b.c", e="[\\"k.e-y 1\\"]", f="l[0]"',
   unpack: '| unpack',
   logfmt: '| logfmt',
+  twice: '| json a | json',
+  formatted: '| json | line_format "{{.a}}|{{.b}}|{{.c}}" | label_format z="{{.a}}", q=b',
 }
 
 const logfmtPipelines = {
@@ -29,6 +31,8 @@ const logfmtPipelines = {
   expressions: '| logfmt a, x="b", y="k.e-y"',
   strict_expressions: '| logfmt --strict a, x="b"',
   json: '| json',
+  formatted: '| logfmt | line_format "{{.a}}|{{.b}}" | drop c',
+  kept: '| logfmt | label_format z=a, y="{{.b | upper}}" | keep z, y, c',
 }
 
 const textPipelines = {
@@ -36,6 +40,15 @@ const textPipelines = {
   regexp: '| regexp "(?P<first>\\\\w+) (?P<rest>.*)"',
   pattern: '| pattern "<ip> <_> <user> <rest>"',
   decolorize: '| decolorize',
+  pattern_words: '| pattern "<a> <b> <c>"',
+  pattern_sign: '| pattern "<_>=<x><_>"',
+  pattern_lead: '| pattern "foo<x>"',
+  pattern_quote: '| pattern "<_>\\"<x>\\"<y>"',
+  regexp_digits: '| regexp "(?P<n>\\\\d+)"',
+  regexp_case: '| regexp "(?i)(?P<w>foo|bar)\\\\s*(?P<rest>.*)$"',
+  regexp_optional: '| regexp "^(?P<a>[a-z]+)?(?P<b>.)?"',
+  logfmt: '| logfmt',
+  lengths: '| line_format "{{len __line__}} {{ __line__ | upper | trunc 5 }} {{ __line__ | replace \\"o\\" \\"0\\" }}"',
 }
 
 /** Pipelines over all lines of a set. */
@@ -160,6 +173,18 @@ const labelFilters: readonly string[] = [
   'bad=~"(?i)ABC"',
   'bad=~"ab|abc"',
   'bad=~"a"',
+  'n=~"12.*"',
+  'n!~"1|12"',
+  'f==1.50',
+  'lat>=15ms and size<=1.5KB',
+  'dur>62m',
+  'lat!="15ms"',
+  'n=~"[0-9]+"',
+  'size=~".*KB"',
+  'bad=~"(abc)"',
+  'bad=~"a.c|b"',
+  'bad=~"ABC"',
+  'bad!=""',
   'bad=~"abc|abd"',
   'bad!~"ab|abc"',
   'bad=~"^a"',

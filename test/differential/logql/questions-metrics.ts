@@ -295,6 +295,33 @@ export function askMetrics(asking: Asking): void {
       asking.instant(`unwrap/${op}/${name}`, inside(op, `{set="samples", host="a"} ${unwrap} [5m]`))
       asking.instant(`unwrap/by/${op}/${name}`, `sum by (host) (${inside(op, `${samples} ${unwrap} [3m]`)})`)
     }
+  for (const op of needsUnwrap)
+    for (const grouping of ['', ' by (status)', ' without (status, path, counter, dur, size)'].slice(
+      0,
+      op === 'rate_counter' || op === 'sum_over_time' ? 1 : 3,
+    ))
+      for (const range of ['30s', '7m'])
+        asking.instant(
+          `json/${op}/${grouping}/${range}`,
+          `${inside(op, `{set="samples", host="c"} | json | unwrap v [${range}]`)}${grouping}`,
+        )
+  for (const op of ['count_over_time', 'rate', 'bytes_over_time', 'bytes_rate', 'absent_over_time'])
+    for (const pipeline of [
+      '|= "4"',
+      '| logfmt | status="500"',
+      '| json | status="404"',
+      '| label_format host="x"',
+      '| line_format "{{.host}}"',
+      '| keep host',
+      '| drop dc, detected_level',
+      '| detected_level="error"',
+      '!= "level"',
+    ])
+      for (const grouping of ['sum by (host)', 'sum', 'max without (dc)', ''])
+        asking.instant(
+          `piped/${op}/${pipeline}/${grouping}`,
+          `${grouping}(${op}({set="samples"} ${pipeline} | drop __error__, __error_details__ [4m]))`,
+        )
   for (const op of vectorOps) {
     const parameter = /topk|bottomk/.test(op) ? '1, ' : ''
     for (const grouping of ['', ' by (dc)', ' without (host)', ' by (host)', ' by ()'])
