@@ -96,7 +96,7 @@ const refusals: readonly (readonly [entry: Entry, reason: RegExp])[] = [
   [{ labels: { a: '1', b: '2', c: '3' } }, /has 3 label names; limit 2$/],
   [{ labels: { a23456789: '1' } }, /has label name too long: 'a23456789'$/],
   [{ labels: { a: '123456789' } }, /has label value too long: '123456789'$/],
-  [{ pairs: ['a', '1', 'b', '2'] }, /has too many structured metadata labels: '3', limit: '2'$/],
+  [{ pairs: ['a', '1', 'b', '2', 'c', '3'] }, /has too many structured metadata labels: '3', limit: '2'$/],
   [{ pairs: ['a', 'x'.repeat(40)] }, /has structured metadata too large: '\d+' bytes, limit: '40' bytes$/],
 ]
 

@@ -47,9 +47,14 @@ function shopSeries(): TestSeries[] {
 const lines = Array.from({ length: 60 }, (_, i): [string, string, Record<string, string>] => {
   const level = i % 10 === 0 ? 'error' : 'info'
   const text =
-    i % 2 === 0
+    i % 3 !== 2
       ? `level=${level} msg="order ${i} placed" duration=${i}ms bytes=${i * 100}`
-      : JSON.stringify({ level, msg: `order ${i} placed`, duration: `${i}ms`, user: { id: `u${i % 3}` } })
+      : JSON.stringify({
+          level,
+          msg: `order ${i} placed`,
+          duration: `${i}ms`,
+          user: { id: `u${Math.floor(i / 3) % 3}` },
+        })
   return [nanos(start + i * 60), text, { trace_id: traceId, pod: `shop-${i % 2}` }]
 })
 
@@ -116,7 +121,8 @@ before(async () => {
     streams: [{ stream: { service_name: 'shop', namespace: 'n', cluster: 'c1' }, values: lines }],
   })
   await post('/v1/traces', { resourceSpans: shopSpans() })
-  await until(async () => ((await answer('/api/v2/alerts')) as unknown[])[0], 'an alert')
+  const alerts = async (): Promise<string> => JSON.stringify(await answer('/api/v2/alerts'))
+  await until(async () => (await alerts()).includes('"Refused"') || undefined, 'an alert')
 })
 after(() => running.stop())
 
