@@ -108,6 +108,17 @@ const echo: Handler = async request => ({
   }),
 })
 
+test('a path answers other methods as its routes say', async () => {
+  const get = { ...route(['GET'], '/only', () => Promise.resolve({ status: 200 })), wrongMethod: { status: 405 } }
+  await serving([get, route(['POST'], '/other', () => Promise.resolve({ status: 200 }))], async url => {
+    const statusOf = async (path: string, method: string): Promise<number> =>
+      (await fetch(`${url}${path}`, { method })).status
+    assert.equal(await statusOf('/only', 'GET'), 200)
+    assert.equal(await statusOf('/only', 'DELETE'), 405)
+    assert.equal(await statusOf('/other', 'GET'), 404)
+  })
+})
+
 test('a handler sees method, path, parameters of path, URL and form, and headers', async () => {
   await serving([route(['GET', 'POST', 'PUT'], '/a/:name/b', echo)], async url => {
     const form = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' }
