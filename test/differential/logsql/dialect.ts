@@ -34,7 +34,7 @@ async function start(directory: string): Promise<RealServer | undefined> {
   return {
     url: program.url,
     version: /victoria-logs-\d+-(v[\d.]+)/.exec(program.output())?.[1] ?? 'unknown',
-    origin: 'victoria-logs -storageDataPath=… -httpListenAddr=… -retentionPeriod=100y, TZ=UTC',
+    origin: 'victoria-logs -storageDataPath=… -httpListenAddr=… -retentionPeriod=100y -defaultMsgValue=, TZ=UTC',
     stop: () => program.stop(),
   }
 }
