@@ -298,7 +298,7 @@ const ranges: Readonly<Record<string, Readonly<Record<string, string | number>>>
   'step 500ms': { start: -1203, end: -1200, step: '500ms' },
   'step 1h': { start: -7200, end: 0, step: '1h' },
   'step 7s': { start: -1000, end: -900, step: '7s' },
-  'step 11m': { start: -2000, end: -3, step: '11m' },
+  'step 11m': { start: -2600, end: -700, step: '11m' },
   'step longer than the range': { start: -1000, end: -900, step: '1h' },
   'step default of 30m': { start: -1800, end: 0 },
   'step default of 5m': { start: -1200, end: -900 },
@@ -315,8 +315,8 @@ const ranges: Readonly<Record<string, Readonly<Record<string, string | number>>>
   'a step': { start: -1260, end: -1200, step: '60s' },
   'edges 15s': { start: -1800, end: -1500, step: '15s' },
   'edges shifted': { start: -1785, end: -1485, step: '30s' },
-  'since 1h': { since: '1h', step: '5m', end: 0 },
-  'since text': { since: 'x', step: '5m', end: 0 },
+  'since 1h': { since: '1h', step: '60s', end: 0 },
+  'since text': { since: 'x', step: '60s', end: 0 },
   'since 30m': { since: '30m', end: 0, step: '60s' },
   'end before start': { start: 0, end: -1800 },
   'end is start': { start: -60, end: -60 },
@@ -325,8 +325,8 @@ const ranges: Readonly<Record<string, Readonly<Record<string, string | number>>>
   'too long': { start: -90000, end: 0, step: '1h' },
   'a day': { start: -86400, end: 0, step: '1h' },
   'in the future': { start: 3600, end: 7200, step: '10m' },
-  'maxSeries 1': { start: -1800, end: 0, step: '5m', maxSeries: '1' },
-  'maxSeries text': { start: -1800, end: 0, step: '5m', maxSeries: 'x' },
+  'maxSeries 1': { start: -1800, end: 0, step: '60s', maxSeries: '1' },
+  'maxSeries text': { start: -1800, end: 0, step: '60s', maxSeries: 'x' },
 }
 
 const exemplars: readonly (readonly [string, Params])[] = [
