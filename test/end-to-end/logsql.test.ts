@@ -355,5 +355,6 @@ test('a tail answers with new lines as they come, over HTTP', async () => {
   while (!text.endsWith('\n')) text += Buffer.from((await reader.read()).value!).toString()
   const { _msg: line, app } = JSON.parse(text) as Record<string, string>
   assert.deepEqual([reply.headers.get('content-encoding'), line, app], [null, 'followed line', 'tailed'])
+  assert.equal(reply.headers.get('content-type'), 'application/x-ndjson')
   away.abort()
 })

@@ -58,6 +58,8 @@ export interface VictoriaLogsApiOptions {
 
 const json = { 'content-type': 'application/json' } as const
 const lines = { 'content-type': 'application/stream+json' } as const
+/** What goes on, as VictoriaLogs names it. */
+const liveLines = { 'content-type': 'application/x-ndjson' } as const
 /** Queries and lists: whatever a request can make long. */
 export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
   const api = new VictoriaLogsApi(options)
@@ -227,7 +229,7 @@ class VictoriaLogsApi {
     const { clock, engine, onIncomplete: onLacking = () => {} } = this.#options
     const { signal } = request
     const tail = new LogsqlTail({ clock, engine, query, reader: this.#reader(request), signal, onLacking }, this.#tails)
-    return { status: 200, headers: lines, body: tail.pieces(), isLive: true }
+    return { status: 200, headers: liveLines, body: tail.pieces(), isLive: true }
   }
 
   /** Counts by step. */
