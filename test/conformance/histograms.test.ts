@@ -100,9 +100,18 @@ test('Prometheus takes and refuses the same histograms', isSkipped, async () => 
 
 const functions = ['increase', 'rate', 'irate', 'delta', 'idelta']
 
+/** Prometheus before 3.14 extrapolates native histograms beyond where they would have been at zero. */
+async function comparableFunctions(): Promise<readonly string[]> {
+  const reply = await fetch(`${prometheusUrl}/api/v1/status/buildinfo`)
+  const { data } = (await reply.json()) as { data: { version: string } }
+  const [major = 0, minor = 0] = data.version.split('.').map(Number)
+  return major > 3 || minor >= 14 ? functions : functions.filter(name => name !== 'increase' && name !== 'rate')
+}
+
 test('functions over every mix of reset hints, from memory and from blocks', isSkipped, async () => {
   const random = seededRandom(5)
   const cases: [query: string, samples: string][] = []
+  const compared = await comparableFunctions()
   for (let n = 0; n < 40; n++) {
     const name = `hints_${n}`
     const isFloat = n % 2 === 1
@@ -120,7 +129,7 @@ test('functions over every mix of reset hints, from memory and from blocks', isS
     for (const url of [tercet.url, prometheusUrl])
       for (const sample of samples) assert.equal((await write(url, 1, [{ name, histograms: [sample] }])).status, 204)
     const text = JSON.stringify(samples)
-    for (const f of functions) cases.push([`histogram_count(${f}(${name}[7m30s]))`, text])
+    for (const f of compared) cases.push([`histogram_count(${f}(${name}[7m30s]))`, text])
     for (const f of ['resets', 'changes']) cases.push([`${f}(${name}[10m])`, text])
   }
   for (const isCut of [false, true]) {
