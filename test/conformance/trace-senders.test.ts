@@ -72,9 +72,9 @@ for (const [name, make] of exporters) {
     )
     assert.equal(trace!.traceID, traceId.replace(/^0+/, ''))
     assert.equal(trace!.rootTraceName, 'GET /cart')
-    assert.deepEqual(trace!.spanSet.spans[0]!.attributes!.find(a => a.key === 'tags')!.value, {
-      arrayValue: { values: [{ stringValue: 'a' }, { stringValue: 'b' }] },
-    })
+    // Of an array a search shows what fits.
+    const tags = trace!.spanSet.spans[0]!.attributes!.find(a => a.key === 'tags')
+    assert.deepEqual(tags?.value, { stringValue: 'b' })
     await end()
   })
 }
