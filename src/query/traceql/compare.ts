@@ -6,7 +6,7 @@ import type { Field, Intrinsic, MetricsFunction } from '#lang/traceql/ast.ts'
 import { fieldText } from '#lang/traceql/fields.ts'
 import { attributePaths, fixedAttributes, type TraceRows } from '#traces/select.ts'
 import { textsIn } from './columns.ts'
-import { compileCondition, presenceTest, valuesReader, type SpanTest } from './evaluate.ts'
+import { compileCondition, isNowhere, presenceTest, valuesReader, type SpanTest } from './evaluate.ts'
 import { numberText } from './whole.ts'
 import { firstChild, scopePaths, valueType, type SpanTable, type TagScope, type Value } from './span-table.ts'
 
@@ -76,11 +76,19 @@ export interface CompareSeries {
   values: Float64Array
 }
 
+/** Attributes that are counted though no span of a table has them: all its spans at once, by interval. */
+interface AbsentCounts {
+  texts: readonly string[]
+  spans: Readonly<Record<Side, Float64Array>>
+}
+
 /** Counts the values of every attribute on both sides. */
 export class Comparison {
   readonly #fn: MetricsFunction
   readonly #intervals: number
   readonly #sides: Record<Side, Map<string, AttributeCounts>> = { baseline: new Map(), selection: new Map() }
+  /** Of each table: attributes that none of its spans has, and how many spans that are. */
+  readonly #absent: AbsentCounts[] = []
 
   constructor(fn: MetricsFunction, intervals: number) {
     this.#fn = fn
@@ -92,15 +100,23 @@ export class Comparison {
     const { selection, startNs: fromNs, endNs: toNs } = this.#fn
     const selects: SpanTest = selection === undefined ? () => true : compileCondition(selection, table)
     const always = new Set(alwaysCompared(table.rows).map(([scope, name]) => fieldText(scope, name)))
-    const readers = fields.map(field => ({
-      text: field.text,
-      isAlways: always.has(field.text),
-      read: valuesReader(table, field),
-      isThere: presenceTest(table, field),
-    }))
+    const isAbsent = (field: Field): boolean => always.has(field.text) && isNowhere(table, field)
+    const texts = fields.filter(isAbsent).map(field => field.text)
+    const absent = { baseline: new Float64Array(this.#intervals), selection: new Float64Array(this.#intervals) }
+    if (texts.length > 0) this.#absent.push({ texts, spans: absent })
+    const readers = fields
+      .filter(field => !isAbsent(field))
+      .map(field => ({
+        text: field.text,
+        isAlways: always.has(field.text),
+        read: valuesReader(table, field),
+        isThere: presenceTest(table, field),
+      }))
     return (i, interval, startNs) => {
       const isInTime = toNs === 0n || (startNs >= fromNs && startNs < toNs)
-      const side = this.#sides[isInTime && selects(i, -1, -1) ? 'selection' : 'baseline']
+      const sideName = isInTime && selects(i, -1, -1) ? 'selection' : 'baseline'
+      const side = this.#sides[sideName]
+      absent[sideName][interval]!++
       const e = firstChild(table.eventFrom, i)
       const l = firstChild(table.linkFrom, i)
       for (const { text, read, isThere, isAlways } of readers) {
@@ -108,13 +124,8 @@ export class Comparison {
         // What is no single value counts as none that is known.
         const value = values.length === 1 ? values[0] : undefined
         if (value === undefined && !isAlways && !isThere(i, e, l)) continue
-        let attribute = side.get(text)
-        if (attribute === undefined)
-          side.set(text, (attribute = { values: new Map(), totals: new Float64Array(this.#intervals) }))
-        const key = value === undefined ? 'nil' : valueKey(value)
-        let counted = attribute.values.get(key)
-        if (counted === undefined)
-          attribute.values.set(key, (counted = { value, counts: new Float64Array(this.#intervals), total: 0 }))
+        const attribute = this.#countsOf(side, text)
+        const counted = this.#countsOfValue(attribute, value)
         counted.counts[interval]!++
         counted.total++
         attribute.totals[interval]!++
@@ -122,7 +133,41 @@ export class Comparison {
     }
   }
 
+  #countsOf(side: Map<string, AttributeCounts>, text: string): AttributeCounts {
+    let attribute = side.get(text)
+    if (attribute === undefined)
+      side.set(text, (attribute = { values: new Map(), totals: new Float64Array(this.#intervals) }))
+    return attribute
+  }
+
+  #countsOfValue({ values }: AttributeCounts, value: Value | undefined): ValueCounts {
+    const key = value === undefined ? 'nil' : valueKey(value)
+    let counted = values.get(key)
+    if (counted === undefined)
+      values.set(key, (counted = { value, counts: new Float64Array(this.#intervals), total: 0 }))
+    return counted
+  }
+
+  /** Counts what was counted for whole tables. */
+  #addAbsent(): void {
+    for (const { texts, spans } of this.#absent.splice(0))
+      for (const side of ['baseline', 'selection'] as const) {
+        const total = spans[side].reduce((sum, count) => sum + count, 0)
+        if (total === 0) continue
+        for (const text of texts) {
+          const attribute = this.#countsOf(this.#sides[side], text)
+          const counted = this.#countsOfValue(attribute, undefined)
+          counted.total += total
+          for (const [interval, count] of spans[side].entries()) {
+            counted.counts[interval]! += count
+            attribute.totals[interval]! += count
+          }
+        }
+      }
+  }
+
   series(): CompareSeries[] {
+    this.#addAbsent()
     const meta = (text: string): { key: string; value: Value } => ({
       key: '__meta_type',
       value: { type: valueType.string, num: 0, text },

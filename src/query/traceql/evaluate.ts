@@ -107,6 +107,11 @@ export function presenceTest(table: SpanTable, field: Field): SpanTest {
     })
 }
 
+/** Whether no span of the table has a field. */
+export function isNowhere(table: SpanTable, field: Field): boolean {
+  return columnsOf(table, field).every(column => column.isEmpty)
+}
+
 /** The value of a field, span by span, without an object for each: `read` fills the three members. */
 export class FieldCursor {
   readonly #places: { column: FieldColumn; owner: (i: number, e: number, l: number) => number }[]

@@ -56,6 +56,12 @@ export class FieldColumn {
     }
   }
 
+  /** Whether no owner has the attribute. */
+  get isEmpty(): boolean {
+    const isWithout = this.lists === undefined && this.others === undefined
+    return isWithout && this.type.every(type => type === valueType.none)
+  }
+
   /** Whether the owner has the attribute, in whatever type. */
   has(owner: number): boolean {
     return this.type[owner] !== valueType.none || this.lists?.has(owner) === true || this.others?.has(owner) === true
@@ -327,7 +333,7 @@ export class SpanTable {
     for (const [t, own] of [...names.values()].entries())
       for (const { path, type } of own) {
         const data = columns.get(path)
-        if (data !== undefined) readOwn(data, type, owner, targets[t]!)
+        if (data !== undefined && data.valueCount > 0) readOwn(data, type, owner, targets[t]!)
       }
   }
 }
