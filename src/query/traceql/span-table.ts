@@ -31,6 +31,7 @@ export class FieldColumn {
   lists: Map<number, Value[]> | undefined
   /** Owners that have the attribute in a type that no value here is of: bytes, maps, arrays of arrays. */
   others: Set<number> | undefined
+  #isFilled = false
 
   constructor(level: Level, count: number) {
     this.level = level
@@ -41,6 +42,7 @@ export class FieldColumn {
 
   /** Gives an owner one more value. */
   add(owner: number, type: number, num: number, text: string): void {
+    this.#isFilled = true
     if (this.type[owner] === valueType.none) {
       this.type[owner] = type
       this.num[owner] = num
@@ -58,8 +60,7 @@ export class FieldColumn {
 
   /** Whether no owner has the attribute. */
   get isEmpty(): boolean {
-    const isWithout = this.lists === undefined && this.others === undefined
-    return isWithout && this.type.every(type => type === valueType.none)
+    return !this.#isFilled && this.lists === undefined && this.others === undefined
   }
 
   /** Whether the owner has the attribute, in whatever type. */
