@@ -172,8 +172,8 @@ test('a handler sees method, path, parameters of path, URL and form, and headers
           '--XX\r\nContent-Disposition: form-data; name="f"; filename="f.txt"\r\n\r\nno field\r\n--XX--\r\n',
         {
           form: [
-            ['q', 'a=b&c ä'],
             ['q', '1'],
+            ['q', 'a=b&c ä'],
           ],
         },
       ],
