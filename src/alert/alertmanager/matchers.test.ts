@@ -74,3 +74,10 @@ test('a silence is found by its own matchers, not by what they would match', () 
     [true, false, false, false, false],
   )
 })
+
+test('a long filter of blanks is refused in time that grows with its length', () => {
+  // Quadratic, it would take minutes.
+  const blanks = ' '.repeat(1_000_000)
+  assert.throws(() => parseMatcher(`"a"=b${blanks}x`), /^BadDataError: bad matcher format/)
+  assert.throws(() => parseMatcher(`a=${blanks}"x`), /unescaped double quote/)
+})

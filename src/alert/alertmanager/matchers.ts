@@ -93,22 +93,27 @@ class MatcherParser {
   }
 }
 
-const classicMatcher = /^\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|!=|!~|=)\s*(.*?)\s*$/s
-/** Names and values of any letters; what has a meaning of its own stands in quotes. One comma may follow. */
-const textMatcher =
-  /^\s*("(?:[^"\\]|\\.)*"|[^\s{}!=~,\\"'`]+)\s*(=~|!=|!~|=)\s*("(?:[^"\\]|\\.)*"|[^\s{}!=~,\\"'`]*)\s*,?\s*$/s
+const classicMatcher = /^([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|!=|!~|=)\s*(.*)$/s
+/** Names and values of any letters; what has a meaning of its own stands in quotes. */
+const textMatcher = /^("(?:[^"\\]|\\.)*"|[^\s{}!=~,\\"'`]+)\s*(=~|!=|!~|=)\s*("(?:[^"\\]|\\.)*"|[^\s{}!=~,\\"'`]*)$/s
 
 /**
  * One matcher without braces, as a filter of the API is written: `a="b"`, `a=~b.*`, `"d.e"="f"`. Throws BadDataError.
  */
 export function parseMatcher(text: string): Matcher {
-  if (/^\s*\{|\}\s*$/.test(text)) throw new BadDataError(`unexpected open or close brace: ${text}`)
-  const classic = classicMatcher.exec(text)
+  const trimmed = text.trim()
+  if (trimmed.startsWith('{') || trimmed.endsWith('}'))
+    throw new BadDataError(`unexpected open or close brace: ${text}`)
+  const classic = classicMatcher.exec(trimmed)
   const problem = classic === null ? `bad matcher format: ${text}` : valueProblem(classic[3]!)
-  const [, name = '', kind = '', value = ''] = (problem === undefined ? classic : textMatcher.exec(text)) ?? []
+  const [, name = '', kind = '', value = ''] =
+    (problem === undefined ? classic : textMatcher.exec(withoutComma(trimmed))) ?? []
   if (name === '' || !isKind(kind)) throw new BadDataError(problem)
   return regexNamed(kind, value, () => matcherOf(kind, unquoted(name), unquoted(value)))
 }
+
+/** One comma may follow a matcher. */
+const withoutComma = (text: string): string => (text.endsWith(',') ? text.slice(0, -1).trimEnd() : text)
 
 const isKind = (text: string): text is MatchKind => text !== ''
 

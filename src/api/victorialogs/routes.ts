@@ -466,7 +466,7 @@ function millisecondsOf({ fromNs, throughNs }: LogsqlRange, nowMs: number): { fr
   }
 }
 
-/** Pipes behind which rows are others than those that were found. */
+/** Pipes that make other rows of the rows that the filter found. */
 const gatheringPipes: ReadonlySet<Pipe['kind']> = new Set<Pipe['kind']>([
   'block-stats',
   'blocks-count',
@@ -486,7 +486,7 @@ const gatheringPipes: ReadonlySet<Pipe['kind']> = new Set<Pipe['kind']>([
   'uniq',
 ])
 
-/** Are the rows of an answer those that were found, with their times? */
+/** Does an answer show the rows that the filter found, with their times? */
 function keepsTimes({ pipes }: LogsqlQuery): boolean {
   return pipes.every(pipe => {
     if (gatheringPipes.has(pipe.kind)) return false

@@ -214,7 +214,7 @@ export class Section {
   section(name: string): Section | undefined {
     return this.get(name)?.section()
   }
-  /** Keys that are known and not carried out: those that are there are noted. `instead`: what does it, or why. */
+  /** Notes each of these keys that the section has: nobody acts on them. `instead`: what does it, or why. */
   notDone(names: readonly string[], instead = ''): void {
     for (const name of names)
       this.get(name)?.note(`this setting is taken and not carried out${instead === '' ? '' : `: ${instead}`}`)
