@@ -221,13 +221,13 @@ test('samples that the store refuses are the error of their rule', async () => {
 test('a reload keeps the alerts of equal rules, and ends the series of removed ones', async () => {
   const f = new Fixture()
   const manager = new RuleManager()
-  await manager.apply(groups(`${record}, ${alerting}`), f.world)
+  await manager.apply(groups(`${record}, ${alerting}`), () => f.world)
   const [before] = manager.groups
   await before!.evaluate(startMs)
   f.store.take()
-  await manager.apply(groups(`${record}, ${alerting}`), f.world)
+  await manager.apply(groups(`${record}, ${alerting}`), () => f.world)
   assert.equal(manager.groups[0], before, 'an equal group goes on')
-  await manager.apply(groups(`${alerting}, { record: new, expr: x }`), f.world)
+  await manager.apply(groups(`${alerting}, { record: new, expr: x }`), () => f.world)
   const [after] = manager.groups
   assert.notEqual(after, before)
   assert.equal([...after!.rules[0]!.active.values()][0]?.activeMs, startMs)

@@ -2,7 +2,12 @@
 import type { GroupSettings } from './rules-file.ts'
 import { RuleGroup, type GroupWorld } from './group.ts'
 
-/** The running groups of rules, by file and name. */
+/** What a group is known by, whatever its rules. */
+function identityOf({ owner, file, name }: GroupSettings): string {
+  return owner === undefined ? `${file};${name}` : JSON.stringify([owner.api, owner.tenant, file, name])
+}
+
+/** The running groups of rules, by owner, file and name. */
 export class RuleManager {
   #groups = new Map<string, { group: RuleGroup; text: string }>()
 
@@ -10,14 +15,16 @@ export class RuleManager {
     return [...this.#groups.values()].map(g => g.group)
   }
 
-  async apply(groups: readonly GroupSettings[], world: GroupWorld): Promise<void> {
+  /** `worldOf` gives what a group evaluates with and writes to. */
+  async apply(groups: readonly GroupSettings[], worldOf: (group: GroupSettings) => GroupWorld): Promise<void> {
     const before = this.#groups
     const after: typeof before = new Map()
-    const worldText = JSON.stringify([world.intervalMs, world.queryOffsetMs, world.externalLabels, world.externalUrl])
     const fresh: RuleGroup[] = []
     for (const settings of groups) {
-      const key = `${settings.file};${settings.name}`
-      const text = JSON.stringify([settings, worldText])
+      const key = identityOf(settings)
+      const world = worldOf(settings)
+      const { intervalMs, queryOffsetMs, externalLabels, externalUrl } = world
+      const text = JSON.stringify([settings, intervalMs, queryOffsetMs, externalLabels, externalUrl])
       const old = before.get(key)
       if (old?.text === text) {
         after.set(key, old)

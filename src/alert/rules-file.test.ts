@@ -22,6 +22,7 @@ groups:
   )
   assert.deepEqual(group, {
     file: 'rules.yml',
+    owner: undefined,
     name: 'g',
     intervalMs: 60_000,
     queryOffsetMs: 5000,

@@ -26,9 +26,18 @@ export interface RuleSettings {
   annotations: [string, string][]
 }
 
+/** Who keeps a group that no file has: the tenant, and the API through which the group was set. */
+export interface GroupOwner {
+  api: 'loki' | 'mimir'
+  tenant: string
+}
+
 /** A group as its file has it. Times are milliseconds. */
 export interface GroupSettings {
+  /** Of a group with an owner: its namespace. */
   file: string
+  /** Undefined: the group is in a file, or in an operator's object. */
+  owner: GroupOwner | undefined
   name: string
   /** undefined: the global evaluation interval. */
   intervalMs: number | undefined
@@ -159,7 +168,13 @@ const foreignKeys = [
   'remote_write',
 ]
 
-function readGroup(setting: Setting, file: string, seen: Set<string>, faults: Faults): GroupSettings {
+function readGroup(
+  setting: Setting,
+  file: string,
+  seen: Set<string>,
+  faults: Faults,
+  language?: RuleLanguage,
+): GroupSettings {
   const notesBefore = setting.notes.length
   const section = setting.section()
   const name = section.text('name')
@@ -167,10 +182,11 @@ function readGroup(setting: Setting, file: string, seen: Set<string>, faults: Fa
   if (name === '') refuse('groupname must not be empty')
   else if (seen.has(name)) refuse(`groupname: ${quote(name)} is repeated in the same file`)
   seen.add(name)
-  const type = section.text('type')
+  const type = language ?? section.text('type')
   const offsetKey = section.has('query_offset') ? 'query_offset' : 'eval_delay'
   const group: GroupSettings = {
     file,
+    owner: undefined,
     name,
     intervalMs: faults.collect(() => section.durationMs('interval', 0) || undefined, undefined),
     queryOffsetMs: section.has(offsetKey) ? faults.collect(() => section.durationMs(offsetKey, 0), 0) : undefined,
@@ -206,4 +222,29 @@ export function readRulesFile(
   faults.collect(() => section.finish(), undefined)
   faults.end()
   return groups
+}
+
+/** Of one group that is set through an API: 1,000 rules of 100 characters are what a request may have. */
+const rulesPerGroupMax = 1000
+
+/**
+ * Reads one group with the rules of one language, as it is set through an API; `namespace` stands for the file's name.
+ * Throws BadDataError with every fault, a line each; settings that nobody would carry out are faults here.
+ */
+export function readRuleGroup(
+  text: string,
+  language: RuleLanguage,
+  owner: GroupOwner,
+  namespace: string,
+): GroupSettings {
+  const root = parseSettings(text, namespace, null)
+  const section = root.section()
+  const count = section.list('rules').length
+  if (count > rulesPerGroupMax)
+    throw new BadDataError(`a group has ${count} rules, ${rulesPerGroupMax} are allowed; make several groups of them`)
+  const faults = new Faults()
+  const group = readGroup(root, namespace, new Set(), faults, language)
+  for (const note of group.notes) faults.add(note)
+  faults.end()
+  return { ...group, owner }
 }

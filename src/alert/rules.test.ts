@@ -20,6 +20,7 @@ const settingsOf = (more: Partial<RuleSettings>): RuleSettings => ({
 })
 const groupOf = (more: Partial<GroupSettings> = {}): GroupSettings => ({
   file: 'f',
+  owner: undefined,
   name: 'g',
   intervalMs: minuteMs,
   queryOffsetMs: undefined,

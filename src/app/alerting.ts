@@ -3,13 +3,16 @@ import { resolve } from 'node:path'
 import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { GroupView, RulesSource } from '#api/prometheus/rules.ts'
 import type { Alert } from '#alert/alert.ts'
-import type { GroupWorld } from '#alert/group.ts'
+import { defaultTenants } from '#api/tenancy.ts'
+import type { GroupWorld, RuleGroup } from '#alert/group.ts'
 import { Notifier, remoteReceiver, type AlertReceiver } from '#alert/notifier.ts'
 import { RuleManager } from '#alert/rule-manager.ts'
+import type { Ruler } from '#alert/ruler.ts'
 import type { RuleSample } from '#alert/rules.ts'
 import { Faults } from '#lang/settings/faults.ts'
-import { readRulesFile, type GroupSettings } from '#alert/rules-file.ts'
+import { readRulesFile, type GroupOwner, type GroupSettings } from '#alert/rules-file.ts'
 import { addAll } from '#core/lists.ts'
+import type { SignalName } from '#core/signal-name.ts'
 import { Matcher } from '#lang/regex/matcher.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import type { MetricsReader } from '#metrics/select.ts'
@@ -25,17 +28,20 @@ import { makeTargets } from '#scrape/target.ts'
 import type { RuleQuery } from '#worker/rules.ts'
 import type { World } from './world.ts'
 
-/** Evaluates the query of a rule at a moment. */
-export type RuleEvaluation = (query: RuleQuery, atMs: number) => Promise<RuleSample[]>
+/** Evaluates the query of a rule at a moment, over the data of these tenants. */
+export type RuleEvaluation = (query: RuleQuery, atMs: number, tenants: Tenants) => Promise<RuleSample[]>
+
+type Tenants = Readonly<Record<SignalName, string>>
 
 export interface AlertingOptions {
   evaluate: RuleEvaluation
-  metrics: () => MetricsReader
+  metrics: (tenant: string) => MetricsReader
   world: World
   env: Readonly<Record<string, string | undefined>>
   ruleFiles: readonly string[]
   appender: MetricsAppender
-  tenant: string
+  /** With tenancy, groups that a tenant has set are about its data. */
+  hasTenancy: boolean
   externalUrl: string
   /** Our own Alertmanager, where it runs. */
   own: AlertReceiver | undefined
@@ -189,8 +195,12 @@ export class Alerting implements RulesSource {
   #others: OtherAlertmanagers | undefined
   #othersText = ''
   #config: PrometheusConfig | undefined
-  /** Groups that don't come from files. */
+  #fileGroups: readonly GroupSettings[] = []
+  /** Groups of objects in a cluster. */
   #operatorRules: readonly { file: string; text: string }[] = []
+  /** Groups that were set through the API of a ruler. */
+  #rulers: readonly Ruler[] = []
+  #applying: Promise<void> = Promise.resolve()
 
   constructor(options: AlertingOptions) {
     this.#options = options
@@ -222,7 +232,30 @@ export class Alerting implements RulesSource {
       })
     }
     this.#config = config
-    await this.#manager.apply([...groups, ...this.#operatorGroups()], this.#worldOf(config))
+    this.#fileGroups = groups
+    await this.#apply()
+  }
+
+  /** Goes by all groups as they are now, after what is being applied. */
+  #apply(): Promise<void> {
+    this.#applying = this.#applying.then(() =>
+      this.#manager.apply(
+        [...this.#fileGroups, ...this.#operatorGroups(), ...this.#rulers.flatMap(ruler => ruler.settings())],
+        ({ owner }) => this.#worldOf(owner),
+      ),
+    )
+    return this.#applying
+  }
+
+  setRulers(rulers: readonly Ruler[]): void {
+    this.#rulers = rulers
+  }
+
+  /** Groups of a ruler have changed. */
+  rulesChanged(): void {
+    this.#apply().catch((error: unknown) => {
+      this.#options.world.log.error('rules could not be applied', { error: messageOf(error) })
+    })
   }
 
   #operatorGroups(): GroupSettings[] {
@@ -239,19 +272,25 @@ export class Alerting implements RulesSource {
   async setOperatorRules(rules: readonly { file: string; text: string }[]): Promise<void> {
     if (JSON.stringify(rules) === JSON.stringify(this.#operatorRules)) return
     this.#operatorRules = rules
-    await this.load(this.#config)
+    await this.#apply()
   }
 
-  #worldOf(config: PrometheusConfig | undefined): GroupWorld {
-    const options = this.#options
+  #tenantsOf(owner: GroupOwner | undefined): Tenants {
+    if (owner === undefined || !this.#options.hasTenancy) return defaultTenants
+    return { metrics: owner.tenant, logs: owner.tenant, traces: owner.tenant }
+  }
+
+  #worldOf(owner: GroupOwner | undefined): GroupWorld {
     const {
       world: { clock, log },
       appender,
-      tenant,
       externalUrl,
       evaluate,
       metrics,
-    } = options
+    } = this.#options
+    const config = this.#config
+    const tenants = this.#tenantsOf(owner)
+    const tenant = tenants.metrics
     return {
       clock,
       log,
@@ -261,17 +300,20 @@ export class Alerting implements RulesSource {
       externalLabels: config?.externalLabels ?? [],
       intervalMs: config?.evaluationIntervalMs ?? 60_000,
       queryOffsetMs: config?.ruleQueryOffsetMs ?? 0,
-      query: evaluate,
-      templateQuery: atMs => expr => evaluate({ language: 'promql', expr }, atMs),
+      query: (query, atMs) => evaluate(query, atMs, tenants),
+      templateQuery: atMs => expr => evaluate({ language: 'promql', expr }, atMs, tenants),
       notify: (alerts: readonly Alert[]) => {
         if (alerts.length > 0) this.notifier.notify(alerts)
       },
-      storedSince: (alertName, atMs, withinMs) => storedAlerts(metrics(), alertName, atMs, withinMs),
+      storedSince: (alertName, atMs, withinMs) => storedAlerts(metrics(tenant), alertName, atMs, withinMs),
     }
   }
 
-  groups(): GroupView[] {
-    return this.#manager.groups.map(group => ({
+  /** Groups of files and objects, and those that the tenant has set; without tenancy, all. */
+  groups(tenant?: string): GroupView[] {
+    const isShown = ({ settings: { owner } }: RuleGroup): boolean =>
+      owner === undefined || !this.#options.hasTenancy || tenant === undefined || owner.tenant === tenant
+    return this.#manager.groups.filter(isShown).map(group => ({
       name: group.settings.name,
       file: group.settings.file,
       intervalSeconds: group.intervalMs / 1000,

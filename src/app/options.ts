@@ -345,6 +345,11 @@ export const optionTable = {
     String(defaultAlertLimits.silencesMax),
     'Silences that the Alertmanager holds, with those that ended in the last five days.',
   ),
+  'limits.rule_groups': option(
+    'number',
+    String(defaultAlertLimits.ruleGroupsMax),
+    'Groups of rules that a tenant may set through the API of a ruler (docs/alerting.md).',
+  ),
   'limits.tails': option('number', String(defaultLimits.tailsMax), 'Live tails of logs at a time.'),
   role: option(
     ['all', 'query', 'insert', 'agent'],

@@ -34,7 +34,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
     metadata: request => metrics.engine.metadata(metricsTenantOf(request)),
     offered: routes => queryRoutes(context, routes),
   })
-  const alerting = await makeAlerting(context, { metrics, scraping: scraping.scraping })
+  const alerting = await makeAlerting(context, { metrics, logs, scraping: scraping.scraping })
   const operators = makeOperators(context, scraping.scraping, alerting.alerting)
   const self = makeSelf(context, own.registry, metrics, traces)
   const signals = [metrics.engine, logs.engine, traces.engine]

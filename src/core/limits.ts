@@ -91,6 +91,11 @@ export interface AlertLimits {
   /** Labels, annotations and URL of one alert, and of all. */
   alertCharactersMax: number
   allAlertsCharactersMax: number
+  /** Groups of rules of one tenant that are set through an API. */
+  ruleGroupsMax: number
+  /** One such group as it is sent, and all. */
+  ruleGroupCharactersMax: number
+  allRulesCharactersMax: number
 }
 
 const mebibyte = 1024 ** 2
@@ -105,6 +110,10 @@ export const defaultAlertLimits: AlertLimits = {
   labelCharactersMax: 16 * 1024,
   alertCharactersMax: 256 * 1024,
   allAlertsCharactersMax: 64 * mebibyte,
+  ruleGroupsMax: 1000,
+  // Read on the main thread, in some 100 ms; people's groups have some KiB.
+  ruleGroupCharactersMax: 128 * 1024,
+  allRulesCharactersMax: 16 * mebibyte,
 }
 
 /** Matchers of one silence, and characters of one with its comment: some KiB is what people write. */

@@ -44,7 +44,8 @@ export async function checkLogs(check: DataCheck): Promise<void> {
   const indexes = await check.bucket.list('index/')
   const files = indexes.map(({ key, bytes }) => parseIndexKey(key, bytes)).filter(file => file !== undefined)
   const names = [...(await check.bucket.listDirectories('')), ...files.map(file => file.tenant ?? '')]
-  const tenants = new Set(names.filter(name => name !== '' && name !== 'index' && !name.startsWith('__')))
+  const isTenant = (name: string): boolean => !['', 'index', 'rules'].includes(name) && !name.startsWith('__')
+  const tenants = new Set(names.filter(isTenant))
   for (const tenant of tenants)
     await new TenantCheck(
       check,

@@ -42,10 +42,14 @@ function group(name: string, rules: RuleView[]): GroupView {
 const down = rule('Down', { type: 'alerting', labels: [['severity', 'page']], state: 'firing', alerts: [alert] })
 const broken = rule('logs', { expr: 'rate( {a="b"}[1m] )', isPromql: false, health: 'err', lastError: 'no' })
 const groups = [group('a', [rule('sum'), down]), group('b', [broken]), group('c', [])]
-const routes = ruleRoutes({
-  groups: () => groups,
-  alertmanagers: () => ({ active: ['http://a'], dropped: ['http://d'] }),
-})
+const noTenant = (): string => ''
+const routes = ruleRoutes(
+  {
+    groups: () => groups,
+    alertmanagers: () => ({ active: ['http://a'], dropped: ['http://d'] }),
+  },
+  noTenant,
+)
 
 interface Answer {
   status: string
@@ -156,7 +160,7 @@ test('alerts and Alertmanagers are listed, values as Go prints them', async () =
     const source = {
       groups: () => [group('g', [rule('r', { alerts: [{ ...alert, value, keepFiringSinceMs: 1000 }] })])],
     }
-    const own = ruleRoutes({ ...source, alertmanagers: () => ({ active: [], dropped: [] }) })
+    const own = ruleRoutes({ ...source, alertmanagers: () => ({ active: [], dropped: [] }) }, noTenant)
     const found = own.find(r => r.path === '/api/v1/alerts')
     assert.ok(found !== undefined)
     const { data } = JSON.parse((await ask(found.handler)).body) as { data: { alerts: Record<string, unknown>[] } }

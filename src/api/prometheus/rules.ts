@@ -3,7 +3,7 @@ import { BadDataError } from '#core/errors.ts'
 import { formatExpr } from '#lang/promql/printer.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
 import type { Labels } from '#model/labels.ts'
-import { route, type HttpReply, type Route } from '#net/route-table.ts'
+import { route, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
 import { invalid, matcherSets } from './params.ts'
 import { prometheusDialect, success } from './respond.ts'
 
@@ -43,7 +43,8 @@ export interface GroupView {
   rules: RuleView[]
 }
 export interface RulesSource {
-  groups(): GroupView[]
+  /** Groups that a tenant may see. */
+  groups(tenant: string): GroupView[]
   alertmanagers(): { active: string[]; dropped: string[] }
 }
 
@@ -97,10 +98,12 @@ const isOneOf = (form: URLSearchParams, name: string, value: string): boolean =>
   return wanted.length === 0 || wanted.includes(value)
 }
 
-export function ruleRoutes(source: RulesSource): Route[] {
+export function ruleRoutes(source: RulesSource, tenantOf: (request: HttpRequest) => string): Route[] {
   return prometheusDialect([
-    route(['GET'], '/api/v1/rules', async request => rulesReply(source.groups(), await request.form())),
-    route(['GET'], '/api/v1/alerts', async () => alertsReply(source.groups())),
+    route(['GET'], '/api/v1/rules', async request =>
+      rulesReply(source.groups(tenantOf(request)), await request.form()),
+    ),
+    route(['GET'], '/api/v1/alerts', async request => alertsReply(source.groups(tenantOf(request)))),
     route(['GET'], '/api/v1/alertmanagers', async () => alertmanagersReply(source.alertmanagers())),
   ])
 }

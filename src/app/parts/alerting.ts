@@ -1,6 +1,8 @@
 /** Alerting: rules and what they record and notify, Prometheus' API of them, and the Alertmanager with its API. */
 import { alertmanagerRoutes } from '#api/alertmanager/routes.ts'
 import { ruleRoutes } from '#api/prometheus/rules.ts'
+import { lokiRulerRoutes, mimirRulerRoutes } from '#api/ruler.ts'
+import { Ruler } from '#alert/ruler.ts'
 import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
 import type { Registry } from '#core/counter.ts'
 import { defaultAlertLimits } from '#core/limits.ts'
@@ -9,9 +11,12 @@ import { OwnAlertmanager } from '../alertmanager.ts'
 import { queryRoutes, type Context } from '../context.ts'
 import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
+import { RuleObjects } from '../rule-objects.ts'
 import type { Scraping } from '../scraping.ts'
 import { defaultTenants } from '#api/tenancy.ts'
 import { version } from '../version.ts'
+import { ruleGroupsPrefix } from '#wire/ruler/rule-group.ts'
+import type { LogsPart } from './logs.ts'
 import type { MetricsPart } from './metrics.ts'
 
 export interface AlertingPart extends Part {
@@ -22,6 +27,7 @@ export interface AlertingPart extends Part {
 
 export interface AlertingSources {
   metrics: MetricsPart
+  logs: LogsPart
   scraping: Scraping
 }
 
@@ -42,6 +48,39 @@ function makeAlertmanager(context: Context, { bucket }: MetricsPart): Promise<Ow
       silencesMax: config.number('limits.silences'),
     },
   })
+}
+
+/** The rulers of Loki and Mimir; groups of Loki's lie where a Loki on the same bucket looks for them. */
+function makeRulers(context: Context, { metrics, logs }: AlertingSources, onChange: () => void): Rulers {
+  const { config, world, isReader } = context
+  const shared = {
+    log: world.log,
+    groupsMax: config.number('limits.rule_groups'),
+    groupCharactersMax: defaultAlertLimits.ruleGroupCharactersMax,
+    allCharactersMax: defaultAlertLimits.allRulesCharactersMax,
+    onChange,
+    isReader,
+  }
+  const ownPrefix = `${defaultTenants.metrics}/tercet/${ruleGroupsPrefix}`
+  return {
+    loki: new Ruler({
+      ...shared,
+      api: 'loki',
+      language: 'logql',
+      groups: new RuleObjects(logs.bucket, ruleGroupsPrefix),
+    }),
+    mimir: new Ruler({
+      ...shared,
+      api: 'mimir',
+      language: 'promql',
+      groups: new RuleObjects(metrics.bucket, ownPrefix),
+    }),
+  }
+}
+
+interface Rulers {
+  loki: Ruler
+  mimir: Ruler
 }
 
 function registerRules(registry: Registry, alerting: Alerting): void {
@@ -66,43 +105,65 @@ function registerAlertmanager(registry: Registry, alertmanager: Alertmanager): v
 }
 
 export async function makeAlerting(context: ServingContext, sources: AlertingSources): Promise<AlertingPart> {
-  const { config, world, env, externalUrl, startedMs, isReader, workers } = context
-  const { metrics, scraping } = sources
+  const { config, world, env, externalUrl, startedMs, isReader, tenancy, workers } = context
+  const { metrics, logs, scraping } = sources
   const own = isReader ? undefined : await makeAlertmanager(context, metrics)
   const alerting = new Alerting({
     world,
     env,
     ruleFiles: isReader ? [] : config.list('rule_files'),
     appender: metrics.engine,
-    tenant: defaultTenants.metrics,
+    hasTenancy: config.text('tenancy') === 'on',
     externalUrl,
     own: own?.receiver,
     discovery: scraping.discovery,
     // In front of people's queries: an alert must not be late, and rules of a group come one by one.
-    evaluate: (query, atMs) => workers.evaluate(query, atMs, { isFirst: true }),
-    metrics: () => metrics.engine.reader(defaultTenants.metrics),
+    evaluate: (query, atMs, tenants) => workers.evaluate(query, atMs, { tenants, isFirst: true }),
+    metrics: tenant => metrics.engine.reader(tenant),
   })
+  const { loki, mimir } = makeRulers(context, sources, () => {
+    alerting.rulesChanged()
+  })
+  const rulers = [loki, mimir]
+  // A process that only reads evaluates nothing.
+  if (!isReader) alerting.setRulers(rulers)
+  const readRules = async (): Promise<void> => {
+    for (const ruler of rulers) await ruler.load()
+    await alerting.load(scraping.config)
+  }
+  const rulerRoutes = [
+    ...lokiRulerRoutes(loki, { store: logs.engine, tenantOf: tenancy.of('logs'), isReader }),
+    ...mimirRulerRoutes(mimir, { store: metrics.engine, tenantOf: tenancy.of('metrics'), isReader }),
+  ]
   const alertmanager = own?.alertmanager
   const ownRoutes =
     alertmanager === undefined ? [] : alertmanagerRoutes({ clock: world.clock, alertmanager, version, startedMs })
   const part = makePart({
     name: 'alerting',
-    routes: queryRoutes(context, [...ruleRoutes(alerting), ...ownRoutes]),
+    routes: queryRoutes(context, [
+      ...ruleRoutes(alerting, request => request.header('x-scope-orgid') ?? ''),
+      ...rulerRoutes,
+      ...ownRoutes,
+    ]),
     metrics: registry => {
       registerRules(registry, alerting)
       if (alertmanager !== undefined) registerAlertmanager(registry, alertmanager)
     },
     start: async () => {
       await own?.start()
-      await alerting.load(scraping.config)
+      await readRules()
     },
     stop: async () => {
       await alerting.stop()
       await own?.stop()
     },
     reload: async () => {
-      await alerting.load(scraping.config)
+      await readRules()
       await own?.reload()
+    },
+    warning: () => {
+      const problems = rulers.flatMap(ruler => ruler.problems)
+      return problems.length === 0 ? undefined : problems.map(one => `a stored rule is left out: ${one}`).join('\n')
     },
   })
   return { ...part, alerting, alertmanager }

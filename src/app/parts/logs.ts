@@ -23,6 +23,8 @@ import { makeSyslog } from './syslog.ts'
 
 export interface LogsPart extends Part {
   engine: LogsEngine
+  /** The signal's own bucket; groups of rules lie there, too. */
+  bucket: Bucket
   damaged: () => readonly DamagedBlock[]
 }
 
@@ -157,5 +159,5 @@ export async function makeLogs(context: ServingContext): Promise<LogsPart> {
     ready: () => engine.notReady,
     warning: () => engine.warning,
   })
-  return { ...part, engine, damaged }
+  return { ...part, engine, bucket, damaged }
 }

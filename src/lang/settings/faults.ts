@@ -16,6 +16,10 @@ export class Faults {
     }
   }
 
+  add(message: string): void {
+    this.#messages.push(message)
+  }
+
   /** Throws BadDataError with all of them, a line each. */
   end(): void {
     if (this.#messages.length > 0) throw new BadDataError(this.#messages.join('\n'))

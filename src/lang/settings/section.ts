@@ -21,14 +21,15 @@ interface Source {
   file: string
   lines: LineCounter
   document: Document.Parsed
-  env: Readonly<Record<string, string | undefined>>
+  /** Null: texts are taken as they are written. */
+  env: Readonly<Record<string, string | undefined>> | null
   /** Settings that are taken and not carried out, with their places. */
   notes: string[]
 }
 
 /** `%{NAME}` becomes the environment's value. */
 function expanded(text: string, env: Source['env'], refuse: (message: string) => never): string {
-  return text.includes('%{')
+  return env !== null && text.includes('%{')
     ? text.replaceAll(
         /%\{([A-Za-z_][A-Za-z0-9_]*)\}/g,
         (_, name: string) => env[name] ?? refuse(`the environment has no variable ${name}`),
@@ -241,7 +242,7 @@ export class Section {
 export function parseSettings(
   text: string,
   file: string,
-  env: Readonly<Record<string, string | undefined>> = {},
+  env: Readonly<Record<string, string | undefined>> | null = {},
 ): Setting {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false })
