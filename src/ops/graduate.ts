@@ -181,8 +181,8 @@ function stepsOf(stack: Stack, directory: string, target: string, isHandedOver: 
     'Then stop them, and start Tercet with the configuration that it had. With --take_back=true once, it takes the ' +
       'epoch back, and serves what they wrote. Senders repeat meanwhile what nobody took.',
     "Rules and alertmanager.yml are files of the same syntax: hand them to Mimir's ruler and to an Alertmanager, " +
-      "or leave them to a Tercet that has role=query's place. Groups that were set through Loki's ruler API lie below " +
-      "rules/ in the logs' bucket, where a ruler of Loki with that bucket reads them.",
+      "or leave them to a Tercet that has role=query's place. Groups that were set through Loki's ruler API lie " +
+      "below rules/ in the logs' bucket, where a ruler of Loki with that bucket reads them.",
     '',
   ].join('\n')
 }
