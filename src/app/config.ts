@@ -60,9 +60,11 @@ export class Config {
     return this.#values.has(name)
   }
 
-  /** As /api/v1/status/config shows it: secrets hidden. */
-  describe(): string {
-    return Object.entries(this.shown())
+  /** As /api/v1/status/config shows it, secrets hidden: all, what differs from the defaults, or the defaults. */
+  describe(mode: 'all' | 'diff' | 'defaults' = 'all'): string {
+    const shown = mode === 'defaults' ? new Config(new Map(), new Map(), []).shown() : this.shown()
+    return Object.entries(shown)
+      .filter(([name, text]) => mode !== 'diff' || text !== optionOf(name as OptionName).fallback)
       .map(([name, text]) => `${name}: ${text === secret ? secret : JSON.stringify(text)}`)
       .join('\n')
   }

@@ -3,6 +3,7 @@ import type { Registry } from '#core/counter.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { Listener, Part } from './part.ts'
+import type { PartState } from './role.ts'
 
 /** Which part could not start, and why: one line for whoever started the process. */
 export class StartError extends Error {
@@ -62,6 +63,18 @@ export class Lifecycle {
   /** What does not work although the process is ready. */
   warnings(): string[] {
     return this.#parts.map(part => part.warning?.()).filter(warning => warning !== undefined)
+  }
+
+  /** Each part, as it is now. */
+  states(): PartState[] {
+    return this.#parts.map(part => ({ name: part.name, state: this.#stateOf(part) }))
+  }
+
+  #stateOf(part: Part): PartState['state'] {
+    const place = this.#started.indexOf(part)
+    if (place < 0) return 'New'
+    if (this.#state === 'stopping') return 'Stopping'
+    return this.#state === 'starting' && place === this.#started.length - 1 ? 'Starting' : 'Running'
   }
 
   /** Throws StartError; nothing is listening or running then. */

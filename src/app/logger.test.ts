@@ -37,3 +37,12 @@ test('what is below the level is not written', () => {
   assert.equal(linesOf('json', 'debug').length, 2)
   assert.equal(linesOf('json', 'error').length, 0)
 })
+
+test('the level can be changed while the process runs', () => {
+  const lines: string[] = []
+  const log = makeLog('json', 'error', clock, line => lines.push(line))
+  log.info('not written')
+  log.level = 'info'
+  log.info('written')
+  assert.equal(lines.length, 1)
+})

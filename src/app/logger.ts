@@ -2,25 +2,26 @@
 import { systemClock, type Clock } from '#core/clock.ts'
 import type { Log, LogFields } from '#core/log.ts'
 
-const severities = ['debug', 'info', 'warn', 'error'] as const
+export const severities = ['debug', 'info', 'warn', 'error'] as const
 type Severity = (typeof severities)[number]
 
-/** Lines below `level` are not written; with an unknown one (`silent`) none is. */
+/** Lines below `level`, which may be changed, are not written; with an unknown one (`silent`) none is. */
 export function makeLog(
   format: string,
   level: string,
   clock: Pick<Clock, 'nowMs'> = systemClock,
   write = writeError,
 ): Log {
-  const least = severities.findIndex(severity => severity === level)
   const lineOf = format === 'json' ? (entry: object) => JSON.stringify(entry) : logfmt
   const at = (severity: Severity): Log[Severity] => {
-    if (least < 0 || severities.indexOf(severity) < least) return () => {}
     return (msg, fields: LogFields = {}) => {
+      const least = severities.findIndex(one => one === log.level)
+      if (least < 0 || severities.indexOf(severity) < least) return
       write(`${lineOf({ level: severity, time: new Date(clock.nowMs()).toISOString(), ...fields, msg })}\n`)
     }
   }
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+  const log: Log = { level, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+  return log
 }
 
 function writeError(line: string): void {

@@ -10,7 +10,14 @@ export interface Process {
   readonly registry: Registry
   notReady(): string | undefined
   warnings(): string[]
+  /** The parts in the order of their start, and what they do. */
+  states(): PartState[]
   reload(): Promise<void>
+}
+
+export interface PartState {
+  name: string
+  state: 'New' | 'Starting' | 'Running' | 'Stopping'
 }
 
 export interface Composition {

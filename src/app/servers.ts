@@ -24,7 +24,8 @@ const noAuth = new Auth({ username: '', password: '', bearerToken: '' })
 function isAction({ methods, path }: Route): boolean {
   if (path.startsWith('/-/')) return !methods.includes('GET')
   const changes = methods.includes('POST') || methods.includes('PUT') || methods.includes('DELETE')
-  return changes && (/\/api\/v2\/silences?\b|\/admin\/|\/delete$/.test(path) || path.startsWith('/api/tercet/'))
+  const isAction = /\/api\/v2\/silences?\b|\/admin\/|\/delete$|\/rules(?:$|\/)|^\/log_level$/.test(path)
+  return changes && (isAction || path.startsWith('/api/tercet/'))
 }
 
 /** What is asked of a part before the process is ready gets 503, or UNAVAILABLE, and is sent again by its sender. */

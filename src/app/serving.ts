@@ -9,6 +9,7 @@ import { makeDeriving } from './parts/deriving.ts'
 import { makeLogs } from './parts/logs.ts'
 import { makeMemory } from './parts/memory.ts'
 import { makeMetrics } from './parts/metrics.ts'
+import { makePages } from './parts/pages.ts'
 import { makeOperators } from './parts/operators.ts'
 import { makeScraping } from './parts/scraping.ts'
 import { makeSelf } from './parts/self.ts'
@@ -62,6 +63,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
       operators,
       self,
       makeSelfApi(context, own),
+      makePages(context, own),
       ui,
       admin,
       makeWatching(context, () => own.reload()),

@@ -7,6 +7,7 @@ import type { Signal } from '#store/signal.ts'
 import type { Config } from './config.ts'
 import { makeContext, type Context, type Environment } from './context.ts'
 import { Lifecycle, type Address } from './lifecycle.ts'
+import type { Process } from './role.ts'
 import { roleNames, roles, type RoleName } from './roles.ts'
 import { Servers } from './servers.ts'
 import type { World } from './world.ts'
@@ -90,7 +91,13 @@ async function startLocked(config: Config, world: World, env: Environment): Prom
     if (role !== 'agent') await checkFiles(context)
     await lifecycle.reload()
   }
-  const own = { registry, notReady: () => lifecycle.notReady(), warnings: () => lifecycle.warnings(), reload }
+  const own: Process = {
+    registry,
+    notReady: () => lifecycle.notReady(),
+    warnings: () => lifecycle.warnings(),
+    states: () => lifecycle.states(),
+    reload,
+  }
   const { parts, signals, remotes, onRequest } = await roles[role](context, own)
   const servers = new Servers(context, parts, () => lifecycle.isRunning, onRequest)
   const lifecycle = new Lifecycle(world.log, parts, servers)

@@ -3,6 +3,8 @@
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
 
 export interface Log {
+  /** The least severity that is written, where it can be read and set. */
+  level?: string
   debug(message: string, fields?: LogFields): void
   info(message: string, fields?: LogFields): void
   warn(message: string, fields?: LogFields): void

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { test } from 'node:test'
+import { makeLog } from '../../src/app/logger.ts'
 import { runTercet, temporaryDirectory } from '../run-tercet.ts'
 import { urlOf } from '../url.ts'
 import { postWrite, writeBody } from '../write-request.ts'
@@ -218,4 +219,50 @@ test("Prometheus' API tells of the process: features, notifications, own metrics
     10,
   )
   assert.match(blocks[0]?.ulid ?? '', /^[0-9A-Z]{26}$/)
+})
+
+test('pages of text tell of the process, at the paths of Loki and Tempo', async t => {
+  const running = await runTercet(['limits.tails=7', 'metrics.bucket.s3.secret_access_key=hush'])
+  t.after(() => running.stop())
+  const ask = async (path: string): Promise<string> => {
+    const reply = await fetch(running.url + path)
+    return `${reply.status} ${await reply.text()}`
+  }
+  const config = await ask('/config')
+  assert.match(config, /^200 [^]*^limits\.tails: "7"$/m)
+  assert.doesNotMatch(config, /hush/)
+  assert.match(await ask('/config?mode=diff'), /^limits\.tails: "7"$/m)
+  assert.doesNotMatch(await ask('/config?mode=diff'), /^limits\.alerts:/m)
+  assert.match(await ask('/config?mode=defaults'), /^limits\.tails: "10"$/m)
+  assert.match(await ask('/config?mode=odd'), /^400 .*diff and defaults are known/)
+  const services = await ask('/services')
+  for (const name of ['signals', 'alerting', 'scraping'])
+    assert.match(services, new RegExp(`^(200 )?${name} => Running$`, 'm'))
+  assert.match(await ask('/status/version'), /^200 GET \/status\/version\ntercet, version \d/)
+  assert.match(await ask('/status/services'), /^200 GET \/status\/services\n[^]*alerting => Running/)
+  const all = await ask('/status')
+  for (const name of ['version', 'services', 'config']) assert.match(all, new RegExp(`GET /status/${name}\n`))
+  assert.match(await ask('/status/odd'), /^404 .*version, services, config are known/)
+})
+
+test('the level of the log can be asked for and changed', async t => {
+  const log = makeLog('json', 'warn', undefined, () => {})
+  const running = await runTercet([], undefined, { log })
+  t.after(() => running.stop())
+  const url = `${running.url}/log_level`
+  const post = async (level: string): Promise<[number, unknown]> => {
+    const reply = await fetch(url, { method: 'POST', body: new URLSearchParams({ log_level: level }) })
+    return [reply.status, await reply.json()]
+  }
+  assert.deepEqual(await (await fetch(url)).json(), { message: 'Current log level is warn' })
+  assert.deepEqual(await post('debug'), [200, { message: 'Log level set to debug' }])
+  assert.equal(log.level, 'debug')
+  assert.deepEqual(await post('loud'), [
+    400,
+    { error: 'unrecognized log level "loud"; debug, info, warn, error are known' },
+  ])
+  assert.equal(log.level, 'debug')
+  // Another site's page can't do it.
+  const foreign = await fetch(url, { method: 'POST', headers: { origin: 'http://evil.example' } })
+  assert.equal(foreign.status, 403)
 })

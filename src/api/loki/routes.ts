@@ -43,7 +43,7 @@ import {
 } from './params.ts'
 import { patterns } from './patterns.ts'
 import { lokiErrors, ok, plain } from './respond.ts'
-import { indexStats, indexVolume } from './volume.ts'
+import { indexShards, indexStats, indexVolume } from './volume.ts'
 
 interface Readable {
   readonly ready: boolean
@@ -119,6 +119,7 @@ function exploreRoutes(api: LokiApi, { engine, clock, queryLengthMaxMs }: LokiQu
   const read = (path: string, answer: Answer): Route => route(both, path, request => api.onReader(request, answer))
   return [
     read('/index/stats', (form, reader) => indexStats(form, reader, clock, queryLengthMaxMs)),
+    read('/index/shards', (form, reader) => indexShards(form, reader, clock, queryLengthMaxMs)),
     read('/index/volume', (form, reader) =>
       indexVolume(form, reader, clock, { isRange: false, lengthMaxMs: queryLengthMaxMs }),
     ),

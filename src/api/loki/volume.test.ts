@@ -6,7 +6,7 @@ import { VirtualClock } from '#core/virtual-clock.ts'
 import type { ChunkSource, LogsReader, StreamChunks } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
 import { readReply } from '#net/handler-kit.ts'
-import { indexStats, indexVolume } from './volume.ts'
+import { indexShards, indexStats, indexVolume } from './volume.ts'
 
 const clock = new VirtualClock(100_000)
 
@@ -40,6 +40,18 @@ test('stats count chunks of the index by the share that lies in the time', async
   )
   const bytes = (10 + 10 + 4 + 1) * 1024
   assert.deepEqual(JSON.parse(body), { streams: 3, chunks: 4, bytes, entries: 100 + 100 + 40 + 10 })
+})
+
+test('one process is one shard, with all that the index lists', async () => {
+  const ask = async (query: string): Promise<unknown> =>
+    JSON.parse((await readReply(await indexShards(new URLSearchParams(query), reader, clock, Infinity))).body)
+  const time = 'start=0&end=20&targetBytesPerShard=1MB'
+  const bounds = { min: '0', max: '18446744073709551615' }
+  assert.deepEqual(await ask(`query={app="b"}&${time}`), {
+    shards: [{ bounds, stats: { streams: 1, chunks: 1, bytes: 1024, entries: 10 } }],
+  })
+  assert.deepEqual(await ask(`query={app="nobody"}&${time}`), { shards: [] })
+  await assert.rejects(async () => ask(`query={app="b"}&start=0&end=20&targetBytesPerShard=some`), /bytes like 600MB/)
 })
 
 interface Answer {

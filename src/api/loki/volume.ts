@@ -24,12 +24,20 @@ function share(chunk: ChunkSource, fromMs: number, throughMs: number): number {
   return Math.max(0, Math.min(chunk.throughMs, throughMs) - Math.max(chunk.fromMs, fromMs)) / length
 }
 
-export async function indexStats(
+interface IndexTotals {
+  streams: number
+  chunks: number
+  bytes: number
+  entries: number
+}
+
+/** What the index lists of the streams that the request selects, in its time. */
+async function indexTotals(
   form: URLSearchParams,
   reader: LogsReader,
   clock: Clock,
   lengthMaxMs: number,
-): Promise<HttpReply> {
+): Promise<IndexTotals> {
   const { start, end } = boundsParam(form, clock.nowMs())
   refuseReversed({ start, end })
   limitParam(form, 100)
@@ -50,7 +58,24 @@ export async function indexStats(
       entries += Math.floor(chunk.entries * part)
     }
   }
-  return { ...ok(''), body: JSON.stringify({ streams, chunks, bytes, entries }) }
+  return { streams, chunks, bytes, entries }
+}
+
+type IndexAnswer = (form: URLSearchParams, reader: LogsReader, clock: Clock, lengthMaxMs: number) => Promise<HttpReply>
+
+export const indexStats: IndexAnswer = async (...asked) => {
+  return { ...ok(''), body: JSON.stringify(await indexTotals(...asked)) }
+}
+
+/** All hashes of streams: one process is one shard. */
+const allHashes = { min: '0', max: '18446744073709551615' }
+
+export const indexShards: IndexAnswer = async (...asked) => {
+  const stats = await indexTotals(...asked)
+  const target = asked[0].get('targetBytesPerShard') ?? ''
+  if (target !== '' && !/^\d+(?:\.\d+)?\s*(?:[KMGTPE]i?)?B?$/i.test(target))
+    throw new BadDataError(`invalid targetBytesPerShard: ${target}; bytes like 600MB were expected`)
+  return ok(JSON.stringify({ shards: stats.streams === 0 ? [] : [{ bounds: allHashes, stats }] }))
 }
 
 interface Bucket {

@@ -66,11 +66,7 @@ function protobuf(body: Uint8Array): HttpReply {
 
 function statusRoutes(version: string): Route[] {
   const build = { version, revision: '', branch: '', buildUser: '', buildDate: '', goVersion: '' }
-  return [
-    get('/api/echo', async () => plain(200, 'echo')),
-    get('/api/status/buildinfo', async () => ok(build)),
-    get('/status/version', async () => plain(200, `tercet, version ${version}`)),
-  ]
+  return [get('/api/echo', async () => plain(200, 'echo')), get('/api/status/buildinfo', async () => ok(build))]
 }
 
 /** A trace by its id. */
