@@ -41,6 +41,8 @@ export interface Dialect {
   /** Sends all data; resolves when all of it can be asked for. `baseMs`: the data ends a little before. */
   load(target: Target, baseMs: number): Promise<void>
   questions(baseMs: number): Question[]
+  /** A question that follows from a number: what nobody wrote down. */
+  randomQuestion?(baseMs: number, seed: number): Question
   /** What of an answer counts: equal values are equal answers. */
   comparable(question: Question, answer: Answer): unknown
   /** What is recorded of an answer: one with the same `comparable`. Default: all of it. */

@@ -154,9 +154,21 @@ export class LogsqlEngine {
     const pipes = await eachOf(query.pipes, async (pipe): Promise<Pipe> => {
       if (pipe.kind === 'join' || pipe.kind === 'union')
         resultsOf.set(pipe.query, await this.#rowsOf(pipe.query, source))
-      return pipe.kind === 'filter' ? { kind: 'filter', filter: await this.#fillIn(pipe.filter, source) } : pipe
+      return this.#fillPipe(pipe, source)
     })
     return { ...query, filter: await this.#fillIn(query.filter, source), pipes }
+  }
+
+  /** The pipe with the values of inner queries in its filter, and in its conditions. */
+  async #fillPipe(pipe: Pipe, source: Source): Promise<Pipe> {
+    const filled = async (filter: Filter | undefined): Promise<Filter | undefined> =>
+      filter === undefined ? undefined : this.#fillIn(filter, source)
+    if (pipe.kind === 'filter') return { kind: 'filter', filter: await this.#fillIn(pipe.filter, source) }
+    if ('calls' in pipe) {
+      const calls = await eachOf(pipe.calls, async call => ({ ...call, condition: await filled(call.condition) }))
+      return { ...pipe, calls }
+    }
+    return 'condition' in pipe ? { ...pipe, condition: await filled(pipe.condition) } : pipe
   }
 
   async #fillIn(filter: Filter, source: Source): Promise<Filter> {

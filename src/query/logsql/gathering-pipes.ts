@@ -155,7 +155,10 @@ export class StatsSink implements Sink {
   }
 }
 
-/** Each row with the fields of the results that have the same key; `isInner` leaves out rows that match none. */
+/**
+ * Each row with the fields of the results that have the same key; its own fields stay as they are. `isInner` leaves out
+ * rows that match none.
+ */
 export function makeJoin(pipe: PipeOf<'join'>, next: Sink, results: readonly Fields[], context: PipeContext): Sink {
   const keyOf = (row: Fields): string => keyOfTexts(pipe.by.map(name => fieldOf(row, name)))
   const byKey = new Map<string, Fields[]>()
@@ -171,7 +174,8 @@ export function makeJoin(pipe: PipeOf<'join'>, next: Sink, results: readonly Fie
       if (matches === undefined) return pipe.isInner ? true : next.write(row)
       const joined = matches.values().map(match => {
         const out = new Map(row)
-        for (const [name, value] of match) if (!pipe.by.includes(name)) out.set(pipe.prefix + name, value)
+        for (const [name, value] of match)
+          if (!pipe.by.includes(name) && fieldOf(row, pipe.prefix + name) === '') out.set(pipe.prefix + name, value)
         return out
       })
       return writeMany(joined, matches.length, next, context)

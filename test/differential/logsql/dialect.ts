@@ -5,6 +5,7 @@ import { startProgram } from '../real-program.ts'
 import { jsonLines, streamFields } from './entries.ts'
 import { comparable } from './comparable.ts'
 import { questionsOf } from './questions.ts'
+import { randomQuestion } from './random-questions.ts'
 
 export const logsqlDialect: Dialect = {
   name: 'logsql',
@@ -14,6 +15,7 @@ export const logsqlDialect: Dialect = {
   start,
   load,
   questions: questionsOf,
+  randomQuestion,
   comparable,
 }
 

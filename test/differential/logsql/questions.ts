@@ -46,7 +46,7 @@ function shown(params: Readonly<Record<string, string | readonly string[]>>): st
 }
 
 /** Replaces `@30m@`, `@30m+1ns@`, `@30m.day@` and the like by moments before the base time. */
-function withMoments(text: string, baseMs: number): string {
+export function withMoments(text: string, baseMs: number): string {
   return text.replaceAll(
     /@(\d+)([mhd])(?:\+(\d+)(ns|us|ms|s))?(?:\.(\w+))?@/g,
     (_all, count: string, unit: string, added: string | undefined, addedUnit = 'ns', form = '') => {
