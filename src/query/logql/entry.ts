@@ -17,6 +17,8 @@ export class Entry {
   base: Labels = Labels.empty
   /** Names of the stream's labels that were dropped or replaced. */
   readonly hidden: string[] = []
+  /** Names of labels that stages had set, and that were removed: no parser sets them again. */
+  readonly gone: string[] = []
   /** Structured metadata, then what stages set, each by place. */
   readonly metaNames: string[] = []
   readonly metaValues: string[] = []
@@ -28,6 +30,8 @@ export class Entry {
   pairs: readonly string[] = []
   error = ''
   errorDetails = ''
+  /** Did a parser find a key that is called as the label of errors? */
+  hasErrorKey = false
   /** Set by an early filter: the line is out. */
   isOut = false
 
@@ -50,9 +54,11 @@ export class Entry {
     this.ms = ms
     this.subNs = subNs
     if (this.hidden.length > 0) this.hidden.length = 0
+    if (this.gone.length > 0) this.gone.length = 0
     // Counts go back instead of lengths: that costs nothing.
     this.metaCount = this.parsedCount = 0
     this.error = this.errorDetails = ''
+    this.hasErrorKey = false
     this.isOut = false
     for (let p = 0; p < pairs.length; p += 2) this.addMeta(pairs[p]!, pairs[p + 1]!)
   }
@@ -110,6 +116,9 @@ export class Entry {
   hasParsed(name: string): boolean {
     return this.#parsedAt(name) >= 0
   }
+  isGone(name: string): boolean {
+    return this.gone.length > 0 && this.gone.includes(name)
+  }
 
   /** A label that has no other of its name. */
   addParsed(name: string, value: string): void {
@@ -124,13 +133,13 @@ export class Entry {
     else this.addParsed(name, value)
   }
 
-  /** The value that is visible under a name, or undefined. */
+  /** The value that is visible under a name, or undefined; of the label of errors, what a stage or the metadata set. */
   get(name: string): string | undefined {
+    if (name === errorLabel) return this.error === '' ? undefined : this.error
     const parsed = this.#parsedAt(name)
     if (parsed >= 0) return this.parsedValues[parsed]
     const meta = this.#metaAt(name)
     if (meta >= 0) return this.metaValues[meta]
-    if (name === errorLabel) return this.error === '' ? undefined : this.error
     if (this.isHidden(name)) return undefined
     const value = this.base.get(name)
     return value === '' ? undefined : value
@@ -170,6 +179,7 @@ export class Entry {
       this.parsedNames.splice(parsed, 1)
       this.parsedValues.splice(parsed, 1)
       this.parsedCount--
+      this.gone.push(name)
     }
     this.#removeMeta(name)
     if (this.base.has(name) && !this.isHidden(name)) this.hidden.push(name)
@@ -184,9 +194,17 @@ export class Entry {
     }
   }
 
+  /** An error without details leaves those that an error before it had. */
   fail(error: string, details: string): void {
     this.error = error
-    this.errorDetails = details
+    if (details !== '') this.errorDetails = details
+  }
+
+  /** A key of the line that is called as the label of errors, or the error of a stage. */
+  get anyError(): string {
+    if (this.error !== '' || !this.hasErrorKey) return this.error
+    const parsed = this.#parsedAt(errorLabel)
+    return parsed < 0 ? '' : this.parsedValues[parsed]!
   }
 
   /** Every visible label, errors included: by name, unsorted. */

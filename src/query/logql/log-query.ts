@@ -65,9 +65,11 @@ export async function runLogQuery(
         continue
       }
       const lines = block.lines()
+      const moment = new Moment()
       const visit = (entry: Entry): boolean => {
         if (found.isFull && (isBackward ? entry.ms < found.edgeMs : entry.ms > found.edgeMs)) return false
-        found.add(describe(entry))
+        const line = describe(entry)
+        if (moment.isNew(line)) found.add(line)
         return true
       }
       const isExcluded = exclusion(task, lines, opened.symbols)
@@ -111,6 +113,33 @@ export function describe(entry: Entry): FoundLine {
     metadata: sortedPairs(entry.metaNames.slice(0, entry.metaCount), entry.metaValues),
     parsed: sortedPairs(names, values),
   }
+}
+
+/** The lines of one moment of a stream: what stages made equal is one line, as in Loki. */
+class Moment {
+  #lines: FoundLine[] = []
+
+  isNew(line: FoundLine): boolean {
+    const first = this.#lines[0]
+    if (first?.ms !== line.ms || first.subNs !== line.subNs) {
+      this.#lines = [line]
+      return true
+    }
+    if (this.#lines.some(other => isSame(other, line))) return false
+    // Comparing ends where nobody would have equal lines.
+    if (this.#lines.length < linesOfMomentMax) this.#lines.push(line)
+    return true
+  }
+}
+
+const linesOfMomentMax = 64
+
+function isSame(a: FoundLine, b: FoundLine): boolean {
+  return a.line === b.line && isList(a.parsed, b.parsed) && isList(a.metadata, b.metadata) && isList(a.stream, b.stream)
+}
+
+function isList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, i) => text === b[i])
 }
 
 /** So many lines are sorted at once, by their times: 2 ms. */

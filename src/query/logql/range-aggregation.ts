@@ -243,11 +243,11 @@ class SampleCollector {
       if (typeof converted === 'number') value = converted
       else if (entry.error === '') entry.fail('SampleExtractionErr', converted.error)
       if (!pipeline.passesUnwrap(entry)) return
-      if (entry.error !== '' && !this.#keepsErrors) this.#failPipeline(entry)
+      this.#refuseError(entry)
       if (this.#grouping === undefined || this.#grouping.isWithout || !this.#grouping.labels.includes(unwrap.label))
         entry.remove(unwrap.label)
     }
-    if (entry.error !== '' && !this.#keepsErrors) this.#failPipeline(entry)
+    this.#refuseError(entry)
     const time = this.#windows.relative(entry.ms, entry.subNs)
     // Between the windows of two steps no line makes a series.
     if (this.#windows.firstStep(time) >= this.#windows.endStep(time)) return
@@ -261,7 +261,13 @@ class SampleCollector {
     this.#count(series, time, this.#needsSums ? entry.lineBytes : 0)
   }
 
-  #failPipeline(entry: Entry): never {
+  /** Throws PipelineError for a line with an error, where the query does not group by errors. */
+  #refuseError(entry: Entry): void {
+    const error = entry.anyError
+    if (error !== '' && !(this.#keepsErrors && entry.error !== '')) this.#failPipeline(entry, error)
+  }
+
+  #failPipeline(entry: Entry, error: string): never {
     const names: string[] = []
     const values: string[] = []
     entry.forEachLabel((name, value) => {
@@ -269,8 +275,8 @@ class SampleCollector {
       values.push(value)
     })
     throw new PipelineError(
-      `pipeline error: '${entry.error}' for series: '${labelsOf(names, values).toString()}'.\n` +
-        `Use a label filter to intentionally skip this error. (e.g | __error__!="${entry.error}").\n` +
+      `pipeline error: '${error}' for series: '${labelsOf(names, values).toString()}'.\n` +
+        `Use a label filter to intentionally skip this error. (e.g | __error__!="${error}").\n` +
         'To skip all potential errors you can match empty errors.(e.g __error__="")\n' +
         'The label filter can also be specified after unwrap. (e.g | unwrap latency | __error__="" )\n',
     )
@@ -293,7 +299,7 @@ class SampleCollector {
     const known = this.#plainOf.get(pairs)
     if (known !== undefined) return known
     if (entry.base !== base || entry.pairs !== pairs) entry.reset(base, entry.bytes, 0, 0, 0, 0, pairs)
-    if (entry.error !== '' && !this.#keepsErrors) this.#failPipeline(entry)
+    this.#refuseError(entry)
     const series = this.#lookUp(entry)
     if (this.#plainOf.size < 4096) this.#plainOf.set(pairs, series)
     return series

@@ -137,10 +137,13 @@ class ParserSink {
 
   add(name: string, value: string): boolean {
     const { entry, wanted, early, passesErrors } = this.#context
-    if (!passesErrors && name === errorLabel) return true
+    if (name === errorLabel) {
+      if (!passesErrors) return true
+      entry.hasErrorKey = true
+    }
     const label = entry.hasBase(name) || entry.hasMeta(name) ? `${name}_extracted` : name
     if (wanted !== undefined && !wanted.has(label) && !wanted.has(name)) return true
-    if (entry.hasParsed(label)) return true
+    if (entry.hasParsed(label) || entry.isGone(label)) return true
     if (early.size > 0) {
       const test = early.get(label)
       if (test !== undefined && !test(entry, label, value)) {
@@ -197,6 +200,7 @@ function jsonPathsStep(extractions: readonly { name: string; path: JsonPath }[],
 
 /** Forms with expressions write over what was parsed before, beside what the stream has. */
 function setExtracted(entry: Entry, name: string, value: string): void {
+  if (name === errorLabel) entry.hasErrorKey = true
   const label = entry.hasBase(name) || entry.hasMeta(name) ? `${name}_extracted` : name
   entry.putParsed(label, value)
 }
@@ -241,14 +245,14 @@ function logfmtKeysStep(stage: Stage & { kind: 'logfmt' }, context: StageContext
     if (context.wanted?.size === 0) return true
     const values = new Map<string, string>()
     const problem = readLogfmt(entry.line, stage.isStrict, (key, value) => {
-      const name = keys.get(key)
+      const name = keys.get(key) ?? keys.get(labelName(key))
       if (name !== undefined) values.set(name, value.includes('\ufffd') ? '' : value)
       return true
     })
     for (const { name } of stage.extractions) {
       const value = values.get(name)
       if (value === undefined) {
-        if (entry.get(name) === undefined) setExtracted(entry, name, '')
+        if (entry.get(name) === undefined && !entry.hasBase(name)) setExtracted(entry, name, '')
       } else setExtracted(entry, name, value)
     }
     if (problem !== undefined) entry.fail('LogfmtParserErr', problem)
@@ -305,6 +309,7 @@ function patternStep(parts: readonly PatternPart[], context: StageContext): Step
 function unpackStep(context: StageContext): Step {
   const sink = new ParserSink({ ...context, wanted: undefined })
   return entry => {
+    if (context.wanted?.size === 0) return true
     const { line } = entry
     if (line === '') return true
     const { fields, error } = readPackedFields(line)
@@ -364,8 +369,9 @@ export class CompiledTemplate {
   }
 }
 
-/** Templates see the details of an error too, which filters do not. */
+/** Templates see the details of an error too, and an error that the line names, which filters do not. */
 function labelText(entry: Entry, name: string): string {
+  if (name === errorLabel) return entry.anyError
   return name === errorDetailsLabel ? entry.errorDetails : (entry.get(name) ?? '')
 }
 
@@ -473,7 +479,7 @@ function labelFormatStep(
     let labels: ReadonlyMap<string, GoValue> | undefined
     for (const { name, from, run } of steps) {
       if (run === undefined) {
-        const value = entry.get(from)
+        const value = from === errorLabel ? undefined : entry.get(from)
         if (value === undefined) continue
         entry.set(name, value)
         entry.remove(from)

@@ -7,6 +7,7 @@ import { askApi } from './questions-api.ts'
 import { askErrors } from './questions-errors.ts'
 import { askLines } from './questions-lines.ts'
 import { askMetrics } from './questions-metrics.ts'
+import { randomQuestion } from './random-questions.ts'
 import { startLoki } from './server.ts'
 
 export const logql: Dialect = {
@@ -24,6 +25,7 @@ export const logql: Dialect = {
     askApi(asking)
     return asking.questions
   },
+  randomQuestion,
   comparable,
   recorded: withoutStatistics,
 }
