@@ -1,6 +1,7 @@
 /** LogQL in its canonical form, on one line or, beyond 100 characters, broken with two spaces a level. */
 import { formatDuration } from '#core/duration.ts'
 import { quote } from '#core/text.ts'
+import { isSimpleLabelRegex } from './label-regex.ts'
 import { unreachable } from '#core/assert.ts'
 import { formatGoFloat } from '../gotemplate/go-float.ts'
 import type {
@@ -33,6 +34,16 @@ export function printLogql(expr: LogqlExpr): string {
 function printMatch({ name, kind, value }: LabelMatch): string {
   return `${name}${kind}${quote(value)}`
 }
+
+/** In a filter, a regular expression that is none but in name is in quotes, and another one in backquotes. */
+function printFilterMatch(match: LabelMatch): string {
+  const { name, kind, value } = match
+  const isRegex = kind === '=~'
+  return isRegex && !/[`\n\r]/.test(value) && !isSimpleLabelRegex(value)
+    ? `${name}${kind}\`${value}\``
+    : printMatch(match)
+}
+
 function printSelector(expr: LogExpr): string {
   return `{${expr.matchers.map(printMatch).join(', ')}}`
 }
@@ -53,11 +64,17 @@ function printItem({ name, match }: { name: string; match: LabelMatch | undefine
   return match === undefined ? name : printMatch(match)
 }
 
+/** What is left out: each text on its own, as none of them may be there. */
+function printLineFilter({ op, operands }: Stage & { kind: 'line-filter' }): string {
+  const texts = operands.map(printOperand)
+  return `${op} ${texts.join(op.startsWith('!') ? ` ${op} ` : ' or ')}`
+}
+
 /** One stage of a pipeline, with the bar before it. */
 export function printStage(stage: Stage): string {
   switch (stage.kind) {
     case 'line-filter':
-      return `${stage.op} ${stage.operands.map(printOperand).join(' or ')}`
+      return printLineFilter(stage)
     case 'json':
       return stage.extractions.length === 0 ? '| json' : `| json ${printExtractions(stage.extractions)}`
     case 'logfmt':
@@ -96,7 +113,7 @@ function printFilter(filter: LabelFilter): string {
     case 'or':
       return `( ${printFilter(filter.left)} or ${printFilter(filter.right)} )`
     case 'match':
-      return printMatch(filter.match)
+      return printFilterMatch(filter.match)
     case 'ip':
       return `${filter.name}${filter.isNegated ? '!=' : '='}ip(${quote(filter.value)})`
     default:
@@ -159,9 +176,15 @@ function printGrouping(grouping: Grouping | undefined, separator = ','): string 
   return grouping === undefined ? '' : ` ${grouping.isWithout ? 'without' : 'by'} (${grouping.labels.join(separator)})`
 }
 
+/** Where lines are broken: `by ()` is left out, and `without ()` is a word. */
+function prettyGrouping(grouping: Grouping | undefined): string {
+  if (grouping?.labels.length !== 0) return printGrouping(grouping, ', ')
+  return grouping.isWithout ? ' without' : ''
+}
+
 /** Of an aggregation of vectors: none and `by ()` are the same. */
-function printVectorGrouping(grouping: Grouping | undefined, separator = ','): string {
-  return grouping?.isWithout === false && grouping.labels.length === 0 ? '' : printGrouping(grouping, separator)
+function printVectorGrouping(grouping: Grouping | undefined): string {
+  return grouping?.isWithout === false && grouping.labels.length === 0 ? '' : printGrouping(grouping)
 }
 
 function printRange(expr: RangeAggregation): string {
@@ -249,7 +272,7 @@ function pretty(expr: LogqlExpr, level: number): string {
       return prettyRange(expr, level)
     case 'aggregation': {
       const parameter = expr.parameter === undefined ? '' : `${inner}${expr.parameter},\n`
-      const grouping = printVectorGrouping(expr.grouping, ', ')
+      const grouping = prettyGrouping(expr.grouping)
       return `${pad}${expr.op}${grouping}(\n${parameter}${pretty(expr.inner, level + 1)}\n${pad})`
     }
     case 'binary':
@@ -282,7 +305,7 @@ function prettyRange(expr: RangeAggregation, level: number): string {
   const body = [...parameter, pretty(expr.log, level + 1), ...prettyUnwrap(expr.unwrap, `${inner}  `)].join('\n')
   const offset = expr.offsetNs === 0 ? '' : ` offset ${formatDuration(expr.offsetNs / 1e6)}`
   const window = `[${formatDuration(expr.rangeMs)}]${offset}`
-  return `${pad}${expr.op}(\n${body} ${window}\n${pad})${printGrouping(expr.grouping, ', ')}`
+  return `${pad}${expr.op}(\n${body} ${window}\n${pad})${prettyGrouping(expr.grouping)}`
 }
 
 function prettyUnwrap(unwrap: Unwrap | undefined, indent: string): string[] {

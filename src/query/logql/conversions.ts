@@ -1,5 +1,6 @@
 /** Texts of labels as numbers: floats, Go durations, byte sizes; failures carry Go's texts. Source: docs/logs.md. */
 import { ownOf } from '#core/own.ts'
+import { quote } from '#core/text.ts'
 import { parseGoDurationNs } from '#lang/logql/lexer.ts'
 
 /** A number, or why the text is none, in the words of Go. */
@@ -13,9 +14,7 @@ export function toFloat(text: string): Converted {
     (plain === text || /^[+-]?\d[\d_.eE+-]*$/.test(text))
   ) {
     const value = Number(plain)
-    return Number.isFinite(value)
-      ? value
-      : { error: `strconv.ParseFloat: parsing ${JSON.stringify(text)}: value out of range` }
+    return Number.isFinite(value) ? value : { error: `strconv.ParseFloat: parsing ${quote(text)}: value out of range` }
   }
   const special = /^([+-]?)(inf|infinity|nan)$/i.exec(text)
   if (special !== null) return special[2]!.toLowerCase() === 'nan' ? NaN : special[1] === '-' ? -Infinity : Infinity
@@ -24,7 +23,7 @@ export function toFloat(text: string): Converted {
     return (
       (hex[1] === '-' ? -1 : 1) * Number.parseInt(hex[2]! + hex[3]!, 16) * 2 ** (Number(hex[4]) - 4 * hex[3]!.length)
     )
-  return { error: `strconv.ParseFloat: parsing ${JSON.stringify(text)}: invalid syntax` }
+  return { error: `strconv.ParseFloat: parsing ${quote(text)}: invalid syntax` }
 }
 
 /** Seconds. */
@@ -33,18 +32,28 @@ export function toDurationSeconds(text: string): Converted {
   return typeof ns === 'number' ? ns / 1e9 : ns
 }
 
+/** As package time quotes a text: bytes beyond ASCII, and control characters, are hexadecimal. */
+function quoteBytes(text: string): string {
+  let out = ''
+  for (const byte of Buffer.from(text)) {
+    if (byte < 32 || byte >= 128) out += `\\x${byte.toString(16).padStart(2, '0')}`
+    else out += byte === 34 || byte === 92 ? `\\${String.fromCharCode(byte)}` : String.fromCharCode(byte)
+  }
+  return `"${out}"`
+}
+
 /** Nanoseconds of a Go duration. */
 export function toDurationNs(text: string): Converted {
   const ns = parseGoDurationNs(text)
   if (ns !== undefined) return ns
-  const quoted = JSON.stringify(text)
+  const quoted = quoteBytes(text)
   if (/^[+-]?(?:\d+\.?\d*|\.\d+)$/.test(text)) return { error: `time: missing unit in duration ${quoted}` }
   const unit = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|\u03bcs|ms|s|m|h))*(?:\d+\.?\d*|\.\d+)([^\d.]+)/.exec(text)
   return {
     error:
       unit === null
         ? `time: invalid duration ${quoted}`
-        : `time: unknown unit ${JSON.stringify(unit[1])} in duration ${quoted}`,
+        : `time: unknown unit ${quoteBytes(unit[1]!)} in duration ${quoted}`,
   }
 }
 

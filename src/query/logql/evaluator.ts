@@ -394,7 +394,7 @@ async function match(expr: BinaryExpr, left: Vector, right: Vector, steps: numbe
     if (list === undefined) bySignature.set(key, [series])
     else list.push(series)
   }
-  refuseDuplicates(many, bySignature, steps, isManyRight)
+  refuseDuplicates(bySignature, steps, isManyRight)
   const results = new Map<string, Series>()
   /** By result and step: 1 once it has a value. */
   for (const series of many) {
@@ -431,10 +431,10 @@ async function match(expr: BinaryExpr, left: Vector, right: Vector, steps: numbe
 }
 
 /** On the one side of an operator each series has its own labels to match by, whether any on the other has them. */
-function refuseDuplicates(many: Vector, one: ReadonlyMap<string, Series[]>, steps: number, isManyRight: boolean): void {
+function refuseDuplicates(one: ReadonlyMap<string, Series[]>, steps: number, isManyRight: boolean): void {
   for (const same of one.values())
     for (let step = 0; same.length > 1 && step < steps; step++)
-      if (same.filter(s => s.present[step] === 1).length > 1 && many.some(s => s.present[step] === 1))
+      if (same.filter(s => s.present[step] === 1).length > 1)
         throw new EvaluationError(
           `found duplicate series on the ${isManyRight ? 'left' : 'right'} hand-side;many-to-many matching not ` +
             'allowed: matching labels must be unique on one side',

@@ -1,11 +1,11 @@
 /** Conditions on labels, as tests of an entry. Source: docs/logs.md. */
 import { unreachable } from '#core/assert.ts'
+import { compileLabelRegex } from '#lang/logql/label-regex.ts'
 import type { CompareOp, LabelFilter, LabelMatch } from '#lang/logql/ast.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import { toBytes, toDurationNs, toFloat, type Converted } from './conversions.ts'
-import { errorDetailsLabel, type Entry } from './entry.ts'
+import { errorDetailsLabel, errorLabel, type Entry } from './entry.ts'
 import { compileIp } from './ip-matcher.ts'
-import { compileLabelRegex } from './label-regex.ts'
 
 /** Does an entry pass? May set its error. */
 export type EntryTest = (entry: Entry) => boolean
@@ -18,7 +18,11 @@ export function compileLabelFilter(filter: LabelFilter): EntryTest {
     case 'and': {
       const left = compileLabelFilter(filter.left)
       const right = compileLabelFilter(filter.right)
-      return entry => left(entry) && right(entry)
+      // Both are tried: each may set an error.
+      return entry => {
+        const passes = left(entry)
+        return right(entry) && passes
+      }
     }
     case 'or': {
       const left = compileLabelFilter(filter.left)
@@ -50,6 +54,8 @@ export function compileLabelFilter(filter: LabelFilter): EntryTest {
       const convert = converters[filter.kind]
       const compare = comparison(filter.op, filter.value)
       const { name } = filter
+      // The label of errors is a text, which no number is compared with.
+      if (name === errorLabel) return () => false
       return entry => {
         const text = entry.get(name)
         if (text === undefined) return false

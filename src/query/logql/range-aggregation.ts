@@ -229,6 +229,9 @@ class SampleCollector {
   }
 
   add(entry: Entry, pipeline: Pipeline): void {
+    const time = this.#windows.relative(entry.ms, entry.subNs)
+    // Between the windows of two steps no line makes a series, or an error.
+    if (this.#windows.firstStep(time) >= this.#windows.endStep(time)) return
     const { unwrap } = this.#expr
     let value = 1
     if (unwrap !== undefined) {
@@ -248,9 +251,6 @@ class SampleCollector {
         entry.remove(unwrap.label)
     }
     this.#refuseError(entry)
-    const time = this.#windows.relative(entry.ms, entry.subNs)
-    // Between the windows of two steps no line makes a series.
-    if (this.#windows.firstStep(time) >= this.#windows.endStep(time)) return
     const series = this.#seriesOf(entry)
     if (series === undefined) return
     if (this.#needsSamples) {

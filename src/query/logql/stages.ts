@@ -241,19 +241,25 @@ function logfmtKeysStep(stage: Stage & { kind: 'logfmt' }, context: StageContext
     const key = checkedKey(path)
     if (![...keys.keys()].includes(key)) keys.set(key, name)
   }
+  const names = new Set(keys.values())
+  /** The label that a pair of the line becomes. A label that was parsed before is no key, but is set again by its name. */
+  const nameOf = (entry: Entry, key: string): string | undefined => {
+    const name = keys.get(key)
+    if (name !== undefined) return name === key || !(entry.hasParsed(key) || entry.isGone(key)) ? name : undefined
+    return names.has(key) ? key : undefined
+  }
   return entry => {
     if (context.wanted?.size === 0) return true
     const values = new Map<string, string>()
     const problem = readLogfmt(entry.line, stage.isStrict, (key, value) => {
-      const name = keys.get(key) ?? keys.get(labelName(key))
+      const name = nameOf(entry, labelName(key))
       if (name !== undefined) values.set(name, value.includes('\ufffd') ? '' : value)
       return true
     })
     for (const { name } of stage.extractions) {
       const value = values.get(name)
-      if (value === undefined) {
-        if (entry.get(name) === undefined && !entry.hasBase(name)) setExtracted(entry, name, '')
-      } else setExtracted(entry, name, value)
+      if (value !== undefined) setExtracted(entry, name, value)
+      else if (!entry.hasBase(name) && !entry.hasMeta(name)) entry.putParsed(name, '')
     }
     if (problem !== undefined) entry.fail('LogfmtParserErr', problem)
     return true

@@ -4,6 +4,7 @@ import { comparable } from './comparison.ts'
 import { loadWorld } from './loading.ts'
 import { metricsQuestions } from './metrics-questions.ts'
 import { otherQuestions } from './other-questions.ts'
+import { randomQuestion } from './random-questions.ts'
 import { searchQuestions } from './search-questions.ts'
 import { tagQuestions } from './tag-questions.ts'
 import { startTempo } from './tempo.ts'
@@ -21,5 +22,6 @@ export const traceql: Dialect = {
     ...metricsQuestions(baseMs),
     ...otherQuestions(baseMs),
   ],
+  randomQuestion,
   comparable,
 }

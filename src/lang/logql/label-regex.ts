@@ -68,3 +68,15 @@ function sharedPrefixes(literals: readonly string[]): 'none' | 'factored' | 'cla
   }
   return result
 }
+
+/** A group that only takes in: what is in it counts. */
+const capture = /^\((?:\?(?::|P?<\w+>))?([^()]*)\)$/
+/** Texts, with characters that are escaped, and what may stand open at their ends. */
+const openLiteral = /^(?:\.\+|(?:\.\*)?(?:[^\\^$.|?*+()[\]{}]|\\[\\^$.|?*+()[\]{}])*(?:\.\*)?)$/
+
+/** Is it a comparison of texts to Loki? It prints the others in backquotes. */
+export function isSimpleLabelRegex(source: string): boolean {
+  const body = source.replace(/^\(\?i\)/, '').replace(capture, '$1')
+  const parts = body.split('|')
+  return parts.every(part => openLiteral.test(part)) && sharedPrefixes(parts) !== 'class'
+}
