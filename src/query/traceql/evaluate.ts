@@ -270,6 +270,7 @@ class Compiler {
         return v !== undefined && v.type === valueType.string && fits(v.text)
       }
     }
+    if (left.kind === 'field' && right.kind === 'field') return this.#fieldsTest(left.field, op, right.field)
     const a = this.value(left)
     const b = this.value(right)
     return (i, e, l) => {
@@ -277,6 +278,20 @@ class Compiler {
       const y = b(i, e, l)
       return x !== undefined && y !== undefined && compareLoose(op, x, y)
     }
+  }
+
+  /** Of arrays any element may be the one. */
+  #fieldsTest(left: Field, op: CompareOp, right: Field): SpanTest {
+    const a = valuesReader(this.#table, left)
+    const b = valuesReader(this.#table, right)
+    const [missingA, missingB] = [left, right].map(field => {
+      const missing = defaultOf(field)
+      return missing === undefined ? [] : [missing]
+    }) as [Value[], Value[]]
+    const orElse = (found: readonly Value[], missing: readonly Value[]): readonly Value[] =>
+      found.length === 0 ? missing : found
+    return (i, e, l) =>
+      orElse(a(i, e, l), missingA).some(x => orElse(b(i, e, l), missingB).some(y => compareLoose(op, x, y)))
   }
 
   /** A value of a type that nothing is compared with is no absent one. */

@@ -9,7 +9,7 @@ import { rowsAhead, unlessDamaged, type TraceRows, type TracesReader } from '#tr
 import { Budgets, type Budget } from '../budget.ts'
 import { columnAt, intsOf, levelsOf, longsOf, traceIdText } from './columns.ts'
 import { mentionsOf, shownReader, type Mention, type ShownValues } from './shown.ts'
-import { SpanTable, type Value } from './span-table.ts'
+import { SpanTable, valueType, type Value } from './span-table.ts'
 import { compileStages, fieldsOfStages, type Spanset } from './spansets.ts'
 
 /** A span of a result; `name` and attributes only where the query mentions them. */
@@ -259,7 +259,7 @@ function spanReader(
   const names = columnAt(columns, 'rs.ss.Spans.Name')
   const starts = longsOf(columnAt(columns, 'rs.ss.Spans.StartTimeUnixNano'))
   const durations = longsOf(columnAt(columns, 'rs.ss.Spans.DurationNano'))
-  const showsName = mentioned.some(({ field: f }) => f.kind === 'intrinsic' && f.name === 'name')
+  const name = mentioned.find(({ field: f }) => f.kind === 'intrinsic' && f.name === 'name')
   const attributesOf = shownReader(
     mentioned.filter(({ field: f }) => f.kind === 'attribute' || !shownApart.has(f.name)),
     table,
@@ -268,12 +268,18 @@ function spanReader(
     const attributes = attributesOf(i)
     return {
       id: Buffer.from(bytesAt(ids, i)).toString('hex'),
-      name: showsName ? textAt(names, i) : undefined,
+      name: name === undefined ? undefined : shownName(name, textAt(names, i)),
       startNs: BigInt.asUintN(64, starts[i]!),
       durationNs: Number(durations[i]!),
       attributes,
     }
   }
+}
+
+/** The name, where the query asks for it. */
+function shownName({ isWhole, isSelected, tests }: Mention, name: string): string | undefined {
+  const isShown = isWhole || isSelected || tests.some(fits => fits(valueType.string, 0, name))
+  return isShown ? name : undefined
 }
 
 type ServiceStats = Map<string, { spans: number; errors: number }>

@@ -2,6 +2,7 @@
  * What a result shows of a span: of every field that the query mentions the values that it asks for, or all where it
  * selects or computes with the field. Source: docs/traces.md (the language).
  */
+import { addAll } from '#core/lists.ts'
 import type { Field, FieldExpr, Stage } from '#lang/traceql/ast.ts'
 import { fieldKey } from '#lang/traceql/fields.ts'
 import { columnsOf, defaultOf, idFields, literalFits, ownerOf, turned, type ValueTest } from './evaluate.ts'
@@ -13,6 +14,8 @@ export interface Mention {
   /** Values that it asks for; a field of which every value is asked for has `isWhole`. */
   tests: ValueTest[]
   isWhole: boolean
+  /** It selects the field, which is read for what is shown alone. */
+  isSelected: boolean
   /** It asks for spans without the field. */
   asksForNil: boolean
 }
@@ -27,7 +30,8 @@ export function mentionsOf(stages: readonly Stage[]): Mention[] {
 function mention(field: Field, into: Map<string, Mention>): Mention {
   const key = fieldKey(field)
   let own = into.get(key)
-  if (own === undefined) into.set(key, (own = { field, tests: [], isWhole: false, asksForNil: false }))
+  if (own === undefined)
+    into.set(key, (own = { field, tests: [], isWhole: false, isSelected: false, asksForNil: false }))
   return own
 }
 
@@ -46,7 +50,7 @@ function ofStage(stage: Stage, into: Map<string, Mention>): void {
       ofExpr(stage.expr, into)
       return
     case 'select':
-      for (const field of stage.fields) mention(field, into).isWhole = true
+      for (const field of stage.fields) mention(field, into).isSelected = true
       return
     default:
   }
@@ -109,7 +113,10 @@ export function shownReader(
   const byColumn = new Map<FieldColumn, Mention>()
   for (const one of mentions)
     for (const column of columnsOf(table, one.field)) byColumn.set(column, merged(byColumn.get(column), one))
-  const readers = [...byColumn].map(([column, one]) => readerOf(one, column, table, keyOf(one.field, column.level)))
+  const together = new TogetherShown(byColumn, table)
+  const readers = [...byColumn].map(([column, one]) =>
+    readerOf(together.shownOf(one, column.level), column, table, keyOf(one.field, column.level)),
+  )
   return i => {
     const shown: ShownValues[] = []
     for (const read of readers) read(i, shown)
@@ -124,12 +131,55 @@ function merged(a: Mention | undefined, b: Mention): Mention {
     field: a.field,
     tests: [...a.tests, ...b.tests],
     isWhole: a.isWhole || b.isWhole,
+    isSelected: a.isSelected || b.isSelected,
     asksForNil: a.asksForNil || b.asksForNil,
   }
 }
 
+function isDedicated({ rows }: SpanTable, field: Field, level: Level): boolean {
+  return rows.dedicated.some(({ scope, name }) => scope === level && name === field.name)
+}
+
+/** An attribute in a column of its own? The others of a level share columns, one for each type. */
+function isApart(table: SpanTable, field: Field, level: Level): boolean {
+  if (field.kind !== 'attribute' || (level === 'resource' && field.name === 'service.name')) return true
+  return isDedicated(table, field, level)
+}
+
+/**
+ * What is asked of attributes that share columns: as in Tempo, a value is shown that any of the questions to the
+ * attributes of its level asks for, and all values where one of them is whole.
+ */
+class TogetherShown {
+  readonly #byLevel = new Map<Level, { tests: ValueTest[]; isWhole: boolean }>()
+  readonly #table: SpanTable
+
+  constructor(mentions: ReadonlyMap<FieldColumn, Mention>, table: SpanTable) {
+    this.#table = table
+    for (const [{ level }, { field, tests, isWhole }] of mentions) {
+      if (isApart(table, field, level)) continue
+      const own = this.#byLevel.get(level)
+      if (own === undefined) this.#byLevel.set(level, { tests: [...tests], isWhole })
+      else {
+        addAll(own.tests, tests)
+        own.isWhole ||= isWhole
+      }
+    }
+  }
+
+  shownOf(own: Mention, level: Level): Mention {
+    if (isApart(this.#table, own.field, level)) return own
+    const { tests, isWhole } = this.#byLevel.get(level)!
+    return { ...own, tests, isWhole }
+  }
+}
+
 function readerOf(own: Mention, column: FieldColumn, table: SpanTable, key: string): Reader {
-  const missing = own.isWhole ? defaultOf(own.field) : undefined
+  const isAll = own.isWhole || own.isSelected
+  const missing = isAll ? defaultOf(own.field) : undefined
+  // An attribute of a column of its own that is not there is a text to Tempo where all values are shown.
+  const showsNil =
+    own.asksForNil || (isAll && own.field.kind === 'attribute' && isDedicated(table, own.field, column.level))
   const from = column.level === 'event' ? table.eventFrom : column.level === 'link' ? table.linkFrom : undefined
   const owner = ownerOf(table, column.level)
   return (i, into) => {
@@ -144,14 +194,14 @@ function readerOf(own: Mention, column: FieldColumn, table: SpanTable, key: stri
       into.push({ key, values })
       return
     }
-    if (own.asksForNil && !isThere) into.push({ key, values: nil })
+    if (showsNil && !isThere) into.push({ key, values: nil })
     else if (missing !== undefined && first === end) into.push({ key, values: [missing] })
   }
 }
 
-function valuesAt(column: FieldColumn, at: number, { tests, isWhole }: Mention): readonly Value[] {
+function valuesAt(column: FieldColumn, at: number, { tests, isWhole, isSelected }: Mention): readonly Value[] {
   const list = column.lists?.get(at)
   const single = list === undefined ? column.at(at) : undefined
   const values = list ?? (single === undefined ? [] : [single])
-  return isWhole ? values : values.filter(v => tests.some(fits => fits(v.type, v.num, v.text)))
+  return isWhole || isSelected ? values : values.filter(v => tests.some(fits => fits(v.type, v.num, v.text)))
 }

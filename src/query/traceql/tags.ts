@@ -296,7 +296,7 @@ function tagColumns(table: SpanTable, field: Field): FieldColumn[] {
 /** Where the condition compares the field itself, only values that fit are wanted. */
 function valueFilter(condition: FieldExpr, field: Field): ValueTest | undefined {
   const own = mentionsOf([{ kind: 'filter', condition }]).find(m => fieldKey(m.field) === fieldKey(field))
-  if (own === undefined || own.isWhole || own.tests.length === 0) return undefined
+  if (own === undefined || own.isWhole || own.isSelected || own.tests.length === 0) return undefined
   return (type, num, text) => own.tests.some(fits => fits(type, num, text))
 }
 
