@@ -5,6 +5,7 @@ import { startProgram } from '../real-program.ts'
 import type { Answer, Dialect, Question } from '../question.ts'
 import { loadSeries } from './data.ts'
 import { questions } from './questions.ts'
+import { randomQuestion } from './random-questions.ts'
 
 const features =
   'promql-experimental-functions,promql-extended-range-selectors,promql-binop-fill-modifiers,' +
@@ -44,6 +45,7 @@ export const promqlDialect: Dialect = {
   },
   load: ({ url }, baseMs) => loadSeries(url, baseMs),
   questions,
+  randomQuestion,
   comparable,
 }
 
