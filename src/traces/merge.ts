@@ -1,9 +1,9 @@
 /** Rows of several sources into row groups, in order of trace id: a trace that several have becomes one row. */
 import { isPoison } from '#core/poison.ts'
-import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { bytesAt } from '#codec/parquet/column-data.ts'
 import { combineTraces } from '#model/trace.ts'
 import { RowAssembler } from './assemble.ts'
+import { rowStarts } from './row-starts.ts'
 import type { BlockLayout } from './schema.ts'
 import { idKey, type Segment } from './segment.ts'
 import { Follower, TraceShredder, type RowSource } from './shred.ts'
@@ -14,27 +14,6 @@ interface RowPlace {
   source: number
   row: number
   id: Uint8Array
-}
-
-/** By row, where a column's entries and values begin; one more at the end. */
-function rowStarts(
-  { rep, def, count, column }: ColumnData,
-  rows: number,
-): { entries: Uint32Array; values: Uint32Array } {
-  const entries = new Uint32Array(rows + 1)
-  const values = new Uint32Array(rows + 1)
-  let row = 0
-  let k = 0
-  for (let i = 0; i < count; i++) {
-    if (rep === undefined || rep[i] === 0) {
-      entries[row] = i
-      values[row++] = k
-    }
-    if (def === undefined || def[i] === column.maxDef) k++
-  }
-  entries[rows] = count
-  values[rows] = k
-  return { entries, values }
 }
 
 /** Row groups of about the same size, each handed on when it is full. `pause` gives way to other work. */
