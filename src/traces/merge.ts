@@ -1,7 +1,7 @@
 /** Rows of several sources into row groups, in order of trace id: a trace that several have becomes one row. */
 import { isPoison } from '#core/poison.ts'
 import { bytesAt } from '#codec/parquet/column-data.ts'
-import { combineTraces } from '#model/trace.ts'
+import { combineTraces } from '#model/trace-combiner.ts'
 import { RowAssembler } from './assemble.ts'
 import { rowStarts } from './row-starts.ts'
 import type { BlockLayout } from './schema.ts'

@@ -3,7 +3,9 @@ import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { NotFoundError, PlanStaleError } from '#core/errors.ts'
 import { isDamage, Omissions, planningAgain } from '#core/omissions.ts'
 import { forEachParallel, workAhead } from '#core/parallel.ts'
-import { combineTraces, type Trace } from '#model/trace.ts'
+import { withOwnIds } from '#model/shared-halves.ts'
+import { combineTraces } from '#model/trace-combiner.ts'
+import type { Trace } from '#model/trace.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import type { BlockReader, BlockRows } from './block-reader.ts'
 import type { BlockMeta } from './block-meta.ts'
@@ -131,7 +133,7 @@ export class Reader implements TracesReader {
       const found = await this.#guarded(block, find)
       if (found !== undefined) parts.push(found)
     })
-    return parts.length === 0 ? undefined : combineTraces(parts)
+    return parts.length === 0 ? undefined : withOwnIds(combineTraces(parts))
   }
 
   /** A block that is damaged is left out. */

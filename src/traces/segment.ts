@@ -2,7 +2,8 @@
  * Traces of a tenant that wait together for their block: kept as the bytes that they came in, laid out as rows when
  * asked for.
  */
-import { TraceCombiner, type Resource, type Scope, type Span, type Trace } from '#model/trace.ts'
+import { TraceCombiner } from '#model/trace-combiner.ts'
+import type { Resource, Scope, Span, Trace } from '#model/trace.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { isPoison } from '#core/poison.ts'
 import type { BlockLayout } from './schema.ts'

@@ -3,8 +3,8 @@
  * Source: the public model of Jaeger's UI.
  */
 import { rawNumber } from '#core/json.ts'
+import { resourceKey } from '#model/trace-combiner.ts'
 import {
-  resourceKey,
   serviceNameOf,
   type AnyValue,
   type Attribute,
