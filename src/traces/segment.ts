@@ -118,7 +118,10 @@ export class Segment {
 
   /** The same as they are held. */
   partsOf(id: Uint8Array): readonly LiveTrace[] {
-    return this.#byId.get(idKey(id)) ?? []
+    return this.partsBy(idKey(id))
+  }
+  partsBy(key: string): readonly LiveTrace[] {
+    return this.#byId.get(key) ?? []
   }
 
   /** For a shredder: attributes of spans may lie in the message still. */
