@@ -229,7 +229,7 @@ test('a bulk request has 429 for each document that waits for room', async t => 
   assert.equal(await stored(run, 'logs', 'bulk'), 2)
 })
 
-test('lines faster than limits.log_rate: all of a request waits; one that could never come at once is taken', async t => {
+test('lines faster than limits.log_rate wait, all of a request; one that never fits is taken', async t => {
   const run = await started(t, ['limits.log_rate=100'])
   const large = otlp.logs(1, 'large')
   const body = { stringValue: 'x'.repeat(400) }
