@@ -82,7 +82,9 @@ function spanOf(z: Json): Span {
     traceId: padded,
     spanId: id(z['id'], 'id', [16]),
     parentSpanId:
-      z['parentId'] === undefined || z['parentId'] === null ? new Uint8Array(0) : id(z['parentId'], 'parentId', [16]),
+      z['parentId'] === undefined || z['parentId'] === null || /^0+$/.test(text(z['parentId']))
+        ? new Uint8Array(0)
+        : id(z['parentId'], 'parentId', [16]),
     traceState: '',
     flags: 0,
     name: text(z['name']),
