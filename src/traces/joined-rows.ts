@@ -19,7 +19,7 @@ const neighboursMax = 16
 /** Traces of two units that are joined though no span is in both, where one of the units is memory. */
 const partedMax = 64
 /** Traces of one unit that are put together for one query. */
-const joinedMax = 20_000
+const joinedMax = 5000
 
 interface UnitPlace extends Place {
   readonly unit: number
@@ -28,6 +28,15 @@ interface UnitPlace extends Place {
 interface Parts {
   readonly id: string
   readonly places: readonly UnitPlace[]
+  /** One that has the spans of all others, which are empty then: nothing is put together. */
+  readonly whole: UnitPlace | undefined
+}
+/** Two rows of one trace. */
+interface Touch {
+  readonly a: UnitPlace
+  readonly b: UnitPlace
+  readonly aHasB: boolean
+  readonly bHasA: boolean
 }
 /** Traces that were put together, and the row of each there. */
 interface Joined {
@@ -45,7 +54,7 @@ export class JoinedRows {
   readonly #omissions: Omissions
   readonly #neighbours: readonly (readonly number[])[]
   readonly #parts = new Map<number, Promise<ReadonlyMap<string, Parts>>>()
-  readonly #touching = new Map<number, Promise<ReadonlyMap<string, UnitPlace[]>>>()
+  readonly #touching = new Map<number, Promise<ReadonlyMap<string, Touch[]>>>()
   readonly #joined = new Map<number, Promise<Joined | undefined>>()
   readonly #replaced = new Map<number, Promise<ReadonlyMap<number, Replacements>>>()
 
@@ -71,14 +80,14 @@ export class JoinedRows {
   }
 
   /** By id: rows of the unit, and of its neighbours, that are one trace. */
-  #touchingOf(unit: number): Promise<ReadonlyMap<string, UnitPlace[]>> {
+  #touchingOf(unit: number): Promise<ReadonlyMap<string, Touch[]>> {
     let found = this.#touching.get(unit)
     if (found === undefined) this.#touching.set(unit, (found = this.#findTouching(unit)))
     return found
   }
 
-  async #findTouching(unit: number): Promise<ReadonlyMap<string, UnitPlace[]>> {
-    const touching = new Map<string, UnitPlace[]>()
+  async #findTouching(unit: number): Promise<ReadonlyMap<string, Touch[]>> {
+    const touching = new Map<string, Touch[]>()
     for (const other of this.#neighbours[unit]!) {
       const [first, second] = unit < other ? [unit, other] : [other, unit]
       const a = this.#units[first]!
@@ -86,11 +95,11 @@ export class JoinedRows {
       const meetings = await this.#meetings.of(a, b, this.#pause)
       const parted = meetings.reduce((count, { sharesSpans }) => count + (sharesSpans ? 0 : 1), 0)
       const joinsParted = parted <= partedMax && (a.isInMemory || b.isInMemory)
-      for (const { id, a: inA, b: inB, sharesSpans } of meetings) {
+      for (const { id, a: inA, b: inB, sharesSpans, aHasB, bHasA } of meetings) {
         if (!sharesSpans && !joinsParted) continue
-        let places = touching.get(id)
-        if (places === undefined) touching.set(id, (places = []))
-        places.push({ unit: first, ...inA }, { unit: second, ...inB })
+        let touches = touching.get(id)
+        if (touches === undefined) touching.set(id, (touches = []))
+        touches.push({ a: { unit: first, ...inA }, b: { unit: second, ...inB }, aHasB, bHasA })
       }
     }
     return touching
@@ -106,14 +115,14 @@ export class JoinedRows {
   async #findParts(unit: number): Promise<ReadonlyMap<string, Parts>> {
     const parts = new Map<string, Parts>()
     for (const id of (await this.#touchingOf(unit)).keys()) {
-      const places = new Map<string, UnitPlace>()
+      const touches: Touch[] = []
       const units = new Set([unit])
       for (const next of units)
-        for (const place of (await this.#touchingOf(next)).get(id) ?? []) {
-          places.set(`${place.unit} ${place.group} ${place.row}`, place)
-          units.add(place.unit)
+        for (const touch of (await this.#touchingOf(next)).get(id) ?? []) {
+          touches.push(touch)
+          units.add(touch.a.unit).add(touch.b.unit)
         }
-      parts.set(id, { id, places: [...places.values()].sort(byPlace) })
+      parts.set(id, partsOf(id, touches))
     }
     return parts
   }
@@ -126,7 +135,9 @@ export class JoinedRows {
 
   /** Puts the traces together that stand in a row of the unit. Undefined where a part of them is damaged. */
   async #join(unit: number): Promise<Joined | undefined> {
-    const all = [...(await this.#partsIn(unit)).values()].filter(({ places }) => places[0]!.unit === unit)
+    const all = [...(await this.#partsIn(unit)).values()].filter(
+      ({ places, whole }) => whole === undefined && places[0]!.unit === unit,
+    )
     if (all.length === 0) return undefined
     const own = all.slice(0, joinedMax)
     if (own.length < all.length)
@@ -182,11 +193,11 @@ export class JoinedRows {
 
   async #findReplaced(unit: number): Promise<ReadonlyMap<number, Replacements>> {
     const byGroup = new Map<number, Map<number, number>>()
-    for (const { id, places } of (await this.#partsIn(unit)).values()) {
-      const joined = (await this.#joinedIn(places[0]!.unit))?.rowOf.get(id)
+    for (const { id, places, whole } of (await this.#partsIn(unit)).values()) {
+      const joined = whole === undefined ? (await this.#joinedIn(places[0]!.unit))?.rowOf.get(id) : -1
       if (joined === undefined) continue
       for (const [i, place] of places.entries()) {
-        if (place.unit !== unit) continue
+        if (place.unit !== unit || place === whole) continue
         const { group, row } = place
         let rows = byGroup.get(group)
         if (rows === undefined) byGroup.set(group, (rows = new Map()))
@@ -195,6 +206,32 @@ export class JoinedRows {
     }
     return byGroup
   }
+}
+
+function keyOf({ unit, group, row }: UnitPlace): string {
+  return `${unit} ${group} ${row}`
+}
+
+/** The same, in whatever order the touches come. */
+function partsOf(id: string, touches: readonly Touch[]): Parts {
+  const places = new Map<string, UnitPlace>()
+  /** By row, the rows whose spans it has. */
+  const covered = new Map<string, Set<string>>()
+  const cover = (by: string, other: string): void => {
+    const known = covered.get(by)
+    if (known === undefined) covered.set(by, new Set([other]))
+    else known.add(other)
+  }
+  for (const { a, b, aHasB, bHasA } of touches) {
+    const [keyA, keyB] = [keyOf(a), keyOf(b)]
+    places.set(keyA, a)
+    places.set(keyB, b)
+    if (aHasB) cover(keyA, keyB)
+    if (bHasA) cover(keyB, keyA)
+  }
+  const sorted = [...places.values()].sort(byPlace)
+  const whole = sorted.find(place => covered.get(keyOf(place))?.size === sorted.length - 1)
+  return { id, places: sorted, whole }
 }
 
 function byPlace(a: UnitPlace, b: UnitPlace): number {

@@ -40,8 +40,10 @@ export interface Meeting {
   readonly id: string
   readonly a: Place
   readonly b: Place
-  /** Whether a span is in both. */
+  /** Whether a span is in both, and whether one row has all spans of the other. */
   readonly sharesSpans: boolean
+  readonly aHasB: boolean
+  readonly bHasA: boolean
 }
 
 const idPath = 'TraceID'
@@ -74,7 +76,7 @@ export class Meetings {
     if (known !== undefined) return known
     try {
       const found = await this.#find(a, b, pause)
-      this.#found.set(key, found, 100 + key.length + found.length * 150)
+      this.#found.set(key, found, 100 + key.length + found.length * 170)
       return found
     } catch (error) {
       if (!isDamage(error)) throw error
@@ -97,9 +99,11 @@ export class Meetings {
       const others = inB.get(id) ?? []
       for (const [i, one] of places.entries())
         for (const other of a === b ? others.slice(i + 1) : others) {
-          const spans = await spansOfA.of(one)
-          const sharesSpans = (await spansOfB.of(other)).some(span => spans.includes(span))
-          found.push({ id, a: one, b: other, sharesSpans })
+          const spans = new Set(await spansOfA.of(one))
+          const otherSpans = new Set(await spansOfB.of(other))
+          const common = spans.intersection(otherSpans).size
+          const aHasB = common === otherSpans.size
+          found.push({ id, a: one, b: other, sharesSpans: common > 0, aHasB, bHasA: common === spans.size })
         }
       await pause()
     }

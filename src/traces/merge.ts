@@ -2,6 +2,7 @@
 import { isPoison } from '#core/poison.ts'
 import { bytesAt } from '#codec/parquet/column-data.ts'
 import { combineTraces } from '#model/trace-combiner.ts'
+import type { Trace } from '#model/trace.ts'
 import { RowAssembler } from './assemble.ts'
 import { rowStarts } from './row-starts.ts'
 import type { BlockLayout } from './schema.ts'
@@ -123,13 +124,23 @@ class RowMerger {
   combine(places: readonly RowPlace[]): void {
     const id = Uint8Array.from(places[0]!.id)
     this.#ids.push(id)
-    const parts = places.map(
-      ({ source, row }) => new RowAssembler(this.#sources[source]!.columns, this.#layout.dedicated).row(row).trace,
-    )
+    const parts = places.map(place => this.#traceAt(place))
     for (const follower of this.#followers) follower.catchUp()
     this.#group.add(id, combineTraces(parts))
     for (const follower of this.#followers) follower.skip()
   }
+
+  /** Rows of a source mostly come in ascending order: its columns are gone over once. */
+  #traceAt({ source, row }: RowPlace): Trace {
+    let held = this.#assemblers[source]
+    if (held === undefined || row <= held.row) {
+      const assembler = new RowAssembler(this.#sources[source]!.columns, this.#layout.dedicated)
+      this.#assemblers[source] = held = { assembler, row: -1 }
+    }
+    held.row = row
+    return held.assembler.row(row).trace
+  }
+  readonly #assemblers: ({ assembler: RowAssembler; row: number } | undefined)[] = []
 
   /** Hands the group on, when it has rows, and begins another. */
   endGroup(): void {

@@ -65,7 +65,7 @@ export class Reader implements TracesReader {
     return this.#source.damaged(of)
   }
 
-  async select(fromMs: number, throughMs: number): Promise<TraceRows[]> {
+  async select(fromMs: number, throughMs: number, traces?: 'parted'): Promise<TraceRows[]> {
     const { blocks: reader, layout } = this.#source
     const plan = await this.#source.plan(this.#retainedFrom(fromMs), throughMs, this.omissions)
     const blocks = newestFirst(plan.blocks)
@@ -85,7 +85,8 @@ export class Reader implements TracesReader {
     }
     const joined = new JoinedRows(units, reader.meetings, () => this.#source.pause(), this.omissions)
     const columnsOf = (unit: number, group: number): Pick<TraceRows, 'columns'> => ({
-      columns: paths => joined.columns(unit, group, paths),
+      columns: paths =>
+        traces === 'parted' ? units[unit]!.groups[group]!.columns(paths) : joined.columns(unit, group, paths),
     })
     return [
       ...memory.map((source, unit): TraceRows => ({
