@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { runTercet, type Running } from '../run-tercet.ts'
+import { untilTrue } from '../until.ts'
 
 interface ShownSpan {
   name: string
@@ -149,4 +150,25 @@ test('halves of a call that share an id and come as OTLP have ids of their own w
   // The server's half is sent again: it is still one span.
   await post(run, '/v1/traces', otlp('0a', calls.slice(2, 3)))
   await checkShown(run, 'a', 'in a block, and once more in memory')
+})
+
+test('the service graph has an edge for each call, whichever half comes first, also over a flush', async t => {
+  const run = await runTercet(['metrics.scrape_interval=100ms'])
+  t.after(() => run.stop())
+  const sinceUs = Date.now() * 1000 - nowUs
+  const now = (trace: string, one: Call): object[] =>
+    zipkin(trace, [one]).map(span => ({ ...span, timestamp: nowUs + sinceUs }))
+  for (const [i, order] of [calls, calls.toReversed()].entries()) {
+    for (const one of order.filter(c => c[0] === 'call' || c[0] === 'serve')) {
+      await post(run, '/api/v2/spans', now(`d${i}`, one))
+      await run.tercet.flush()
+    }
+  }
+  const dependencies = async (): Promise<string[]> => {
+    const params = new URLSearchParams({ endTs: String(Date.now()), lookback: '3600000' }).toString()
+    const reply = await fetch(`${run.url}/select/jaeger/api/dependencies?${params}`)
+    const { data } = (await reply.json()) as { data: { parent: string; child: string; callCount: number }[] }
+    return data.map(d => `${d.parent} ${d.child} ${d.callCount}`)
+  }
+  await untilTrue(async () => (await dependencies()).includes('front back 2'), 'two calls', 10)
 })
