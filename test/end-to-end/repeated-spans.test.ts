@@ -15,8 +15,8 @@ interface Series {
   series: { labels: { key: string; value: object }[]; value?: number; samples?: { value?: number }[] }[]
 }
 
-for (const workers of [0, 1])
-  suite(`spans that are sent again, workers=${workers}`, () => {
+for (const flag of ['workers=0', 'workers=1', 'traces.block_version=vParquet4'])
+  suite(`spans that are sent again, ${flag}`, () => {
     let run: Running
     const startNs = BigInt(Date.now() - 60_000) * 1_000_000n
     const second = startNs / 1_000_000_000n
@@ -36,7 +36,10 @@ for (const workers of [0, 1])
       kind,
       startTimeUnixNano: String(startNs),
       endTimeUnixNano: String(startNs + 2_000_000n),
-      attributes: [{ key: 'n', value: { intValue: '3' } }],
+      attributes: [
+        { key: 'n', value: { intValue: '3' } },
+        { key: 'http.method', value: { stringValue: 'GET' } },
+      ],
       ...more,
     })
     const send = async (service: string, spans: object[]): Promise<void> => {
@@ -81,7 +84,7 @@ for (const workers of [0, 1])
     }
 
     before(async () => {
-      run = await runTercet([`workers=${workers}`])
+      run = await runTercet([flag])
       await sendAll('d1')
       await send('front', [span('d2', 'a1', '', 'alone', 2)])
       await run.tercet.flush()
@@ -108,6 +111,7 @@ for (const workers of [0, 1])
         assert.equal(await inRange(`${all} | histogram_over_time(duration)`), 6)
         assert.deepEqual(await compared(), { selection: 1, baseline: 5 })
         assert.deepEqual(await matched('{ name = "call" }'), [1])
+        assert.deepEqual(await matched('{ trace:id = "d1" && span.http.method = "GET" }'), [4])
         assert.deepEqual(await matched('{ trace:id = "d1" }'), [4])
         assert.deepEqual(await matched('{ trace:id = "d1" } | count() = 4'), [4])
         assert.deepEqual(await matched('{ trace:id = "d1" } | count() > 4'), [])
