@@ -287,7 +287,8 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     let size = 0
     for (let i = 0; i < batch.count; i++) size += batch.lineTo[i]! - batch.lineFrom[i]!
     const nowMs = clock.monotonicMs()
-    // One and a half seconds' worth may come at once.
+    // One and a half seconds' worth may come at once, and a request that is larger when nothing came for so long:
+    // refused, it would be sent again for ever.
     const burst = rateBytes * 1.5
     const tokens =
       tenant.rateTokens === undefined
@@ -295,7 +296,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
         : Math.min(burst, tenant.rateTokens + ((nowMs - tenant.rateAtMs) / 1000) * rateBytes)
     tenant.rateAtMs = nowMs
     tenant.rateTokens = tokens
-    if (size > tokens)
+    if (size > tokens && tokens < burst)
       throw new LimitError(
         `ingestion rate limit exceeded for user ${tenant.name} (limit: ${rateBytes} bytes/sec) ` +
           `while attempting to ingest '${batch.count}' lines totaling '${size}' bytes, ` +

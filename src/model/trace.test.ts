@@ -4,15 +4,8 @@ import { test } from 'node:test'
 import { seededRandom } from '#core/random.ts'
 import { SpanIds } from './span-ids.ts'
 import { attributesFromJson, attributesToJson, bigintOf, valueFromJson, valueToJson } from './trace-json.ts'
-import {
-  attributesKey,
-  combineTraces,
-  serviceNameOf,
-  type AnyValue,
-  type Attribute,
-  type Span,
-  type Trace,
-} from './trace.ts'
+import { combineTraces } from './trace-combiner.ts'
+import { attributesKey, serviceNameOf, type AnyValue, type Attribute, type Span, type Trace } from './trace.ts'
 
 const text = (key: string, value: string): Attribute => ({ key, value: { kind: 'string', value } })
 

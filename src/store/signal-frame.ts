@@ -243,7 +243,17 @@ export abstract class SignalFrame implements Signal {
     if (isRead) this.#noteRead()
     this.#isReady = isRead || !needsBucket
     if (!isRead) this.#joining = this.#joinLater()
+    if (!readOnly) await this.#lookAtDisk()
     this.#startRepeaters()
+  }
+
+  /** A disk that is full already takes nothing from the first request on. */
+  async #lookAtDisk(): Promise<void> {
+    try {
+      await this.#guard.watchDisk()
+    } catch (error) {
+      this.#options.log.warn('the free disk can not be told', { signal: this.name, error: messageOf(error) })
+    }
   }
 
   /** Is there any answer from the bucket soon? A start does not wait out the deadlines of a store that is silent. */

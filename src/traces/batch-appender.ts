@@ -73,7 +73,10 @@ export class BatchAppender {
   admit(request: SpanRequest, head: Head, trace: Trace, message: Uint8Array): AdmittedSpans {
     const { outcome, admission } = request
     const before = outcome.stored
-    const refused = new Set<number>()
+    // What is not in the record: refused spans, and those that memory has.
+    const leftOut = new Set<number>()
+    const isTight = this.#mayFillUp(head, trace)
+    let repeated = 0
     let at = 0
     let awaited = head.awaited
     let lastKey: string | undefined
@@ -84,16 +87,29 @@ export class BatchAppender {
         earlierBytes = request.bytesOf(head, key)
       }
       const bytes = staged === undefined ? earlierBytes : staged.bytes + (earlierBytes ?? 0)
-      const isAdmitted = admission.admit(span, bytes, head.live.size + awaited, message)
-      if (!isAdmitted) refused.add(at)
+      const isRepeated = isTight && bytes === undefined && head.hasIdle(key, span)
+      // A trace that was set aside takes no room for spans that it has.
+      const isAdmitted = admission.admit(span, isRepeated ? 0 : bytes, head.live.size + awaited, message)
+      if (isAdmitted && isRepeated) repeated++
+      if (!isAdmitted || isRepeated) leftOut.add(at)
       else if (bytes === undefined) awaited++
       at++
-      return isAdmitted
+      return isAdmitted && !isRepeated
     })
-    const stored = outcome.stored - before
+    const stored = outcome.stored - before - repeated
     if (stored === 0) return { record: undefined, traces: [], newTraces: 0, stored }
     // What was refused must not come back with a replay.
-    const kept = refused.size === 0 ? message : this.#options.withoutSpans(message, place => refused.has(place))
+    const kept = leftOut.size === 0 ? message : this.#options.withoutSpans(message, place => leftOut.has(place))
     return { record: encodeSpans(head.tenant, kept), traces, newTraces: awaited - head.awaited, stored }
+  }
+
+  /**
+   * Whether the message may have more traces than there is room for. Its sender repeats all of it then, and would never
+   * get to the end of it if traces that it brought before took the room again.
+   */
+  #mayFillUp(head: Head, { resources }: Trace): boolean {
+    let room = this.#options.limits.liveTracesMax - head.live.size - head.awaited
+    for (const { scopes } of resources) for (const { spans } of scopes) room -= spans.length
+    return room < 0
   }
 }

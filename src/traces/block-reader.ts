@@ -12,8 +12,15 @@ import type { HeldGroups } from './held-groups.ts'
 import { blockPrefix } from './block-writer.ts'
 import { BloomFilter, shardOf } from './bloom.ts'
 import type { BlockMeta } from './block-meta.ts'
+import { Meetings } from './meetings.ts'
 import { plainPath } from './schema.ts'
 import type { TraceRows } from './select.ts'
+
+/** A row group. */
+export interface BlockRows extends Omit<TraceRows, 'leaveOut'> {
+  /** Of all its columns. */
+  readonly paths: readonly string[]
+}
 
 interface OpenedBlock {
   file: ParquetFile
@@ -38,6 +45,8 @@ export class BlockReader {
   readonly #blocks: ByteLru<OpenedBlock>
   readonly #blooms: ByteLru<BloomFilter>
   readonly #columns: ByteLru<ColumnData>
+  /** Traces that several blocks have, or blocks and memory. */
+  readonly meetings: Meetings
   /** Ranges and objects that were fetched. */
   reads = 0
   readBytes = 0
@@ -46,12 +55,13 @@ export class BlockReader {
     this.#bucket = bucket
     this.#blocks = new ByteLru(cacheBytes / 8)
     this.#blooms = new ByteLru(cacheBytes / 4)
-    this.#columns = new ByteLru((cacheBytes * 5) / 8)
+    this.#columns = new ByteLru((cacheBytes * 9) / 16)
+    this.meetings = new Meetings(cacheBytes / 16)
   }
 
   get cacheStats(): { bytes: number; hits: number; misses: number } {
     return {
-      bytes: this.#blocks.bytes + this.#blooms.bytes + this.#columns.bytes,
+      bytes: this.#blocks.bytes + this.#blooms.bytes + this.#columns.bytes + this.meetings.bytes,
       hits: this.#columns.hits,
       misses: this.#columns.misses,
     }
@@ -59,7 +69,8 @@ export class BlockReader {
 
   /** Lets go of so many bytes of what is kept, the cheapest to get again first. */
   release(bytes: number): void {
-    for (const cache of [this.#columns, this.#blocks, this.#blooms]) if (bytes > 0) bytes -= cache.release(bytes)
+    for (const cache of [this.#columns, this.meetings, this.#blocks, this.#blooms])
+      if (bytes > 0) bytes -= cache.release(bytes)
   }
 
   async #open(meta: BlockMeta): Promise<OpenedBlock> {
@@ -86,13 +97,15 @@ export class BlockReader {
   }
 
   /** One for each row group. */
-  async rows(meta: BlockMeta): Promise<Omit<TraceRows, 'leaveOut'>[]> {
+  async rows(meta: BlockMeta): Promise<BlockRows[]> {
     const opened = await this.#open(meta)
+    const allPaths = [...opened.columnOf.keys()]
     return opened.file.rowGroups.map(({ rows, from, to }, group) => ({
       rows,
       isInMemory: false,
       dedicated: meta.dedicated,
       bytes: to - from,
+      paths: allPaths,
       columns: async paths => {
         const out = new Map<string, ColumnData>()
         const missing: number[] = []
@@ -165,7 +178,7 @@ export class BlockReader {
   async #findIn(
     meta: BlockMeta,
     group: number,
-    rows: Omit<TraceRows, 'leaveOut'>,
+    rows: BlockRows,
     id: Uint8Array,
     held: HeldGroups | undefined,
   ): Promise<Trace | undefined> {

@@ -38,6 +38,10 @@ export class HeadSource implements TracesSource {
     this.layout = parts.layout
   }
 
+  pause(): Promise<void> {
+    return this.#parts.pause()
+  }
+
   damaged(of: 'tenant' | 'all'): readonly DamagedBlock[] {
     const { damage } = this.#parts.list
     return of === 'all' ? damage.all() : damage.of(this.#parts.tenant)

@@ -2,7 +2,7 @@
  * What is in memory of a tenant's traces: live ones, which spans are added to, and idle ones, which got no span for a
  * while and wait in segments for the block that they will be in. Both keep spans as the bytes that they came in.
  */
-import type { Trace } from '#model/trace.ts'
+import type { Span, Trace } from '#model/trace.ts'
 import { takeTraces, type TakenTraces } from './carried-traces.ts'
 import type { BlockLayout } from './schema.ts'
 import { idKey, Segment, treeOf, type LiveTrace, type SpanDecoder } from './segment.ts'
@@ -134,6 +134,20 @@ export class Head {
     const live = this.live.get(idKey(id))
     if (live !== undefined) parts.push(this.treeOf(live))
     return parts
+  }
+
+  /** Whether an idle trace, by its key, has the span. */
+  hasIdle(key: string, { spanId, kind }: Span): boolean {
+    const isIt = (span: Span): boolean => span.kind === kind && Buffer.compare(span.spanId, spanId) === 0
+    return this.segments.some(segment =>
+      segment.partsBy(key).some(({ held }) =>
+        held.some(({ message, ranges, spans }) => {
+          for (let i = 0; i < ranges.length; i += 2)
+            if (isIt(this.#decode(message, ranges[i]!, ranges[i + 1]!, true))) return true
+          return spans?.some(isIt) === true
+        }),
+      ),
+    )
   }
 
   /** Hands out the segments of idle traces; new ones begin. */

@@ -1,9 +1,10 @@
 /** Rows of several sources into row groups, in order of trace id: a trace that several have becomes one row. */
 import { isPoison } from '#core/poison.ts'
-import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { bytesAt } from '#codec/parquet/column-data.ts'
-import { combineTraces } from '#model/trace.ts'
+import { combineTraces } from '#model/trace-combiner.ts'
+import type { Trace } from '#model/trace.ts'
 import { RowAssembler } from './assemble.ts'
+import { rowStarts } from './row-starts.ts'
 import type { BlockLayout } from './schema.ts'
 import { idKey, type Segment } from './segment.ts'
 import { Follower, TraceShredder, type RowSource } from './shred.ts'
@@ -14,27 +15,6 @@ interface RowPlace {
   source: number
   row: number
   id: Uint8Array
-}
-
-/** By row, where a column's entries and values begin; one more at the end. */
-function rowStarts(
-  { rep, def, count, column }: ColumnData,
-  rows: number,
-): { entries: Uint32Array; values: Uint32Array } {
-  const entries = new Uint32Array(rows + 1)
-  const values = new Uint32Array(rows + 1)
-  let row = 0
-  let k = 0
-  for (let i = 0; i < count; i++) {
-    if (rep === undefined || rep[i] === 0) {
-      entries[row] = i
-      values[row++] = k
-    }
-    if (def === undefined || def[i] === column.maxDef) k++
-  }
-  entries[rows] = count
-  values[rows] = k
-  return { entries, values }
 }
 
 /** Row groups of about the same size, each handed on when it is full. `pause` gives way to other work. */
@@ -144,13 +124,23 @@ class RowMerger {
   combine(places: readonly RowPlace[]): void {
     const id = Uint8Array.from(places[0]!.id)
     this.#ids.push(id)
-    const parts = places.map(
-      ({ source, row }) => new RowAssembler(this.#sources[source]!.columns, this.#layout.dedicated).row(row).trace,
-    )
+    const parts = places.map(place => this.#traceAt(place))
     for (const follower of this.#followers) follower.catchUp()
     this.#group.add(id, combineTraces(parts))
     for (const follower of this.#followers) follower.skip()
   }
+
+  /** Rows of a source mostly come in ascending order: its columns are gone over once. */
+  #traceAt({ source, row }: RowPlace): Trace {
+    let held = this.#assemblers[source]
+    if (held === undefined || row <= held.row) {
+      const assembler = new RowAssembler(this.#sources[source]!.columns, this.#layout.dedicated)
+      this.#assemblers[source] = held = { assembler, row: -1 }
+    }
+    held.row = row
+    return held.assembler.row(row).trace
+  }
+  readonly #assemblers: ({ assembler: RowAssembler; row: number } | undefined)[] = []
 
   /** Hands the group on, when it has rows, and begins another. */
   endGroup(): void {

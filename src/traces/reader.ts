@@ -3,12 +3,16 @@ import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { NotFoundError, PlanStaleError } from '#core/errors.ts'
 import { isDamage, Omissions, planningAgain } from '#core/omissions.ts'
 import { forEachParallel, workAhead } from '#core/parallel.ts'
-import { combineTraces, type Trace } from '#model/trace.ts'
+import { withOwnIds } from '#model/shared-halves.ts'
+import { combineTraces } from '#model/trace-combiner.ts'
+import type { Trace } from '#model/trace.ts'
 import type { DamagedBlock } from '#store/damage.ts'
-import type { BlockReader } from './block-reader.ts'
+import type { BlockReader, BlockRows } from './block-reader.ts'
 import type { BlockMeta } from './block-meta.ts'
 import type { HeldGroups } from './held-groups.ts'
-import { plainPath, type BlockLayout, type DedicatedColumn } from './schema.ts'
+import { JoinedRows } from './joined-rows.ts'
+import type { Unit } from './meetings.ts'
+import { plainPath, type BlockFormat, type BlockLayout } from './schema.ts'
 import type { TraceRows, TracesReader } from './select.ts'
 import type { RowSource } from './shred.ts'
 
@@ -29,6 +33,8 @@ export interface TracePlan {
 export interface TracesSource {
   readonly blocks: BlockReader
   readonly layout: BlockLayout
+  /** Gives way to other work. */
+  pause(): Promise<void>
   damaged(of: 'tenant' | 'all'): readonly DamagedBlock[]
   plan(fromMs: number, throughMs: number, omissions: Omissions): Promise<TracesPlan>
   find(id: Uint8Array, fromMs: number, throughMs: number, omissions: Omissions): Promise<TracePlan>
@@ -59,21 +65,46 @@ export class Reader implements TracesReader {
     return this.#source.damaged(of)
   }
 
-  async select(fromMs: number, throughMs: number): Promise<TraceRows[]> {
+  async select(fromMs: number, throughMs: number, traces?: 'parted'): Promise<TraceRows[]> {
     const { blocks: reader, layout } = this.#source
     const plan = await this.#source.plan(this.#retainedFrom(fromMs), throughMs, this.omissions)
     const blocks = newestFirst(plan.blocks)
-    const rows = plan.memory.toReversed().map(source => rowsInMemory(source, layout.dedicated))
-    const open = (block: BlockMeta): Promise<Omit<TraceRows, 'leaveOut'>[] | undefined> =>
-      this.#guarded(block, () => reader.rows(block))
+    const memory = plan.memory.toReversed()
+    const units = memory.map(source => unitOfMemory(source, layout))
+    const openedBlocks: { block: BlockMeta; groups: readonly BlockRows[]; unit: number }[] = []
+    const open = (block: BlockMeta): Promise<BlockRows[] | undefined> => this.#guarded(block, () => reader.rows(block))
     let at = 0
     for await (const groups of workAhead(blocks, { ...openAhead, weightOf: () => 1 }, open)) {
       const block = blocks[at++]!
       if (groups === undefined) continue
       this.#source.noteReadable(block)
-      for (const group of groups) rows.push({ ...group, leaveOut: error => this.#leaveOut(block, error, false) })
+      const { format } = block
+      // What is written in older formats is never sent again.
+      const unit = isBlockFormat(format) ? units.push(unitOfBlock(block, format, groups)) - 1 : -1
+      openedBlocks.push({ block, groups, unit })
     }
-    return rows
+    const joined = new JoinedRows(units, reader.meetings, () => this.#source.pause(), this.omissions)
+    const columnsOf = (unit: number, group: number): Pick<TraceRows, 'columns'> => ({
+      columns: paths =>
+        traces === 'parted' ? units[unit]!.groups[group]!.columns(paths) : joined.columns(unit, group, paths),
+    })
+    return [
+      ...memory.map((source, unit): TraceRows => ({
+        rows: source.rows,
+        isInMemory: true,
+        dedicated: layout.dedicated,
+        bytes: source.columns.reduce((sum, c) => sum + c.count * 2, 0),
+        ...columnsOf(unit, 0),
+        leaveOut: error => Promise.reject(error as Error),
+      })),
+      ...openedBlocks.flatMap(({ block, groups, unit }) =>
+        groups.map((rows, group): TraceRows => ({
+          ...rows,
+          ...(unit < 0 ? {} : columnsOf(unit, group)),
+          leaveOut: error => this.#leaveOut(block, error, false),
+        })),
+      ),
+    ]
   }
 
   find(id: Uint8Array, fromMs: number, throughMs: number, held?: HeldGroups): Promise<Trace | undefined> {
@@ -103,7 +134,7 @@ export class Reader implements TracesReader {
       const found = await this.#guarded(block, find)
       if (found !== undefined) parts.push(found)
     })
-    return parts.length === 0 ? undefined : combineTraces(parts)
+    return parts.length === 0 ? undefined : withOwnIds(combineTraces(parts))
   }
 
   /** A block that is damaged is left out. */
@@ -131,7 +162,13 @@ function newestFirst(blocks: readonly BlockMeta[]): BlockMeta[] {
   return blocks.toSorted((a, b) => b.endMs - a.endMs)
 }
 
-function rowsInMemory({ rows, columns }: RowSource, dedicated: readonly DedicatedColumn[]): TraceRows {
+const memoryTimes = ['StartTimeUnixNano', 'EndTimeUnixNano']
+const nsPerMs = 1_000_000n
+
+/** Rows that were laid out before are the same unit as then. */
+function unitOfMemory({ rows, columns }: RowSource, layout: BlockLayout): Unit {
+  let unit = memoryUnits.get(columns)
+  if (unit !== undefined) return unit
   const byPath = new Map(columns.map(c => [plainPath(c.column.path), c]))
   const columnsOf = (paths: readonly string[]): ReadonlyMap<string, ColumnData> => {
     const found = new Map<string, ColumnData>()
@@ -141,12 +178,37 @@ function rowsInMemory({ rows, columns }: RowSource, dedicated: readonly Dedicate
     }
     return found
   }
-  return {
-    rows,
+  const [starts, ends] = memoryTimes.map(path => byPath.get(path)?.longs ?? new BigInt64Array(0))
+  let fromNs = starts![0] ?? 0n
+  let throughNs = 0n
+  for (const start of starts!) if (start < fromNs) fromNs = start
+  for (const end of ends!) if (end > throughNs) throughNs = end
+  unit = {
+    key: `memory ${++lastMemoryUnit}`,
     isInMemory: true,
-    dedicated,
-    bytes: columns.reduce((sum, c) => sum + c.count * 2, 0),
-    columns: paths => Promise.resolve(columnsOf(paths)),
-    leaveOut: error => Promise.reject(error as Error),
+    fromMs: Number(fromNs / nsPerMs),
+    throughMs: Number(throughNs / nsPerMs) + 1,
+    layout,
+    groups: [{ rows, paths: [...byPath.keys()], columns: paths => Promise.resolve(columnsOf(paths)) }],
+  }
+  memoryUnits.set(columns, unit)
+  return unit
+}
+const memoryUnits = new WeakMap<readonly ColumnData[], Unit>()
+let lastMemoryUnit = 0
+
+function isBlockFormat(format: string): format is BlockFormat {
+  return format === 'vParquet5' || format === 'vParquet4'
+}
+
+function unitOfBlock(block: BlockMeta, format: BlockFormat, groups: readonly BlockRows[]): Unit {
+  const { blockId, startMs, endMs, dedicated } = block
+  return {
+    key: blockId,
+    isInMemory: false,
+    fromMs: startMs,
+    throughMs: endMs,
+    layout: { format, dedicated },
+    groups,
   }
 }

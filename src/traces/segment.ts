@@ -2,7 +2,8 @@
  * Traces of a tenant that wait together for their block: kept as the bytes that they came in, laid out as rows when
  * asked for.
  */
-import { TraceCombiner, type Resource, type Scope, type Span, type Trace } from '#model/trace.ts'
+import { TraceCombiner } from '#model/trace-combiner.ts'
+import type { Resource, Scope, Span, Trace } from '#model/trace.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
 import { isPoison } from '#core/poison.ts'
 import type { BlockLayout } from './schema.ts'
@@ -117,7 +118,10 @@ export class Segment {
 
   /** The same as they are held. */
   partsOf(id: Uint8Array): readonly LiveTrace[] {
-    return this.#byId.get(idKey(id)) ?? []
+    return this.partsBy(idKey(id))
+  }
+  partsBy(key: string): readonly LiveTrace[] {
+    return this.#byId.get(key) ?? []
   }
 
   /** For a shredder: attributes of spans may lie in the message still. */

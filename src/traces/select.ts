@@ -47,8 +47,11 @@ export interface TracesReader {
   readonly omissions: Omissions
   /** The tenant's blocks that are known to be damaged, or those of all tenants. */
   damaged(of?: 'tenant' | 'all'): readonly DamagedBlock[]
-  /** Everything that may have spans between the times (inclusive milliseconds), newest first. */
-  select(fromMs: number, throughMs: number): Promise<readonly TraceRows[]>
+  /**
+   * Everything that may have spans between the times (inclusive milliseconds), newest first. A trace that stands in
+   * several places is one row where they share spans; `parted`: it need not be, as where nothing is counted.
+   */
+  select(fromMs: number, throughMs: number, traces?: 'parted'): Promise<readonly TraceRows[]>
   /**
    * All spans of a trace, by its 16 bytes; undefined when there are none. `held`: for a request that wants many traces,
    * best in ascending order.

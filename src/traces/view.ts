@@ -76,6 +76,7 @@ class TenantView implements TracesSource {
   readonly layout: BlockLayout
   readonly #tenant: string
   readonly #options: TracesViewOptions
+  readonly #pause: () => Promise<void>
   #segments = new Map<number, Segment>()
   /** The live traces as they were in one of their states, laid out once a query wanted them. */
   #live: { state: number; segment: Segment } | undefined
@@ -86,7 +87,12 @@ class TenantView implements TracesSource {
     this.#tenant = tenant
     this.blocks = blocks
     this.#options = options
+    this.#pause = yieldEvery(options.clock)
     this.layout = options.layout
+  }
+
+  pause(): Promise<void> {
+    return this.#pause()
   }
 
   damaged(): readonly DamagedBlock[] {
@@ -102,9 +108,8 @@ class TenantView implements TracesSource {
   async #planNext(fromMs: number, throughMs: number, omissions: Omissions): Promise<TracesPlan> {
     const { segments, blocks, omissions: lacking } = await this.#ask(fromMs, throughMs)
     addAll(omissions, lacking)
-    const pause = yieldEvery(this.#options.clock)
     for (const segment of segments) {
-      await segment.layOut(pause)
+      await segment.layOut(this.#pause)
       notePoisoned(segment, omissions)
     }
     return { memory: segments.map(segment => segment.source()), blocks }

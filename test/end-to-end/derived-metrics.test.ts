@@ -110,8 +110,9 @@ test('calls, latencies, sizes; edges between services, to databases, from users,
     none,
   )
   derived.add('t', of('api', [span(3, 2, 2, 0.001, { statusCode: 2 })]), none)
-  // Without a service there is no edge.
-  derived.add('t', of('', [span(50, 0, 2, 0.001)]), none)
+  // Without a service there is no edge, and the span is counted without one.
+  derived.add('t', of('', [span(50, 0, 2, 0.001), span(51, 50, 3, 0.001)]), none)
+  derived.add('t', of('lonely', [span(52, 51, 2, 0.001)]), none)
   // An hour old: stored elsewhere, not counted.
   derived.add('t', of('old', [span(7, 0, 2, 1, { startNs: 1n, endNs: 2n })]), none)
   await derived.store()
@@ -120,6 +121,8 @@ test('calls, latencies, sizes; edges between services, to databases, from users,
   assert.deepEqual(find(values, 'traces_spanmetrics_size_total', 'api'), [100])
   assert.deepEqual(find(values, 'traces_spanmetrics_calls_total', 'api', 'STATUS_CODE_ERROR'), [1])
   assert.deepEqual(find(values, 'traces_spanmetrics_latency_count', 'op 1'), [1])
+  const [unnamed] = [...values.keys()].filter(k => k.includes('calls_total') && k.includes('op 50'))
+  assert.ok(unnamed !== undefined && !/ service /.test(` ${unnamed} `), String(unnamed))
   assert.deepEqual(find(values, 'old'), [])
   assert.equal(batch!.exemplars.length > 0, true)
   assert.deepEqual([...new Set(batch!.exemplars.map(e => e.labels.pairs[0]))], ['traceID'])
@@ -134,6 +137,7 @@ test('calls, latencies, sizes; edges between services, to databases, from users,
   assert.deepEqual(find(values, 'traces_service_graph_request_total', 'mailer', 'virtual_node'), [1])
   assert.deepEqual(find(values, 'traces_service_graph_request_total', 'user', 'web', 'virtual_node'), [1])
   assert.deepEqual(find(values, 'traces_service_graph_request_total', 'virtual_node').length, 2)
+  assert.deepEqual(find(values, 'traces_service_graph', 'lonely'), [])
   for (let n = 0; n < 100; n++) derived.add('t', of(`many-${n}`, [span(8, 0, 1, 0.1)]), none)
   assert.equal(derived.series, 20)
   assert.ok(derived.dropped > 0)

@@ -346,6 +346,37 @@ test('syslog over TCP (both framings) and UDP; journald (req-065)', async () => 
   assert.deepEqual(await lines('{_HOSTNAME="jhost", _SYSTEMD_UNIT="ssh.service"}'), ['two\nlines'])
 })
 
+test('syslog without a priority, or with one beyond all, over TCP and UDP', async () => {
+  const address = (name: string): [string, number] => {
+    const text = run.tercet.addresses.find(a => a.name === name)!.address
+    return [text.split(':')[0]!, Number(text.split(':')[1])]
+  }
+  const now = new Date()
+  const old = `${now.toDateString().slice(4, 7)} ${String(now.getDate()).padStart(2)} ` + now.toTimeString().slice(0, 8)
+  // Forms of one message, by host.
+  const forms = (door: string): string[] => [
+    `${old} ${door}-old cron[9]: no priority here`,
+    `${now.toISOString()} ${door}-iso cron[9]: no priority here`,
+    `1 ${now.toISOString()} ${door}-new cron 9 - - no priority here`,
+    `<999>${old} ${door}-beyond cron[9]: no priority here`,
+  ]
+  const [host, port] = address('syslog_tcp')
+  const socket = connect(port, host)
+  socket.end(forms('tcp').join('\n'))
+  const [udpHost, udpPort] = address('syslog_udp')
+  const udp = createSocket('udp4')
+  for (const form of forms('udp')) await new Promise<unknown>(sent => udp.send(form, udpPort, udpHost, sent))
+  udp.close()
+  const selector = '{hostname=~"(tcp|udp)-(old|iso|new|beyond)"}'
+  await untilTrue(async () => (await lines(selector)).length === 8, 'eight messages')
+  for (const { stream, values } of await streams(selector)) {
+    const { hostname = '', app_name, proc_id } = stream
+    assert.deepEqual([app_name, proc_id, values[0]![1]], ['cron', '9', 'no priority here'], hostname)
+    const ms = Number(values[0]![0].slice(0, -6))
+    assert.equal(ms, /old|beyond/.test(hostname) ? Math.floor(now.getTime() / 1000) * 1000 : now.getTime(), hostname)
+  }
+})
+
 test('OTLP over HTTP in JSON: attributes to labels and metadata (req-065)', async () => {
   const body = {
     resourceLogs: [

@@ -14,6 +14,7 @@ import { parseTraceql } from '#lang/traceql/parser.ts'
 import type { Span, Trace } from '#model/trace.ts'
 import { TracesEngine, type TracesOptions } from '#traces/engine.ts'
 import { decodeOtlpTraces, encodeOtlpTraces } from '#wire/otlp/traces.ts'
+import { TraceMetrics } from '../../src/query/traceql/metrics.ts'
 import { TraceSearch } from '../../src/query/traceql/search.ts'
 import { driving, makeWorld, openTraces, type World } from '../signal-worlds.ts'
 
@@ -154,6 +155,55 @@ test('blocks every five minutes, merged within their hour, gone after their time
   await maintainFor(world, again, 75 * 60_000)
   assert.deepEqual(blocks(world, 'data.parquet'), [])
   await driving(world.clock, again.close())
+})
+
+/** How many spans there are, and how many a search has of them by service, in the traces that it finds. */
+async function counts(world: World, engine: TracesEngine): Promise<{ spans: number; inServices: number }> {
+  const reader = engine.reader('single-tenant')
+  const parsed = parseTraceql('{ } | count_over_time()')
+  assert.ok(parsed.kind === 'metrics')
+  const range = { startMs: startMs - hourMs, endMs: startMs + 24 * hourMs, stepMs: 0, exemplars: 0, seriesMax: 10 }
+  const { series } = await driving(
+    world.clock,
+    new TraceMetrics(world.clock, defaultLimits).run({ expr: parsed.expr, ...range }, reader),
+  )
+  const search = parseTraceql('{ }')
+  assert.ok(search.kind === 'search')
+  const time = { fromMs: -Infinity, throughMs: Infinity, limit: 10_000, spansPerSet: 1 }
+  const { traces } = await driving(
+    world.clock,
+    new TraceSearch(world.clock, defaultLimits).run({ stages: search.stages, hints: search.hints, ...time }, reader),
+  )
+  return {
+    spans: series.reduce((sum, { values }) => sum + values[0]!, 0),
+    inServices: traces.reduce((sum, { services }) => sum + (services.get('shop')?.spans ?? 0), 0),
+  }
+}
+
+test('a span that is sent again counts once, whatever of its trace is live, idle, or in blocks', async () => {
+  const random = seededRandom(17)
+  const pick = (n: number): number => random.u32() % n
+  const world = makeWorld(startMs)
+  const engine = await opened(world)
+  const sent = new Map<string, Span>()
+  let most = 0
+  for (let round = 0; round < 24; round++) {
+    const spans = Array.from({ length: 1 + pick(60) }, () => {
+      const [trace, number] = [1 + pick(80), 1 + pick(5)]
+      const key = `${trace} ${number}`
+      // It is the same span, also when it comes hours later.
+      const one = sent.get(key) ?? span(world, trace, number, number === 1 ? 0 : 1)
+      sent.set(key, one)
+      return one
+    })
+    await append(world, engine, spans)
+    if (pick(3) > 0) await maintainFor(world, engine, [60_000, 60_000, 300_000][pick(3)]!)
+    const expected = { spans: sent.size, inServices: sent.size }
+    assert.deepEqual(await counts(world, engine), expected, `round ${round}`)
+    most = Math.max(most, blocks(world, 'meta.json').length)
+  }
+  assert.ok(most > 2, `${most} blocks`)
+  await driving(world.clock, engine.close())
 })
 
 test('a crash at any point: what was acknowledged is there once', async () => {

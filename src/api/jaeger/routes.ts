@@ -101,7 +101,11 @@ class JaegerApi {
     return found.map(v => v.value).sort()
   }
 
-  readonly services: Handler = async request => reply(await this.#valuesOf(request, 'resource.service.name'))
+  /** Spans without a service are asked for by none. */
+  readonly services: Handler = async request => {
+    const names = await this.#valuesOf(request, 'resource.service.name')
+    return reply(names.filter(name => name !== ''))
+  }
 
   readonly operationsOf: Handler = async request =>
     reply(await this.#valuesOf(request, 'name', ofService(request.params['service'] ?? '')))

@@ -3,8 +3,8 @@
  * Source: the public model of Jaeger's UI.
  */
 import { rawNumber } from '#core/json.ts'
+import { resourceKey } from '#model/trace-combiner.ts'
 import {
-  resourceKey,
   serviceNameOf,
   type AnyValue,
   type Attribute,
@@ -67,7 +67,8 @@ function spanJson(span: Span, scope: Scope, processId: string): JsonValue {
   const traceID = hex(span.traceId)
   const references: JsonValue[] =
     span.parentSpanId.length === 0 ? [] : [{ refType: 'CHILD_OF', traceID, spanID: hex(span.parentSpanId) }]
-  for (const link of span.links)
+  for (const link of span.links) {
+    if (link.traceId.length === 0) continue
     references.push({
       refType: link.attributes.some(
         a => a.key === 'opentracing.ref_type' && a.value.kind === 'string' && a.value.value === 'child_of',
@@ -77,6 +78,7 @@ function spanJson(span: Span, scope: Scope, processId: string): JsonValue {
       traceID: hex(link.traceId),
       spanID: hex(link.spanId),
     })
+  }
   const warnings = span.attributes.find(a => a.key === 'jaeger.warnings')?.value
   const tags = span.attributes.filter(a => a.key !== 'jaeger.warnings').map(tag)
   if (span.kind > 0) tags.push(text('span.kind', kindNames[span.kind] ?? ''))

@@ -10,7 +10,7 @@ import { makePart, type Part } from '../part.ts'
 import type { ForwardingPart } from './forwarding.ts'
 
 /** Throws BadDataError where a directory is named and no place to send its lines to. */
-export function makeTailing({ config, world, limits }: Context, { forwarder, loki }: ForwardingPart): Part {
+export function makeTailing({ config, world }: Context, { forwarder, loki }: ForwardingPart): Part {
   const { clock, files, log } = world
   const directory = config.text('agent.log_directory')
   if (directory === '') return makePart({ name: 'log files' })
@@ -38,7 +38,7 @@ export function makeTailing({ config, world, limits }: Context, { forwarder, lok
         // Known when prometheus.yml has been read, which scraping does before.
         labels: Object.fromEntries(forwarder.externalLabels),
         isFirstLine: first === undefined ? undefined : line => first.test(line),
-        lineBytesMax: limits.logLineBytesMax,
+        lineBytesMax: config.bytes('limits.log_line_size'),
         push: streams => kept(loki.flatMap(remote => putByLane(remote, streams))),
       })
       await tailer.start()

@@ -315,8 +315,9 @@ async function gatherRows(
   const run = compileStages(stages, table)
   for (let row = 0; row < rows.rows; row++) {
     if (traceStarts[row]! > throughNs || traceEnds[row]! < fromNs) continue
-    stats.traces++
     const size = table.spanFrom[row + 1]! - table.spanFrom[row]!
+    if (size === 0) continue
+    stats.traces++
     if (budget.worked(unitsOfRow + unitsOfSpan * (1 + stages.length) * size)) await budget.pause()
     for (const { spans } of run(table.spanFrom[row]!, table.spanFrom[row + 1]!)) {
       for (const i of spans) {

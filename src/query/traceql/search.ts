@@ -160,9 +160,10 @@ export class TraceSearch {
     for (let row = 0; row < rows.rows; row++) {
       if ((throughNs !== undefined && starts[row]! > throughNs) || (fromNs !== undefined && ends[row]! < fromNs))
         continue
-      stats.traces++
       const from = table.spanFrom[row]!
       const to = table.spanFrom[row + 1]!
+      if (from === to) continue
+      stats.traces++
       stats.spans += to - from
       const sets = run(from, to)
       if (sets.length > 0) {

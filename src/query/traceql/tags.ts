@@ -128,7 +128,7 @@ export class TagFinder {
         rows,
         opened: await unlessDamaged(rows, () => openNames(rows, found, condition)),
       })
-      const selected = await reader.select(range.fromMs, range.throughMs)
+      const selected = await reader.select(range.fromMs, range.throughMs, 'parted')
       for await (const { rows, opened } of workAhead(selected, rowsAhead, open)) {
         if (opened === undefined) continue
         if (opened.table !== undefined && condition !== undefined)
@@ -177,7 +177,7 @@ export class TagFinder {
         await opened?.load([field, ...scopedInstrumentation(field), ...fieldsOf(condition)])
         return opened
       })
-    const selected = await reader.select(range.fromMs, range.throughMs)
+    const selected = await reader.select(range.fromMs, range.throughMs, 'parted')
     for await (const table of workAhead(selected, rowsAhead, open)) {
       if (table === undefined) continue
       for (const column of tagColumns(table, field)) {

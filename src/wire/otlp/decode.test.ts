@@ -741,6 +741,26 @@ test('traces: ids that are none', () => {
   assert.throws(() => parseOtlpTracesJson('[]'), /no object with "resourceSpans"/)
 })
 
+test('traces: zeros are no parent and no link, from protobuf and from JSON', () => {
+  const own = { traceId: '0f'.repeat(16), spanId: '0e'.repeat(8), name: 'n' }
+  const attributes = [{ key: 'a', value: { stringValue: 'x' } }]
+  const links = [{ traceId: '00'.repeat(16), spanId: '00'.repeat(8), attributes }, { attributes }]
+  const spans = [{ ...own, parentSpanId: '00'.repeat(8), links }]
+  const request = { resourceSpans: [{ scopeSpans: [{ spans }] }] }
+  const bytes = protobuf(tracesRequest, request)
+  for (const trace of [decodeOtlpTraces(bytes), parseOtlpTracesJson(JSON.stringify(request))]) {
+    const [span] = trace.resources[0]!.scopes[0]!.spans
+    assert.equal(span!.parentSpanId.length, 0)
+    assert.deepEqual(
+      span!.links.map(l => [l.traceId.length, l.spanId.length, l.attributes.length]),
+      [
+        [0, 0, 1],
+        [0, 0, 1],
+      ],
+    )
+  }
+})
+
 test('traces: damaged requests; what an outline accepts can be read whole', () => {
   const decode = (bytes: Uint8Array): void => {
     const outline = decodeOtlpTraces(bytes, true)

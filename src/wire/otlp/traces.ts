@@ -69,6 +69,14 @@ function bytes(input: ByteReader, tag: number): Uint8Array {
   checkType(tag, 2)
   return input.readBytes(input.readLength())
 }
+/** An id that may be missing: zeros are none. */
+function optionalId(input: ByteReader, tag: number): Uint8Array {
+  return withoutZeros(bytes(input, tag))
+}
+function withoutZeros(id: Uint8Array): Uint8Array {
+  for (let i = 0; i < id.length; i++) if (id[i] !== 0) return id
+  return noBytes
+}
 function uint(input: ByteReader, tag: number): number {
   checkType(tag, 0)
   return input.readUvarint()
@@ -199,10 +207,10 @@ function readLink(input: ByteReader, end: number): SpanLink {
     const tag = input.readUvarint()
     switch (tag >>> 3) {
       case 1:
-        link.traceId = bytes(input, tag)
+        link.traceId = optionalId(input, tag)
         break
       case 2:
-        link.spanId = bytes(input, tag)
+        link.spanId = optionalId(input, tag)
         break
       case 3:
         link.traceState = text(input, tag)
@@ -505,7 +513,7 @@ function readSpan(input: ByteReader, end: number, isOutline: boolean, isRaw = fa
         span.traceState = text(input, tag)
         break
       case 4:
-        span.parentSpanId = bytes(input, tag)
+        span.parentSpanId = optionalId(input, tag)
         break
       case 5:
         checkType(tag, 2)
@@ -769,7 +777,7 @@ function jsonSpan(json: Json, isTempos: boolean): Span {
   return {
     traceId: id(json, 'traceId', 16, isTempos),
     spanId: id(json, 'spanId', 8, isTempos),
-    parentSpanId: id(json, 'parentSpanId', 8, isTempos),
+    parentSpanId: withoutZeros(id(json, 'parentSpanId', 8, isTempos)),
     traceState: string(json, 'traceState'),
     flags: count(json, 'flags'),
     name: string(json, 'name'),
@@ -786,8 +794,8 @@ function jsonSpan(json: Json, isTempos: boolean): Span {
     })),
     droppedEvents: count(json, 'droppedEventsCount'),
     links: objects(get(json, 'links')).map(l => ({
-      traceId: id(l, 'traceId', 16, isTempos),
-      spanId: id(l, 'spanId', 8, isTempos),
+      traceId: withoutZeros(id(l, 'traceId', 16, isTempos)),
+      spanId: withoutZeros(id(l, 'spanId', 8, isTempos)),
       traceState: string(l, 'traceState'),
       attributes: attributesFromJson(get(l, 'attributes')),
       dropped: count(l, 'droppedAttributesCount'),

@@ -74,6 +74,12 @@ const streams: [stream: string, messages: string[]][] = [
   ['4 <1>a5 <2>bc', ['<1>a', '<2>bc']],
   ['4 <1>a\n<2>b\n6 <3>\ncd', ['<1>a', '<2>b', '<3>\ncd']],
   ['\n\n<1>a', ['<1>a']],
+  // Without a priority: the version, any number, a length.
+  ['1 2026-11-28T16:31:00Z h a 1 - - x\n<1>b\n', ['1 2026-11-28T16:31:00Z h a 1 - - x', '<1>b']],
+  ['40 not found\n<1>b\n', ['40 not found', '<1>b']],
+  ['5 Nov x4 <2>b', ['Nov x', '<2>b']],
+  ['5 line\n<1>b\n', ['line\n', '<1>b']],
+  ['1 x2 yy', ['x', 'yy']],
   [`${'x'.repeat(200)}\n`, ['x'.repeat(64), 'x'.repeat(64), 'x'.repeat(64), 'x'.repeat(8)]],
 ]
 

@@ -178,17 +178,20 @@ export class SyslogFraming {
         at++
         continue
       }
-      const head = /^(\d{1,9}) /.exec(this.#rest.subarray(at, at + 10).toString('latin1'))
+      const start = this.#rest.subarray(at, at + 10).toString('latin1')
+      // A length of 1, or the version of RFC 5424 and a year.
+      if (/^1 \d{0,4}$/.test(start)) break
+      const head = /^(\d{1,9}) /.exec(start)
       if (head !== null && this.#rest[at] !== 60) {
         const length = Number(head[1])
-        if (length <= this.#messageBytesMax) {
-          const from = at + head[0].length
+        const from = at + head[0].length
+        if (length <= this.#messageBytesMax && !this.#isLine(at, from, length)) {
           if (this.#rest.length - from < length) break
           messages.push(this.#rest.subarray(from, from + length))
           at = from + length
           continue
         }
-      } else if (head === null && /^\d{1,9}$/.test(this.#rest.subarray(at, at + 10).toString('latin1'))) break
+      } else if (head === null && /^\d{1,9}$/.test(start)) break
       const end = this.#rest.indexOf(10, at)
       if (end < 0 && this.#rest.length - at < this.#messageBytesMax) break
       const to = end < 0 ? at + this.#messageBytesMax : end
@@ -197,6 +200,18 @@ export class SyslogFraming {
     }
     this.#rest = this.#rest.subarray(at)
     return messages
+  }
+
+  /**
+   * Whether a number that begins a message is part of it, not its length: a message without a priority may begin so, as
+   * `404 not found`, or `1 2026-11-28T16:31:00Z …`. A length comes before a priority, or does not reach beyond a line.
+   */
+  #isLine(at: number, from: number, length: number): boolean {
+    const rest = this.#rest
+    if (rest[from] === 60) return false
+    if (/^1 \d{4}-/.test(rest.subarray(at, at + 7).toString('latin1'))) return true
+    const end = rest.indexOf(10, from)
+    return end >= 0 && end < from + length - 1
   }
 
   /** What is left when the sender goes. */

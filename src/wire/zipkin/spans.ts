@@ -8,7 +8,7 @@ import { jsonBodyOf } from '#core/json-body.ts'
 import { doubleOf, isRawNumber, numberText, wholeOf } from '#core/json.ts'
 import { greatest } from '#core/lists.ts'
 import { keyOfTexts } from '#core/text.ts'
-import { xxhash64 } from '#codec/xxhash64.ts'
+import { ownHalfId } from '#model/shared-halves.ts'
 import type { Attribute, ResourceSpans, Span, Trace } from '#model/trace.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -82,7 +82,9 @@ function spanOf(z: Json): Span {
     traceId: padded,
     spanId: id(z['id'], 'id', [16]),
     parentSpanId:
-      z['parentId'] === undefined || z['parentId'] === null ? new Uint8Array(0) : id(z['parentId'], 'parentId', [16]),
+      z['parentId'] === undefined || z['parentId'] === null || /^0+$/.test(text(z['parentId']))
+        ? new Uint8Array(0)
+        : id(z['parentId'], 'parentId', [16]),
     traceState: '',
     flags: 0,
     name: text(z['name']),
@@ -126,8 +128,8 @@ function halfKey(z: Json, spanId: unknown): string {
 
 /** The same whenever the span is sent. */
 function ownId(z: Json): string {
-  const hash = xxhash64(Buffer.from(halfKey(z, z['id'])))
-  return (hash === 0n ? 1n : hash).toString(16).padStart(16, '0')
+  const id = Buffer.from(text(z['id']).padStart(16, '0'), 'hex')
+  return Buffer.from(ownHalfId(text(object(z['localEndpoint'])['serviceName']), id)).toString('hex')
 }
 
 function withOwnId(z: Json, shared: ReadonlyMap<string, string>): Json {
