@@ -12,6 +12,7 @@ import type { Budget } from '../budget.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import { absentFrom, argumentOf, eachPiece, eachRow, textOf, type Evaluation } from './evaluation.ts'
 import { absentLabels } from './prepare.ts'
+import { goDate } from './go-calendar.ts'
 import { KahanSum } from './kahan.ts'
 import { greater, lesser, log, log10, log2 } from './math.ts'
 import {
@@ -129,12 +130,13 @@ const pairwise =
     return { kind: 'scalar', values: left.map((value, step) => f(value, right[step]!)) }
   }
 
-/** Go converts to whole seconds first. Beyond what a Date holds there is no calendar. */
 const date =
-  (f: (date: Date) => number): InstantFunction =>
+  (f: (date: Date, year: number) => number): InstantFunction =>
   async (evaluator, call) => {
-    const at = (seconds: number): number =>
-      Number.isFinite(seconds) && Math.abs(seconds) < 8.64e12 ? f(new Date(Math.trunc(seconds) * 1000)) : NaN
+    const at = (seconds: number): number => {
+      const { date: day, year } = goDate(seconds)
+      return f(day, year)
+    }
     if (call.args.length > 0)
       return vector(await mapFloats(await evaluator.rows(argumentOf(call, 0)), evaluator.context.budget, at))
     const row = new Row(Labels.empty, false, evaluator.grid.steps)
@@ -542,7 +544,7 @@ const functions: Record<Exclude<FunctionName, Elsewhere>, InstantFunction> = {
   hour: date(d => d.getUTCHours()),
   minute: date(d => d.getUTCMinutes()),
   month: date(d => d.getUTCMonth() + 1),
-  year: date(d => d.getUTCFullYear()),
+  year: date((_, year) => year),
   histogram_count: histogram(h => h.count),
   histogram_sum: histogram(h => h.sum),
   histogram_avg: histogram(h => h.sum / h.count),
