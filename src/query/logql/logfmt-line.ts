@@ -27,10 +27,8 @@ export function readLogfmt(line: string, isStrict: boolean, sink: PairSink): str
       continue
     }
     const keyFrom = at
-    const expected = lastKeys[keyNumber]
-    const isExpected =
-      expected !== undefined && line.startsWith(expected, at) && line.charCodeAt(at + expected.length) === 61
-    if (isExpected) {
+    const expected = expectedKey(line, at, keyNumber)
+    if (expected !== undefined) {
       at += expected.length
       code = 61
     }
@@ -47,8 +45,7 @@ export function readLogfmt(line: string, isStrict: boolean, sink: PairSink): str
       skipBad()
       continue
     }
-    const key = isExpected ? expected : line.slice(keyFrom, at)
-    if (!isExpected && keyNumber < lastKeysMax) lastKeys[keyNumber] = key
+    const key = expected ?? newKey(line.slice(keyFrom, at), keyNumber)
     keyNumber++
     if (isStrict && key.includes('\ufffd')) return bad(keyFrom, 'invalid key')
     if (at >= length || code !== 61) {
@@ -67,10 +64,7 @@ export function readLogfmt(line: string, isStrict: boolean, sink: PairSink): str
       }
       const isFound = to < near && code === 34
       if (!isFound) to = endOfQuoted(line, from)
-      if (to < 0) {
-        if (isStrict) return bad(length, 'unterminated quoted value')
-        return undefined
-      }
+      if (to < 0) return isStrict ? bad(length, 'unterminated quoted value') : undefined
       let value: string | undefined = line.slice(from, to)
       if (!isFound && value.includes('\\')) value = unquote(value)
       at = to + 1
@@ -96,6 +90,17 @@ export function readLogfmt(line: string, isStrict: boolean, sink: PairSink): str
     if (!sink(key, line.slice(from, at), bits > 127)) return undefined
   }
   return undefined
+}
+
+/** The key of the line before, where this one has it too, with a value. */
+function expectedKey(line: string, at: number, number: number): string | undefined {
+  const key = lastKeys[number]
+  return key !== undefined && line.startsWith(key, at) && line.charCodeAt(at + key.length) === 61 ? key : undefined
+}
+
+function newKey(key: string, number: number): string {
+  if (number < lastKeysMax) lastKeys[number] = key
+  return key
 }
 
 /** Where the quote is that ends a value which begins at `from`; -1 for none. */
