@@ -69,7 +69,21 @@ export class FloatHistogram {
 
   /** The same with another hint; the buckets are shared. */
   withHint(hint: ResetHint): FloatHistogram {
-    return Object.assign(new FloatHistogram(), this, { hint })
+    const copy = new FloatHistogram()
+    copy.schema = this.schema
+    copy.zeroThreshold = this.zeroThreshold
+    copy.zeroCount = this.zeroCount
+    copy.count = this.count
+    copy.sum = this.sum
+    copy.hint = hint
+    copy.positive = this.positive
+    copy.negative = this.negative
+    copy.customValues = this.customValues
+    copy.stale = this.stale
+    copy.integer = this.integer
+    copy.collided = this.collided
+    copy.reconciled = this.reconciled
+    return copy
   }
 
   /** Multiplies every count and the sum; a negative factor makes a gauge of it. */

@@ -57,8 +57,8 @@ export interface DetectedField {
 
 interface Found {
   values: Set<string>
-  /** Of the value that was seen last, which is the oldest one. */
-  type: string
+  /** The value that was seen last, which is the oldest one: it says of which type the field is. */
+  last: string
   parsers: Set<string>
   jsonPath: string[] | undefined
 }
@@ -70,11 +70,11 @@ class FoundFields {
   add(label: string, value: string, parser: string | undefined, path: string[] | undefined): void {
     let field = this.byLabel.get(label)
     if (field === undefined) {
-      field = { values: new Set(), type: '', parsers: new Set(), jsonPath: undefined }
+      field = { values: new Set(), last: '', parsers: new Set(), jsonPath: undefined }
       this.byLabel.set(label, field)
     }
     field.values.add(value)
-    field.type = typeOf(value)
+    field.last = value
     field.jsonPath = path ?? field.jsonPath
     if (parser !== undefined) field.parsers.add(parser)
   }
@@ -196,9 +196,9 @@ export async function detectedFields(
   const limit = fieldLimit(form)
   const found = await collect(form, reader, engine, clock, lengthMaxMs)
   if (found.size === 0) return ok('{}')
-  const fields = [...found].slice(0, limit).map(([label, { values, type, parsers, jsonPath }]): DetectedField => ({
+  const fields = [...found].slice(0, limit).map(([label, { values, last, parsers, jsonPath }]): DetectedField => ({
     label,
-    type,
+    type: typeOf(last),
     cardinality: values.size,
     parsers: parsers.size === 0 ? null : [...parsers],
     ...(jsonPath === undefined ? {} : { jsonPath }),

@@ -81,7 +81,7 @@ class Drain {
     this.#root.set(tokens.length, node)
     for (let depth = 0; depth < treeDepth && depth < tokens.length; depth++) {
       const children: Map<string, Node> = node.children
-      let key = /\d/.test(tokens[depth]!) ? anything : tokens[depth]!
+      let key = hasDigit(tokens[depth]!) ? anything : tokens[depth]!
       const room = childrenMax - (children.has(anything) ? 0 : 1)
       if (!children.has(key) && children.size >= room) key = anything
       let child = children.get(key)
@@ -90,6 +90,14 @@ class Drain {
     }
     return node
   }
+}
+
+function hasDigit(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code >= 48 && code <= 57) return true
+  }
+  return false
 }
 
 type Tokenize = (line: string) => Tokens
@@ -129,8 +137,34 @@ function logfmtTokens(line: string): Tokens {
   return { tokens, separators }
 }
 
+/** Of characters below 128: 0 stands between tokens, 1 is part of a word, 2 a sign by itself. */
+const signs = Uint8Array.from({ length: 128 }, (_, code) => {
+  const sign = String.fromCharCode(code)
+  if (sign === ' ') return 0
+  return !/[._/:-]/.test(sign) && /[=\p{P}]/u.test(sign) ? 2 : 1
+})
+
 /** Words, and signs of punctuation by themselves; some are parts of words. */
 function plainTokens(line: string): Tokens {
+  const tokens: string[] = [],
+    separators: string[] = []
+  let last = 0
+  for (let at = 0; at < line.length;) {
+    const code = line.charCodeAt(at)
+    if (code >= 128) return unicodeTokens(line)
+    const sign = signs[code]!
+    const from = at++
+    if (sign === 0) continue
+    if (sign === 1) while (at < line.length && signs[line.charCodeAt(at)] === 1) at++
+    separators.push(line.slice(last, from))
+    tokens.push(line.slice(from, at))
+    last = at
+  }
+  if (tokens.length > 0) separators.push(line.slice(last))
+  return { tokens, separators }
+}
+
+function unicodeTokens(line: string): Tokens {
   const tokens: string[] = [],
     separators: string[] = []
   let last = 0
@@ -220,15 +254,21 @@ export async function patterns(
     reader,
   )
   const streams = new Map<string, StreamPatterns>()
+  /** By the list of labels, which lines of a stream share. */
+  const streamOf = new Map<readonly string[], StreamPatterns>()
   const pause = yieldEvery(clock, pauseEveryMs)
   for (const [i, line] of [...lines].reverse().entries()) {
     if (i % linesPerPause === 0) await pause()
     if (line.line.length > lineBytesMax) continue
     const at = line.metadata.indexOf('detected_level')
     const level = at >= 0 ? line.metadata[at + 1]! : 'unknown'
-    const key = keyOfTexts(line.stream)
-    let stream = streams.get(key)
-    if (stream === undefined) streams.set(key, (stream = { tokenize: tokenizerOf(line.line), byLevel: new Map() }))
+    let stream = streamOf.get(line.stream)
+    if (stream === undefined) {
+      const key = keyOfTexts(line.stream)
+      stream = streams.get(key) ?? { tokenize: tokenizerOf(line.line), byLevel: new Map() }
+      streams.set(key, stream)
+      streamOf.set(line.stream, stream)
+    }
     let drain = stream.byLevel.get(level)
     if (drain === undefined) stream.byLevel.set(level, (drain = new Drain()))
     drain.add(stream.tokenize(line.line), line.ms)

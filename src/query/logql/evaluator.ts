@@ -81,11 +81,11 @@ function checkCount(series: Vector, { seriesMax, onTooManySeries }: RangeContext
 }
 
 async function aggregate(expr: VectorAggregation, context: RangeContext, isCounted: boolean): Promise<Vector> {
-  const result = await aggregateAny(expr, context)
+  const result = await aggregateAny(expr, context, isCounted)
   return isCounted ? checkCount(result, context) : result
 }
 
-async function aggregateAny(expr: VectorAggregation, context: RangeContext): Promise<Vector> {
+async function aggregateAny(expr: VectorAggregation, context: RangeContext, isCounted: boolean): Promise<Vector> {
   const { inner, op } = expr
   const isInnerCounted = countsInner(expr)
   if (op === 'approx_topk') throw new EvaluationError('approx_topk is not enabled. See -limits.shard_aggregations')
@@ -93,9 +93,11 @@ async function aggregateAny(expr: VectorAggregation, context: RangeContext): Pro
     op === 'sum' && inner.kind === 'range' && pushable.has(inner.op)
       ? (expr.grouping ?? { isWithout: false, labels: [] })
       : undefined
+  // Grouped as the sum is, the series of the range are those of the result: one too many is found as it comes.
+  const isResult = isCounted && pushed?.isWithout === false && inner.kind === 'range' && inner.grouping === undefined
   const input =
     inner.kind === 'range'
-      ? await evaluateRange(inner, pushed, isInnerCounted, context)
+      ? await evaluateRange(inner, pushed, isInnerCounted || isResult, context)
       : await vectorOf(expr, context, isInnerCounted)
   switch (op) {
     case 'sort':

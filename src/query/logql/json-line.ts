@@ -49,16 +49,43 @@ class Stop {
   static readonly instance = new Stop()
 }
 
+/** Characters of a string that are looked at one by one; more are searched. */
+const nearMax = 64
+
 class Scanner {
   text = ''
   at = 0
+  /** Of the string that was passed last: neither escapes nor characters beyond 127 are in it. */
+  isSimple = false
+  /** Of the line: whether there is a backslash, and whether U+FFFD; 0 as long as nobody asked, 1 no, 2 yes. */
+  #escapes = 0
+  #replaced = 0
+
+  begin(text: string): void {
+    this.text = text
+    this.at = 0
+    this.#escapes = this.#replaced = 0
+  }
+
+  get hasEscapes(): boolean {
+    if (this.#escapes === 0) this.#escapes = this.text.includes('\\') ? 2 : 1
+    return this.#escapes === 2
+  }
+
+  /** Are all strings of the line what they mean: without escapes and U+FFFD? */
+  get isPlain(): boolean {
+    if (this.#replaced === 0) this.#replaced = this.text.includes('\ufffd') ? 2 : 1
+    return this.#replaced === 1 && !this.hasEscapes
+  }
 
   skipSpace(): void {
     const { text } = this
-    for (; this.at < text.length; this.at++) {
-      const code = text.charCodeAt(this.at)
-      if (code > 32 || (code !== 32 && code !== 10 && code !== 13 && code !== 9)) return
+    let { at } = this
+    for (; at < text.length; at++) {
+      const code = text.charCodeAt(at)
+      if (code > 32 || (code !== 32 && code !== 10 && code !== 13 && code !== 9)) break
     }
+    this.at = at
   }
 
   /**
@@ -68,6 +95,15 @@ class Scanner {
   endOfString(): number {
     const { text } = this
     let at = this.at
+    const near = Math.min(text.length, at + nearMax)
+    for (let code = 0; at < near && (code = text.charCodeAt(at)) < 128 && code !== 92; at++)
+      if (code === 34) {
+        this.isSimple = true
+        this.at = at + 1
+        return at
+      }
+    this.isSimple = false
+    at = this.at
     for (;;) {
       const quote = text.indexOf('"', at)
       if (quote < 0) return -1
@@ -100,18 +136,24 @@ class Scanner {
   /** Moves behind a number or a word. */
   skipWord(): void {
     const { text } = this
-    for (; this.at < text.length; this.at++) {
-      const c = text.charCodeAt(this.at)
-      if (c === 44 || c === 125 || c === 93 || c === 32 || c === 10 || c === 13 || c === 9) return
+    let { at } = this
+    for (; at < text.length; at++) {
+      const c = text.charCodeAt(at)
+      if (c === 44 || c === 125 || c === 93 || c === 32 || c === 10 || c === 13 || c === 9) break
     }
+    this.at = at
   }
 
   /** Moves behind the value that begins here; what is wrong with it. */
   skipValue(): string | undefined {
-    const { text } = this
     this.skipSpace()
-    if (this.at >= text.length) return malformedError
-    switch (text.charCodeAt(this.at)) {
+    return this.at >= this.text.length ? malformedError : this.skipFrom(this.text.charCodeAt(this.at))
+  }
+
+  /** The same for a value that begins here with the character `code`. */
+  skipFrom(code: number): string | undefined {
+    const { text } = this
+    switch (code) {
       case 34:
         this.at++
         return this.endOfString() < 0 ? stringError : undefined
@@ -161,6 +203,12 @@ function unescape(raw: string): string {
   return value.includes('\ufffd') ? value.replaceAll('\ufffd', ' ') : value
 }
 
+/** The same of a string of the line that is scanned. */
+function scanned(from: number, to: number): string {
+  const raw = scanner.text.slice(from, to)
+  return scanner.isSimple || scanner.isPlain ? raw : unescape(raw)
+}
+
 /** Keys of the objects around the value that is read, and its own. */
 const outerKeys: string[] = []
 let lastKey = ''
@@ -188,8 +236,7 @@ export function readJsonFields(line: string, sink: FieldSink, restart: () => voi
 }
 
 function readFields(line: string, sink: FieldSink): string | undefined {
-  scanner.text = line
-  scanner.at = 0
+  scanner.begin(line)
   keyNumber = 0
   outerKeys.length = 0
   scanner.skipSpace()
@@ -263,18 +310,23 @@ function readKey(): string | undefined {
   return raw
 }
 
+function isBlank(key: string): boolean {
+  const code = key.charCodeAt(0)
+  return !(code > 32 && code < 127) && key.trim() === ''
+}
+
 function readValue(prefix: string, key: string, sink: FieldSink): string | undefined {
   const { text } = scanner
   if (scanner.at >= text.length) return malformedError
   const code = text.charCodeAt(scanner.at)
   if (code === 123) return readInner(prefix, key, sink)
   const from = scanner.at
-  const problem = scanner.skipValue()
+  const problem = scanner.skipFrom(code)
   if (problem !== undefined || code === 91) return problem
-  if (prefix === '' && key.trim() === '') return undefined
+  if (prefix === '' && isBlank(key)) return undefined
   const isText = code === 34
   if (!isText && text.charCodeAt(from) === 110) return undefined
-  const value = isText ? unescape(text.slice(from + 1, scanner.at - 1)) : text.slice(from, scanner.at)
+  const value = isText ? scanned(from + 1, scanner.at - 1) : text.slice(from, scanner.at)
   lastKey = key
   if (!sink(joinName(prefix, key), value)) throw Stop.instance
   return undefined
@@ -282,7 +334,7 @@ function readValue(prefix: string, key: string, sink: FieldSink): string | undef
 
 /** An object that is a value: it must end before anything of it is read. */
 function readInner(prefix: string, key: string, sink: FieldSink): string | undefined {
-  const name = prefix === '' && key.trim() === '' ? prefix : joinName(prefix, key)
+  const name = prefix === '' && isBlank(key) ? prefix : joinName(prefix, key)
   outerKeys.push(key)
   if (!looksAhead) {
     const problem = readObject(name, sink)
@@ -387,11 +439,12 @@ export class JsonPathReader {
 
   /** Fills `values`: strings unescaped, objects and arrays as they stand; '' for null and what is not there. */
   read(line: string): string | undefined {
-    scanner.text = line
-    scanner.at = 0
+    scanner.begin(line)
     this.#left = this.#paths.length
-    this.#isFound.fill(false)
-    for (let i = 0; i < this.#paths.length; i++) this.values[i] = ''
+    for (let i = 0; i < this.#paths.length; i++) {
+      this.#isFound[i] = false
+      this.values[i] = ''
+    }
     return this.#scan(line)
   }
 
@@ -411,13 +464,15 @@ export class JsonPathReader {
             break
           }
           if (level > this.#longest) break
-          if (!this.#mayLead(line, from, to, level)) {
+          const isEscaped = scanner.hasEscapes && line.slice(from, to).includes('\\')
+          const key = isEscaped ? resolved(line.slice(from, to)) : this.#wantedKey(line, from, to, level)
+          if (isEscaped && key === undefined) return problem
+          if (level < 1) return malformedError
+          if (key === undefined) {
+            this.#keys[level - 1] = ''
             this.#skipUnwanted(line)
             break
           }
-          const key = resolved(line.slice(from, to))
-          if (key === undefined) return problem
-          if (level < 1) return malformedError
           problem = this.#takeMember(level, key) ?? problem
           break
         }
@@ -438,16 +493,13 @@ export class JsonPathReader {
     return problem
   }
 
-  /** Can a key lead to any value? One with escapes can. */
-  #mayLead(line: string, from: number, to: number, level: number): boolean {
-    if (level < 1) return true
+  /** The key of [from, to), which has no escapes, where a path has it at this level. */
+  #wantedKey(line: string, from: number, to: number, level: number): string | undefined {
     for (let i = 0; i < this.#paths.length; i++) {
       const wanted = this.#paths[i]![level - 1]
-      if (typeof wanted === 'string' && wanted.length === to - from && line.startsWith(wanted, from)) return true
+      if (typeof wanted === 'string' && wanted.length === to - from && line.startsWith(wanted, from)) return wanted
     }
-    for (let i = from; i < to; i++) if (line.charCodeAt(i) === 92) return true
-    this.#keys[level - 1] = ''
-    return false
+    return undefined
   }
 
   /** At the colon: moves to the end of the value, but for one that does not end. */
@@ -493,7 +545,7 @@ export class JsonPathReader {
     scanner.skipSpace()
     const from = scanner.at
     const problem = scanner.skipValue()
-    if (problem === undefined) this.values[path] = valueText(scanner.text, from, scanner.at)
+    if (problem === undefined) this.values[path] = valueText(from, scanner.at)
     return problem
   }
 
@@ -523,7 +575,7 @@ export class JsonPathReader {
         this.#isFound[i] = true
         this.#left--
         this.values[i] = readJsonPath(text.slice(start, end), path.slice(level + 1))
-        scanner.text = text
+        scanner.begin(text)
       }
       scanner.at = end
       scanner.skipSpace()
@@ -533,16 +585,16 @@ export class JsonPathReader {
   }
 }
 
-function valueText(text: string, from: number, to: number): string {
+function valueText(from: number, to: number): string {
+  const { text } = scanner
   const code = text.charCodeAt(from)
-  if (code === 34) return unescape(text.slice(from + 1, to - 1))
+  if (code === 34) return scanned(from + 1, to - 1)
   return code === 110 ? '' : text.slice(from, to)
 }
 
 /** The text at a path: strings unescaped, objects and arrays as they stand; '' for null and what is not there. */
 function readJsonPath(line: string, path: JsonPath): string {
-  scanner.text = line
-  scanner.at = 0
+  scanner.begin(line)
   for (const step of path) {
     scanner.skipSpace()
     const code = line.charCodeAt(scanner.at)
@@ -550,7 +602,7 @@ function readJsonPath(line: string, path: JsonPath): string {
   }
   scanner.skipSpace()
   const from = scanner.at
-  return scanner.skipValue() === undefined ? valueText(line, from, scanner.at) : ''
+  return scanner.skipValue() === undefined ? valueText(from, scanner.at) : ''
 }
 
 function enterKey(wanted: string): boolean {
@@ -596,8 +648,7 @@ function enterIndex(wanted: number): boolean {
 export function readPackedFields(line: string): { fields: Map<string, string>; error: string | undefined } {
   const fields = new Map<string, string>()
   if (line.charCodeAt(0) !== 123) return { fields, error: 'expecting json object(6), but it is not' }
-  scanner.text = line
-  scanner.at = 0
+  scanner.begin(line)
   return { fields, error: readMembers(fields) }
 }
 
@@ -622,7 +673,7 @@ function readMembers(fields: Map<string, string>): string | undefined {
     const from = scanner.at
     const problem = scanner.skipValue()
     if (problem !== undefined) return problem
-    if (text.charCodeAt(from) === 34) fields.set(key, valueText(text, from, scanner.at))
+    if (text.charCodeAt(from) === 34) fields.set(key, valueText(from, scanner.at))
     scanner.skipSpace()
     if (scanner.at >= text.length) return arrayError
     if (text.charCodeAt(scanner.at) === 125) continue

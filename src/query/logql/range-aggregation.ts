@@ -138,6 +138,10 @@ class Windows {
   endStep(relativeNs: number): number {
     return Math.min(this.steps, Math.ceil((relativeNs + this.rangeNs) / this.stepNs))
   }
+  /** Is a time that lies between the ends in the window of a step? Between two of them no line makes a series. */
+  has(relativeNs: number): boolean {
+    return this.rangeNs >= this.stepNs || this.firstStep(relativeNs) < this.endStep(relativeNs)
+  }
 }
 
 /** A series under way: differences by step, or samples. */
@@ -231,7 +235,7 @@ class SampleCollector {
   add(entry: Entry, pipeline: Pipeline): void {
     const time = this.#windows.relative(entry.ms, entry.subNs)
     // Between the windows of two steps no line makes a series, or an error.
-    if (this.#windows.firstStep(time) >= this.#windows.endStep(time)) return
+    if (!this.#windows.has(time)) return
     const { unwrap } = this.#expr
     let value = 1
     if (unwrap !== undefined) {
@@ -251,14 +255,23 @@ class SampleCollector {
         entry.remove(unwrap.label)
     }
     this.#refuseError(entry)
+    if (this.#needsSamples) this.#addSample(entry, time, value)
+    else this.#addCount(entry, time)
+  }
+
+  #addSample(entry: Entry, time: number, value: number): void {
     const series = this.#seriesOf(entry)
     if (series === undefined) return
-    if (this.#needsSamples) {
-      this.#context.budget.take(1)
-      series.addSample(time, value)
-      return
-    }
-    this.#count(series, time, this.#needsSums ? entry.lineBytes : 0)
+    this.#context.budget.take(1)
+    series.addSample(time, value)
+  }
+
+  #addCount(entry: Entry, time: number): void {
+    const first = this.#windows.firstStep(time)
+    const end = this.#windows.endStep(time)
+    if (first >= end) return
+    const series = this.#seriesOf(entry)
+    if (series !== undefined) this.#count(series, first, end, this.#needsSums ? entry.lineBytes : 0)
   }
 
   /** Throws PipelineError for a line with an error, where the query does not group by errors. */
@@ -308,16 +321,16 @@ class SampleCollector {
   /** A line of a pipeline without stages. */
   addPlain(base: Labels, pairs: readonly string[], ms: number, subNs: number, size: number): void {
     const time = this.#windows.relative(ms, subNs)
-    if (this.#windows.firstStep(time) >= this.#windows.endStep(time)) return
-    const series = this.#plainSeries(base, pairs, this.#plainEntry)
-    if (series !== undefined) this.#count(series, time, size)
-  }
-  readonly #plainEntry = new Entry()
-
-  #count(series: Accumulator, time: number, size: number): void {
     const first = this.#windows.firstStep(time)
     const end = this.#windows.endStep(time)
     if (first >= end) return
+    const series = this.#plainSeries(base, pairs, this.#plainEntry)
+    if (series !== undefined) this.#count(series, first, end, size)
+  }
+  readonly #plainEntry = new Entry()
+
+  /** Counts a line in the windows of the steps [first, end). */
+  #count(series: Accumulator, first: number, end: number, size: number): void {
     const { counts, sums } = series
     counts[first]! += 1
     counts[end]! -= 1

@@ -114,10 +114,13 @@ function compileOther(stage: Exclude<Stage, { kind: 'line-filter' }>, context: S
 /** A parser's label: never in place of another. Returns false when nothing more is wanted. */
 class ParserSink {
   readonly #context: StageContext
+  /** May a label be wanted that a parser calls otherwise because its name is taken? */
+  readonly #wantsExtracted: boolean
   #left = 0
 
   constructor(context: StageContext) {
     this.#context = context
+    this.#wantsExtracted = [...(context.wanted ?? [])].some(name => name.endsWith('_extracted'))
   }
 
   begin(): void {
@@ -141,6 +144,7 @@ class ParserSink {
       if (!passesErrors) return true
       entry.hasErrorKey = true
     }
+    if (wanted !== undefined && !this.#wantsExtracted && !wanted.has(name)) return true
     const label = entry.hasBase(name) || entry.hasMeta(name) ? `${name}_extracted` : name
     if (wanted !== undefined && !wanted.has(label) && !wanted.has(name)) return true
     if (entry.hasParsed(label) || entry.isGone(label)) return true
@@ -207,8 +211,10 @@ function setExtracted(entry: Entry, name: string, value: string): void {
 
 function logfmtStep(isStrict: boolean, keepsEmpty: boolean, context: StageContext): Step {
   const sink = new ParserSink(context)
-  const add = (key: string, value: string): boolean =>
-    value === '' && !keepsEmpty ? true : sink.add(labelName(key), value.replaceAll('\ufffd', ' '))
+  const add = (key: string, value: string, mayBeReplaced: boolean): boolean =>
+    value === '' && !keepsEmpty
+      ? true
+      : sink.add(labelName(key), mayBeReplaced ? value.replaceAll('\ufffd', ' ') : value)
   return entry => {
     if (sink.wantsNothing) return true
     sink.begin()
@@ -236,28 +242,40 @@ function checkedKey(path: string): string {
 }
 
 function logfmtKeysStep(stage: Stage & { kind: 'logfmt' }, context: StageContext): Step {
-  const keys = new Map<string, string>()
+  const keys: string[] = []
+  const namesOfKeys: string[] = []
   for (const { name, path } of stage.extractions) {
     const key = checkedKey(path)
-    if (![...keys.keys()].includes(key)) keys.set(key, name)
+    if (keys.includes(key)) continue
+    keys.push(key)
+    namesOfKeys.push(name)
   }
-  const names = new Set(keys.values())
-  /** The label that a pair of the line becomes. A label that was parsed before is no key, but is set again by its name. */
-  const nameOf = (entry: Entry, key: string): string | undefined => {
-    const name = keys.get(key)
-    if (name !== undefined) return name === key || !(entry.hasParsed(key) || entry.isGone(key)) ? name : undefined
-    return names.has(key) ? key : undefined
+  const names = [...new Set(stage.extractions.map(({ name }) => name))]
+  const places = namesOfKeys.map(name => names.indexOf(name))
+  /** By name, of the line that is read. */
+  const values: (string | undefined)[] = names.map(() => undefined)
+  let of = context.entry
+  /** Which name a pair of the line is; -1: none. What was parsed before is no key, but is set again by its name. */
+  const placeOf = (key: string): number => {
+    const label = labelName(key)
+    const own = keys.indexOf(key)
+    const at = own < 0 && label !== key ? keys.indexOf(label) : own
+    if (at < 0) return names.indexOf(label)
+    return namesOfKeys[at] === label || !(of.hasParsed(label) || of.isGone(label)) ? places[at]! : -1
+  }
+  const add = (key: string, value: string, mayBeReplaced: boolean): boolean => {
+    const at = placeOf(key)
+    if (at >= 0) values[at] = mayBeReplaced && value.includes('\ufffd') ? '' : value
+    return true
   }
   return entry => {
     if (context.wanted?.size === 0) return true
-    const values = new Map<string, string>()
-    const problem = readLogfmt(entry.line, stage.isStrict, (key, value) => {
-      const name = nameOf(entry, labelName(key))
-      if (name !== undefined) values.set(name, value.includes('\ufffd') ? '' : value)
-      return true
-    })
-    for (const { name } of stage.extractions) {
-      const value = values.get(name)
+    of = entry
+    values.fill(undefined)
+    const problem = readLogfmt(entry.line, stage.isStrict, add)
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i]!
+      const value = values[i]
       if (value !== undefined) setExtracted(entry, name, value)
       else if (!entry.hasBase(name) && !entry.hasMeta(name)) entry.putParsed(name, '')
     }

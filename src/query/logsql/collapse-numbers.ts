@@ -21,14 +21,27 @@ export function collapseNumbers(text: string): string {
   return out + text.slice(from)
 }
 
+/** Of characters below 128: may they stand in front of a number, and behind one? */
+const before128 = Uint8Array.from({ length: 128 }, (_, code) => (standsBeside(code, mayPrecede) ? 1 : 0))
+const behind128 = Uint8Array.from({ length: 128 }, (_, code) => (standsBeside(code, mayFollow) ? 1 : 0))
+
+function standsBeside(code: number, letters: ReadonlySet<string>): boolean {
+  const character = String.fromCharCode(code)
+  return letters.has(character) || !tokenCharacter.test(character)
+}
+
 function canFollow(text: string, start: number): boolean {
   if (start === 0) return true
+  const code = text.charCodeAt(start - 1)
+  if (code < 128) return before128[code] === 1
   const before = characterBefore(text, start)
   return mayPrecede.has(before) || !tokenCharacter.test(before)
 }
 
 function canPrecede(text: string, end: number): boolean {
   if (end === text.length) return true
+  const code = text.charCodeAt(end)
+  if (code < 128) return behind128[code] === 1
   const after = String.fromCodePoint(text.codePointAt(end)!)
   return mayFollow.has(after) || !tokenCharacter.test(after)
 }
@@ -55,5 +68,6 @@ const forms: readonly [RegExp, string][] = [
 
 /** Addresses, times and identifiers of a text whose numbers are `<N>`. */
 export function prettyNumbers(text: string): string {
+  if (!text.includes('<N>')) return text
   return forms.reduce((changed, [form, name]) => changed.replaceAll(form, name), text)
 }

@@ -72,6 +72,9 @@ export function compareWholes(a: string, b: string): number {
 
 const isDigit = (code: number): boolean => code >= 48 && code <= 57
 
+/** The first half of a character that is two of UTF-16; those below are in the order of their bytes. */
+const surrogates = 0xd800
+
 /** Runs of digits by the number that they are, everything else by its bytes. */
 export function compareNaturally(a: string, b: string): number {
   let i = 0
@@ -82,7 +85,7 @@ export function compareNaturally(a: string, b: string): number {
     if (!isDigit(x) || !isDigit(y)) {
       if (isDigit(x)) return -1
       if (isDigit(y)) return 1
-      if (x !== y) return compareText(a.slice(i), b.slice(k))
+      if (x !== y) return x < surrogates && y < surrogates ? x - y : compareText(a.slice(i), b.slice(k))
       i++
       k++
       continue

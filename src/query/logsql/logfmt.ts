@@ -1,11 +1,19 @@
 /** Pairs of a logfmt text as LogsQL reads them: parted by single spaces, quoted as Go quotes. */
 import { readQuoted } from '#lang/logsql/quotes.ts'
 
+/** Names by their place in the text before: lines of one program have the same ones in the same order. */
+const lastNames: string[] = []
+const lastNamesMax = 200
+
 export function readLogfmtPairs(text: string, onPair: (name: string, value: string) => void): void {
   let at = 0
-  for (;;) {
-    const end = endOfName(text, at)
-    const name = text.slice(at, end)
+  for (let number = 0; ; number++) {
+    const expected = lastNames[number]
+    const isExpected =
+      expected !== undefined && text.startsWith(expected, at) && text.charCodeAt(at + expected.length) === 61
+    const end = isExpected ? at + expected.length : endOfName(text, at)
+    const name = isExpected ? expected : text.slice(at, end)
+    if (!isExpected && number < lastNamesMax) lastNames[number] = name
     if (text[end] !== '=') {
       onPair(name, '')
       if (end >= text.length) return
@@ -24,6 +32,9 @@ export function readLogfmtPairs(text: string, onPair: (name: string, value: stri
 
 function endOfName(text: string, from: number): number {
   let at = from
-  while (at < text.length && text[at] !== '=' && text[at] !== ' ') at++
+  for (; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === 61 || code === 32) break
+  }
   return at
 }

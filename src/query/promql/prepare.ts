@@ -85,8 +85,14 @@ function collectStatsOnly(node: Expr, use: HistogramUse, into: Set<VectorSelecto
     if (use === 'stats') into.add(node)
     return
   }
+  // Of a selected sample the count and the sum are read as they are: there is nothing to keep of its resets.
+  if (isStatsCall(node) && node.args[0]?.kind === 'selector' && node.args[0].modifier === undefined) return
   const inside = useInside(node, use)
   for (const child of childrenOf(node)) collectStatsOnly(child, inside, into)
+}
+
+function isStatsCall(node: Expr): node is Expr & { kind: 'call' } {
+  return node.kind === 'call' && ['histogram_count', 'histogram_sum', 'histogram_avg'].includes(node.name)
 }
 
 function useInside(node: Expr, use: HistogramUse): HistogramUse {

@@ -43,11 +43,26 @@ function wrongType(data: ColumnData, expected: string): never {
   throw new CorruptDataError(`the column ${data.column.path} has no ${expected}`)
 }
 
-/** A trace id as APIs show it: hexadecimal without leading zeros. */
+/** Reads byte strings of a column as hexadecimal. */
+export function hexReader(data: ColumnData): (k: number) => string {
+  const { indices } = data
+  const { bytes, offsets, count } = textsOf(data)
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  return k => {
+    const i = indices === undefined ? k : indices[k]!
+    if (i >= count) throw new CorruptDataError(`parquet: string ${i} of ${count}`)
+    return buffer.toString('hex', offsets[i]!, offsets[i + 1]!)
+  }
+}
+
+/** An id as APIs show it: hexadecimal without leading zeros. */
+export function withoutZeros(hex: string): string {
+  return hex.startsWith('0') ? hex.replace(/^0+(?=.)/, '') : hex
+}
+
+/** A trace id as APIs show it. */
 export function traceIdText(ids: ColumnData, row: number): string {
-  return Buffer.from(bytesAt(ids, row))
-    .toString('hex')
-    .replace(/^0+(?=.)/, '')
+  return withoutZeros(Buffer.from(bytesAt(ids, row)).toString('hex'))
 }
 
 /** The different texts of a column; none where there is no column. */

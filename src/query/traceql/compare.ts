@@ -6,7 +6,7 @@ import type { Field, Intrinsic, MetricsFunction } from '#lang/traceql/ast.ts'
 import { fieldText } from '#lang/traceql/fields.ts'
 import { attributePaths, fixedAttributes, type TraceRows } from '#traces/select.ts'
 import { textsIn } from './columns.ts'
-import { compileCondition, isNowhere, presenceTest, valuesReader, type SpanTest } from './evaluate.ts'
+import { compileCondition, FieldCursor, isNowhere, presenceTest, type SpanTest } from './evaluate.ts'
 import { numberText } from './whole.ts'
 import { firstChild, scopePaths, valueType, type SpanTable, type TagScope, type Value } from './span-table.ts'
 
@@ -26,9 +26,45 @@ interface ValueCounts {
   counts: Float64Array
   total: number
 }
-interface AttributeCounts {
-  values: Map<string, ValueCounts>
-  totals: Float64Array
+/** The values of one attribute on one side. */
+class AttributeCounts {
+  /** In the order in which they were found. */
+  readonly values: ValueCounts[] = []
+  readonly totals: Float64Array
+  /** By type and text; no text is made for values that are found in the two others. */
+  readonly #byKey = new Map<string, ValueCounts>()
+  readonly #byText = new Map<string, ValueCounts>()
+  /** By type and number. */
+  readonly #byNumber: (Map<number, ValueCounts> | undefined)[] = []
+
+  constructor(intervals: number) {
+    this.totals = new Float64Array(intervals)
+  }
+
+  /** The counts of a value, which is copied. */
+  of(value: Readonly<Value> | undefined): ValueCounts {
+    if (value === undefined) return this.#keyed(value, 'nil')
+    if (value.type === valueType.string) {
+      let counted = this.#byText.get(value.text)
+      if (counted === undefined) this.#byText.set(value.text, (counted = this.#keyed(value, valueKey(value))))
+      return counted
+    }
+    if (value.text !== '') return this.#keyed(value, valueKey(value))
+    const numbers = (this.#byNumber[value.type] ??= new Map())
+    let counted = numbers.get(value.num)
+    if (counted === undefined) numbers.set(value.num, (counted = this.#keyed(value, valueKey(value))))
+    return counted
+  }
+
+  #keyed(value: Readonly<Value> | undefined, key: string): ValueCounts {
+    let counted = this.#byKey.get(key)
+    if (counted === undefined) {
+      const own = value === undefined ? undefined : { type: value.type, num: value.num, text: value.text }
+      this.#byKey.set(key, (counted = { value: own, counts: new Float64Array(this.totals.length), total: 0 }))
+      this.values.push(counted)
+    }
+    return counted
+  }
 }
 type Side = 'baseline' | 'selection'
 
@@ -109,7 +145,7 @@ export class Comparison {
       .map(field => ({
         text: field.text,
         isAlways: always.has(field.text),
-        read: valuesReader(table, field),
+        cursor: new FieldCursor(table, field),
         isThere: presenceTest(table, field),
       }))
     return (i, interval, startNs) => {
@@ -119,13 +155,12 @@ export class Comparison {
       absent[sideName][interval]!++
       const e = firstChild(table.eventFrom, i)
       const l = firstChild(table.linkFrom, i)
-      for (const { text, read, isThere, isAlways } of readers) {
-        const values = read(i, e, l)
+      for (const { text, cursor, isThere, isAlways } of readers) {
         // What is no single value counts as none that is known.
-        const value = values.length === 1 ? values[0] : undefined
-        if (value === undefined && !isAlways && !isThere(i, e, l)) continue
+        const isSingle = cursor.read(i, e, l)
+        if (!isSingle && !isAlways && !isThere(i, e, l)) continue
         const attribute = this.#countsOf(side, text)
-        const counted = this.#countsOfValue(attribute, value)
+        const counted = attribute.of(isSingle ? cursor : undefined)
         counted.counts[interval]!++
         counted.total++
         attribute.totals[interval]!++
@@ -135,17 +170,8 @@ export class Comparison {
 
   #countsOf(side: Map<string, AttributeCounts>, text: string): AttributeCounts {
     let attribute = side.get(text)
-    if (attribute === undefined)
-      side.set(text, (attribute = { values: new Map(), totals: new Float64Array(this.#intervals) }))
+    if (attribute === undefined) side.set(text, (attribute = new AttributeCounts(this.#intervals)))
     return attribute
-  }
-
-  #countsOfValue({ values }: AttributeCounts, value: Value | undefined): ValueCounts {
-    const key = value === undefined ? 'nil' : valueKey(value)
-    let counted = values.get(key)
-    if (counted === undefined)
-      values.set(key, (counted = { value, counts: new Float64Array(this.#intervals), total: 0 }))
-    return counted
   }
 
   /** Counts what was counted for whole tables. */
@@ -156,7 +182,7 @@ export class Comparison {
         if (total === 0) continue
         for (const text of texts) {
           const attribute = this.#countsOf(this.#sides[side], text)
-          const counted = this.#countsOfValue(attribute, undefined)
+          const counted = attribute.of(undefined)
           counted.total += total
           for (const [interval, count] of spans[side].entries()) {
             counted.counts[interval]! += count
@@ -175,7 +201,7 @@ export class Comparison {
     const out: CompareSeries[] = []
     for (const side of ['baseline', 'selection'] as const) {
       for (const [text, { values, totals }] of this.#sides[side]) {
-        const sorted = [...values.values()].sort((a, b) => b.total - a.total)
+        const sorted = values.toSorted((a, b) => b.total - a.total)
         for (const { value, counts } of sorted.slice(0, this.#fn.topN))
           out.push({ labels: [meta(side), { key: text, value }], values: counts })
         out.push({ labels: [meta(`${side}_total`), { key: text, value: undefined }], values: totals })

@@ -91,9 +91,27 @@ export function valuesReader(table: SpanTable, field: Field): (i: number, e: num
       if (list !== undefined) return list
       const value = column.at(at)
       if (value !== undefined) return [value]
-      if (column.has(at)) return []
+      if (column.others?.has(at) === true) return []
     }
     return []
+  }
+}
+
+/** The only value of a field of a span: undefined where it has several. */
+function singleReader(table: SpanTable, field: Field): Evaluated {
+  const places = columnsOf(table, field).map(column => ({ column, owner: ownerOf(table, column.level) }))
+  const missing = defaultOf(field)
+  return (i, e, l) => {
+    for (const { column, owner } of places) {
+      const at = owner(i, e, l)
+      if (at < 0) continue
+      const list = column.lists?.get(at)
+      if (list !== undefined) return list.length > 1 ? undefined : (list[0] ?? missing)
+      const value = column.at(at)
+      if (value !== undefined) return value
+      if (column.others?.has(at) === true) return missing
+    }
+    return missing
   }
 }
 
@@ -141,7 +159,7 @@ export class FieldCursor {
       }
       const type = column.type[at]!
       if (type === valueType.none) {
-        if (column.has(at)) break
+        if (column.others?.has(at) === true) break
         continue
       }
       this.type = type
@@ -199,7 +217,7 @@ class Compiler {
           tests.push(this.#exists(own, (i, e, l) => each.every(t => t(i, e, l))))
         }
       }
-      return (i, e, l) => tests.every(t => t(i, e, l))
+      return allOf(tests)
     }
     return this.#exists([expr], this.test(expr))
   }
@@ -306,18 +324,19 @@ class Compiler {
     const fits = literalFits(op, literal, field)
     const columns = columnsOf(this.#table, field)
     const places = columns.map(column => ({ column, owner: ownerOf(this.#table, column.level) }))
+    const [only] = places
+    if (only !== undefined && places.length === 1) {
+      const { column, owner } = only
+      return (i, e, l) => {
+        const at = owner(i, e, l)
+        return at >= 0 && fitsAt(column, at, fits) === true
+      }
+    }
     return (i, e, l) => {
       for (const { column, owner } of places) {
         const at = owner(i, e, l)
-        if (at < 0) continue
-        const list = column.lists?.get(at)
-        if (list !== undefined) {
-          if (list.length > 0) return list.some(v => fits(v.type, v.num, v.text))
-          continue
-        }
-        const type = column.type[at]!
-        if (type !== valueType.none) return fits(type, column.num[at]!, column.text[at] ?? '')
-        if (column.has(at)) return false
+        const found = at < 0 ? undefined : fitsAt(column, at, fits)
+        if (found !== undefined) return found
       }
       return false
     }
@@ -329,14 +348,8 @@ class Compiler {
         const value = literalValue(expr.literal)
         return () => value
       }
-      case 'field': {
-        const values = valuesReader(this.#table, expr.field)
-        const missing = defaultOf(expr.field)
-        return (i, e, l) => {
-          const list = values(i, e, l)
-          return list.length === 1 ? list[0] : list.length === 0 ? missing : undefined
-        }
-      }
+      case 'field':
+        return singleReader(this.#table, expr.field)
       case 'negate': {
         const inner = this.value(expr.inner)
         return (i, e, l) => {
@@ -366,6 +379,22 @@ class Compiler {
 
 const isNumber = (v: Value): boolean =>
   v.type === valueType.int || v.type === valueType.float || v.type === valueType.duration
+
+/** Whether an owner's value, or one of its list, fits; undefined for an owner without any. */
+function fitsAt(column: FieldColumn, at: number, fits: ValueTest): boolean | undefined {
+  const list = column.lists?.get(at)
+  if (list !== undefined) return list.length > 0 ? list.some(v => fits(v.type, v.num, v.text)) : undefined
+  const type = column.type[at]!
+  if (type !== valueType.none) return fits(type, column.num[at]!, column.text[at] ?? '')
+  return column.others?.has(at) === true ? false : undefined
+}
+
+function allOf(tests: readonly SpanTest[]): SpanTest {
+  const [first, second] = tests
+  if (first !== undefined && second !== undefined && tests.length === 2)
+    return (i, e, l) => first(i, e, l) && second(i, e, l)
+  return (i, e, l) => tests.every(t => t(i, e, l))
+}
 
 function arithmetic(op: string, a: Value, b: Value): Value | undefined {
   const isInt = a.type === valueType.int && b.type === valueType.int
@@ -490,6 +519,11 @@ function plainId(text: string): string {
   return text.toLowerCase().replace(/^0+(?=.)/, '')
 }
 
+/** Whether a stored id, which has small letters, is this plain one. */
+function isSameId(text: string, id: string): boolean {
+  return text.length > id.length ? text.endsWith(id) && plainId(text) === id : text === id
+}
+
 /**
  * Does a stored value fit? Attributes are compared with values of the literal's own type only, intrinsics with any
  * number.
@@ -500,7 +534,7 @@ export function literalFits(op: CompareOp, literal: Literal, field: Field): Valu
     const { value } = literal
     if (isIntrinsic && idFields.has(field.name) && (op === '=' || op === '!=')) {
       const id = plainId(value)
-      return (_type, _num, text) => (plainId(text) === id) === (op === '=')
+      return (_type, _num, text) => isSameId(text, id) === (op === '=')
     }
     if (op === '=~' || op === '!~') {
       const fits = textFits(op, value)

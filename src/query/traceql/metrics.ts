@@ -96,23 +96,38 @@ class Gathered {
   }
 }
 
+/** A span that was taken as an exemplar: what it shows is read when its table is done, if it is still there then. */
+interface Taken {
+  into: Gathered
+  span: number
+  row: number
+  value: number
+  exemplar: Exemplar | undefined
+}
+
 /** Spans that stand for all of a query's, whatever their series: each of them is as likely. */
 class ExemplarSample {
   readonly #most: number
-  readonly #taken: { into: Gathered; exemplar: Exemplar }[] = []
+  readonly #taken: Taken[] = []
   #seen = 0
   /** The next span that is taken. */
-  #next: number
+  #next = 0
 
   constructor(most: number) {
     this.#most = most
-    this.#next = most === 0 ? Infinity : 0
+  }
+
+  get isEmpty(): boolean {
+    return this.#most === 0
   }
 
   /** The place for one more span; -1 for none. */
   place(): number {
     const seen = this.#seen++
-    if (seen < this.#next) return -1
+    return seen < this.#next ? -1 : this.#take(seen)
+  }
+
+  #take(seen: number): number {
     if (seen < this.#most) {
       this.#next = seen + 1
       return seen
@@ -123,13 +138,19 @@ class ExemplarSample {
     return varied % this.#most
   }
 
-  put(place: number, into: Gathered, exemplar: Exemplar): void {
-    this.#taken[place] = { into, exemplar }
+  put(place: number, taken: Taken): void {
+    this.#taken[place] = taken
+  }
+
+  /** Reads what the spans show that were taken since the last call. */
+  show(exemplarOf: (taken: Taken) => Exemplar): void {
+    for (const taken of this.#taken) taken.exemplar ??= exemplarOf(taken)
   }
 
   /** Each to its series, in the order of time. */
   giveOut(): void {
-    for (const { into, exemplar } of this.#taken.toSorted((a, b) => a.exemplar.timeMs - b.exemplar.timeMs))
+    const shown = this.#taken.flatMap(({ into, exemplar }) => (exemplar === undefined ? [] : [{ into, exemplar }]))
+    for (const { into, exemplar } of shown.sort((a, b) => a.exemplar.timeMs - b.exemplar.timeMs))
       into.exemplars.push(exemplar)
   }
 }
@@ -313,21 +334,25 @@ async function gatherRows(
   const mentioned = mentionsOf([...stages, { kind: 'select', fields: computed }])
   const gatherer = new SpanGatherer(table, fn, mentioned, target, starts, columnAt(columns, 'TraceID'))
   const run = compileStages(stages, table)
-  for (let row = 0; row < rows.rows; row++) {
-    if (traceStarts[row]! > throughNs || traceEnds[row]! < fromNs) continue
-    const size = table.spanFrom[row + 1]! - table.spanFrom[row]!
-    if (size === 0) continue
-    stats.traces++
-    if (budget.worked(unitsOfRow + unitsOfSpan * (1 + stages.length) * size)) await budget.pause()
-    for (const { spans } of run(table.spanFrom[row]!, table.spanFrom[row + 1]!)) {
-      for (const i of spans) {
-        stats.spans++
-        const interval = intervals.of(i)
-        if (interval < 0) continue
-        if (compare !== undefined) compare(i, interval, starts[i]!)
-        else gatherer.add(i, interval, row)
+  try {
+    for (let row = 0; row < rows.rows; row++) {
+      if (traceStarts[row]! > throughNs || traceEnds[row]! < fromNs) continue
+      const size = table.spanFrom[row + 1]! - table.spanFrom[row]!
+      if (size === 0) continue
+      stats.traces++
+      if (budget.worked(unitsOfRow + unitsOfSpan * (1 + stages.length) * size)) await budget.pause()
+      for (const { spans } of run(table.spanFrom[row]!, table.spanFrom[row + 1]!)) {
+        for (const i of spans) {
+          stats.spans++
+          const interval = intervals.of(i)
+          if (interval < 0) continue
+          if (compare !== undefined) compare(i, interval, starts[i]!)
+          else gatherer.add(i, interval, row)
+        }
       }
     }
+  } finally {
+    gatherer.showExemplars()
   }
 }
 
@@ -381,6 +406,8 @@ class SpanGatherer {
   readonly #by: readonly { key: string; cursor: FieldCursor }[]
   readonly #only: FieldCursor | undefined
   readonly #measured: FieldCursor | undefined
+  readonly #isInSeconds: boolean
+  readonly #sample: ExemplarSample | undefined
   readonly #shown: (i: number) => ShownValues[]
   /** Series by the text of the only label. */
   readonly #byText = new Map<string, Gathered>()
@@ -402,6 +429,8 @@ class SpanGatherer {
     this.#by = fn.by.map(field => ({ key: labelKey(field), cursor: new FieldCursor(table, field) }))
     this.#only = this.#by.length === 1 ? this.#by[0]?.cursor : undefined
     this.#measured = fn.field === undefined ? undefined : new FieldCursor(table, fn.field)
+    this.#isInSeconds = showsSeconds(fn)
+    this.#sample = target.sample.isEmpty ? undefined : target.sample
     const hidden = ['trace:id', 'nestedSetLeft', 'nestedSetRight', 'nestedSetParent']
     this.#shown = shownReader(
       mentioned.filter(({ field }) => field.kind === 'attribute' || !hidden.includes(field.name)),
@@ -417,20 +446,23 @@ class SpanGatherer {
     const measured = this.#measured
     if (measured !== undefined && !(measured.read(i, e, l) && isMeasure(measured.type))) return
     const into = this.#seriesOf(i, e, l)
-    gather(into, this.#fn, interval, measured)
-    const place = this.#target.sample.place()
-    if (place >= 0) this.#target.sample.put(place, into, this.#exemplarOf(i, row, measured))
+    const value = measured === undefined ? NaN : this.#isInSeconds ? inSeconds(measured) : measured.num
+    gather(into, this.#fn.name, interval, measured, value)
+    const sample = this.#sample
+    const place = sample === undefined ? -1 : sample.place()
+    if (place >= 0) sample!.put(place, { into, span: i, row, value, exemplar: undefined })
   }
 
-  #exemplarOf(i: number, row: number, measured: FieldCursor | undefined): Exemplar {
-    return {
+  /** Reads what the exemplars of this table show. */
+  showExemplars(): void {
+    this.#sample?.show(({ span, row, value }) => ({
       traceId: traceIdText(this.#ids, row),
-      labels: this.#shown(i).flatMap(({ key, values }): MetricLabel[] =>
+      labels: this.#shown(span).flatMap(({ key, values }): MetricLabel[] =>
         values.length === 1 ? [{ key, value: values[0] }] : [],
       ),
-      value: measured === undefined ? NaN : measuredValue(this.#fn, measured),
-      timeMs: Number(this.#starts[i]! / 1_000_000n),
-    }
+      value,
+      timeMs: Number(this.#starts[span]! / 1_000_000n),
+    }))
   }
 
   #seriesOf(i: number, e: number, l: number): Gathered {
@@ -497,31 +529,35 @@ function labelKey(field: Field): string {
 }
 
 /** A span's duration is counted in nanoseconds and shown in seconds; other durations only where they make buckets. */
-function measuredValue(fn: MetricsFunction, value: { type: number; num: number }): number {
-  if (value.type !== valueType.duration) return value.num
-  const isSeconds = fn.field?.name === 'duration' || fn.name.startsWith('quantile') || fn.name.startsWith('histogram')
-  return isSeconds ? value.num / 1e9 : value.num
+function showsSeconds(fn: MetricsFunction): boolean {
+  return fn.field?.name === 'duration' || fn.name.startsWith('quantile') || fn.name.startsWith('histogram')
 }
 
+function inSeconds(value: { type: number; num: number }): number {
+  return value.type === valueType.duration ? value.num / 1e9 : value.num
+}
+
+/** `shown` is the measured value as it is shown. */
 function gather(
   into: Gathered,
-  fn: MetricsFunction,
+  name: MetricsFunction['name'],
   interval: number,
   value: { type: number; num: number } | undefined,
+  shown: number,
 ): void {
   const { counts, numbers } = into
   counts[interval]!++
   if (value === undefined) return
-  switch (fn.name) {
+  switch (name) {
     case 'min_over_time':
-      numbers[interval] = Math.min(numbers[interval]!, measuredValue(fn, value))
+      numbers[interval] = Math.min(numbers[interval]!, shown)
       return
     case 'max_over_time':
-      numbers[interval] = Math.max(numbers[interval]!, measuredValue(fn, value))
+      numbers[interval] = Math.max(numbers[interval]!, shown)
       return
     case 'sum_over_time':
     case 'avg_over_time':
-      numbers[interval] = numbers[interval]! + measuredValue(fn, value)
+      numbers[interval] = numbers[interval]! + shown
       return
     default: {
       if (value.type === valueType.float || value.num < 2) {

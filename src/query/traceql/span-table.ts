@@ -2,12 +2,12 @@
  * The spans of a row group as a query sees them: which trace, resource and scope each belongs to, and fields as
  * columns, which `load` reads.
  */
-import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
+import { textAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import { assert } from '#core/assert.ts'
 import type { Field, Intrinsic } from '#lang/traceql/ast.ts'
 import { fieldKey } from '#lang/traceql/fields.ts'
 import { attributePaths, type OwnPath, type TraceRows } from '#traces/select.ts'
-import { boolsOf, levelsOf, longsOf, textsOf } from './columns.ts'
+import { boolsOf, hexReader, levelsOf, longsOf, textsOf, withoutZeros } from './columns.ts'
 import { digitsOf } from './whole.ts'
 
 /** Types of values; `kind` and `status` are numbers of OTLP. */
@@ -31,7 +31,8 @@ export class FieldColumn {
   lists: Map<number, Value[]> | undefined
   /** Owners that have the attribute in a type that no value here is of: bytes, maps, arrays of arrays. */
   others: Set<number> | undefined
-  #isFilled = false
+  /** Owners that have a value. */
+  filled = 0
 
   constructor(level: Level, count: number) {
     this.level = level
@@ -42,8 +43,8 @@ export class FieldColumn {
 
   /** Gives an owner one more value. */
   add(owner: number, type: number, num: number, text: string): void {
-    this.#isFilled = true
     if (this.type[owner] === valueType.none) {
+      this.filled++
       this.type[owner] = type
       this.num[owner] = num
       if (text !== '' || type === valueType.string) this.text[owner] = text
@@ -60,7 +61,7 @@ export class FieldColumn {
 
   /** Whether no owner has the attribute. */
   get isEmpty(): boolean {
-    return !this.#isFilled && this.lists === undefined && this.others === undefined
+    return this.filled === 0 && this.lists === undefined && this.others === undefined
   }
 
   /** Whether the owner has the attribute, in whatever type. */
@@ -180,7 +181,8 @@ export class SpanTable {
     return structure === undefined ? undefined : new SpanTable(rows, structure)
   }
 
-  #countOf(level: Level): number {
+  /** How many owners a level has. */
+  countOf(level: Level): number {
     switch (level) {
       case 'trace':
         return this.rows.rows
@@ -288,20 +290,21 @@ export class SpanTable {
 
   /** Every owner has exactly one value. */
   #intrinsic({ path, level, type, read }: IntrinsicPlace, columns: ReadonlyMap<string, ColumnData>): FieldColumn {
-    const column = new FieldColumn(level, this.#countOf(level))
+    const column = new FieldColumn(level, this.countOf(level))
     const data = columns.get(path)
     if (data === undefined) return column
     const count = data.valueCount
     for (let k = 0; k < count; k++) column.type[k] = type
     if (read === 'text') for (let k = 0; k < count; k++) column.text[k] = textAt(data, k)
-    else if (read === 'hex' || read === 'trace-id')
+    else if (read === 'hex' || read === 'trace-id') {
+      const hexAt = hexReader(data)
       for (let k = 0; k < count; k++) {
-        const hex = Buffer.from(bytesAt(data, k)).toString('hex')
-        column.text[k] = read === 'hex' ? hex : hex.replace(/^0+(?=.)/, '')
+        const hex = hexAt(k)
+        column.text[k] = read === 'hex' ? hex : withoutZeros(hex)
         // A root has no parent's id.
         if (hex === '') column.type[k] = valueType.none
       }
-    else if (data.ints !== undefined) for (let k = 0; k < count; k++) column.num[k] = data.ints[k]!
+    } else if (data.ints !== undefined) for (let k = 0; k < count; k++) column.num[k] = data.ints[k]!
     else {
       const longs = longsOf(data)
       for (let k = 0; k < count; k++) {
@@ -320,7 +323,7 @@ export class SpanTable {
     const owner = ownerRep[level]
     const targets: FieldColumn[] = []
     for (const name of names.keys()) {
-      const column = new FieldColumn(level, this.#countOf(level))
+      const column = new FieldColumn(level, this.countOf(level))
       this.#fields.set(`${level === 'scope' ? 'instrumentation' : level}.${name}`, column)
       targets.push(column)
     }
@@ -405,7 +408,9 @@ function readValues(
 }
 
 /** Attributes whose values are of none of the types are there all the same. */
-function markOthers({ which, owners, count }: FoundKeys, targets: readonly FieldColumn[]): void {
+function markOthers({ which, owners, count, keys }: FoundKeys, targets: readonly FieldColumn[]): void {
+  // Where as many owners have a value as there are keys, none is without.
+  if (targets.every((column, t) => column.filled === keys[t + 1])) return
   for (let k = 0; k < count; k++) {
     if (which[k] === 0) continue
     const column = targets[which[k]! - 1]!
@@ -416,8 +421,10 @@ function markOthers({ which, owners, count }: FoundKeys, targets: readonly Field
 /** A column of its own: one value or several for each owner. */
 function readOwn(data: ColumnData, type: 'string' | 'int', owner: number, column: FieldColumn): void {
   const { rep, def, count } = data
-  const { maxDef } = data.column
+  const { maxDef, path } = data.column
   const longs = type === 'int' ? longsOf(data) : undefined
+  // The resource's name is there in any case, empty when the sender gave none, or one of another type.
+  const isOptional = !path.endsWith('Resource.ServiceName')
   let at = -1
   let k = 0
   for (let i = 0; i < count; i++) {
@@ -427,9 +434,7 @@ function readOwn(data: ColumnData, type: 'string' | 'int', owner: number, column
     if (longs !== undefined) column.add(at, valueType.int, Number(longs[k]!), digitsOf(longs[k]!))
     else {
       const text = textAt(data, k)
-      // The resource's name is there in any case, empty when the sender gave none, or one of another type.
-      if (!data.column.path.endsWith('Resource.ServiceName') || text !== '' || !column.has(at))
-        column.add(at, valueType.string, 0, text)
+      if (isOptional || text !== '' || !column.has(at)) column.add(at, valueType.string, 0, text)
     }
     k++
   }
@@ -440,6 +445,8 @@ interface FoundKeys {
   which: Int32Array
   owners: Int32Array
   count: number
+  /** Attributes of each name, by its number in `which`. */
+  keys: Int32Array
 }
 
 function findKeys(key: ColumnData, names: readonly string[], owner: number): FoundKeys | undefined {
@@ -454,32 +461,56 @@ function findKeys(key: ColumnData, names: readonly string[], owner: number): Fou
   if (!some) return undefined
   const which = new Int32Array(key.valueCount)
   const owners = new Int32Array(key.valueCount)
+  const keys = new Int32Array(names.length + 1)
+  const { indices } = key
   const { rep, def } = levelsOf(key)
   let at = -1
   let k = 0
   for (let i = 0; i < key.count; i++) {
     if (rep[i]! <= owner && def[i]! >= owner) at++
     if (def[i]! <= owner) continue
-    which[k] = numberOf[key.indices === undefined ? k : key.indices[k]!]!
+    const number = numberOf[indices === undefined ? k : indices[k]!]!
+    keys[number]!++
+    which[k] = number
     owners[k++] = at
   }
-  return { which, owners, count: k }
+  return { which, owners, count: k, keys }
 }
 
-/** The different names of attributes that the owners of a level have. */
-export function namesOf(key: ColumnData, level: AttributeLevel, owners: ReadonlySet<number>): Set<string> {
+/** The different names of attributes that the owners of a level have; `owners` has a 1 for each of them. */
+export function namesOf(key: ColumnData, level: AttributeLevel, owners: Uint8Array): Set<string> {
+  const found = new Uint8Array(textsOf(key).count)
   const names = new Set<string>()
   const owner = ownerRep[level]
+  const { indices } = key
   const { rep, def } = levelsOf(key)
   let at = -1
   let k = 0
   for (let i = 0; i < key.count; i++) {
     if (rep[i]! <= owner && def[i]! >= owner) at++
     if (def[i]! <= owner) continue
-    if (owners.has(at)) names.add(textAt(key, k))
+    const text = indices === undefined ? k : indices[k]!
+    if (owners[at] === 1 && found[text] === 0) {
+      found[text] = 1
+      names.add(textAt(key, k))
+    }
     k++
   }
   return names
+}
+
+/** Whether one of the owners has a value in a column of its own; `owners` has a 1 for each of them. */
+export function hasOwn(data: ColumnData, level: AttributeLevel, owners: Uint8Array): boolean {
+  const owner = ownerRep[level]
+  const { rep, def, count } = data
+  const { maxDef } = data.column
+  let at = -1
+  for (let i = 0; i < count; i++) {
+    const d = def === undefined ? maxDef : def[i]!
+    if ((rep === undefined ? 0 : rep[i]!) <= owner && d >= Math.min(owner, maxDef)) at++
+    if (d >= maxDef && owners[at] === 1) return true
+  }
+  return false
 }
 
 /** The number of the attribute that each value belongs to. */

@@ -44,9 +44,14 @@ export function fieldsOfStages(stages: readonly Stage[], into: Field[] = []): Fi
 
 /** Runs the stages over the spans [from, to) of a trace. */
 export function compileStages(stages: readonly Stage[], table: SpanTable): (from: number, to: number) => Spanset[] {
-  const steps = stages.map(stage => compileStage(stage, table))
+  const [first] = stages
+  const isFiltered = first?.kind === 'filter'
+  const test = isFiltered && first.condition !== undefined ? compileCondition(first.condition, table) : undefined
+  const steps = (isFiltered ? stages.slice(1) : stages).map(stage => compileStage(stage, table))
   return (from, to) => {
-    let sets: Spanset[] = [{ spans: range(from, to), attributes: [] }]
+    const spans = test === undefined ? range(from, to) : fitting(from, to, test)
+    if (isFiltered && spans.length === 0) return []
+    let sets: Spanset[] = [{ spans, attributes: [] }]
     for (const step of steps) {
       sets = step(sets, from, to)
       if (sets.length === 0) break
@@ -61,6 +66,12 @@ function range(from: number, to: number): number[] {
   return list
 }
 
+function fitting(from: number, to: number, test: SpanTest): number[] {
+  const list: number[] = []
+  for (let i = from; i < to; i++) if (test(i, -1, -1)) list.push(i)
+  return list
+}
+
 function compileStage(stage: Stage, table: SpanTable): Step {
   switch (stage.kind) {
     case 'filter': {
@@ -68,7 +79,7 @@ function compileStage(stage: Stage, table: SpanTable): Step {
       return sets => filtered(sets, test)
     }
     case 'combine':
-      return compileCombine(stage.op, compileStages(stage.left, table), compileStages(stage.right, table), table)
+      return compileCombine(stage.op, stage.left, stage.right, table)
     case 'scalar-filter':
       return compileScalar(stage, table)
     case 'by':
@@ -92,28 +103,33 @@ function filtered(sets: readonly Spanset[], test: SpanTest): Spanset[] {
   return out
 }
 
-function compileCombine(
-  op: SpansetOp,
-  left: (from: number, to: number) => Spanset[],
-  right: (from: number, to: number) => Spanset[],
-  table: SpanTable,
-): Step {
+function compileCombine(op: SpansetOp, left: readonly Stage[], right: readonly Stage[], table: SpanTable): Step {
   const join = joinOf(op, table)
+  const needsBoth = op === '&&' && isSingle(right)
+  const findLeft = compileStages(left, table)
+  const findRight = compileStages(right, table)
   return (sets, from, to) => {
     // Both sides search the whole trace; stages before the operator narrow what they find.
-    const one = (found: Spanset[]): number[] => {
+    const one = (found: Spanset[]): readonly number[] => {
       if (found.length > 1)
         throw new ExecutionError(`the operator ${op} joins single spansets: put coalesce() behind by()`)
-      return [...(found[0]?.spans ?? [])]
+      return found[0]?.spans ?? []
     }
     const allowed =
       sets.length === 1 && sets[0]!.spans.length === to - from ? undefined : new Set(sets.flatMap(s => s.spans))
-    const narrowed = (spans: number[]): number[] => (allowed === undefined ? spans : spans.filter(i => allowed.has(i)))
-    const l = narrowed(one(left(from, to)))
-    const r = narrowed(one(right(from, to)))
+    const narrowed = (spans: readonly number[]): readonly number[] =>
+      allowed === undefined ? spans : spans.filter(i => allowed.has(i))
+    const l = narrowed(one(findLeft(from, to)))
+    if (l.length === 0 && needsBoth) return []
+    const r = narrowed(one(findRight(from, to)))
     const spans = join(l, r)
     return spans.length === 0 ? [] : [{ spans, attributes: [] }]
   }
+}
+
+/** Whether the stages find one spanset at most, whatever the spans are. */
+function isSingle(stages: readonly Stage[]): boolean {
+  return stages.every(({ kind }) => kind === 'filter' || kind === 'scalar-filter')
 }
 
 function joinOf(op: SpansetOp, table: SpanTable): Join {
@@ -197,13 +213,13 @@ function aggregated(
 
 function compileBy(expr: FieldExpr, text: string, table: SpanTable): Step {
   const read = groupReader(expr, table)
-  const keyOf = ({ type, num, text }: Value): string => `${type} ${num} ${text}`
+  const keys = new GroupKeys()
   return sets =>
     sets.flatMap(({ spans, attributes }) => {
-      const groups = new Map<string, { value: Value | readonly Value[] | undefined; spans: number[] }>()
+      const groups = new Map<GroupKey, { value: Value | readonly Value[] | undefined; spans: number[] }>()
       for (const i of spans) {
         const value = read(i)
-        const key = value === undefined ? '' : isList(value) ? keyOfTexts(value.map(keyOf)) : keyOf(value)
+        const key = keys.of(value)
         const group = groups.get(key)
         if (group === undefined) groups.set(key, { value, spans: [i] })
         else group.spans.push(i)
@@ -213,6 +229,34 @@ function compileBy(expr: FieldExpr, text: string, table: SpanTable): Step {
         attributes: [...attributes, { key: `by(${text})`, value: group.value }],
       }))
     })
+}
+
+/** A text, an object that stands for another value, or undefined for none. */
+type GroupKey = string | object | undefined
+
+/** Equal keys for equal values. A text is its own key; none is made for the others. */
+class GroupKeys {
+  /** By type and number. */
+  readonly #numbers: (Map<number, object> | undefined)[] = []
+  readonly #others = new Map<string, object>()
+
+  of(value: Value | readonly Value[] | undefined): GroupKey {
+    if (value === undefined) return undefined
+    if (isList(value)) return known(this.#others, keyOfTexts(value.map(textOf)))
+    if (value.type === valueType.string) return value.text
+    if (value.text !== '') return known(this.#others, textOf(value))
+    return known((this.#numbers[value.type] ??= new Map<number, object>()), value.num)
+  }
+}
+
+function textOf({ type, num, text }: Value): string {
+  return `${type} ${num} ${text}`
+}
+
+function known<T>(keys: Map<T, object>, of: T): object {
+  let key = keys.get(of)
+  if (key === undefined) keys.set(of, (key = {}))
+  return key
 }
 
 function isList(value: Value | readonly Value[]): value is readonly Value[] {
@@ -225,7 +269,9 @@ function groupReader(expr: FieldExpr, table: SpanTable): (i: number) => Value | 
   if (expr.kind !== 'field') return read
   const values = valuesReader(table, expr.field)
   return i => {
+    const single = read(i)
+    if (single !== undefined) return single
     const list = values(i, firstChild(table.eventFrom, i), firstChild(table.linkFrom, i))
-    return list.length > 1 ? list : read(i)
+    return list.length > 1 ? list : undefined
   }
 }

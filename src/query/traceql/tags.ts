@@ -28,6 +28,7 @@ import {
 import { mentionsOf } from './shown.ts'
 import {
   firstChild,
+  hasOwn,
   namesOf,
   scopePaths,
   SpanTable,
@@ -170,7 +171,7 @@ export class TagFinder {
     if (fixed !== undefined) return fixed.map(value => ({ type: 'keyword', value }))
     const budget = this.#budgets.begin(signal)
     const condition = lenientFilter(q)
-    const found = new Map<string, TagValue>()
+    const found = new FoundValues()
     const open = (rows: TraceRows): Promise<SpanTable | undefined> =>
       unlessDamaged(rows, async () => {
         const opened = await SpanTable.open(rows)
@@ -186,7 +187,7 @@ export class TagFinder {
       }
       await budget.pause()
     }
-    return [...found.values()]
+    return found.all()
   }
 }
 
@@ -209,9 +210,8 @@ async function openNames(
   if (condition === undefined) return { columns, table: undefined }
   const table = await SpanTable.open(rows)
   const places: readonly Intrinsic[] = ['event:name', 'link:spanID']
-  const fields = [...fieldsOf(condition), ...places.map((name): Field => ({ kind: 'intrinsic', name, text: name }))]
-  for (const { scope, name } of own) fields.push({ kind: 'attribute', scope, name, text: name })
-  await table?.load(fields)
+  const fields = places.map((name): Field => ({ kind: 'intrinsic', name, text: name }))
+  await table?.load([...fieldsOf(condition), ...fields])
   return { columns, table }
 }
 
@@ -233,21 +233,21 @@ function addNamesWhere(found: readonly ScopeNames[], columns: Columns, table: Sp
     const owners = ownersOf(table, level, fitting, within)
     const key = columns.get(keyPath(scope))
     if (key !== undefined) for (const name of namesOf(key, level, owners)) names.add(name)
-    for (const { name } of own.filter(o => o.scope === scope)) {
-      const column = table.column({ kind: 'attribute', scope, name, text: name })
-      for (const owner of owners) if (column.has(owner)) names.add(name)
+    for (const { name, path } of own.filter(o => o.scope === scope)) {
+      const data = columns.get(path)
+      if (data !== undefined && data.valueCount > 0 && hasOwn(data, level, owners)) names.add(name)
     }
   }
 }
 
-/** Owners of a level that belong to the spans; of their events and links those that fit. */
-function ownersOf(table: SpanTable, level: AttributeLevel, spans: readonly number[], within: SpanTest): Set<number> {
+/** 1 for the owners of a level that belong to the spans; of their events and links for those that fit. */
+function ownersOf(table: SpanTable, level: AttributeLevel, spans: readonly number[], within: SpanTest): Uint8Array {
   const from = childrenOf(table, level)
-  const owners = new Set<number>()
+  const owners = new Uint8Array(table.countOf(level))
   const owner = ownerOf(table, level)
   for (const i of spans) {
-    if (from === undefined) owners.add(owner(i, -1, -1))
-    else for (let at = from[i]!; at < from[i + 1]!; at++) if (fitsWithin(table, level, i, at, within)) owners.add(at)
+    if (from === undefined) owners[owner(i, -1, -1)] = 1
+    else for (let at = from[i]!; at < from[i + 1]!; at++) if (fitsWithin(table, level, i, at, within)) owners[at] = 1
   }
   return owners
 }
@@ -277,7 +277,7 @@ const fixedValues: ReadonlyMap<Intrinsic, readonly string[]> = new Map<Intrinsic
   ['link:spanID', []],
 ])
 
-async function addAll(found: Map<string, TagValue>, column: FieldColumn, budget: Budget): Promise<void> {
+async function addAll(found: FoundValues, column: FieldColumn, budget: Budget): Promise<void> {
   for (let owner = 0; owner < column.type.length; owner++) {
     addValues(found, column, owner)
     if (budget.worked(unitsOfValue)) await budget.pause()
@@ -302,7 +302,7 @@ function valueFilter(condition: FieldExpr, field: Field): ValueTest | undefined 
 
 /** Values of spans that fit the condition; of those of their events and links that do. */
 async function addWhere(
-  found: Map<string, TagValue>,
+  found: FoundValues,
   column: FieldColumn,
   table: SpanTable,
   condition: FieldExpr,
@@ -324,15 +324,40 @@ async function addWhere(
   }
 }
 
-function addValues(found: Map<string, TagValue>, column: FieldColumn, owner: number, fits?: ValueTest): void {
-  const single = column.at(owner)
-  const values = column.lists?.get(owner) ?? (single === undefined ? [] : [single])
-  for (const value of values) if (fits === undefined || fits(value.type, value.num, value.text)) addValue(found, value)
+function addValues(found: FoundValues, column: FieldColumn, owner: number, fits?: ValueTest): void {
+  const list = column.lists?.get(owner)
+  if (list === undefined) addFitting(found, column.type[owner]!, column.num[owner]!, column.text[owner] ?? '', fits)
+  else for (const { type, num, text } of list) addFitting(found, type, num, text, fits)
 }
 
-function addValue(found: Map<string, TagValue>, value: Value): void {
-  const text = textOf(value)
-  if (found.size < valuesMax) found.set(`${value.type} ${text}`, { type: typeNames[value.type] ?? '', value: text })
+function addFitting(found: FoundValues, type: number, num: number, text: string, fits: ValueTest | undefined): void {
+  if (type !== valueType.none && (fits === undefined || fits(type, num, text))) found.add(type, num, text)
+}
+
+/** Different values, in the order in which they were found. */
+class FoundValues {
+  readonly #values = new Map<string, TagValue>()
+  readonly #texts = new Set<string>()
+  /** By type, numbers that need no digits. */
+  readonly #numbers: (Set<number> | undefined)[] = []
+
+  add(type: number, num: number, text: string): void {
+    if (this.#values.size >= valuesMax) return
+    if (type === valueType.string) {
+      if (this.#texts.has(text)) return
+      this.#texts.add(text)
+    } else if (text === '') {
+      const numbers = (this.#numbers[type] ??= new Set())
+      if (numbers.has(num)) return
+      numbers.add(num)
+    }
+    const value = textOf({ type, num, text })
+    this.#values.set(`${type} ${value}`, { type: typeNames[type] ?? '', value })
+  }
+
+  all(): TagValue[] {
+    return [...this.#values.values()]
+  }
 }
 
 function textOf({ type, num, text }: Value): string {
