@@ -99,7 +99,8 @@ function expectedKey(line: string, at: number, number: number): string | undefin
 }
 
 function newKey(key: string, number: number): string {
-  if (number < lastKeysMax) lastKeys[number] = key
+  // A copy: a part of a line would keep the whole line.
+  if (number < lastKeysMax) lastKeys[number] = Buffer.from(key).toString()
   return key
 }
 

@@ -172,6 +172,41 @@ const templates = [
   '{{ sub 5 .n }}',
 ]
 
+const jsonPaths = ['a', 'a.b', 'a[0]', 'user.id', 'user["name"]', 'b', 'x.y.z', 'n', 'tags[1]']
+const patterns = [
+  '<ip> - <user> [<_>] "<method> <path> <_>" <status> <_>',
+  '<a> <b>',
+  'level=<x> v=<_>',
+  '<_>=<a>',
+  'tick <n>',
+  '{<a>}',
+]
+const namedRegexps = [
+  '(?P<a>\\d+)',
+  '^(?P<x>\\w+)[ =](?P<b>\\w+)',
+  '(?P<status>[45]\\d\\d)',
+  'v=(?P<v>[0-9.]+)',
+  '(?P<n>)x',
+]
+const connectors = ['and', 'or', ',', 'and', 'or']
+const addresses = ['10.0.0.0/8', '10.0.0.5', '192.168.0.0-192.168.255.255']
+const overTime = [
+  'sum_over_time',
+  'avg_over_time',
+  'min_over_time',
+  'max_over_time',
+  'stddev_over_time',
+  'stdvar_over_time',
+  'first_over_time',
+  'last_over_time',
+]
+const scalarOperators = ['+', '-', '*', '/', '%', '^', '>', '<', '==', '>= bool', '!= bool']
+const vectorOperators = ['+', '-', '*', '/', 'and', 'or', 'unless', '>', '>= bool']
+const matchings = ['on', 'ignoring']
+const newLabels = ['new', 'host', 'level']
+const replacements = ['$1', 'x', '$1-$2', '']
+const replaced = ['(.*)', '(.).*', '', 'a|b']
+
 class Maker {
   readonly #chance: Chance
   #source: Source = sources[0]!
@@ -218,8 +253,7 @@ class Maker {
     return chance.made([
       () => 'json',
       () => 'json',
-      () =>
-        `json ${chance.joined(() => `${this.#label()}="${chance.one(['a', 'a.b', 'a[0]', 'user.id', 'user["name"]', 'b', 'x.y.z', 'n', 'tags[1]'])}"`, 1, 2)}`,
+      () => `json ${chance.joined(() => `${this.#label()}="${chance.one(jsonPaths)}"`, 1, 2)}`,
       () => `json ${chance.joined(() => this.#label(), 1, 2)}`,
       () => 'logfmt',
       () => 'logfmt',
@@ -227,17 +261,15 @@ class Maker {
       () => `logfmt ${chance.joined(() => this.#label(), 1, 2)}`,
       () => `logfmt ${chance.maybe(30, () => '--strict ')}x="${chance.one(['level', 'a', 'v', 'msg'])}"`,
       () => 'unpack',
-      () =>
-        `pattern ${this.#text(chance.one(['<ip> - <user> [<_>] "<method> <path> <_>" <status> <_>', '<a> <b>', 'level=<x> v=<_>', '<_>=<a>', 'tick <n>', '{<a>}']))}`,
-      () =>
-        `regexp ${this.#text(chance.one(['(?P<a>\\d+)', '^(?P<x>\\w+)[ =](?P<b>\\w+)', '(?P<status>[45]\\d\\d)', 'v=(?P<v>[0-9.]+)', '(?P<n>)x']))}`,
+      () => `pattern ${this.#text(chance.one(patterns))}`,
+      () => `regexp ${this.#text(chance.one(namedRegexps))}`,
     ])
   }
 
   #labelFilter(depth = 2): string {
     const chance = this.#chance
     if (depth > 0 && chance.is(25)) {
-      const joined = `${this.#labelFilter(depth - 1)} ${chance.one(['and', 'or', ',', 'and', 'or'])} ${this.#labelFilter(depth - 1)}`
+      const joined = `${this.#labelFilter(depth - 1)} ${chance.one(connectors)} ${this.#labelFilter(depth - 1)}`
       return chance.is(40) ? `(${joined})` : joined
     }
     const label = this.#label()
@@ -247,8 +279,7 @@ class Maker {
       () => `${label} ${chance.one(['=', '==', '!=', '>', '>=', '<', '<='])} ${chance.one(numbers)}`,
       () => `${label} ${chance.one(['==', '!=', '>', '>=', '<', '<='])} ${chance.one(durations)}`,
       () => `${label} ${chance.one(['==', '!=', '>', '>=', '<', '<='])} ${chance.one(sizes)}`,
-      () =>
-        `${label} ${chance.one(['=', '!='])} ip("${chance.one(['10.0.0.0/8', '10.0.0.5', '192.168.0.0-192.168.255.255'])}")`,
+      () => `${label} ${chance.one(['=', '!='])} ip("${chance.one(addresses)}")`,
     ])
   }
 
@@ -308,13 +339,25 @@ class Maker {
     )
     return chance.made([
       () => `${chance.one(['count_over_time', 'rate', 'bytes_over_time', 'bytes_rate'])}(${this.#window('')})`,
-      () =>
-        `${chance.one(['sum_over_time', 'avg_over_time', 'min_over_time', 'max_over_time', 'stddev_over_time', 'stdvar_over_time', 'first_over_time', 'last_over_time'])}(${this.#window(this.#unwrap())})${grouping}`,
+      () => `${chance.one(overTime)}(${this.#window(this.#unwrap())})${grouping}`,
       () => `quantile_over_time(${chance.one(['0.5', '0.99', '0', '1'])}, ${this.#window(this.#unwrap())})${grouping}`,
       () => `rate(${this.#window(this.#unwrap())})`,
       () => `absent_over_time(${this.#window(chance.maybe(40, () => this.#unwrap()))})`,
       () => `count_over_time(${this.#window('')})`,
     ])
+  }
+
+  #matching(): string {
+    const chance = this.#chance
+    const names = (): string => chance.joined(() => this.#label(), 0, 2)
+    return chance.maybe(40, () => `${chance.one(matchings)} (${names()}) `)
+  }
+
+  /** The arguments of label_replace() behind the vector. */
+  #replacing(): string {
+    const chance = this.#chance
+    const texts = [chance.one(newLabels), chance.one(replacements), this.#label(), chance.one(replaced)]
+    return texts.map(text => JSON.stringify(text)).join(', ')
   }
 
   metric(depth = 2): string {
@@ -331,12 +374,9 @@ class Maker {
       () => `sum${grouping} (${inner()})`,
       () => `${chance.one(['topk', 'bottomk'])}${grouping} (${chance.one(['1', '2', '3'])}, ${inner()})`,
       () => `${chance.one(['sort_desc'])}(${inner()})`,
-      () =>
-        `${inner()} ${chance.one(['+', '-', '*', '/', '%', '^', '>', '<', '==', '>= bool', '!= bool'])} ${chance.one(numbers)}`,
-      () =>
-        `(${inner()}) ${chance.one(['+', '-', '*', '/', 'and', 'or', 'unless', '>', '>= bool'])} ${chance.maybe(40, () => `${chance.one(['on', 'ignoring'])} (${chance.joined(() => this.#label(), 0, 2)}) `)}(${inner()})`,
-      () =>
-        `label_replace(${inner()}, "${chance.one(['new', 'host', 'level'])}", "${chance.one(['$1', 'x', '$1-$2', ''])}", "${this.#label()}", "${chance.one(['(.*)', '(.).*', '', 'a|b'])}")`,
+      () => `${inner()} ${chance.one(scalarOperators)} ${chance.one(numbers)}`,
+      () => `(${inner()}) ${chance.one(vectorOperators)} ${this.#matching()}(${inner()})`,
+      () => `label_replace(${inner()}, ${this.#replacing()})`,
     ])
   }
 

@@ -104,6 +104,11 @@ const times = [
   '@45m.ms@',
 ]
 
+const functionsOfFields = ['sum', 'avg', 'min', 'max', 'sum_len', 'count_uniq', 'count_empty', 'count_uniq_hash']
+
+const jsonOptions = ['', ' fields (a, b, c.d)', ' result_prefix p_', ' fields (a, b) result_prefix p_']
+const logfmtOptions = ['', ' fields (level, took, a, user)', ' keep_original_fields']
+
 class Maker {
   readonly #chance: Chance
   #fields: readonly string[] = []
@@ -138,6 +143,10 @@ class Maker {
     return this.#chance.is(12)
       ? this.#chance.one(['_msg', '_time', '_stream', 'nosuch', 'app', 'host'])
       : this.#chance.one(this.#fields)
+  }
+
+  #regexp(): string {
+    return JSON.stringify(this.#chance.one(regexps).replaceAll('\\\\', '\\'))
   }
 
   #quoted(text: string): string {
@@ -244,8 +253,7 @@ class Maker {
     const call = chance.made([
       () => 'count()',
       () => `count(${chance.joined(field, 1, 2)})`,
-      () =>
-        `${chance.one(['sum', 'avg', 'min', 'max', 'sum_len', 'count_uniq', 'count_empty', 'count_uniq_hash'])}(${field()})`,
+      () => `${chance.one(functionsOfFields)}(${field()})`,
       () => `${chance.one(['sum', 'min', 'max', 'count_uniq', 'count_empty', 'avg'])}(${field()}, ${field()})`,
       () => `quantile(${chance.one(['0', '0.5', '0.9', '1'])}, ${chance.one(['bytes', 'status', 'value', 'n'])})`,
       () => `uniq_values(${chance.one(['level', 'status', 'label', 'parity', 'group'])})`,
@@ -271,12 +279,9 @@ class Maker {
       () => `extract${onlyIf} ${JSON.stringify(this.#pattern())} from ${field()}`,
       () => `extract_regexp${onlyIf} "(?P<ea>[a-z]+)[^a-z]*(?P<eb>[0-9]+)?" from ${field()}`,
       () => `replace${onlyIf} (${this.#quoted(chance.one(texts))}, "R") at ${field()}`,
-      () =>
-        `replace_regexp${onlyIf} (${JSON.stringify(chance.one(regexps).replaceAll('\\\\', '\\'))}, "<$0>") at ${field()}`,
-      () =>
-        `unpack_json${onlyIf}${chance.maybe(40, () => ' fields (a, b, c.d)')}${chance.maybe(30, () => ' result_prefix p_')}`,
-      () =>
-        `unpack_logfmt${onlyIf}${chance.maybe(40, () => ' fields (level, took, a, user)')}${chance.maybe(30, () => ' keep_original_fields')}`,
+      () => `replace_regexp${onlyIf} (${this.#regexp()}, "<$0>") at ${field()}`,
+      () => `unpack_json${onlyIf}${chance.one(jsonOptions)}`,
+      () => `unpack_logfmt${onlyIf}${chance.one(logfmtOptions)}`,
       () => `unpack_words from ${field()} as words`,
       () => `unpack_syslog${onlyIf}`,
       () => `len(${field()}) as l${chance.below(10)}`,

@@ -106,6 +106,15 @@ const maths = [
 const ofHistogram = ['histogram_count', 'histogram_sum', 'histogram_avg', 'histogram_stddev', 'histogram_stdvar']
 const aggregations = ['sum', 'avg', 'min', 'max', 'count', 'stddev', 'stdvar', 'group', 'sum', 'avg']
 
+const chosen = ['topk', 'bottomk', 'quantile', 'limitk', 'limit_ratio']
+const parameters = ['1', '2', '0.5', '3', '0', '-0.5']
+const newLabels = ['new', 'job', 'a']
+const replacements = ['$1', 'x', '$1-$2', '']
+const replaced = ['(.*)', '(.)(.*)', '', 'a|i1']
+const setOperators = ['and', 'or', 'unless']
+const matchings = ['on', 'ignoring']
+const groupings = ['group_left', 'group_right']
+
 class Maker {
   readonly #chance: Chance
 
@@ -166,8 +175,7 @@ class Maker {
       inner,
       () => `${chance.one(aggregations)}${grouping} (${inner()})`,
       () => `${chance.one(aggregations)}${grouping} (${inner()})`,
-      () =>
-        `${chance.one(['topk', 'bottomk', 'quantile', 'limitk', 'limit_ratio'])}${grouping} (${chance.one(['1', '2', '0.5', '3', '0', '-0.5'])}, ${inner()})`,
+      () => `${chance.one(chosen)}${grouping} (${chance.one(parameters)}, ${inner()})`,
       () => `count_values${grouping} ("v", ${inner()})`,
       () => `${chance.one(maths)}(${inner()})`,
       () => `${chance.one(['clamp_min', 'clamp_max', 'round'])}(${inner()}, ${chance.one(numbers)})`,
@@ -179,8 +187,7 @@ class Maker {
       () => `${chance.one(numbers)} ${this.#operator()} ${inner()}`,
       () => `(${inner()}) ${this.#matched()} (${inner()})`,
       () => `(${inner()}) ${this.#matched()} (${inner()})`,
-      () =>
-        `label_replace(${inner()}, "${chance.one(['new', 'job', 'a'])}", "${chance.one(['$1', 'x', '$1-$2', ''])}", "${this.#label()}", "${chance.one(['(.*)', '(.)(.*)', '', 'a|i1'])}")`,
+      () => `label_replace(${inner()}, ${this.#replacing()})`,
       () => `label_join(${inner()}, "${chance.one(['new', 'i'])}", "-", "${this.#label()}", "${this.#label()}")`,
       () =>
         `${chance.one(['absent', 'scalar', 'vector(scalar'])}(${inner()})`.replace(
@@ -191,6 +198,13 @@ class Maker {
       () => `${chance.one(overFloats)}((${inner()})[${chance.one(['5m', '10m'])}:1m])`,
       () => `info(${inner()})`,
     ])
+  }
+
+  /** The arguments of label_replace() behind the vector. */
+  #replacing(): string {
+    const chance = this.#chance
+    const texts = [chance.one(newLabels), chance.one(replacements), this.#label(), chance.one(replaced)]
+    return texts.map(text => JSON.stringify(text)).join(', ')
   }
 
   #operator(): string {
@@ -218,11 +232,10 @@ class Maker {
     const chance = this.#chance
     const names = (): string => chance.joined(() => this.#label(), 0, 2)
     if (chance.is(25))
-      return `${chance.one(['and', 'or', 'unless'])}${chance.maybe(50, () => ` ${chance.one(['on', 'ignoring'])} (${names()})`)}`
+      return `${chance.one(setOperators)}${chance.maybe(50, () => ` ${chance.one(matchings)} (${names()})`)}`
     const matching = chance.maybe(
       60,
-      () =>
-        ` ${chance.one(['on', 'ignoring'])} (${names()})${chance.maybe(40, () => ` ${chance.one(['group_left', 'group_right'])} (${names()})`)}`,
+      () => ` ${chance.one(matchings)} (${names()})${chance.maybe(40, () => ` ${chance.one(groupings)} (${names()})`)}`,
     )
     return this.#operator() + matching
   }

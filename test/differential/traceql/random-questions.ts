@@ -102,6 +102,11 @@ const regexps = [
   '"l[12]"',
 ]
 
+const aggregates = ['avg', 'min', 'max', 'sum']
+const someDurations = ['10ms', '500ms', '1s']
+const someNumbers = ['1', '100', '0']
+const someOperators = ['>', '<', '>=']
+
 class Maker {
   readonly #chance: Chance
   readonly #source: Source
@@ -164,10 +169,8 @@ class Maker {
       () => `select(${chance.joined(() => this.#name(), 1, 3)})`,
       () => `by(${this.#name()})`,
       () => `count() ${chance.one(['>', '>=', '=', '<', '!='])} ${chance.below(5)}`,
-      () =>
-        `${chance.one(['avg', 'min', 'max', 'sum'])}(duration) ${chance.one(['>', '<'])} ${chance.one(['10ms', '500ms', '1s'])}`,
-      () =>
-        `${chance.one(['avg', 'min', 'max', 'sum'])}(${number()}) ${chance.one(['>', '<', '>='])} ${chance.one(['1', '100', '0'])}`,
+      () => `${chance.one(aggregates)}(duration) ${chance.one(['>', '<'])} ${chance.one(someDurations)}`,
+      () => `${chance.one(aggregates)}(${number()}) ${chance.one(someOperators)} ${chance.one(someNumbers)}`,
       () => this.#filter(),
       () => 'coalesce()',
     ])
