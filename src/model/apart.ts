@@ -21,6 +21,7 @@ interface Places {
 
 /** Moves equal entries of one stream apart. Those that the millisecond has no place for stay as they are. */
 export function moveApart(entries: readonly TimedEntry[]): void {
+  if (isAscending(entries)) return
   const firstOfMs = new Map<number, TimedEntry>()
   const byMs = new Map<number, Map<string, Places>>()
   for (const entry of entries) {
@@ -36,6 +37,12 @@ export function moveApart(entries: readonly TimedEntry[]): void {
     }
     place(entry, places)
   }
+}
+
+/** Is each entry of a later millisecond than the one before it? */
+function isAscending(entries: readonly TimedEntry[]): boolean {
+  for (let i = 1; i < entries.length; i++) if (entries[i]!.ms <= entries[i - 1]!.ms) return false
+  return true
 }
 
 function place(entry: TimedEntry, places: Map<string, Places>): void {
