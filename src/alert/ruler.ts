@@ -108,7 +108,7 @@ export class Ruler {
   /** Throws NotFoundError. */
   async find(tenant: string, namespace: string, name: string): Promise<StoredGroup> {
     const found = (await this.#groupsOf(tenant)).find(group => group.namespace === namespace && group.name === name)
-    return found ?? refuseMissing()
+    return found ?? refuseMissing('group does not exist')
   }
 
   async #groupsOf(tenant: string): Promise<StoredGroup[]> {
@@ -159,7 +159,8 @@ export class Ruler {
         ({ group }) =>
           group.tenant === tenant && group.namespace === namespace && (name === undefined || group.name === name),
       )
-      if (gone.length === 0) refuseMissing()
+      if (gone.length === 0)
+        refuseMissing(name === undefined ? 'group namespace does not exist' : 'group does not exist')
       try {
         for (const { group } of gone) {
           await this.#options.groups.remove(tenant, namespace, group.name)
@@ -179,8 +180,8 @@ export class Ruler {
   }
 }
 
-function refuseMissing(): never {
-  throw new NotFoundError('group does not exist')
+function refuseMissing(what: string): never {
+  throw new NotFoundError(what)
 }
 
 function keyOf({ tenant, namespace, name }: StoredGroup): string {

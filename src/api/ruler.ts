@@ -8,6 +8,7 @@ import {
   route,
   under,
   whenReady,
+  type ErrorReplies,
   type Handler,
   type HttpReply,
   type HttpRequest,
@@ -87,8 +88,22 @@ function routesOf(ruler: Ruler, { store, tenantOf, isReader }: RulerRouteOptions
     ),
   ]
   const known = under(paths, whenReady(store, routes))
-  return inDialect(lokiErrors, known).map(one => ({ ...one, wrongMethod: { status: 405 } }))
+  return inDialect(endingLines, known).map(one => ({
+    ...one,
+    wrongMethod: paths.includes(one.path) ? plain(404, '404 page not found\n') : { status: 405 },
+  }))
 }
+
+/** Loki's errors, which end with a line's end here. */
+const endingLines = Object.fromEntries(
+  Object.entries(lokiErrors).map(([kind, reply]) => [
+    kind,
+    (error: never): HttpReply => {
+      const told: HttpReply = reply(error)
+      return typeof told.body === 'string' ? { ...told, body: `${told.body}\n` } : told
+    },
+  ]),
+) as unknown as ErrorReplies
 
 /** Bytes of a body; what a group may have in characters is less. */
 const bodyBytesMax = 512 * 1024
