@@ -71,8 +71,8 @@ const failures: readonly (readonly [string, RegExp])[] = [
   ['{{ humanize "x" }}', /ParseFloat/],
   ['{{ toTime 1e300 }}', /out of range/],
   ['{{ toUpper 1 }}', /expected string/],
-  ['{{ value "x" }}', /a sample was expected/],
-  ['{{ sortByLabel "a" "b" }}', /a list was expected/],
+  ['{{ value "x" }}', /can't handle "x" for arg of type \*template\.sample/],
+  ['{{ sortByLabel "a" "b" }}', /can't handle "b" for arg of type template\.queryResult/],
   ['{{ parseDuration "soon" }}', /not a valid duration string/],
   ['{{ tmpl "nosuch" 1 }}', /template "nosuch" not defined/],
 ]

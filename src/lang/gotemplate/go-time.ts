@@ -210,7 +210,7 @@ function shortZone(zone: string, ms: number, offsetMinutes: number): string {
 /** What has been read of a time. Fields that a layout does not name stay as Go has them. */
 class TimeReader {
   #rest: string
-  year = 1
+  year = 0
   month = 1
   day = 1
   hour = 0
