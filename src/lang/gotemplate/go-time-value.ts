@@ -57,6 +57,26 @@ const methods: Readonly<Partial<Record<string, Method>>> = Object.assign(Object.
   Unix: plain(time => new GoInt(Math.floor(time.ms / 1000), 'int64')),
   UnixMilli: plain(time => new GoInt(time.ms, 'int64')),
   UnixNano: plain(time => new GoInt(BigInt(time.ms) * 1_000_000n + BigInt(time.subNs), 'int64')),
+  UnixMicro: plain(time => new GoInt(BigInt(time.ms) * 1000n + BigInt(Math.floor(time.subNs / 1000)), 'int64')),
+  Nanosecond: plain(time => new GoInt((((time.ms % 1000) + 1000) % 1000) * 1_000_000 + time.subNs)),
+  AddDate: {
+    parameters: ['int', 'int', 'int'],
+    rest: undefined,
+    run: (time: GoTime, years: GoInt, months: GoInt, days: GoInt): GoValue => {
+      // Elsewhere the distance from UTC can differ between the two days.
+      if (time.zone !== 'UTC') throw new Error('AddDate takes times in UTC only')
+      const date = new Date(time.ms)
+      date.setUTCFullYear(
+        date.getUTCFullYear() + years.number,
+        date.getUTCMonth() + months.number,
+        date.getUTCDate() + days.number,
+      )
+      if (Number.isNaN(date.getTime())) throw new Error('the date is out of range')
+      return new GoTime(date.getTime(), time.subNs)
+    },
+  },
+  Compare: ofTime((time, other) => new GoInt(Math.sign(order(time, other)))),
+  YearDay: number('002'),
   Year: number('2006'),
   Day: number('2'),
   Hour: number('15'),

@@ -33,18 +33,26 @@ export function toDurationSeconds(text: string): Converted {
   return typeof ns === 'number' ? ns / 1e9 : ns
 }
 
+/** As Go's time package quotes: everything but ASCII as its bytes. */
+function quotedBytes(text: string): string {
+  const inner = text.replaceAll(/["\\]|[^ -~]/gu, c =>
+    c === '"' || c === '\\' ? `\\${c}` : Buffer.from(c).toString('hex').replaceAll(/../g, '\\x$&'),
+  )
+  return `"${inner}"`
+}
+
 /** Nanoseconds of a Go duration. */
 export function toDurationNs(text: string): Converted {
   const ns = parseGoDurationNs(text)
   if (ns !== undefined) return ns
-  const quoted = JSON.stringify(text)
+  const quoted = quotedBytes(text)
   if (/^[+-]?(?:\d+\.?\d*|\.\d+)$/.test(text)) return { error: `time: missing unit in duration ${quoted}` }
   const unit = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|\u03bcs|ms|s|m|h))*(?:\d+\.?\d*|\.\d+)([^\d.]+)/.exec(text)
   return {
     error:
       unit === null
         ? `time: invalid duration ${quoted}`
-        : `time: unknown unit ${JSON.stringify(unit[1])} in duration ${quoted}`,
+        : `time: unknown unit ${quotedBytes(unit[1]!)} in duration ${quoted}`,
   }
 }
 

@@ -89,6 +89,20 @@ const answers: readonly (readonly [template: string, text: string])[] = [
   ['{{ print (fromJson "{\\"b\\":[1,{\\"c\\":null}],\\"a\\":\\"x\\"}") }}', 'map[a:x b:[1 map[c:<nil>]]]'],
   ['{{ title "äb ßb" }} {{ trim " a\\u00a0" }} {{ alignLeft -1 "abc" }} {{ repeat 0 "ab" }}|', 'Äb ßb a abc |'],
   [`{{ urldecode "a+b%41%ff" }} {{ urlencode "a b~!'()*/:ä" }}`, 'a bA� a+b~%21%27%28%29%2A%2F%3A%C3%A4'],
+  ['{{ toDateInZone "2006" "Nowhere" "2020" }}', '2020-01-01 00:00:00 +0000 UTC'],
+  ['{{ toDateInZone "2006" "Local" "2020" }}', '2020-01-01 00:00:00 +0000 UTC'],
+  ['{{ toDateInZone "2006" "Europe/Berlin" "2020" }}', '2020-01-01 00:00:00 +0100 CET'],
+  ['{{ toDateInZone "2006" "Europe/Berlin" "1850" }}', '1850-01-01 00:00:00 +0053 LMT'],
+  ['{{ toDateInZone "2006" "America/New_York" "0001" }}', '0001-01-01 00:00:00 -0456 LMT'],
+  ['{{ (unixToTime "1700000000").AddDate 1 2 3 }}', '2025-01-17 22:13:20 +0000 UTC'],
+  [
+    '{{ with unixToTime "1700000000" }}{{ .YearDay }} {{ .Nanosecond }} {{ .UnixMicro }}{{ end }}',
+    '318 0 1700000000000000',
+  ],
+  [
+    '{{ (unixToTime "1700000000").Compare __timestamp__ }} {{ __timestamp__.Unix }} {{ now.Year }}',
+    '-1 1796061724 2026',
+  ],
   // Whatever is neither a time nor a whole number is the moment.
   ['{{ date "2006-01-02" nil }} {{ date "2006-01-02" "x" }} {{ date "15:04" 7.5 }}', '2026-11-30 2026-11-30 18:02'],
 ]
