@@ -103,6 +103,7 @@ const answers: readonly (readonly [template: string, text: string])[] = [
     '{{ (unixToTime "1700000000").Compare __timestamp__ }} {{ __timestamp__.Unix }} {{ now.Year }}',
     '-1 1796061724 2026',
   ],
+  ['{{ title "a€b c-d_e" }}', 'A€b C-D_e'],
   // Whatever is neither a time nor a whole number is the moment.
   ['{{ date "2006-01-02" nil }} {{ date "2006-01-02" "x" }} {{ date "15:04" 7.5 }}', '2026-11-30 2026-11-30 18:02'],
 ]

@@ -121,7 +121,8 @@ function title(value: string): string {
   let isStart = true
   for (const char of value) {
     out += isStart ? byLetter(char, c => c.toUpperCase()) : char
-    isStart = !/[\p{L}\p{Nd}_]/u.test(char)
+    // Beyond ASCII only white space ends a word.
+    isStart = char <= '\x7f' ? !/[A-Za-z0-9_]/.test(char) : /\p{White_Space}/u.test(char)
   }
   return out
 }
