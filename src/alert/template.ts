@@ -4,20 +4,25 @@
  */
 import { messageOf } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
+import { addAll } from '#core/lists.ts'
+import { quote } from '#core/text.ts'
 import { TemplateAllowance } from '#lang/gotemplate/allowance.ts'
-import {
-  builtins,
-  ExecutionFailure,
-  GoInt,
-  printGo,
-  refuseLong,
-  sprintf,
-  TemplateRunner,
-  type GoFunction,
-  type GoValue,
-} from '#lang/gotemplate/execute.ts'
+import { builtins } from '#lang/gotemplate/builtins.ts'
+import { TemplateRunner } from '#lang/gotemplate/execute.ts'
+import { sprintf } from '#lang/gotemplate/go-format.ts'
 import { GoTime } from '#lang/gotemplate/go-time-value.ts'
 import { parseTemplate, type Template } from '#lang/gotemplate/parse.ts'
+import { typed, variadic } from '#lang/gotemplate/signature.ts'
+import {
+  ExecutionFailure,
+  GoInt,
+  refuseLong,
+  StringMap,
+  TypedList,
+  typeName,
+  type GoFunction,
+  type GoValue,
+} from '#lang/gotemplate/values.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 import { expandReplacement, replaceMatches } from '#lang/regex/replace.ts'
 import type { Labels } from '#model/labels.ts'
@@ -40,12 +45,15 @@ export interface TemplateContext {
   nowMs: number
 }
 
-/** A label that is not there prints nothing. */
-class LabelMap extends Map<string, GoValue> {
-  override get(name: string): GoValue | undefined {
-    return super.get(name) ?? ''
-  }
+/** What a template sees first. */
+class Data extends Map<string, GoValue> {
+  readonly goType = 'template.AlertTemplateData'
 }
+/** A sample, with its labels and its value. */
+class Sample extends Map<string, GoValue> {
+  readonly goType = '*template.sample'
+}
+const resultType = 'template.queryResult'
 
 const prelude =
   '{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}'
@@ -78,11 +86,7 @@ function toFloat(value: GoValue): number {
       throw new Error(`strconv.ParseFloat: parsing ${JSON.stringify(value)}: invalid syntax`)
     return number
   }
-  throw new Error(`can't convert ${printGo(value)} to float`)
-}
-const text = (value: GoValue | undefined): string => {
-  if (typeof value !== 'string') throw new Error('wrong type for value; expected string')
-  return value
+  throw new Error(`can't convert ${value === null ? '<nil>' : typeName(value)} to float`)
 }
 const g4 = (value: number): string => sprintf('%.4g', [value])
 const isPlain = (value: number): boolean => Number.isFinite(value)
@@ -159,88 +163,85 @@ const title = (value: string): string =>
   )
 
 function sampleValue({ labels, value }: TemplateSample): GoValue {
-  return new Map<string, GoValue>([
-    ['Labels', new LabelMap(labels.entries())],
+  return new Sample([
+    ['Labels', new StringMap(labels.entries())],
     ['Value', value],
   ])
 }
 
-const field = (sample: GoValue | undefined, name: string): GoValue => {
-  if (!isMap(sample)) throw new Error('a sample was expected')
-  return sample.get(name) ?? null
-}
-const isMap = (value: GoValue | undefined): value is ReadonlyMap<string, GoValue> => value instanceof Map
-const isList = (value: GoValue | undefined): value is readonly GoValue[] => Array.isArray(value)
-const labelOf = (sample: GoValue | undefined, name: string): GoValue => {
-  const labels = field(sample, 'Labels')
-  return (isMap(labels) ? labels.get(name) : undefined) ?? ''
-}
-const listOf = (value: GoValue | undefined): readonly GoValue[] => {
-  if (!isList(value)) throw new Error('a list was expected')
-  return value
+function resultOf(samples: readonly GoValue[]): readonly GoValue[] {
+  const result = new TypedList()
+  addAll(result, samples)
+  result.goType = resultType
+  return result
 }
 
+const labelOf = (sample: GoValue, name: string): string => {
+  const labels = sample instanceof Sample ? sample.get('Labels') : undefined
+  return labels instanceof StringMap ? String(labels.get(name)) : ''
+}
+
+const any = 'interface {}'
+const string = 'string'
+const sampleType = '*template.sample'
+
 type FunctionTable = readonly (readonly [string, GoFunction])[]
+const ofText = (run: (text: string) => GoValue): GoFunction => typed([string], run)
 
 /** Functions over samples that queries found. `answers`: by query; a query without one throws QueryNeeded. */
 const sampleFunctions = (answers: ReadonlyMap<string, GoValue>): FunctionTable => [
   [
     'query',
-    expr => {
-      const known = answers.get(text(expr))
-      if (known === undefined) throw new QueryNeeded(text(expr))
+    ofText(expr => {
+      const known = answers.get(expr)
+      if (known === undefined) throw new QueryNeeded(expr)
       return known
-    },
+    }),
   ],
   [
     'first',
-    list => {
-      const [first] = isList(list) ? list : []
+    typed([resultType], ([first]) => {
       if (first === undefined) throw new Error('first() called on vector with no elements')
       return first
-    },
+    }),
   ],
-  ['label', (name, sample) => labelOf(sample, text(name))],
-  ['value', sample => field(sample, 'Value')],
-  ['strvalue', sample => labelOf(sample, '__value__')],
+  ['label', typed([string, sampleType], (name, sample) => labelOf(sample, name))],
+  ['value', typed([sampleType], sample => sample?.get('Value') ?? null)],
+  ['strvalue', typed([sampleType], sample => labelOf(sample, '__value__'))],
   [
     'sortByLabel',
-    (name, list) => {
-      const keyed = listOf(list).map(sample => ({ sample, value: String(labelOf(sample, text(name))) }))
-      return keyed.sort((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : 0)).map(({ sample }) => sample)
-    },
+    typed([string, resultType], (name, list) => {
+      const keyed = [...list].map(sample => ({ sample, value: labelOf(sample, name) }))
+      keyed.sort((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : 0))
+      return resultOf(keyed.map(({ sample }) => sample))
+    }),
   ],
 ]
 
 /** Functions over texts. */
 const textFunctions: FunctionTable = [
-  ['args', (...args) => new Map(args.map((arg, i): [string, GoValue] => [`arg${i}`, arg]))],
+  ['args', variadic([], any, (...args) => new Map(args.map((arg, i): [string, GoValue] => [`arg${i}`, arg])))],
   [
     'reReplaceAll',
-    (pattern, replacement, value) =>
+    typed([string, string, string], (pattern, replacement, value) =>
       replaceMatches(
-        compileRe2(text(pattern)),
-        text(value),
-        matched => expandReplacement(text(replacement), matched, refuseLong),
+        compileRe2(pattern),
+        value,
+        matched => expandReplacement(replacement, matched, refuseLong),
         refuseLong,
       ),
+    ),
   ],
-  ['safeHtml', value => text(value)],
-  ['match', (pattern, value) => compileRe2(text(pattern)).matcher(text(value)).find()],
-  ['title', value => title(text(value))],
-  ['toUpper', value => text(value).toUpperCase()],
-  ['toLower', value => text(value).toLowerCase()],
-  ['graphLink', expr => path(text(expr), 0)],
-  ['tableLink', expr => path(text(expr), 1)],
-  [
-    'stripPort',
-    host =>
-      text(host)
-        .replace(/:\d+$/, '')
-        .replace(/^\[(.*)\]$/, '$1'),
-  ],
-  ['stripDomain', host => stripDomain(text(host))],
-  ['urlQueryEscape', value => encodeURIComponent(text(value)).replaceAll('%20', '+')],
+  ['safeHtml', ofText(value => value)],
+  ['match', typed([string, string], (pattern, value) => compileRe2(pattern).matcher(value).find())],
+  ['title', ofText(title)],
+  ['toUpper', ofText(value => value.toUpperCase())],
+  ['toLower', ofText(value => value.toLowerCase())],
+  ['graphLink', ofText(expr => path(expr, 0))],
+  ['tableLink', ofText(expr => path(expr, 1))],
+  ['stripPort', ofText(host => host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1'))],
+  ['stripDomain', ofText(stripDomain)],
+  ['urlQueryEscape', ofText(value => encodeURIComponent(value.toWellFormed()).replaceAll('%20', '+'))],
 ]
 
 function stripDomain(host: string): string {
@@ -249,10 +250,7 @@ function stripDomain(host: string): string {
   return /^[\d.]+$|:/.test(name) ? host : `${dot < 0 ? name : name.slice(0, dot)}${port}`
 }
 
-const float =
-  (run: (value: number) => GoValue): GoFunction =>
-  value =>
-    run(toFloat(value ?? null))
+const float = (run: (value: number) => GoValue): GoFunction => typed([any], value => run(toFloat(value)))
 
 /** Functions over numbers and times. */
 const numberFunctions: FunctionTable = [
@@ -265,11 +263,11 @@ const numberFunctions: FunctionTable = [
   ['toDuration', float(v => humanizeDuration(v))],
   [
     'parseDuration',
-    value => {
-      const ms = parseDurationMs(text(value))
-      if (ms === undefined) throw new Error(`not a valid duration string: ${JSON.stringify(value)}`)
+    ofText(value => {
+      const ms = parseDurationMs(value)
+      if (ms === undefined) throw new Error(`not a valid duration string: ${quote(value)}`)
       return ms / 1000
-    },
+    }),
   ],
 ]
 
@@ -287,10 +285,10 @@ function functionsOf(
     ...sampleFunctions(answers),
     ...textFunctions,
     ...numberFunctions,
-    ['now', () => nowMs / 1000],
-    ['pathPrefix', () => pathOf(externalUrl)],
-    ['externalURL', () => externalUrl],
-    ['tmpl', (name, data) => call(text(name), data ?? null)],
+    ['now', typed([], () => nowMs / 1000)],
+    ['pathPrefix', typed([], () => pathOf(externalUrl))],
+    ['externalURL', typed([], () => externalUrl)],
+    ['tmpl', typed([string, any], call)],
   ])
 }
 
@@ -318,9 +316,9 @@ export function checkTemplate(name: string, source: string): string | undefined 
 export async function expandTemplate(name: string, source: string, context: TemplateContext): Promise<string> {
   if (!source.includes('{{')) return source
   const template = parse(name, source)
-  const data = new Map<string, GoValue>([
-    ['Labels', new LabelMap(context.labels.entries())],
-    ['ExternalLabels', new LabelMap(context.externalLabels)],
+  const data = new Data([
+    ['Labels', new StringMap(context.labels.entries())],
+    ['ExternalLabels', new StringMap(context.externalLabels)],
     ['ExternalURL', context.externalUrl],
     ['Value', context.value],
   ])
@@ -341,7 +339,7 @@ export async function expandTemplate(name: string, source: string, context: Temp
       return new TemplateRunner(name, prelude + source, template, functions, { allowance }).run(data)
     } catch (error) {
       if (!(error instanceof QueryNeeded)) throw error
-      answers.set(error.expr, (await context.query(error.expr)).map(sampleValue))
+      answers.set(error.expr, resultOf((await context.query(error.expr)).map(sampleValue)))
     }
   }
   throw new ExecutionFailure(`template ${name}: more than ${passesMax} queries`)

@@ -4,49 +4,51 @@
  */
 import { messageOf } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
+import { builtins } from '#lang/gotemplate/builtins.ts'
+import { TemplateRunner } from '#lang/gotemplate/execute.ts'
+import { printGo } from '#lang/gotemplate/go-format.ts'
+import { GoTime } from '#lang/gotemplate/go-time-value.ts'
+import { parseTemplate, type Node, type Template } from '#lang/gotemplate/parse.ts'
+import { typed, variadic } from '#lang/gotemplate/signature.ts'
 import {
-  builtins,
   GoInt,
-  printGo,
   refuseLong,
-  TemplateRunner,
+  stringList,
+  StringMap,
   type GoFunction,
   type GoObject,
   type GoValue,
-} from '#lang/gotemplate/execute.ts'
-import { GoTime } from '#lang/gotemplate/go-time-value.ts'
-import { parseTemplate, type Node, type Template } from '#lang/gotemplate/parse.ts'
+} from '#lang/gotemplate/values.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 import { expandReplacement, replaceMatches } from '#lang/regex/replace.ts'
 import type { Labels } from '#model/labels.ts'
 import type { ManagedAlert } from './store.ts'
 import { defaultTemplates } from './default-templates.ts'
 
-const text = (value: GoValue | undefined): string => {
-  if (typeof value === 'string') return value
-  if (value === undefined || value === null) return ''
-  return printGo(value)
-}
-const method =
-  (run: (...args: GoValue[]) => GoValue) =>
-  (args: readonly GoValue[]): GoValue =>
-    run(...args)
+const text = (value: GoValue): string => (value === null ? '' : printGo(value))
+const textOf = (run: () => string): GoFunction => typed([], run)
+const textsOf = (run: () => readonly string[]): GoFunction => typed([], () => stringList(run()))
 
 /** A list with methods. */
 class MethodList extends Array<GoValue> implements GoObject {
-  #methods: Readonly<Record<string, () => GoValue>> = {}
-  static withMethods(items: readonly GoValue[], methods: Readonly<Record<string, () => GoValue>>): MethodList {
+  #methods: Readonly<Partial<Record<string, GoFunction>>> = {}
+  goType = ''
+  static withMethods(
+    items: readonly GoValue[],
+    goType: string,
+    methods: Readonly<Partial<Record<string, GoFunction>>>,
+  ): MethodList {
     const list = new MethodList()
     addAll(list, items)
+    list.goType = goType
     list.#methods = methods
     return list
   }
   toGoString(): string {
     return `[${[...this].map(printGo).join(' ')}]`
   }
-  method(name: string): ((args: readonly GoValue[]) => GoValue) | undefined {
-    const own = this.#methods[name]
-    return own === undefined ? undefined : () => own()
+  method(name: string): GoFunction | undefined {
+    return this.#methods[name]
   }
 }
 
@@ -54,24 +56,23 @@ function pairList(pairs: readonly [string, string][]): GoValue {
   return MethodList.withMethods(
     pairs.map(
       ([name, value]) =>
-        new Map<string, GoValue>([
+        new Fields('template.Pair', [
           ['Name', name],
           ['Value', value],
         ]),
     ),
+    'template.Pairs',
     {
-      Names: () => pairs.map(p => p[0]),
-      Values: () => pairs.map(p => p[1]),
-      String: () => pairs.map(([n, v]) => `${n}=${v}`).join(', '),
+      Names: textsOf(() => pairs.map(p => p[0])),
+      Values: textsOf(() => pairs.map(p => p[1])),
+      String: textOf(() => pairs.map(([n, v]) => `${n}=${v}`).join(', ')),
     },
   )
 }
 
 /** Labels or annotations: a map with methods. A name that is not there prints nothing. */
-class KeyValues extends Map<string, GoValue> implements GoObject {
-  override get(name: string): GoValue {
-    return super.get(name) ?? ''
-  }
+class KeyValues extends StringMap implements GoObject {
+  override readonly goType = 'template.KV'
   toGoString(): string {
     return `map[${[...this]
       .sort((a, b) => (a[0] < b[0] ? -1 : 1))
@@ -84,24 +85,25 @@ class KeyValues extends Map<string, GoValue> implements GoObject {
     const sorted = names.includes('alertname') ? ['alertname', ...names.filter(n => n !== 'alertname')] : names
     return sorted.map(name => [name, text(super.get(name))])
   }
-  method(name: string): ((args: readonly GoValue[]) => GoValue) | undefined {
+  method(name: string): GoFunction | undefined {
     switch (name) {
       case 'SortedPairs':
-        return () => pairList(this.#pairs())
+        return typed([], () => pairList(this.#pairs()))
       case 'Names':
-        return () => this.#pairs().map(p => p[0])
+        return textsOf(() => this.#pairs().map(p => p[0]))
       case 'Values':
-        return () => this.#pairs().map(p => p[1])
+        return textsOf(() => this.#pairs().map(p => p[1]))
       case 'Remove':
-        return method(names => {
-          const gone = new Set(Array.isArray(names) ? (names as readonly GoValue[]).map(text) : [])
+        return typed(['[]string'], names => {
+          const gone = new Set(names)
           return new KeyValues([...this].filter(([key]) => !gone.has(key)))
         })
       case 'String':
-        return () =>
+        return textOf(() =>
           this.#pairs()
             .map(([n, v]) => `${n}=${v}`)
-            .join(', ')
+            .join(', '),
+        )
       default:
         return undefined
     }
@@ -109,13 +111,21 @@ class KeyValues extends Map<string, GoValue> implements GoObject {
 }
 
 /** What has fields, not keys: as JSON its names begin small. */
-class Fields extends Map<string, GoValue> {}
+class Fields extends Map<string, GoValue> {
+  readonly goType: string
+  constructor(goType: string, fields: readonly [string, GoValue][]) {
+    super(fields)
+    this.goType = goType
+  }
+}
 
 /** A text that is HTML already. */
 class SafeHtml implements GoObject {
+  readonly goType: string
   readonly html: string
-  constructor(html: string) {
+  constructor(html: string, goType = 'template.HTML') {
     this.html = html
+    this.goType = goType
   }
   toGoString(): string {
     return this.html
@@ -148,7 +158,7 @@ export function statusOf(alert: ManagedAlert, nowMs: number): 'firing' | 'resolv
 function alertValue(alert: ManagedAlert, nowMs: number): GoValue {
   const zero = GoTime.utc(-62_135_596_800_000)
   const status = statusOf(alert, nowMs)
-  return new Fields([
+  return new Fields('template.Alert', [
     ['Status', status],
     ['Labels', new KeyValues(alert.labels.entries())],
     ['Annotations', new KeyValues(alert.annotations.entries())],
@@ -160,13 +170,12 @@ function alertValue(alert: ManagedAlert, nowMs: number): GoValue {
 }
 
 function alertList(alerts: readonly ManagedAlert[], nowMs: number): GoValue {
-  const of = (list: readonly ManagedAlert[]): GoValue => list.map(a => alertValue(a, nowMs))
+  const valuesOf = (status: 'firing' | 'resolved'): GoFunction =>
+    typed([], () => alerts.filter(a => statusOf(a, nowMs) === status).map(a => alertValue(a, nowMs)))
   return MethodList.withMethods(
     alerts.map(a => alertValue(a, nowMs)),
-    {
-      Firing: () => of(alerts.filter(a => statusOf(a, nowMs) === 'firing')),
-      Resolved: () => of(alerts.filter(a => statusOf(a, nowMs) === 'resolved')),
-    },
+    'template.Alerts',
+    { Firing: valuesOf('firing'), Resolved: valuesOf('resolved') },
   )
 }
 
@@ -180,7 +189,7 @@ function dataValue(data: TemplateData): GoValue {
 }
 
 function makeDataValue({ receiver, status, alerts, groupLabels, externalUrl, nowMs }: TemplateData): GoValue {
-  return new Fields([
+  return new Fields('*template.Data', [
     ['Receiver', receiver],
     ['Status', status],
     ['Alerts', alertList(alerts, nowMs)],
@@ -271,62 +280,75 @@ function zoned(zone: string, time: GoTime): GoTime {
   )
 }
 
+const any = 'interface {}'
+const string = 'string'
+const ofText = (run: (text: string) => GoValue): GoFunction => typed([string], run)
+
+const pureFunctions: readonly (readonly [string, GoFunction])[] = [
+  ['toUpper', ofText(v => v.toUpperCase())],
+  ['toLower', ofText(v => v.toLowerCase())],
+  [
+    'title',
+    ofText(v =>
+      v.replaceAll(
+        /(^|[^\p{L}\p{N}_'])(\p{Ll})/gu,
+        (_, before: string, letter: string) => before + letter.toUpperCase(),
+      ),
+    ),
+  ],
+  ['trimSpace', ofText(v => v.trim())],
+  ['join', typed([string, '[]string'], (separator, list) => joined(list, separator))],
+  ['match', typed([string, string], (pattern, value) => compileRe2(pattern).matcher(value).find())],
+  ['safeHtml', ofText(v => new SafeHtml(v))],
+  ['safeUrl', ofText(v => new SafeHtml(v, 'template.URL'))],
+  [
+    'urlUnescape',
+    ofText(v => {
+      try {
+        return decodeURIComponent(v.replaceAll('+', ' '))
+      } catch {
+        return v
+      }
+    }),
+  ],
+  [
+    'reReplaceAll',
+    typed([string, string, string], (pattern, replacement, value) =>
+      replaceMatches(
+        compileRe2(pattern),
+        value,
+        matched => expandReplacement(replacement, matched, refuseLong),
+        refuseLong,
+      ),
+    ),
+  ],
+  ['stringSlice', variadic([], string, (...values) => stringList(values))],
+  ['list', variadic([], any, (...values) => values)],
+  ['append', variadic(['[]interface {}'], any, (list, ...values) => [...list, ...values])],
+  [
+    'dict',
+    variadic([], any, (...pairs) => {
+      if (pairs.length % 2 !== 0) throw new Error('dict takes a value for each key')
+      const map = new Map<string, GoValue>()
+      for (let i = 0; i < pairs.length; i += 2) {
+        const key = pairs[i]!
+        if (typeof key !== 'string') throw new Error('the keys of a dict are texts')
+        map.set(key, pairs[i + 1]!)
+      }
+      return map
+    }),
+  ],
+  ['date', typed([string, 'time.Time'], (layout, time) => time.format(layout))],
+  ['tz', typed([string, 'time.Time'], zoned)],
+  ['humanizeDuration', typed([any], v => humanizeDuration(v instanceof GoInt ? v.number : Number(v)))],
+  ['toJson', typed([any], v => JSON.stringify(toJson(v)))],
+]
+
 const functions = (nowMs: number): ReadonlyMap<string, GoFunction> =>
   new Map<string, GoFunction>([
-    ['toUpper', v => text(v).toUpperCase()],
-    ['toLower', v => text(v).toLowerCase()],
-    [
-      'title',
-      v =>
-        text(v).replaceAll(
-          /(^|[^\p{L}\p{N}_'])(\p{Ll})/gu,
-          (_, before: string, letter: string) => before + letter.toUpperCase(),
-        ),
-    ],
-    ['trimSpace', v => text(v).trim()],
-    ['join', (separator, list) => (Array.isArray(list) ? joined(list as readonly GoValue[], text(separator)) : '')],
-    ['match', (pattern, value) => compileRe2(text(pattern)).matcher(text(value)).find()],
-    ['safeHtml', v => new SafeHtml(text(v))],
-    ['safeUrl', v => new SafeHtml(text(v))],
-    [
-      'urlUnescape',
-      v => {
-        try {
-          return decodeURIComponent(text(v).replaceAll('+', ' '))
-        } catch {
-          return text(v)
-        }
-      },
-    ],
-    [
-      'reReplaceAll',
-      (pattern, replacement, value) =>
-        replaceMatches(
-          compileRe2(text(pattern)),
-          text(value),
-          matched => expandReplacement(text(replacement), matched, refuseLong),
-          refuseLong,
-        ),
-    ],
-    ['stringSlice', (...values) => values.map(text)],
-    ['list', (...values) => values],
-    ['append', (list, ...values) => [...(list as readonly GoValue[]), ...values]],
-    [
-      'dict',
-      (...pairs) =>
-        new Map(
-          Array.from({ length: Math.floor(pairs.length / 2) }, (_, i): [string, GoValue] => [
-            text(pairs[2 * i]),
-            pairs[2 * i + 1]!,
-          ]),
-        ),
-    ],
-    ['date', (layout, time) => (time instanceof GoTime ? time.format(text(layout)) : '')],
-    ['tz', (zone, time) => (time instanceof GoTime ? zoned(text(zone), time) : '')],
-    ['since', time => (time instanceof GoTime ? humanizeDuration((nowMs - time.ms) / 1000) : '')],
-    ['now', () => GoTime.utc(nowMs)],
-    ['humanizeDuration', v => humanizeDuration(v instanceof GoInt ? Number(v.value) : Number(v))],
-    ['toJson', v => JSON.stringify(toJson(v ?? null))],
+    ...pureFunctions,
+    ['since', typed(['time.Time'], time => humanizeDuration((nowMs - time.ms) / 1000))],
+    ['now', typed([], () => GoTime.utc(nowMs))],
   ])
 const known = new Set(functions(0).keys())
 const isFunction = (name: string): boolean => known.has(name) || builtins.has(name)

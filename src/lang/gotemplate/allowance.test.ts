@@ -4,13 +4,17 @@ import test from 'node:test'
 import { CanceledError } from '#core/errors.ts'
 import { templateLimits } from '#core/limits.ts'
 import { TemplateAllowance } from './allowance.ts'
-import { builtins, GoInt, sprintf, TemplateRunner, type GoFunction, type GoValue } from './execute.ts'
+import { builtins } from './builtins.ts'
+import { TemplateRunner } from './execute.ts'
+import { sprintf } from './go-format.ts'
+import { variadic, typed } from './signature.ts'
+import { GoInt, type GoFunction, type GoValue } from './values.ts'
 import { parseTemplate } from './parse.ts'
 
 const functions: ReadonlyMap<string, GoFunction> = new Map<string, GoFunction>([
-  ['list', (...values) => values],
-  ['big', () => 'x'.repeat(templateLimits.charactersMax)],
-  ['int', () => new GoInt(9999)],
+  ['list', variadic([], 'interface {}', (...values) => values)],
+  ['big', typed([], () => 'x'.repeat(templateLimits.charactersMax))],
+  ['int', typed([], () => new GoInt(9999))],
 ])
 const has = (name: string): boolean => functions.has(name) || builtins.has(name)
 
@@ -88,8 +92,8 @@ test('all runs of a query together are bounded', () => {
 })
 
 test('fields that are too wide print what Go prints', () => {
-  assert.equal(sprintf('a %400000000d b', [new GoInt(1)]), 'a %!(NOVERB)')
-  assert.equal(sprintf('%.400000000f', [1]), '%!(NOVERB)')
+  assert.equal(sprintf('a %400000000d b', [new GoInt(1)]), 'a %!(NOVERB)%!(EXTRA int=1)')
+  assert.equal(sprintf('%.400000000f', [1]), '%!(NOVERB)%!(EXTRA float64=1)')
   assert.equal(sprintf('%*d', [new GoInt(400_000_000), new GoInt(7)]), '%!(BADWIDTH)7')
   assert.equal(sprintf('%.*f', [new GoInt(400_000_000), 0.5]), '%!(BADPREC)0.500000')
   assert.equal(sprintf('%5d|%-5d|%05d', [new GoInt(1), new GoInt(2), new GoInt(-3)]), '    1|2    |-0003')

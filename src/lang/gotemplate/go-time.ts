@@ -150,10 +150,14 @@ export function formatGoTime(layout: string, ms: number, subNs: number, offsetMi
   return out
 }
 
+const localTimesMs = Date.UTC(1800, 0, 1)
+
 /** Minutes east of UTC of an IANA zone at a local time; undefined for a zone that is not known. */
 function zoneOffset(zone: string, localMs: number): number | undefined {
   if (zone === 'UTC' || zone === '') return 0
-  const at = (ms: number): number | undefined => {
+  const at = (timeMs: number): number | undefined => {
+    // Before that every zone had the time of its place, which the calendar below can't say of years before 100.
+    const ms = Math.max(timeMs, localTimesMs)
     try {
       const parts = new Intl.DateTimeFormat('en-US', {
         timeZone: zone,
@@ -193,9 +197,14 @@ const zoneNames: Readonly<Record<string, string>> = {
   'Europe/Moscow': 'MSK',
 }
 
+/** Since then nearly all places have the time of a zone. */
+const zonesMs = Date.UTC(1930, 0, 1)
+
 /** A zone's short name at a time, `CEST`; its distance from UTC where it has none. */
 function shortZone(zone: string, ms: number, offsetMinutes: number): string {
   if (zone === '' || zone === 'UTC') return 'UTC'
+  // The local mean time of a place.
+  if (ms < zonesMs && offsetMinutes % 15 !== 0) return 'LMT'
   const known = ownOf(zoneNames, zone)
   if (known !== undefined) return known
   for (const language of zoneLanguages) {
@@ -210,7 +219,7 @@ function shortZone(zone: string, ms: number, offsetMinutes: number): string {
 /** What has been read of a time. Fields that a layout does not name stay as Go has them. */
 class TimeReader {
   #rest: string
-  year = 1
+  year = 0
   month = 1
   day = 1
   hour = 0
@@ -412,10 +421,11 @@ export function parseGoTime<T>(
   if (!reader.isAtEnd) return undefined
   const localMs = localMsOf(reader)
   if (localMs === undefined) return undefined
-  const minutes = reader.offset ?? zoneOffset(zone, localMs)
-  if (minutes === undefined) return undefined
+  const known = reader.offset ?? zoneOffset(zone, localMs)
+  const minutes = known ?? 0
   const { ns } = reader
   const ms = localMs - minutes * 60_000 + Math.floor(ns / 1e6)
-  const name = reader.zone === zone ? shortZone(zone, ms, minutes) : reader.zone
+  // A zone that is not known counts as UTC.
+  const name = known === undefined ? 'UTC' : reader.zone === zone ? shortZone(zone, ms, minutes) : reader.zone
   return make(ms, ns % 1e6, minutes, name)
 }

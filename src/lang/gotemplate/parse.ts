@@ -4,39 +4,54 @@
  */
 import { templateLimits } from '#core/limits.ts'
 import { addAll } from '#core/lists.ts'
-import { goEscapes } from '#core/text.ts'
+import { goEscapes, quote } from '#core/text.ts'
+import { GoInt } from './values.ts'
+
+/** A part of a template: where it begins, and how Go prints it. Errors name both. */
+export interface Place {
+  at: number
+  text: string
+}
 
 export type Node =
   | { kind: 'text'; text: string }
   | { kind: 'action'; pipe: Pipe }
   | { kind: 'if' | 'with'; pipe: Pipe; body: Node[]; otherwise: Node[] }
   | { kind: 'range'; pipe: Pipe; body: Node[]; otherwise: Node[] }
-  | { kind: 'template'; name: string; pipe: Pipe | undefined }
+  | ({ kind: 'template'; name: string; pipe: Pipe | undefined } & Place)
   | { kind: 'break' | 'continue' }
 
 /** Stages of a pipeline, each given the one before as its last argument; `declares` takes the result. */
-export interface Pipe {
+export interface Pipe extends Place {
   declares: string[]
   isAssignment: boolean
   commands: Command[]
-  at: number
-  text: string
 }
-export interface Command {
+export interface Command extends Place {
   args: Argument[]
-  at: number
-  text: string
 }
-export type Argument =
-  | { kind: 'dot' }
-  | { kind: 'nil'; at: number }
-  | { kind: 'field'; names: string[]; at: number; text: string }
-  | { kind: 'variable'; name: string; names: string[]; at: number; text: string }
-  | { kind: 'function'; name: string; at: number }
-  | { kind: 'pipe'; pipe: Pipe; names: string[] }
-  | { kind: 'string'; value: string }
-  | { kind: 'number'; value: number | bigint; isInt: boolean }
-  | { kind: 'bool'; value: boolean }
+
+/** A number: what it is without a type asked for, and as a whole number where it is one. */
+export interface NumberConstant {
+  kind: 'number'
+  /** Undefined: more than an int holds. */
+  value: GoInt | number | undefined
+  int: GoInt | undefined
+  float: number
+}
+export type Argument = Place &
+  (
+    | { kind: 'dot' }
+    | { kind: 'nil' }
+    | { kind: 'field'; names: string[] }
+    | { kind: 'variable'; name: string; names: string[] }
+    | { kind: 'function'; name: string }
+    | { kind: 'pipe'; pipe: Pipe }
+    | { kind: 'chain'; of: Argument; names: string[] }
+    | { kind: 'string'; value: string }
+    | { kind: 'bool'; value: boolean }
+    | NumberConstant
+  )
 
 export interface Template {
   nodes: Node[]
@@ -82,7 +97,7 @@ interface Literal {
 const literals: Readonly<Partial<Record<string, Literal>>> = {
   '`': { kind: 'string', pattern: /^`[^`]*`/, problem: 'unterminated raw quoted string' },
   '"': { kind: 'string', pattern: /^"(?:[^"\\\n]|\\.)*"/, problem: 'unterminated quoted string' },
-  "'": { kind: 'char', pattern: /^'(?:[^'\\\n]|\\.)+'/, problem: 'unterminated character constant' },
+  "'": { kind: 'char', pattern: /^'(?:[^'\\\n]|\\.)*'/, problem: 'unterminated character constant' },
 }
 
 /** Everything else that an action has; the first that fits is it. */
@@ -94,8 +109,10 @@ const shapes: readonly { kind: Item['kind']; pattern: RegExp }[] = [
   { kind: 'left', pattern: /^\(/ },
   { kind: 'right', pattern: /^\)/ },
   { kind: 'comma', pattern: /^,/ },
+  { kind: 'number', pattern: /^[+-]?0[xX][0-9a-fA-F_]*\.?[0-9a-fA-F_]*[pP][+-]?\d+/ },
   { kind: 'number', pattern: /^[+-]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+(?![.\d]))/ },
-  { kind: 'number', pattern: /^[+-]?(?:(?:\d[\d_]*)?\.?\d[\d_]*(?:[eE][+-]?\d+)?|\d+\.)/ },
+  { kind: 'number', pattern: /^[+-]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?/ },
+  { kind: 'number', pattern: /^[+-]/ },
   { kind: 'field', pattern: /^\.[\p{L}_][\p{L}\p{Nd}_]*/u },
   { kind: 'dot', pattern: /^\./ },
   { kind: 'variable', pattern: /^\$[\p{L}\p{Nd}_]*/u },
@@ -105,6 +122,12 @@ const shapes: readonly { kind: Item['kind']; pattern: RegExp }[] = [
 /** `hasFunction` says which names may be called. Throws TemplateError. */
 export function parseTemplate(name: string, source: string, hasFunction: (name: string) => boolean): Template {
   return new TemplateParser(name, source, hasFunction).parse()
+}
+
+/** `0x1.8p3` */
+function hexFloat(text: string): number {
+  const [, whole = '', part = '', power = '0'] = /^0[xX]([\da-fA-F]*)\.?([\da-fA-F]*)[pP]([+-]?\d+)$/.exec(text) ?? []
+  return Number.parseInt(whole + part || '0', 16) * 2 ** (Number(power) - 4 * part.length)
 }
 
 class TemplateParser {
@@ -212,6 +235,11 @@ class TemplateParser {
 
   get #item(): Item {
     return this.#items[this.#at]!
+  }
+  /** The next item that is no space. */
+  get #next(): Item {
+    this.#skipSpace()
+    return this.#item
   }
   #isNext(kind: Item['kind']): boolean {
     return this.#item.kind === kind
@@ -357,21 +385,23 @@ class TemplateParser {
 
   #block(): Node {
     this.#at++
+    const place = this.#next
     const name = this.#quoted('block clause')
     const pipe = this.#pipe('close', 'block clause')
     this.#body(name)
-    return { kind: 'template', name, pipe }
+    return { kind: 'template', name, pipe, at: place.at, text: `{{template ${place.text} ${pipe.text}}}` }
   }
 
   #template(): Node {
     this.#at++
+    const { at, text } = this.#next
     const name = this.#quoted('template clause')
-    this.#skipSpace()
-    if (this.#item.kind === 'close') {
+    if (this.#next.kind === 'close') {
       this.#at++
-      return { kind: 'template', name, pipe: undefined }
+      return { kind: 'template', name, pipe: undefined, at, text: `{{template ${text}}}` }
     }
-    return { kind: 'template', name, pipe: this.#pipe('close', 'template clause') }
+    const pipe = this.#pipe('close', 'template clause')
+    return { kind: 'template', name, pipe, at, text: `{{template ${text} ${pipe.text}}}` }
   }
 
   #pipe(until: 'close' | 'right', context: string): Pipe {
@@ -428,7 +458,8 @@ class TemplateParser {
       )
         this.#fail(`non executable command in pipeline stage ${i + 1}`, command.at)
     })
-    return { declares, isAssignment, commands, at, text: this.#source.slice(at, this.#items[this.#at - 1]!.at).trim() }
+    const declared = declares.length === 0 ? '' : `${declares.join(', ')} ${isAssignment ? '=' : ':='} `
+    return { declares, isAssignment, commands, at, text: declared + commands.map(c => c.text).join(' | ') }
   }
   readonly #pending: string[] = []
 
@@ -439,7 +470,6 @@ class TemplateParser {
   #command(until: 'close' | 'right', context: string): Command {
     const at = this.#item.at
     const args: Argument[] = []
-    let end = at
     for (;;) {
       this.#skipSpace()
       const item = this.#item
@@ -451,59 +481,83 @@ class TemplateParser {
         break
       }
       args.push(this.#argument(context))
-      end = this.#item.at
       const after = this.#item.kind
       if (after !== 'space' && after !== 'pipe' && after !== until && after !== 'end')
         this.#fail(`unexpected ${this.#shown()} in operand`, this.#item.at)
     }
     if (args.length === 0) this.#fail('empty command', at)
-    return { args, at, text: this.#source.slice(at, end).trim() }
+    return { args, at, text: args.map(arg => (arg.kind === 'pipe' ? `(${arg.text})` : arg.text)).join(' ') }
   }
 
+  /** A term, and the fields that are taken from what it gives. */
   #argument(context: string): Argument {
+    const term = this.#term(context)
+    const { kind, at } = this.#item
+    if (kind !== 'field') return term
+    if (term.kind !== 'function' && term.kind !== 'pipe') this.#fail(`unexpected . after term ${quote(term.text)}`, at)
+    const names = this.#fields()
+    const text = `${term.kind === 'pipe' ? `(${term.text})` : term.text}.${names.join('.')}`
+    return { kind: 'chain', of: term, names, at, text }
+  }
+
+  #term(context: string): Argument {
     const item = this.#item
+    const { at, text } = item
     this.#at++
     switch (item.kind) {
       case 'dot':
-        return { kind: 'dot' }
+        return { kind: 'dot', at, text }
       case 'field':
         return { kind: 'field', ...this.#chain(item, [item.text.slice(1)]) }
       case 'variable':
         this.#use(item.text, item.at)
         return { kind: 'variable', name: item.text, ...this.#chain(item, []) }
       case 'string':
-        return { kind: 'string', value: this.#unquote(item) }
+        return { kind: 'string', value: this.#unquote(item), at, text }
       case 'char': {
         const characters = [...this.#unquote({ ...item, text: `"${item.text.slice(1, -1)}"` })]
-        if (characters.length !== 1) this.#fail(`malformed character constant: ${item.text}`, item.at)
-        return { kind: 'number', value: characters[0]!.codePointAt(0)!, isInt: true }
+        if (characters.length === 0) this.#fail('invalid syntax', item.at)
+        if (characters.length > 1) this.#fail(`malformed character constant: ${item.text}`, item.at)
+        const code = characters[0]!.codePointAt(0)!
+        return { kind: 'number', value: new GoInt(code), int: new GoInt(code), float: code, at, text }
       }
-      case 'number': {
-        const text = item.text.replaceAll('_', '')
-        const value = /^[+-]?0[0-7]+$/.test(text)
-          ? Number.parseInt(text, 8)
-          : /^[+-]0[xXbBoO]/.test(text)
-            ? Number(text.slice(1)) * (text.startsWith('-') ? -1 : 1)
-            : Number(text)
-        const isInt = !/[.]/.test(text) && (/^[+-]?0[xX]/.test(text) || !/[eE]/.test(text))
-        const isExact = !isInt || Number.isSafeInteger(value) || !/^[+-]?\d+$/.test(text)
-        return { kind: 'number', value: isExact ? value : BigInt(text), isInt }
-      }
+      case 'number':
+        return { ...this.#number(text, at), at, text }
       case 'word':
-        if (item.text === 'true' || item.text === 'false') return { kind: 'bool', value: item.text === 'true' }
-        if (item.text === 'nil') return { kind: 'nil', at: item.at }
+        if (item.text === 'true' || item.text === 'false') return { kind: 'bool', value: text === 'true', at, text }
+        if (item.text === 'nil') return { kind: 'nil', at, text }
         if (!this.#hasFunction(item.text)) this.#fail(`function ${JSON.stringify(item.text)} not defined`, item.at)
-        return { kind: 'function', name: item.text, at: item.at }
+        return { kind: 'function', name: text, at, text }
       case 'left': {
         this.#enter(item.at)
         const pipe = this.#pipe('right', 'parenthesized pipeline')
         this.#depth--
-        return { kind: 'pipe', pipe, names: this.#fields() }
+        return { kind: 'pipe', pipe, at: pipe.at, text: pipe.text }
       }
       default:
         this.#at--
         return this.#fail(`unexpected ${this.#shown()} in ${context}`, item.at)
     }
+  }
+
+  #number(text: string, at: number): NumberConstant {
+    const plain = text.replaceAll('_', '')
+    const [, sign = '', digits = ''] = /^([+-]?)(.*)$/.exec(plain)!
+    const isHex = /^0[xX]/.test(digits)
+    if (digits === '') this.#fail(`illegal number syntax: ${quote(text)}`, at)
+    if (isHex ? /[pP]/.test(digits) : /[.eE]/.test(digits)) {
+      const float = isHex ? hexFloat(digits) * (sign === '-' ? -1 : 1) : Number(plain)
+      // A float without a fraction counts as a whole number where one is asked for.
+      const int = Number.isInteger(float) && Math.abs(float) < 2 ** 63 ? new GoInt(float) : undefined
+      return { kind: 'number', value: float, int, float }
+    }
+    const octal = /^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : digits
+    if (/^0\d+$/.test(octal)) this.#fail(`integer overflow: ${quote(text)}`, at)
+    const size = BigInt(octal)
+    const whole = sign === '-' ? -size : size
+    if (whole >= 2n ** 64n || whole < -(2n ** 63n)) this.#fail(`integer overflow: ${quote(text)}`, at)
+    const int = whole < 2n ** 63n ? new GoInt(whole) : undefined
+    return { kind: 'number', value: int, int, float: Number(whole) }
   }
 
   /** Where a chain of fields goes wrong, Go names the place of its second name. */

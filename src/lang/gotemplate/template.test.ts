@@ -1,8 +1,10 @@
 /** Go templates: what a template prints over data, as Go's text/template documents it. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { builtins, GoInt, TemplateRunner, type GoValue } from './execute.ts'
+import { builtins } from './builtins.ts'
+import { TemplateRunner } from './execute.ts'
 import { parseTemplate } from './parse.ts'
+import { GoInt, type GoValue } from './values.ts'
 
 const data: GoValue = new Map<string, GoValue>([
   ['name', 'web'],

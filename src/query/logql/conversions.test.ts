@@ -1,7 +1,7 @@
 /** Texts of labels as numbers. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { toBytes, toDurationSeconds } from './conversions.ts'
+import { toBytes, toDurationNs, toDurationSeconds } from './conversions.ts'
 
 test('byte sizes: units of 1000 and of 1024, whole bytes; names that every object has are no units', () => {
   const cases: [text: string, bytes: number | string][] = [
@@ -27,4 +27,11 @@ test('durations in seconds; a unit that is not known is named', () => {
     assert.deepEqual(toDurationSeconds(text!), {
       error: `time: unknown unit ${JSON.stringify(unit)} in duration ${JSON.stringify(text)}`,
     })
+})
+
+test('durations are quoted as Go quotes them: what is not ASCII as bytes (Loki 3.7.6)', () => {
+  assert.deepEqual(toDurationNs('1ä'), {
+    error: String.raw`time: unknown unit "\xc3\xa4" in duration "1\xc3\xa4"`,
+  })
+  assert.deepEqual(toDurationNs('\ta"'), { error: String.raw`time: invalid duration "\x09a\""` })
 })

@@ -6,8 +6,10 @@ import type { LabelFilter, Stage } from '#lang/logql/ast.ts'
 import { parsePattern, type PatternPart } from '#lang/logql/line-pattern.ts'
 import { printStage } from '#lang/logql/printer.ts'
 import type { TemplateAllowance } from '#lang/gotemplate/allowance.ts'
-import { ExecutionFailure, TemplateRunner, builtins, type GoFunction, type GoValue } from '#lang/gotemplate/execute.ts'
+import { builtins } from '#lang/gotemplate/builtins.ts'
+import { TemplateRunner } from '#lang/gotemplate/execute.ts'
 import { parseTemplate, type Argument, type Node, type Pipe, type Template } from '#lang/gotemplate/parse.ts'
+import { ExecutionFailure, StringMap, type GoFunction, type GoValue } from '#lang/gotemplate/values.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 import { errorDetailsLabel, errorLabel, type Entry } from './entry.ts'
 import {
@@ -47,12 +49,19 @@ export interface CompiledStage {
 
 /** Throws BadQueryError, with the stage in its message. */
 export function compileStage(stage: Stage, context: StageContext): CompiledStage {
-  try {
+  return inStage(stage, () => {
     if (stage.kind === 'line-filter') {
       const lineFilter = compileLineFilter(stage.op, stage.operands)
       return { step: entry => lineFilter.test(entry), lineFilter }
     }
     return { step: compileOther(stage, context), lineFilter: undefined }
+  })
+}
+
+/** What goes wrong within becomes an error of the query that names the stage. */
+function inStage<T>(stage: Stage, run: () => T): T {
+  try {
+    return run()
   } catch (error) {
     if (error instanceof BadQueryError) throw error
     throw new BadQueryError(`parse error : stage '${printStage(stage)}' : ${messageOf(error)}`, 0, 0)
@@ -399,15 +408,8 @@ function labelText(entry: Entry, name: string): string {
   return name === errorDetailsLabel ? entry.errorDetails : (entry.get(name) ?? '')
 }
 
-class LabelMap extends Map<string, GoValue> {
-  // A label that is not there prints nothing.
-  override get(name: string): GoValue | undefined {
-    return super.get(name) ?? ''
-  }
-}
-
 function labelMap(entry: Entry): ReadonlyMap<string, GoValue> {
-  const map = new LabelMap()
+  const map = new StringMap()
   entry.forEachLabel((name, value) => {
     map.set(name, value)
   })
@@ -442,6 +444,7 @@ function namesOf(template: Template): string[] | undefined {
       else all = true
     } else if (arg.kind === 'dot') all = true
     else if (arg.kind === 'pipe') visitPipe(arg.pipe)
+    else if (arg.kind === 'chain') visitArgument(arg.of)
   }
   const visit = (nodes: readonly Node[]): void => {
     for (const node of nodes) {
@@ -458,17 +461,27 @@ function namesOf(template: Template): string[] | undefined {
   return all ? undefined : names
 }
 
+type TemplateUse = Pick<StageContext, 'functions'> & Partial<Pick<StageContext, 'allowance'>>
+
 /** Throws Error; `what` says what is invalid. */
-function compiled(name: string, source: string, context: StageContext, what: string): CompiledTemplate {
+function compiled(name: string, source: string, use: TemplateUse, what: string): CompiledTemplate {
   try {
-    return new CompiledTemplate(name, source, context.functions, context.allowance)
+    return new CompiledTemplate(name, source, use.functions, use.allowance)
   } catch (error) {
     throw new Error(`${what}: ${messageOf(error)}`, { cause: error })
   }
 }
 
+function lineTemplate(source: string, use: TemplateUse): CompiledTemplate {
+  return compiled('line', source, use, 'invalid line template')
+}
+
+function labelTemplate(name: string, source: string, use: TemplateUse): CompiledTemplate {
+  return compiled('label', source, use, `invalid template for label '${name}'`)
+}
+
 function lineFormatStep(source: string, context: StageContext): Step {
-  const template = compiled('line', source, context, 'invalid line template')
+  const template = lineTemplate(source, context)
   return entry => {
     try {
       entry.line = template.run(entry)
@@ -494,10 +507,7 @@ function labelFormatStep(
   const steps = formats.map(f => ({
     name: f.name,
     from: f.from ?? '',
-    run:
-      f.template === undefined
-        ? undefined
-        : compiled('label', f.template, context, `invalid template for label '${f.name}'`),
+    run: f.template === undefined ? undefined : labelTemplate(f.name, f.template, context),
   }))
   return entry => {
     let labels: ReadonlyMap<string, GoValue> | undefined
@@ -547,8 +557,16 @@ function keepStep(items: readonly Item[]): Step {
   }
 }
 
-/** Names that a stage reads; undefined: possibly all. */
+/** Names that a stage reads; undefined: possibly all. Throws BadQueryError, with the stage in its message. */
 export function stageNames(
+  stage: Stage,
+  functions: ReadonlyMap<string, GoFunction>,
+  filterNames: (filter: LabelFilter) => string[],
+): string[] | undefined {
+  return inStage(stage, () => namesOfStage(stage, functions, filterNames))
+}
+
+function namesOfStage(
   stage: Stage,
   functions: ReadonlyMap<string, GoFunction>,
   filterNames: (filter: LabelFilter) => string[],
@@ -557,15 +575,15 @@ export function stageNames(
     case 'label-filter':
       return filterNames(stage.filter)
     case 'line-format':
-      return new CompiledTemplate('line', stage.template, functions).names
+      return lineTemplate(stage.template, { functions }).names
     case 'label-format': {
       const names: string[] = []
-      for (const { from, template } of stage.formats) {
+      for (const { name, from, template } of stage.formats) {
         if (from !== undefined) {
           names.push(from)
           continue
         }
-        const read = new CompiledTemplate('label', template ?? '', functions).names
+        const read = labelTemplate(name, template ?? '', { functions }).names
         if (read === undefined) return undefined
         addAll(names, read)
       }
