@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { silentLog } from '#core/log.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
 import { ruleGroupYaml, ruleNamespacesYaml } from './rule-group-yaml.ts'
 import { Ruler, type RulerOptions, type StoredGroups } from './ruler.ts'
 import type { StoredGroup } from './stored-group.ts'
@@ -16,6 +17,7 @@ class KeptGroups implements StoredGroups {
   }
 
   async list(): Promise<StoredGroup[]> {
+    if (this.isFailing) throw new Error('the store is away')
     return [...this.kept.values()]
   }
   async put(group: StoredGroup): Promise<void> {
@@ -26,9 +28,26 @@ class KeptGroups implements StoredGroups {
   }
 }
 
-function makeRuler(groups: StoredGroups, more: Partial<RulerOptions> = {}): { ruler: Ruler; changes: () => number } {
+interface Made {
+  ruler: Ruler
+  clock: VirtualClock
+  /** Calls of `onChange` since the groups were read. */
+  changes: () => number
+}
+
+/** A ruler that has read its groups. */
+async function makeRead(groups: StoredGroups, more: Partial<RulerOptions> = {}): Promise<Made> {
+  const made = makeRuler(groups, more)
+  await made.ruler.read()
+  const before = made.changes()
+  return { ...made, changes: () => made.changes() - before }
+}
+
+function makeRuler(groups: StoredGroups, more: Partial<RulerOptions> = {}): Made {
   let changes = 0
+  const clock = new VirtualClock(0)
   const ruler = new Ruler({
+    clock,
     api: 'loki',
     language: 'logql',
     groups,
@@ -42,7 +61,7 @@ function makeRuler(groups: StoredGroups, more: Partial<RulerOptions> = {}): { ru
     },
     ...more,
   })
-  return { ruler, changes: () => changes }
+  return { ruler, clock, changes: () => changes }
 }
 
 const full = `
@@ -66,7 +85,7 @@ const simple = (name: string, expr = 'count_over_time({a="b"}[1m])'): string =>
 
 test('a group comes back as it was set, also in another process', async () => {
   const groups = new KeptGroups()
-  const { ruler, changes } = makeRuler(groups)
+  const { ruler, changes } = await makeRead(groups)
   await ruler.set('t', 'space', full)
   assert.equal(changes(), 1)
   const yaml = ruleGroupYaml(await ruler.find('t', 'space', 'g'))
@@ -91,8 +110,7 @@ rules:
       expr: sum(count_over_time({app="x"}[1m]))
 `,
   )
-  const { ruler: next } = makeRuler(groups)
-  await next.load()
+  const { ruler: next } = await makeRead(groups)
   assert.equal(ruleGroupYaml(await next.find('t', 'space', 'g')), yaml)
   assert.deepEqual(next.settings(), ruler.settings())
   const [settings] = next.settings()
@@ -104,7 +122,7 @@ rules:
 })
 
 test('groups are listed by namespace, each tenant its own', async () => {
-  const { ruler } = makeRuler(new KeptGroups())
+  const { ruler } = await makeRead(new KeptGroups())
   for (const [tenant, namespace, name] of [
     ['t', 'b', 'two'],
     ['t', 'b', 'one'],
@@ -123,7 +141,7 @@ test('groups are listed by namespace, each tenant its own', async () => {
 
 test('what is refused leaves no trace, and says why', async () => {
   const groups = new KeptGroups()
-  const { ruler, changes } = makeRuler(groups)
+  const { ruler, changes } = await makeRead(groups)
   const refused: [text: string, message: RegExp][] = [
     ['', /groupname must not be empty/],
     ['[]', /a section/],
@@ -143,7 +161,7 @@ test('what is refused leaves no trace, and says why', async () => {
 })
 
 test('so many groups of a tenant, so many characters of all', async () => {
-  const { ruler } = makeRuler(new KeptGroups(), { allCharactersMax: 600 })
+  const { ruler } = await makeRead(new KeptGroups(), { allCharactersMax: 600 })
   for (const name of ['a', 'b', 'c']) await ruler.set('t', 'space', simple(name))
   await assert.rejects(
     async () => ruler.set('t', 'space', simple('d')),
@@ -159,7 +177,7 @@ test('so many groups of a tenant, so many characters of all', async () => {
 
 test('a store that fails changes nothing', async () => {
   const groups = new KeptGroups()
-  const { ruler, changes } = makeRuler(groups)
+  const { ruler, changes } = await makeRead(groups)
   await ruler.set('t', 'space', simple('a'))
   groups.isFailing = true
   await assert.rejects(async () => ruler.set('t', 'space', simple('b')), /the store is away/)
@@ -175,7 +193,7 @@ test('a store that fails changes nothing', async () => {
 
 test('a group is removed by its name, or with its namespace', async () => {
   const groups = new KeptGroups()
-  const { ruler } = makeRuler(groups)
+  const { ruler } = await makeRead(groups)
   for (const name of ['a', 'b', 'c']) await ruler.set('t', 'space', simple(name))
   await ruler.remove('t', 'space', 'b')
   assert.deepEqual([...groups.kept.keys()], ['t/space/a', 't/space/c'])
@@ -191,20 +209,69 @@ test('a group is removed by its name, or with its namespace', async () => {
 
 test('a stored group that can not be evaluated is listed, and is a problem', async () => {
   const groups = new KeptGroups()
-  const { ruler } = makeRuler(groups)
+  const { ruler } = await makeRead(groups)
   await ruler.set('t', 'space', simple('a'))
   await ruler.set('t', 'space', simple('b'))
   const stored = groups.kept.get('t/space/a')!
   groups.kept.set('t/space/a', { ...stored, rules: [{ ...stored.rules[0]!, expr: 'new_function({a="b"}[1m])' }] })
-  const { ruler: next } = makeRuler(groups)
-  await next.load()
+  const { ruler: next } = await makeRead(groups)
   assert.deepEqual(
     next.settings().map(({ name }) => name),
     ['b'],
   )
   assert.match(
-    next.problems.join(),
-    /^t, namespace "space", group "a": space:4:13: rules\[0\].expr: could not parse expression/,
+    next.warnings.join(),
+    /^a stored rule is left out: t, namespace "space", group "a": space:4:13: rules\[0\].expr: could not parse/,
   )
   assert.deepEqual([...(await next.list('t')).values()].flat().length, 2)
+})
+
+test('a store that is away at the start: nothing is listed or set, and the groups come when it does', async () => {
+  const groups = new KeptGroups()
+  const { ruler: before } = await makeRead(groups)
+  await before.set('t', 'space', simple('a'))
+  groups.isFailing = true
+  const { ruler, clock, changes } = makeRuler(groups)
+  const isRead = ruler.read()
+  await clock.advance(2000)
+  await isRead
+  const unread = /the groups of rules are not read yet: the store is away/
+  assert.match(ruler.warnings.join(), unread)
+  for (const work of [
+    () => ruler.list('t'),
+    () => ruler.find('t', 'space', 'a'),
+    () => ruler.set('t', 'space', simple('a')),
+    () => ruler.remove('t', 'space', 'a'),
+  ])
+    await assert.rejects(work, { name: 'UnavailableError', message: unread })
+  groups.isFailing = false
+  await clock.advance(10_000)
+  assert.deepEqual([...(await ruler.list('t')).keys()], ['space'])
+  assert.deepEqual([ruler.warnings, ruler.settings().length, changes()], [[], 1, 1])
+  ruler.close()
+})
+
+test('a store that is away later: what was read stays', async () => {
+  const groups = new KeptGroups()
+  const { ruler, clock } = await makeRead(groups)
+  await ruler.set('t', 'space', simple('a'))
+  groups.isFailing = true
+  const isRead = ruler.read()
+  await clock.advance(2000)
+  await isRead
+  assert.deepEqual([...(await ruler.list('t')).keys()], ['space'])
+  assert.deepEqual([ruler.warnings, ruler.settings().length], [[], 1])
+  ruler.close()
+})
+
+test('a store that does not answer at the start keeps nobody waiting', async () => {
+  const groups = new KeptGroups()
+  const never = new Promise<never>(() => {})
+  groups.list = () => never
+  const { ruler, clock } = makeRuler(groups)
+  const isRead = ruler.read()
+  await clock.advance(2000)
+  await isRead
+  assert.match(ruler.warnings.join(), /not read yet: the store has not answered yet/)
+  ruler.close()
 })

@@ -2,7 +2,9 @@
  * Groups of rules that people set through the API of a ruler, by tenant, namespace and name: kept as objects, which
  * outlive the process. A group is stored before it is answered, shown or evaluated.
  */
-import { BadDataError, LimitError, messageOf, NotFoundError } from '#core/errors.ts'
+import { backoffMs, Pauses } from '#core/backoff.ts'
+import type { Clock } from '#core/clock.ts'
+import { BadDataError, LimitError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { compareText, quote } from '#core/text.ts'
 import { ruleGroupYaml } from './rule-group-yaml.ts'
@@ -21,6 +23,7 @@ export interface RulerOptions {
   api: GroupOwner['api']
   language: RuleLanguage
   groups: StoredGroups
+  clock: Clock
   log: Log
   /** Groups of one tenant. */
   groupsMax: number
@@ -37,6 +40,17 @@ export interface RulerOptions {
 /** Namespaces and names are base64 in file names of 255 bytes at most. */
 const nameBytesMax = 180
 
+/** So long `read` waits for a store that does not answer. */
+const firstReadMs = 2000
+
+/** Pauses between reads that fail. */
+const readPause = { leastMs: 500, mostMs: 10_000 }
+
+/** So many reads that fail one after the other are worth a line each. */
+const noticesMax = 4
+
+const retryAfterSeconds = 5
+
 interface Entry {
   group: StoredGroup
   /** Undefined: it is stored and can't be evaluated. */
@@ -51,18 +65,57 @@ export class Ruler {
   #entries = new Map<string, Entry>()
   #changes: Promise<void> = Promise.resolve()
   #problems: string[] = []
+  /** Why the groups were not read so far; undefined: they were. */
+  #unread: string | undefined = 'the store has not answered yet'
+  #reading: Promise<void> | undefined
+  #isClosed = false
+  readonly #pauses: Pauses
 
   constructor(options: RulerOptions) {
     this.#options = options
+    this.#pauses = new Pauses(options.clock)
   }
 
-  /** Stored groups that are not evaluated, with the reasons. */
-  get problems(): readonly string[] {
-    return this.#problems
+  /** What is stored and not evaluated, with the reasons. */
+  get warnings(): string[] {
+    const unread = this.#unread === undefined || this.#options.isReader ? [] : [unreadText(this.#unread)]
+    return [...unread, ...this.#problems.map(problem => `a stored rule is left out: ${problem}`)]
   }
 
-  /** Reads all groups from where they are kept; a group that can't be read, or evaluated, is a problem. */
-  load(): Promise<void> {
+  /**
+   * Reads all groups from where they are kept, again and again where that fails. Resolves when they are read, or when
+   * the store does not answer soon: it may be away, and rules must not keep a process from its start. A process that
+   * only reads has nothing to read ahead.
+   */
+  async read(): Promise<void> {
+    if (this.#options.isReader) return
+    this.#reading ??= this.#readUntilRead().finally(() => (this.#reading = undefined))
+    await Promise.race([this.#reading, this.#pauses.wait(firstReadMs)])
+  }
+
+  /** Reads no more. */
+  close(): void {
+    this.#isClosed = true
+    this.#pauses.end()
+  }
+
+  async #readUntilRead(): Promise<void> {
+    for (let attempt = 0; !this.#isClosed; attempt++)
+      try {
+        await this.#load()
+        this.#options.onChange()
+        return
+      } catch (error) {
+        const { log, api } = this.#options
+        const reason = messageOf(error)
+        if (this.#unread !== undefined) this.#unread = reason
+        if (attempt < noticesMax) log.warn('groups of rules could not be read; it is tried again', { api, reason })
+        await this.#pauses.wait(backoffMs(attempt, readPause))
+      }
+  }
+
+  /** A group that can't be read, or evaluated, is a problem. */
+  #load(): Promise<void> {
     return this.#afterOthers(async () => {
       const problems: string[] = []
       const note = (place: string, error: unknown): void => {
@@ -73,6 +126,7 @@ export class Ruler {
       for (const problem of problems)
         if (!this.#problems.includes(problem)) this.#options.log.warn('stored rules are left out', { problem })
       this.#problems = problems
+      this.#unread = undefined
     })
   }
 
@@ -105,21 +159,30 @@ export class Ruler {
     return Map.groupBy(found, group => group.namespace)
   }
 
-  /** Throws NotFoundError. */
+  /** Throws NotFoundError, UnavailableError. */
   async find(tenant: string, namespace: string, name: string): Promise<StoredGroup> {
     const found = (await this.#groupsOf(tenant)).find(group => group.namespace === namespace && group.name === name)
     return found ?? refuseMissing('group does not exist')
   }
 
   async #groupsOf(tenant: string): Promise<StoredGroup[]> {
-    if (this.#options.isReader) await this.load()
+    if (this.#options.isReader) await this.#load()
+    else await this.#changes
+    this.#refuseUnread()
     return [...this.#entries.values()]
       .map(({ group }) => group)
       .filter(group => group.tenant === tenant)
       .sort((a, b) => compareText(a.namespace, b.namespace) || compareText(a.name, b.name))
   }
 
-  /** Sets a group, which is given as YAML. Throws BadDataError, LimitError, and what the store throws. */
+  /** Throws UnavailableError. */
+  #refuseUnread(): void {
+    if (this.#unread !== undefined) throw new UnavailableError(unreadText(this.#unread), retryAfterSeconds)
+  }
+
+  /**
+   * Sets a group, which is given as YAML. Throws BadDataError, LimitError, UnavailableError, and what the store throws.
+   */
   set(tenant: string, namespace: string, text: string): Promise<void> {
     const { groupCharactersMax } = this.#options
     if (text.length > groupCharactersMax)
@@ -134,6 +197,7 @@ export class Ruler {
         throw new BadDataError(`the name of the ${what} has more than ${nameBytesMax} bytes`)
     const characters = ruleGroupYaml(group).length
     return this.#afterOthers(async () => {
+      this.#refuseUnread()
       this.#refuseMany(group, characters)
       await this.#options.groups.put(group)
       this.#entries.set(keyOf(group), { group, settings, characters })
@@ -152,9 +216,13 @@ export class Ruler {
       throw new LimitError(`all groups of rules would have ${all} characters, ${allCharactersMax} are allowed`, 400)
   }
 
-  /** Removes a group, or all of a namespace. Throws NotFoundError where there is none, and what the store throws. */
+  /**
+   * Removes a group, or all of a namespace. Throws NotFoundError where there is none, UnavailableError, and what the
+   * store throws.
+   */
   remove(tenant: string, namespace: string, name?: string): Promise<void> {
     return this.#afterOthers(async () => {
+      this.#refuseUnread()
       const gone = [...this.#entries.values()].filter(
         ({ group }) =>
           group.tenant === tenant && group.namespace === namespace && (name === undefined || group.name === name),
@@ -178,6 +246,10 @@ export class Ruler {
     this.#changes = done.catch(() => {})
     return done
   }
+}
+
+function unreadText(reason: string): string {
+  return `the groups of rules are not read yet: ${reason}`
 }
 
 function refuseMissing(what: string): never {

@@ -54,6 +54,7 @@ function makeAlertmanager(context: Context, { bucket }: MetricsPart): Promise<Ow
 function makeRulers(context: Context, { metrics, logs }: AlertingSources, onChange: () => void): Rulers {
   const { config, world, isReader } = context
   const shared = {
+    clock: world.clock,
     log: world.log,
     groupsMax: config.number('limits.rule_groups'),
     groupCharactersMax: defaultAlertLimits.ruleGroupCharactersMax,
@@ -128,8 +129,8 @@ export async function makeAlerting(context: ServingContext, sources: AlertingSou
   // A process that only reads evaluates nothing.
   if (!isReader) alerting.setRulers(rulers)
   const readRules = async (): Promise<void> => {
-    for (const ruler of rulers) await ruler.load()
     await alerting.load(scraping.config)
+    await Promise.all(rulers.map(ruler => ruler.read()))
   }
   const rulerRoutes = [
     ...lokiRulerRoutes(loki, { store: logs.engine, tenantOf: tenancy.of('logs'), isReader }),
@@ -154,6 +155,7 @@ export async function makeAlerting(context: ServingContext, sources: AlertingSou
       await readRules()
     },
     stop: async () => {
+      for (const ruler of rulers) ruler.close()
       await alerting.stop()
       await own?.stop()
     },
@@ -162,8 +164,8 @@ export async function makeAlerting(context: ServingContext, sources: AlertingSou
       await own?.reload()
     },
     warning: () => {
-      const problems = rulers.flatMap(ruler => ruler.problems)
-      return problems.length === 0 ? undefined : problems.map(one => `a stored rule is left out: ${one}`).join('\n')
+      const warnings = rulers.flatMap(ruler => ruler.warnings)
+      return warnings.length === 0 ? undefined : warnings.join('\n')
     },
   })
   return { ...part, alerting, alertmanager }
