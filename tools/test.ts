@@ -36,7 +36,7 @@ const coverage = [
  * time, and shows nothing more.
  */
 const uncounted = [
-  'test/{simulation,fuzz}/*',
+  'test/{simulation,fuzz,differential}/*',
   'test/end-to-end/{kill,agent-kill,deploy,s3-bad-days,command-line}.test.ts',
   'test/conformance/{kubelet,render,chart,agent}.test.ts',
   'test/chart/*',

@@ -92,8 +92,8 @@ export function compareNaturally(a: string, b: string): number {
     }
     const endOfA = endOfDigits(a, i)
     const endOfB = endOfDigits(b, k)
-    if (isTooLarge(a.slice(i, endOfA)) || isTooLarge(b.slice(k, endOfB))) return compareText(a.slice(i), b.slice(k))
-    const order = compareDigits(a.slice(i, endOfA), b.slice(k, endOfB))
+    if (isTooLarge(a, i, endOfA) || isTooLarge(b, k, endOfB)) return compareText(a.slice(i), b.slice(k))
+    const order = compareDigits(a, i, endOfA, b, k, endOfB)
     if (order !== 0) return order
     i = endOfA
     k = endOfB
@@ -102,8 +102,8 @@ export function compareNaturally(a: string, b: string): number {
 }
 
 /** Digits that no 64 bits hold are a text like any other. */
-function isTooLarge(digits: string): boolean {
-  return digits.length > 19 && BigInt(digits.slice(0, -1)) > 1_844_674_407_370_955_160n
+function isTooLarge(text: string, from: number, to: number): boolean {
+  return to - from > 19 && BigInt(text.slice(from, to - 1)) > 1_844_674_407_370_955_160n
 }
 
 function endOfDigits(text: string, from: number): number {
@@ -112,10 +112,21 @@ function endOfDigits(text: string, from: number): number {
   return end
 }
 
-/** Of equal numbers the one with fewer zeros in front comes first. */
-function compareDigits(a: string, b: string): number {
-  if (a.length <= safeDigits && b.length <= safeDigits) return Number(a) - Number(b) || a.length - b.length
-  const x = BigInt(a)
-  const y = BigInt(b)
-  return x < y ? -1 : x > y ? 1 : a.length - b.length
+/** Digits of two texts by the numbers that they are; of equal ones the one with fewer zeros in front comes first. */
+function compareDigits(a: string, fromA: number, toA: number, b: string, fromB: number, toB: number): number {
+  let i = endOfZeros(a, fromA, toA)
+  let k = endOfZeros(b, fromB, toB)
+  const longer = toA - i - (toB - k)
+  if (longer !== 0) return longer
+  for (; i < toA; i++, k++) {
+    const order = a.charCodeAt(i) - b.charCodeAt(k)
+    if (order !== 0) return order
+  }
+  return toA - fromA - (toB - fromB)
+}
+
+function endOfZeros(text: string, from: number, to: number): number {
+  let end = from
+  while (end < to && text.charCodeAt(end) === 48) end++
+  return end
 }

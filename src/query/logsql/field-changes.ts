@@ -1,7 +1,7 @@
 /** Pipes that change the fields of one row. */
 import { LimitError } from '#core/errors.ts'
 import { seededRandom } from '#core/random.ts'
-import { xxhash64 } from '#codec/xxhash64.ts'
+import { xxhash53 } from '#codec/xxhash64.ts'
 import { compileRe2 } from '#lang/regex/regex.ts'
 import { expandReplacement, replaceMatches } from '#lang/regex/replace.ts'
 import { collapseNumbers, prettyNumbers } from './collapse-numbers.ts'
@@ -221,11 +221,9 @@ export function makeLength({ field, as }: PipeOf<'length'>): Change {
   return derived(field, as, text => String(Buffer.byteLength(text)))
 }
 
-const hashBits = 53
-
 /** xxHash of 64 bits, of which a double keeps 53. */
 export function makeHash({ field, as }: PipeOf<'hash'>): Change {
-  return derived(field, as, text => String(BigInt.asUintN(hashBits, xxhash64(Buffer.from(text)))))
+  return derived(field, as, text => String(xxhash53(Buffer.from(text))))
 }
 
 /** 0 for a text that is no array. */

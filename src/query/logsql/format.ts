@@ -34,7 +34,7 @@ export function formatRow(steps: readonly PatternStep[], row: Fields): string {
 const options: ReadonlyMap<string, (value: string) => string | undefined> = new Map([
   ['q', (value: string) => shownJson(value)],
   ['lc', lowered],
-  ['uc', (value: string) => onCharacters(value, char => char.toUpperCase())],
+  ['uc', raised],
   ['base64encode', (value: string) => Buffer.from(value).toString('base64')],
   ['base64decode', decodeBase64],
   ['urlencode', encodeUrl],
@@ -59,8 +59,14 @@ function onCharacters(value: string, change: (char: string) => string): string {
   return out
 }
 
+const ascii = /^[\0-\x7f]*$/
+
 function lowered(value: string): string {
-  return onCharacters(value, char => char.toLowerCase())
+  return ascii.test(value) ? value.toLowerCase() : onCharacters(value, char => char.toLowerCase())
+}
+
+function raised(value: string): string {
+  return ascii.test(value) ? value.toUpperCase() : onCharacters(value, char => char.toUpperCase())
 }
 
 const uint64Max = 2n ** 64n - 1n

@@ -56,7 +56,7 @@ class Groups {
   }
 
   at(keys: string[]): Group {
-    const key = keyOfTexts(keys)
+    const key = keys.length === 1 ? keys[0]! : keyOfTexts(keys)
     let group = this.#groups.get(key)
     if (group === undefined) {
       const gatherers = this.#calls.map((call, i) => ({
@@ -249,6 +249,8 @@ export class SortSink implements Sink {
   readonly #compareTexts: (a: string, b: string) => number
   readonly #context: PipeContext
   #isTrimming = false
+  /** The last of the rows that were kept so far: what does not come before it can't be in the answer. */
+  #last: Fields | undefined
   #rows: Fields[] = []
 
   constructor(pipe: PipeOf<'sort'>, next: Sink, context: PipeContext) {
@@ -274,6 +276,7 @@ export class SortSink implements Sink {
   }
 
   write(row: Fields): boolean {
+    if (this.#last !== undefined && this.#compare(row, this.#last) >= 0) return true
     this.#context.budget.takeBytes(bytesOfRow(row))
     this.#rows.push(row)
     if (this.#rows.length > this.#keep * 2 + 1000 && !this.#isTrimming) {
@@ -294,6 +297,7 @@ export class SortSink implements Sink {
     await pacedSort(this.#rows, this.#compare, budget)
     for (let i = this.#keep; i < this.#rows.length; i++) budget.giveBytes(bytesOfRow(this.#rows[i]!))
     this.#rows.length = Math.min(this.#keep, this.#rows.length)
+    this.#last = this.#rows[this.#keep - 1]
     this.#isTrimming = false
   }
 
@@ -318,11 +322,16 @@ export class SortSink implements Sink {
   }
 }
 
+interface DistinctRow {
+  row: Fields
+  hits: number
+}
+
 /** Rows that differ in some fields, or in any, with how often each occurs. */
 class DistinctRows {
   readonly #by: readonly string[]
   readonly #context: PipeContext
-  readonly #seen = new Map<string, { row: Fields; hits: number }>()
+  readonly #seen = new Map<string, DistinctRow>()
   /** There were more than the limit. */
   isCut = false
 
@@ -331,25 +340,32 @@ class DistinctRows {
     this.#context = context
   }
 
-  /** A row with the fields that count. */
-  take(row: Fields): Fields {
-    return this.#by.length === 0 ? row : new Map(this.#by.map(name => [name, fieldOf(row, name)]))
-  }
-
-  /** Counts a row that was taken; a new one only while fewer than `limit` are known. */
-  add(taken: Fields, limit: number): void {
-    const key = keyOfTexts([...taken].flat())
+  /** Counts a row; a new one only while fewer than `limit` are known. */
+  add(row: Fields, limit: number): void {
+    const key = this.#keyOf(row)
     const known = this.#seen.get(key)
     if (known !== undefined) known.hits++
     else if (this.#seen.size < limit) {
+      const taken = this.#take(row)
       this.#context.budget.takeBytes(bytesOfRow(taken) + 2 * key.length)
       this.#seen.set(key, { row: taken, hits: 1 })
     } else this.isCut = true
   }
 
+  #keyOf(row: Fields): string {
+    const [first, ...others] = this.#by
+    if (first === undefined) return keyOfTexts([...row].flat())
+    return others.length === 0 ? fieldOf(row, first) : keyOfTexts(this.#by.map(name => fieldOf(row, name)))
+  }
+
+  /** A row with the fields that count. */
+  #take(row: Fields): Fields {
+    return this.#by.length === 0 ? row : new Map(this.#by.map(name => [name, fieldOf(row, name)]))
+  }
+
   /** In the order in which they were first seen. */
-  all(): [string, { row: Fields; hits: number }][] {
-    return [...this.#seen]
+  all(): DistinctRow[] {
+    return [...this.#seen.values()]
   }
 }
 
@@ -370,7 +386,7 @@ export class UniqSink implements Sink {
   }
 
   write(row: Fields): boolean {
-    this.#rows.add(this.#rows.take(row), this.#limit)
+    this.#rows.add(row, this.#limit)
     return true
   }
 
@@ -379,22 +395,35 @@ export class UniqSink implements Sink {
     const rows = this.#rows.all().values()
     // Where rows were left out, nobody knows how often the others would have been found.
     const countOf = (hits: number): string => String(this.#rows.isCut ? 0 : hits)
-    const shown = rows.map(([, { row, hits }]) => (name === undefined ? row : row.set(name, countOf(hits))))
+    const shown = rows.map(({ row, hits }) => (name === undefined ? row : row.set(name, countOf(hits))))
     await writeAll(shown, this.#next, this.#context)
     await this.#next.end()
   }
 }
 
+interface RankedRow extends DistinctRow {
+  values: readonly string[]
+}
+
 /** By their values, of which shorter ones come first where there are several. */
-function compareRows(a: Fields, b: Fields): number {
-  const others = [...b.values()]
-  let i = 0
-  for (const value of a.values()) {
-    const other = others[i++] ?? ''
-    const order = (a.size > 1 ? Buffer.byteLength(value) - Buffer.byteLength(other) : 0) || compareText(value, other)
+function compareRanked(a: RankedRow, b: RankedRow): number {
+  const { values } = a
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!
+    const other = b.values[i] ?? ''
+    const longer = values.length > 1 ? Buffer.byteLength(value) - Buffer.byteLength(other) : 0
+    const order = longer || compareText(value, other)
     if (order !== 0) return order
   }
   return 0
+}
+
+/** Rows that may be among the `count` with the most hits. */
+function mostHits(rows: DistinctRow[], count: number): DistinctRow[] {
+  if (rows.length <= count || count < 1) return rows
+  const hits = Float64Array.from(rows, row => row.hits).sort()
+  const least = hits[rows.length - count]!
+  return rows.filter(row => row.hits >= least)
 }
 
 /** The rows that occur most often. */
@@ -412,18 +441,18 @@ export class TopSink implements Sink {
   }
 
   write(row: Fields): boolean {
-    this.#rows.add(this.#rows.take(row), Infinity)
+    this.#rows.add(row, Infinity)
     return true
   }
 
   async end(): Promise<void> {
     const { count, hits: hitsName, rank } = this.#pipe
-    const sorted = this.#rows.all()
-    await pacedSort(sorted, (a, b) => b[1].hits - a[1].hits || compareRows(a[1].row, b[1].row), this.#context.budget)
-    const shown = sorted
+    const ranked = mostHits(this.#rows.all(), count).map(one => ({ ...one, values: [...one.row.values()] }))
+    await pacedSort(ranked, (a, b) => b.hits - a.hits || compareRanked(a, b), this.#context.budget)
+    const shown = ranked
       .slice(0, count)
       .values()
-      .map(([, { row, hits }], i) => {
+      .map(({ row, hits }, i) => {
         row.set(hitsName, String(hits))
         return rank === undefined ? row : row.set(rank, String(i + 1))
       })
