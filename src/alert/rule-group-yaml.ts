@@ -1,7 +1,7 @@
 /** Stored groups of rules as the YAML that people write. */
 import { stringify } from 'yaml'
 import { formatDuration } from '#core/duration.ts'
-import type { StoredGroup, StoredRule } from './stored-group.ts'
+import type { StoredGroup, StoredRule } from '#model/rule-group.ts'
 
 type Pairs = readonly (readonly [string, string])[]
 

@@ -5,7 +5,7 @@ import { silentLog } from '#core/log.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { ruleGroupYaml, ruleNamespacesYaml } from './rule-group-yaml.ts'
 import { Ruler, type RulerOptions, type StoredGroups } from './ruler.ts'
-import type { StoredGroup } from './stored-group.ts'
+import type { StoredGroup } from '#model/rule-group.ts'
 
 class KeptGroups implements StoredGroups {
   readonly kept = new Map<string, StoredGroup>()

@@ -9,7 +9,7 @@ import type { Log } from '#core/log.ts'
 import { compareText, quote } from '#core/text.ts'
 import { ruleGroupYaml } from './rule-group-yaml.ts'
 import { readRuleGroup, type GroupOwner, type GroupSettings, type RuleLanguage } from './rules-file.ts'
-import type { StoredGroup } from './stored-group.ts'
+import type { StoredGroup } from '#model/rule-group.ts'
 
 /** Where groups are kept. */
 export interface StoredGroups {

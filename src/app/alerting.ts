@@ -309,7 +309,7 @@ export class Alerting implements RulesSource {
     }
   }
 
-  /** Groups of files and objects, and those that the tenant has set; without tenancy, all. */
+  /** The groups of files and objects, and those that the tenant has stored; without tenancy, those of every tenant. */
   groups(tenant?: string): GroupView[] {
     const isShown = ({ settings: { owner } }: RuleGroup): boolean =>
       owner === undefined || !this.#options.hasTenancy || tenant === undefined || owner.tenant === tenant

@@ -3,7 +3,7 @@ import type { Bucket } from '#bucket/bucket.ts'
 import { CorruptDataError, NotFoundError } from '#core/errors.ts'
 import { forEachParallel } from '#core/parallel.ts'
 import type { StoredGroups } from '#alert/ruler.ts'
-import type { StoredGroup } from '#alert/stored-group.ts'
+import type { StoredGroup } from '#model/rule-group.ts'
 import { decodeRuleGroup, encodeRuleGroup, parseRuleGroupKey, ruleGroupKey } from '#wire/ruler/rule-group.ts'
 
 const readsAtOnce = 8

@@ -252,7 +252,7 @@ export abstract class SignalFrame implements Signal {
     try {
       await this.#guard.watchDisk()
     } catch (error) {
-      this.#options.log.warn('the free disk can not be told', { signal: this.name, error: messageOf(error) })
+      this.#options.log.warn('the free space of the disk is unknown', { signal: this.name, error: messageOf(error) })
     }
   }
 

@@ -73,7 +73,7 @@ export class BatchAppender {
   admit(request: SpanRequest, head: Head, trace: Trace, message: Uint8Array): AdmittedSpans {
     const { outcome, admission } = request
     const before = outcome.stored
-    // What is not in the record: refused spans, and those that memory has.
+    // The record has neither the spans that were refused nor those that are in memory already.
     const leftOut = new Set<number>()
     const isTight = this.#mayFillUp(head, trace)
     let repeated = 0

@@ -14,7 +14,7 @@ import { rowStarts } from './row-starts.ts'
 import { plainPath } from './schema.ts'
 import { TraceShredder, type RowSource } from './shred.ts'
 
-/** Blocks that a unit is compared with: those that come next and have spans of the same time. */
+/** The blocks that a unit is compared with: the following ones that have spans of the same time. */
 const neighboursMax = 16
 /** Traces of two units that are joined though no span is in both, where one of the units is memory. */
 const partedMax = 64

@@ -194,7 +194,7 @@ export class Entry {
     }
   }
 
-  /** An error without details leaves those that an error before it had. */
+  /** An error without details keeps the details of the error before it. */
   fail(error: string, details: string): void {
     this.error = error
     if (details !== '') this.errorDetails = details

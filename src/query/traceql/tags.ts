@@ -240,7 +240,7 @@ function addNamesWhere(found: readonly ScopeNames[], columns: Columns, table: Sp
   }
 }
 
-/** 1 for the owners of a level that belong to the spans; of their events and links for those that fit. */
+/** By owner of the level: 1 when it belongs to one of the spans; an event or a link has to pass `within`, too. */
 function ownersOf(table: SpanTable, level: AttributeLevel, spans: readonly number[], within: SpanTest): Uint8Array {
   const from = childrenOf(table, level)
   const owners = new Uint8Array(table.countOf(level))

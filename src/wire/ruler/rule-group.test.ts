@@ -2,16 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CorruptDataError } from '#core/errors.ts'
+import type { StoredGroup } from '#model/rule-group.ts'
 import { checkDamage } from '../../../test/damage.ts'
-import {
-  decodeRuleGroup,
-  encodeRuleGroup,
-  parseRuleGroupKey,
-  ruleGroupKey,
-  type RuleGroupMessage,
-} from './rule-group.ts'
+import { decodeRuleGroup, encodeRuleGroup, parseRuleGroupKey, ruleGroupKey } from './rule-group.ts'
 
-const group: RuleGroupMessage = {
+const group: StoredGroup = {
   name: 'g',
   namespace: 'space / ü',
   tenant: 'fake',

@@ -4,31 +4,7 @@
  */
 import { decodeMessage, encodeMessage, type JsonLike, type MessageTable } from '#codec/protobuf-table.ts'
 import { CorruptDataError } from '#core/errors.ts'
-
-/** A rule as it is written in YAML; durations are milliseconds, 0 where there is none. */
-export interface RuleMessage {
-  record: string
-  alert: string
-  expr: string
-  forMs: number
-  keepFiringForMs: number
-  labels: [string, string][]
-  annotations: [string, string][]
-}
-
-/** A group of them; `queryOffsetMs` undefined: the ruler's own. */
-export interface RuleGroupMessage {
-  name: string
-  namespace: string
-  tenant: string
-  /** 0: the ruler's own. */
-  intervalMs: number
-  queryOffsetMs: number | undefined
-  /** 0: none. */
-  limit: number
-  labels: [string, string][]
-  rules: RuleMessage[]
-}
+import type { StoredGroup } from '#model/rule-group.ts'
 
 const duration: MessageTable = { seconds: [1, 'int'], nanos: [2, 'int'] }
 const pair: MessageTable = { name: [1, 'string'], value: [2, 'string'] }
@@ -63,7 +39,7 @@ function pairsOf(pairs: readonly [string, string][]): Message[] {
   return pairs.map(([name, value]) => ({ name, value }))
 }
 
-export function encodeRuleGroup(message: RuleGroupMessage): Uint8Array {
+export function encodeRuleGroup(message: StoredGroup): Uint8Array {
   const { name, namespace, tenant, intervalMs, queryOffsetMs, limit } = message
   return encodeMessage(group, {
     name,
@@ -103,7 +79,7 @@ function readPairs(message: Message, name: string): [string, string][] {
 }
 
 /** Throws CorruptDataError for bytes that are no group with a name. */
-export function decodeRuleGroup(bytes: Uint8Array): RuleGroupMessage {
+export function decodeRuleGroup(bytes: Uint8Array): StoredGroup {
   const message = decodeMessage(group, bytes)
   const name = textOf(message, 'name')
   if (name === '') throw new CorruptDataError('a group of rules has no name')

@@ -1,6 +1,6 @@
-/** Groups of rules as they are stored: all that a group's YAML says. */
+/** A group of rules as it is stored by a ruler: all that the group's YAML says. */
 
-/** A rule as it is stored. Times are milliseconds. */
+/** A rule as it is stored; durations are milliseconds, 0 where there is none. */
 export interface StoredRule {
   record: string
   alert: string
@@ -11,15 +11,15 @@ export interface StoredRule {
   annotations: [string, string][]
 }
 
-/** A group as it is stored. Times are milliseconds. */
 export interface StoredGroup {
   tenant: string
   namespace: string
   name: string
-  /** 0: the global evaluation interval. */
+  /** Milliseconds; 0: the ruler's own evaluation interval. */
   intervalMs: number
+  /** Milliseconds; undefined: the ruler's own. */
   queryOffsetMs: number | undefined
-  /** 0: none. */
+  /** How many alerts or series a rule may have; 0: no limit. */
   limit: number
   labels: [string, string][]
   rules: StoredRule[]
