@@ -39,10 +39,14 @@ export const mayImport: Record<string, readonly string[]> = {
   worker: ['core', 'codec', 'model', 'lang', 'wire', 'net', 'bucket', 'store', 'query', 'api', 'alert', ...signals],
   deploy: ['core', 'lang'],
   app: parts,
+  // What people import into programs of theirs: a Tercet in their own process, and what it can be asked.
+  library: ['core', 'net', 'bucket', 'store', 'app'],
+  // Findings between the telemetry of two runs.
+  gate: ['core', 'lang', 'library'],
   // What an operator does needs the configuration and the buckets of a process, which `app` makes; nothing of `app`
   // imports them but main.ts, which loads the command line when it is run.
   ops: ['*'],
-  cli: ['core', 'bucket', 'deploy', 'app', 'ops'],
+  cli: ['core', 'bucket', 'deploy', 'app', 'library', 'gate', 'ops'],
 }
 
 /**
