@@ -2,7 +2,7 @@
  * Groups of rules: evaluated at their interval, one rule after the other; what they find is stored and sent. Source:
  * Prometheus' public documentation.
  */
-import type { Clock, Timer } from '#core/clock.ts'
+import { outside, type Clock, type Timer } from '#core/clock.ts'
 import { nextDueMs } from '#core/due-time.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
@@ -99,7 +99,7 @@ export class RuleGroup {
     if (isAfterRun && this.lastEvaluationMs > 0)
       this.missed += Math.max(0, Math.round((due - this.lastEvaluationMs) / this.intervalMs) - 1)
     this.#timer = this.#world.clock.after(due - nowMs, () => {
-      this.#running = this.evaluate(due).finally(() => {
+      this.#running = outside(this.#world.clock, this.evaluate(due)).finally(() => {
         this.#running = undefined
         this.#arm(true)
       })

@@ -160,6 +160,7 @@ export function retentionMsOf(config: Config, signal: SignalName): number {
  * file of keys that can't be read.
  */
 export async function openBucket(config: Config, world: World, signal: SignalName): Promise<Bucket> {
+  if (world.bucketOf !== undefined) return world.bucketOf(signal)
   const s3Name = s3BucketOf(config, signal)
   const ownDirectory = config.text(`${signal}.bucket.dir`)
   const dataDirectory = config.text('data_dir')

@@ -4,6 +4,7 @@ import { UnavailableError } from '#core/errors.ts'
 import { Auth, openPaths } from '#net/auth.ts'
 import type { GrpcMethod, GrpcServer } from '#net/grpc.ts'
 import { HttpServer, type RequestObserver } from '#net/http.ts'
+import { LocalRequests } from '#net/local-requests.ts'
 import { RouteTable, type HttpReply, type Route } from '#net/route-table.ts'
 import { guardOrigin } from '#net/same-origin.ts'
 import type { SocketRoute } from '#net/web-socket.ts'
@@ -68,6 +69,8 @@ export class Servers implements SharedServers {
   readonly #http: HttpServer
   readonly #methods: readonly GrpcMethod[]
   #grpc: GrpcServer | undefined
+  /** The same routes for who asks from within the process. */
+  readonly local: LocalRequests
   /** Health and readiness without TLS and credentials. */
   readonly #health: HttpServer
   /** As they were opened, in that order. */
@@ -94,6 +97,7 @@ export class Servers implements SharedServers {
       onSlowReader: () => slowReaders.http++,
       onRequest,
     }
+    this.local = new LocalRequests(table.routes, options)
     this.#http = new HttpServer(guardOrigin(table.routes, isAction), sockets, { ...options, ...security })
     const health = table.routes.filter(({ path }) => openPaths.has(path))
     this.#health = new HttpServer(health, [], { ...options, auth: noAuth, tls: undefined })

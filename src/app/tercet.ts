@@ -9,6 +9,7 @@ import { makeContext, type Context, type Environment } from './context.ts'
 import { Lifecycle, type Address } from './lifecycle.ts'
 import type { Process } from './role.ts'
 import { roleNames, roles, type RoleName } from './roles.ts'
+import type { LocalReply, LocalRequest } from '#net/local-requests.ts'
 import { Servers } from './servers.ts'
 import type { World } from './world.ts'
 
@@ -20,6 +21,8 @@ export interface Tercet {
   readonly signals: readonly Signal[]
   /** To whom an agent sends. */
   readonly remotes: readonly Remote[]
+  /** Answers a request of this process as the HTTP address would; no credentials are asked for. */
+  answer(request: LocalRequest): Promise<LocalReply>
   /** Cuts every head into blocks and resolves when the buckets have them. */
   flush(): Promise<void>
   /** Reads the files that the configuration names again; an error in one changes nothing, and is thrown. */
@@ -109,6 +112,7 @@ async function startLocked(config: Config, world: World, env: Environment): Prom
     get remotes() {
       return remotes()
     },
+    answer: request => servers.local.answer(request),
     flush: async () => {
       await Promise.all(signals.map(signal => signal.flush()))
     },

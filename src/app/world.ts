@@ -8,6 +8,8 @@ import { defaultLimits, type Limits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
 import { systemRandom, type Random } from '#core/random.ts'
 import { Auth } from '#net/auth.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import type { SignalName } from '#core/signal-name.ts'
 import type { TlsOptions } from '#net/tls-options.ts'
 import type { Config } from './config.ts'
 
@@ -18,6 +20,8 @@ export interface World {
   log: Log
   /** Takes a directory for this process; throws ConflictError when another one has it. */
   lockDirectory: (directory: string) => Promise<DirectoryLock>
+  /** The bucket of a signal, whatever the configuration says. Default: what the configuration says. */
+  bucketOf?: (signal: SignalName) => Bucket
   /** Bytes of memory that the process may have: the machine's, or its container's. */
   memoryBytes: number
 }

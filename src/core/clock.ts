@@ -13,6 +13,18 @@ export interface Clock {
   after(delayMs: number, run: () => void): Timer
   /** Lets pending I/O and timers run, then continues. */
   yield(): Promise<void>
+  /** A clock that is advanced by hand stands still until the hold is cancelled. Undefined: time goes by itself. */
+  hold?(): Timer
+}
+
+/** Waits for work that takes real time: I/O, a round; a clock that is advanced by hand stands still meanwhile. */
+export async function outside<T>(clock: Pick<Clock, 'hold'>, work: Promise<T>): Promise<T> {
+  const held = clock.hold?.()
+  try {
+    return await work
+  } finally {
+    held?.cancel()
+  }
 }
 
 /**
@@ -89,7 +101,7 @@ export class Repeater {
   #arm(): void {
     if (this.#stopped) return
     this.#timer = this.#clock.after(this.#intervalMs, () => {
-      this.#running = this.#work().finally(() => {
+      this.#running = outside(this.#clock, this.#work()).finally(() => {
         this.#running = undefined
         this.#arm()
       })

@@ -42,14 +42,19 @@ export class VirtualClock implements Clock {
   async advance(byMs: number): Promise<void> {
     const untilMs = this.#nowMs + byMs
     for (;;) {
-      await this.yield()
+      await this.settle()
       const next = this.#takeDue(untilMs)
       if (next === undefined) break
       this.#nowMs = Math.max(this.#nowMs, next.atMs)
       next.run()
     }
     this.#nowMs = untilMs
-    await this.yield()
+    await this.settle()
+  }
+
+  /** Waits between two timers for what the first one began. */
+  protected settle(): Promise<void> {
+    return this.yield()
   }
 
   #takeDue(untilMs: number): Entry | undefined {

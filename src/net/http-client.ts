@@ -8,7 +8,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
 import { Readable, type Transform } from 'node:stream'
-import type { Clock } from '#core/clock.ts'
+import { outside, type Clock } from '#core/clock.ts'
 import { BadDataError, LimitError, messageOf, TimeoutError, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 
@@ -230,7 +230,11 @@ export class HttpClient {
   }
 
   /** The whole answer. Throws TimeoutError, LimitError (the body), UnavailableError (no connection). */
-  async send(address: string, options: ClientRequest): Promise<ClientReply> {
+  send(address: string, options: ClientRequest): Promise<ClientReply> {
+    return outside(this.#world.clock, this.#send(address, options))
+  }
+
+  async #send(address: string, options: ClientRequest): Promise<ClientReply> {
     const { clock } = this.#world
     const gone = new AbortController()
     const timer = clock.after(options.timeoutMs, () => {
@@ -264,7 +268,11 @@ export class HttpClient {
   }
 
   /** The answer as it comes; `timeoutMs` is until it begins. */
-  async stream(address: string, options: Omit<ClientRequest, 'bodyBytesMax'>): Promise<ClientStream> {
+  stream(address: string, options: Omit<ClientRequest, 'bodyBytesMax'>): Promise<ClientStream> {
+    return outside(this.#world.clock, this.#stream(address, options))
+  }
+
+  async #stream(address: string, options: Omit<ClientRequest, 'bodyBytesMax'>): Promise<ClientStream> {
     const gone = new AbortController()
     const timer = this.#world.clock.after(options.timeoutMs, () => {
       gone.abort(new TimeoutError(`${address}: no answer within ${options.timeoutMs / 1000} s`))

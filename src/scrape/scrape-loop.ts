@@ -4,7 +4,7 @@
  */
 import { addAll } from '#core/lists.ts'
 import { keyOfTexts } from '#core/text.ts'
-import type { Clock, Timer } from '#core/clock.ts'
+import { outside, type Clock, type Timer } from '#core/clock.ts'
 import { nextDueMs } from '#core/due-time.ts'
 import { BadDataError, LimitError, messageOf } from '#core/errors.ts'
 import { relabel } from '#lang/relabel/relabel.ts'
@@ -349,11 +349,12 @@ export class ScrapeLoop {
   #arm(): void {
     if (this.#stopping.signal.aborted) return
     const { intervalMs } = this.target
-    const nowMs = this.#world.clock.nowMs()
+    const { clock } = this.#world
+    const nowMs = clock.nowMs()
     const due = nextDueMs(this.target.key, intervalMs, nowMs)
-    this.#timer = this.#world.clock.after(due - nowMs, () => {
+    this.#timer = clock.after(due - nowMs, () => {
       // Timers may be early by a little: the scrape's time is the one that was planned.
-      this.#running = this.#once(due).finally(() => {
+      this.#running = outside(clock, this.#once(due)).finally(() => {
         this.#running = undefined
         this.#arm()
       })

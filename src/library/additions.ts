@@ -1,0 +1,120 @@
+/** Telemetry that a caller adds by hand, as the bodies of the protocols that carry it. */
+import { BadDataError } from '#core/errors.ts'
+import { momentMs, type Moment } from './moment.ts'
+import type { AttributeMap, AttributeValue, Labels, SpanKind, SpanStatus } from './results.ts'
+import type { TercetRequest } from './telemetry.ts'
+
+/** A sample of a series; the name of the metric is the label `__name__`, or `name`. */
+export interface AddedSample {
+  name?: string
+  labels?: Labels
+  value: number
+  /** Default: now. */
+  at?: Moment
+}
+
+export interface AddedLine {
+  line: string
+  /** Of the stream; `service_name` is made of them where it is missing. */
+  labels: Labels
+  metadata?: Labels
+  /** Default: now. */
+  at?: Moment
+}
+
+export interface AddedSpan {
+  name: string
+  service: string
+  /** 32 and 16 hexadecimal digits. */
+  traceId: string
+  spanId: string
+  /** Default: it is a root. */
+  parentId?: string
+  /** Default: now, less the duration. */
+  startAt?: Moment
+  /** Default: 0. */
+  durationMs?: number
+  kind?: SpanKind
+  status?: SpanStatus
+  statusMessage?: string
+  attributes?: AttributeMap
+  resource?: AttributeMap
+}
+
+function nanoseconds(ms: number): string {
+  return String(BigInt(Math.round(ms * 1e6)))
+}
+
+/** JSON lines of one sample each. NaN and infinities are texts there. */
+export function samplesRequest(samples: readonly AddedSample[], nowMs: number): TercetRequest {
+  const lines = samples.map(({ name, labels = {}, value, at }) => {
+    const metric = name === undefined ? labels : { ...labels, __name__: name }
+    if ((metric['__name__'] ?? '') === '') throw new BadDataError('a sample has no name')
+    const shown = Number.isFinite(value) ? value : String(value)
+    return JSON.stringify({ metric, values: [shown], timestamps: [at === undefined ? nowMs : momentMs(at)] })
+  })
+  return { method: 'POST', path: '/api/v1/import', body: lines.join('\n') }
+}
+
+export function linesRequest(lines: readonly AddedLine[], nowMs: number): TercetRequest {
+  const streams = lines.map(({ line, labels, metadata = {}, at }) => ({
+    stream: labels,
+    values: [[nanoseconds(at === undefined ? nowMs : momentMs(at)), line, metadata]],
+  }))
+  return {
+    method: 'POST',
+    path: '/loki/api/v1/push',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ streams }),
+  }
+}
+
+const kinds: readonly SpanKind[] = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
+const statuses: readonly SpanStatus[] = ['unset', 'ok', 'error']
+
+function valueJson(value: AttributeValue): object {
+  if (typeof value === 'string') return { stringValue: value }
+  if (typeof value === 'boolean') return { boolValue: value }
+  if (typeof value === 'bigint') return { intValue: String(value) }
+  if (typeof value === 'number') return Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value }
+  if (value instanceof Uint8Array) return { bytesValue: Buffer.from(value).toString('base64') }
+  if (isList(value)) return { arrayValue: { values: value.map(valueJson) } }
+  return { kvlistValue: { values: attributesJson(value) } }
+}
+
+function isList(value: AttributeValue): value is readonly AttributeValue[] {
+  return Array.isArray(value)
+}
+
+function attributesJson(attributes: AttributeMap): object[] {
+  return Object.entries(attributes).map(([key, value]) => ({ key, value: valueJson(value) }))
+}
+
+function spanJson(span: AddedSpan, nowMs: number): object {
+  const { durationMs = 0, startAt, kind = 'internal', status = 'unset', statusMessage = '', attributes = {} } = span
+  const startMs = startAt === undefined ? nowMs - durationMs : momentMs(startAt)
+  return {
+    traceId: span.traceId,
+    spanId: span.spanId,
+    parentSpanId: span.parentId ?? '',
+    name: span.name,
+    kind: kinds.indexOf(kind),
+    startTimeUnixNano: nanoseconds(startMs),
+    endTimeUnixNano: nanoseconds(startMs + durationMs),
+    status: { code: statuses.indexOf(status), message: statusMessage },
+    attributes: attributesJson(attributes),
+  }
+}
+
+export function spansRequest(spans: readonly AddedSpan[], nowMs: number): TercetRequest {
+  const resourceSpans = spans.map(span => ({
+    resource: { attributes: attributesJson({ 'service.name': span.service, ...span.resource }) },
+    scopeSpans: [{ spans: [spanJson(span, nowMs)] }],
+  }))
+  return {
+    method: 'POST',
+    path: '/v1/traces',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ resourceSpans }),
+  }
+}

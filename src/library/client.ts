@@ -1,0 +1,230 @@
+/** Asks a Tercet by the HTTP API that everybody uses, over whatever carries the requests. */
+import type { Clock } from '#core/clock.ts'
+import { mapOf, listOf, labelsOf, textOf } from './json.ts'
+import { logsAnswerOf, rowsOf } from './logs-answers.ts'
+import { alertsOf, metricsAnswerOf, rangeAnswerOf, rulesOf } from './metrics-answers.ts'
+import { durationMs, momentMs, type Moment } from './moment.ts'
+import type {
+  Alert,
+  Labels,
+  LogsAnswer,
+  MetricsAnswer,
+  Noted,
+  RangeAnswer,
+  RowsAnswer,
+  Rule,
+  Trace,
+  TracesAnswer,
+} from './results.ts'
+import {
+  QueryError,
+  type LogsRange,
+  type Steps,
+  type Telemetry,
+  type TercetReply,
+  type TercetRequest,
+  type TimeRange,
+  type TracesRange,
+} from './telemetry.ts'
+import { partialWarnings, spansOf, traceMetricsOf, tracesAnswerOf } from './traces-answers.ts'
+
+/** Carries a request to a Tercet. Throws where nobody answers. */
+export type Carrier = (request: TercetRequest) => Promise<TercetReply>
+
+const hourMs = 3_600_000
+/** Of the API. */
+const spansPerTraceMax = 100
+const categorized = { 'x-loki-response-encoding-flags': 'categorize-labels' } as const
+
+export interface Bounds {
+  fromMs: number
+  toMs: number
+}
+
+function seconds(ms: number): string {
+  return String(ms / 1000)
+}
+
+function nanoseconds(ms: number): string {
+  return String(BigInt(Math.round(ms)) * 1_000_000n)
+}
+
+/** Whole seconds around the range: the search of traces knows no others. */
+function wholeSeconds({ fromMs, toMs }: Bounds): { start: string; end: string } {
+  return { start: String(Math.floor(fromMs / 1000)), end: String(Math.ceil(toMs / 1000)) }
+}
+
+/** Milliseconds between two points: a 250th of the range where the caller names none. */
+function stepMsOf({ step }: Steps, { fromMs, toMs }: Bounds): number {
+  return step === undefined ? Math.max(1000, Math.ceil((toMs - fromMs) / 250_000) * 1000) : durationMs(step)
+}
+
+/** What says that an answer has reached its limit. */
+function cutWarnings(count: number, limit: number, what: string): string[] {
+  return count < limit ? [] : [`the answer has ${count} ${what}, as many as were asked for: there may be more`]
+}
+
+/** The message of an error, which is JSON or plain text. */
+function messageIn(body: string): string {
+  if (!body.startsWith('{')) return body.trim()
+  const { error, message } = mapOf(JSON.parse(body))
+  return textOf(error) || textOf(message) || body.trim()
+}
+
+/** What the headers warn of. */
+function headerWarnings(reply: TercetReply): string[] {
+  const warning = reply.header('x-tercet-warning')
+  return warning === undefined ? [] : [warning]
+}
+
+function noted<Answer extends Noted>(answer: Answer, more: readonly string[]): Answer {
+  return more.length === 0 ? answer : { ...answer, warnings: [...answer.warnings, ...more] }
+}
+
+export class Client implements Telemetry {
+  readonly #carry: Carrier
+  readonly #clock: Pick<Clock, 'nowMs'>
+
+  constructor(carry: Carrier, clock: Pick<Clock, 'nowMs'>) {
+    this.#carry = carry
+    this.#clock = clock
+  }
+
+  request(request: TercetRequest): Promise<TercetReply> {
+    return this.#carry(request)
+  }
+
+  async promql(expression: string, at?: Moment): Promise<MetricsAnswer> {
+    const reply = await this.#ask('/api/v1/query', { query: expression, time: seconds(this.#momentMs(at)) })
+    return noted(metricsAnswerOf(jsonOf(reply)), headerWarnings(reply))
+  }
+
+  async promqlRange(expression: string, range: Steps = {}): Promise<RangeAnswer> {
+    const bounds = this.#bounds(range)
+    const reply = await this.#ask('/api/v1/query_range', {
+      query: expression,
+      start: seconds(bounds.fromMs),
+      end: seconds(bounds.toMs),
+      step: seconds(stepMsOf(range, bounds)),
+    })
+    return noted(rangeAnswerOf(jsonOf(reply)), headerWarnings(reply))
+  }
+
+  async series(selector: string, range: TimeRange = {}): Promise<readonly Labels[]> {
+    const { fromMs, toMs } = this.#bounds(range)
+    const parameters = { 'match[]': selector, start: seconds(fromMs), end: seconds(toMs) }
+    return listOf(mapOf(jsonOf(await this.#ask('/api/v1/series', parameters, selector)))['data']).map(labelsOf)
+  }
+
+  async logql(query: string, range: LogsRange = {}): Promise<LogsAnswer> {
+    const { fromMs, toMs } = this.#bounds(range)
+    const limit = range.limit ?? 1000
+    const parameters = {
+      query,
+      start: nanoseconds(fromMs),
+      // The end of a range is not in it.
+      end: nanoseconds(toMs + 1),
+      limit: String(limit),
+      direction: 'backward',
+    }
+    const reply = await this.#ask('/loki/api/v1/query_range', parameters, query, categorized)
+    const answer = logsAnswerOf(jsonOf(reply))
+    return noted(answer, [...headerWarnings(reply), ...cutWarnings(answer.lines.length, limit, 'lines')])
+  }
+
+  async logqlMetrics(query: string, at?: Moment): Promise<MetricsAnswer> {
+    const reply = await this.#ask('/loki/api/v1/query', { query, time: nanoseconds(this.#momentMs(at)) })
+    return noted(metricsAnswerOf(jsonOf(reply)), headerWarnings(reply))
+  }
+
+  async logqlRange(query: string, range: Steps = {}): Promise<RangeAnswer> {
+    const bounds = this.#bounds(range)
+    const reply = await this.#ask('/loki/api/v1/query_range', {
+      query,
+      start: nanoseconds(bounds.fromMs),
+      end: nanoseconds(bounds.toMs),
+      step: seconds(stepMsOf(range, bounds)),
+    })
+    return noted(rangeAnswerOf(jsonOf(reply)), headerWarnings(reply))
+  }
+
+  async logsql(query: string, range: LogsRange = {}): Promise<RowsAnswer> {
+    const { fromMs, toMs } = this.#bounds(range)
+    const limit = range.limit ?? 1000
+    const parameters = { query, start: seconds(fromMs), end: seconds(toMs + 1), limit: String(limit) }
+    const reply = await this.#ask('/select/logsql/query', parameters)
+    const rows = rowsOf(bodyText(reply))
+    return { rows, warnings: [...headerWarnings(reply), ...cutWarnings(rows.length, limit, 'rows')] }
+  }
+
+  async traceql(query: string, range: TracesRange = {}): Promise<TracesAnswer> {
+    const limit = range.limit ?? 100
+    const spss = Math.min(range.spansPerTrace ?? spansPerTraceMax, spansPerTraceMax)
+    const reply = await this.#ask(
+      '/api/search',
+      { q: query, ...wholeSeconds(this.#bounds(range)), limit: String(limit), spss: String(spss) },
+      query,
+    )
+    const answer = tracesAnswerOf(jsonOf(reply))
+    return noted(answer, [...headerWarnings(reply), ...cutWarnings(answer.traces.length, limit, 'traces')])
+  }
+
+  async traceqlRange(query: string, range: Steps = {}): Promise<RangeAnswer> {
+    const bounds = this.#bounds(range)
+    const parameters = { q: query, ...wholeSeconds(bounds), step: seconds(stepMsOf(range, bounds)) }
+    const reply = await this.#ask('/api/metrics/query_range', parameters, query)
+    return noted(traceMetricsOf(jsonOf(reply)), headerWarnings(reply))
+  }
+
+  async trace(traceId: string): Promise<Trace | undefined> {
+    const path = `/api/v2/traces/${encodeURIComponent(traceId)}`
+    const reply = await this.#carry({ path, headers: { accept: 'application/json' } })
+    if (reply.status === 404) return undefined
+    refuseFailure(reply, traceId)
+    const body = mapOf(jsonOf(reply))
+    const spans = spansOf(body['trace'])
+    if (spans.length === 0) return undefined
+    return { traceId, spans, warnings: [...headerWarnings(reply), ...partialWarnings(body)] }
+  }
+
+  async alerts(): Promise<readonly Alert[]> {
+    return alertsOf(jsonOf(await this.#ask('/api/v1/alerts', {}, 'alerts')))
+  }
+
+  async rules(): Promise<readonly Rule[]> {
+    return rulesOf(jsonOf(await this.#ask('/api/v1/rules', {}, 'rules')))
+  }
+
+  async #ask(
+    path: string,
+    parameters: Readonly<Record<string, string>>,
+    query = parameters['query'] ?? '',
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<TercetReply> {
+    const reply = await this.#carry({ path, parameters, headers })
+    refuseFailure(reply, query)
+    return reply
+  }
+
+  #momentMs(moment: Moment | undefined): number {
+    return moment === undefined ? this.#clock.nowMs() : momentMs(moment)
+  }
+
+  #bounds({ from, to }: TimeRange): Bounds {
+    const toMs = this.#momentMs(to)
+    return { fromMs: from === undefined ? toMs - hourMs : momentMs(from), toMs }
+  }
+}
+
+export function bodyText({ body }: TercetReply): string {
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
+}
+
+function jsonOf(reply: TercetReply): unknown {
+  return JSON.parse(bodyText(reply))
+}
+
+/** Throws QueryError for an answer that is an error. */
+function refuseFailure(reply: TercetReply, query: string): void {
+  if (reply.status >= 400) throw new QueryError(query, reply.status, messageIn(bodyText(reply)))
+}

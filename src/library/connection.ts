@@ -1,0 +1,33 @@
+/** A Tercet that runs as a server, asked over HTTP. */
+import { systemClock } from '#core/clock.ts'
+import { Client } from './client.ts'
+import type { Telemetry } from './telemetry.ts'
+
+export interface ConnectionOptions {
+  /** Sent with every request: credentials, the tenant. */
+  headers?: Readonly<Record<string, string>>
+  /** Of one request. Default: 60,000. */
+  timeoutMs?: number
+}
+
+/** Opens nothing: each request is a connection of its own, or one that the runtime keeps. */
+export function connectTercet(
+  url: string,
+  { headers: common = {}, timeoutMs = 60_000 }: ConnectionOptions = {},
+): Telemetry {
+  const base = url.replace(/\/+$/, '')
+  return new Client(async ({ method = 'GET', path, parameters = {}, headers = {}, body }) => {
+    const query = new URLSearchParams(parameters).toString()
+    const reply = await fetch(`${base}${path}${query === '' ? '' : `?${query}`}`, {
+      method,
+      headers: { ...common, ...headers },
+      signal: AbortSignal.timeout(timeoutMs),
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : Uint8Array.from(body) }),
+    })
+    return {
+      status: reply.status,
+      header: name => reply.headers.get(name) ?? undefined,
+      body: new Uint8Array(await reply.arrayBuffer()),
+    }
+  }, systemClock)
+}

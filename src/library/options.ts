@@ -1,0 +1,44 @@
+/** What `startTercet` takes. */
+import type { Moment } from './moment.ts'
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** Receives what the instance says of itself. */
+export type LogSink = (
+  level: LogLevel,
+  message: string,
+  fields: Readonly<Record<string, string | number | boolean | undefined>>,
+) => void
+
+/** A key of the configuration and its value: docs/configuration.md lists them. */
+export type Settings = Readonly<Record<string, string | number | boolean>>
+
+/** All are read once, at the start. */
+export interface TercetOptions {
+  /**
+   * Where data is kept: in memory, gone with the instance, or in a directory, which another instance or
+   * `tercet up --data_dir` can open later. Default: `'memory'`.
+   */
+  storage?: 'memory' | { directory: string }
+  /**
+   * `'system'`: time goes by. `{ startAt }`: it stands still at that moment, and goes on by `clock.advance` alone.
+   * Default: `'system'`.
+   */
+  time?: 'system' | { startAt: Moment }
+  /** Is an HTTP address opened, on a free port of the loopback interface, or at `host:port`? Default: true. */
+  http?: boolean | string
+  /** Is an address for OTLP over gRPC opened, as above? Default: false. */
+  grpc?: boolean | string
+  /** Threads for queries and blocks. Default: 0, all is done on the calling thread; with `startAt` it can only be 0. */
+  workers?: number
+  /** The text of a file of rules, in Prometheus' form. */
+  rules?: string
+  /** The text of a prometheus.yml: what is scraped. */
+  scrape?: string
+  /** The text of an alertmanager.yml: who is notified. */
+  alertmanager?: string
+  /** More keys of the configuration, which go before the options above. */
+  settings?: Settings
+  /** Default: nothing is said. */
+  log?: LogSink
+}

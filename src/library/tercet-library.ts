@@ -1,0 +1,42 @@
+/** `import … from 'tercet'`: what programs may use. */
+export { startTercet, type Tercet, type TercetClock } from './instance.ts'
+export { connectTercet, type ConnectionOptions } from './connection.ts'
+export type { AddedLine, AddedSample, AddedSpan } from './additions.ts'
+export type { Duration, Moment } from './moment.ts'
+export type { LogLevel, LogSink, Settings, TercetOptions } from './options.ts'
+export {
+  QueryError,
+  type LogsRange,
+  type Steps,
+  type Telemetry,
+  type TercetReply,
+  type TercetRequest,
+  type TimeRange,
+  type TracesRange,
+} from './telemetry.ts'
+export type {
+  Alert,
+  AttributeMap,
+  AttributeValue,
+  FoundSpan,
+  FoundTrace,
+  Histogram,
+  HistogramBucket,
+  Labels,
+  LogLine,
+  LogsAnswer,
+  MetricsAnswer,
+  Noted,
+  Point,
+  RangeAnswer,
+  RowsAnswer,
+  Rule,
+  Sample,
+  Series,
+  Span,
+  SpanEvent,
+  SpanKind,
+  SpanStatus,
+  Trace,
+  TracesAnswer,
+} from './results.ts'
