@@ -15,6 +15,8 @@ import type { Config } from './config.ts'
 
 export interface World {
   clock: Clock
+  /** For what real time alone decides, as the use of memory. Default: `clock`. */
+  realClock?: Clock
   random: Random
   files: Files
   log: Log

@@ -41,8 +41,10 @@ export interface AddedSpan {
   resource?: AttributeMap
 }
 
+/** Whole milliseconds apart from the rest: a number has no room for the nanoseconds of our time. */
 function nanoseconds(ms: number): string {
-  return String(BigInt(Math.round(ms * 1e6)))
+  const whole = Math.floor(ms)
+  return String(BigInt(whole) * 1_000_000n + BigInt(Math.round((ms - whole) * 1e6)))
 }
 
 /** JSON lines of one sample each. NaN and infinities are texts there. */
@@ -100,7 +102,7 @@ function spanJson(span: AddedSpan, nowMs: number): object {
     name: span.name,
     kind: kinds.indexOf(kind),
     startTimeUnixNano: nanoseconds(startMs),
-    endTimeUnixNano: nanoseconds(startMs + durationMs),
+    endTimeUnixNano: String(BigInt(nanoseconds(startMs)) + BigInt(nanoseconds(durationMs))),
     status: { code: statuses.indexOf(status), message: statusMessage },
     attributes: attributesJson(attributes),
   }

@@ -50,7 +50,7 @@ export async function makeInstanceWorld(
   const textPath = (name: string): string => `${memoryDirectory}/texts/${name}`
   for (const [name, text] of Object.entries(texts)) await memory.writeAtomic(textPath(name), encodeUtf8(text))
   const files = new LayeredFiles(memoryDirectory, memory, disk)
-  const base = { ...systemWorld(logTo(log)), clock, files }
+  const base = { ...systemWorld(logTo(log)), clock, realClock: systemClock, files }
   if (storage === 'memory') {
     const buckets = new Map<SignalName, Bucket>()
     const bucketOf = (signal: SignalName): Bucket => {

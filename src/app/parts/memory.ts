@@ -76,7 +76,7 @@ export function makeMemory(context: Context): Part {
     },
     start: () => {
       const every = (ms: number, run: () => void): void => {
-        repeaters.push(new Repeater(world.clock, ms, () => Promise.resolve(run())))
+        repeaters.push(new Repeater(world.realClock ?? world.clock, ms, () => Promise.resolve(run())))
       }
       every(measureEveryMs, () => {
         measureMemory(context)

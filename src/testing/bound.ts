@@ -1,0 +1,26 @@
+/** Bounds of a number, as an expectation names them. */
+import { BadDataError } from '#core/errors.ts'
+
+/** A number means exactly that one. */
+export type Bound = number | { atMost?: number; atLeast?: number }
+
+export function isWithin(value: number, bound: Bound): boolean {
+  if (typeof bound === 'number') return Object.is(value, bound) || value === bound
+  return value <= (bound.atMost ?? Infinity) && value >= (bound.atLeast ?? -Infinity)
+}
+
+/** Whether more than what was found could be too much. */
+export function hasUpperEnd(bound: Bound): boolean {
+  return typeof bound === 'number' || bound.atMost !== undefined
+}
+
+/** `3`, `at most 3`, `at least 1 and at most 3`. Throws BadDataError for a bound without a number. */
+export function boundText(bound: Bound): string {
+  if (typeof bound === 'number') return String(bound)
+  const parts = [
+    ...(bound.atLeast === undefined ? [] : [`at least ${bound.atLeast}`]),
+    ...(bound.atMost === undefined ? [] : [`at most ${bound.atMost}`]),
+  ]
+  if (parts.length === 0) throw new BadDataError('an expectation needs a number, atMost or atLeast')
+  return parts.join(' and ')
+}
