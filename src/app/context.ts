@@ -7,11 +7,13 @@ import { explainStore } from './buckets.ts'
 import { makeHashSeed, type HashSeed } from '#codec/series-key.ts'
 import { WriteRequestKernel } from '#codec/write-request.ts'
 import { BadDataError } from '#core/errors.ts'
+import { NewerFormatError } from '#core/own-formats.ts'
 import { memoryBudgetBytes, memoryShares, type Limits } from '#core/limits.ts'
 import { MemoryBudget } from '#core/memory-budget.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { HttpReply, Route } from '#net/route-table.ts'
 import { Fence } from '#store/fencing.ts'
+import { FormatRecords } from './format-records.ts'
 import { QueryGate } from '#query/gate.ts'
 import type { Config } from './config.ts'
 import { defaultTenants, Tenancy } from '#api/tenancy.ts'
@@ -27,6 +29,8 @@ export interface Context {
   /** Heads, caches, bodies, queries, answers and tails draw on it. */
   readonly memory: MemoryBudget
   readonly security: Security
+  /** What wrote the data that is there, and what this process may write there. */
+  readonly formats: FormatRecords
   /** Clients that were disconnected because they took nothing of their answers. */
   readonly slowReaders: { http: number; grpc: number }
   readonly tenancy: Tenancy
@@ -64,6 +68,7 @@ export async function makeContext(config: Config, machine: World, env: Environme
     memory,
     gate,
     security,
+    formats: new FormatRecords(world, { dataDirectory: config.text('data_dir'), role: config.text('role') }),
     slowReaders: { http: 0, grpc: 0 },
     tenancy: new Tenancy(config.text('tenancy') === 'on'),
     hashSeed,
@@ -88,11 +93,18 @@ export function queryThreadsOf(config: Config): number {
  * system. Throws for what is wrong; the cause says where the bucket is merely away.
  */
 export async function prepareBucket(context: Context, signal: SignalName, bucket: Bucket): Promise<void> {
-  const { config, world, isReader } = context
+  const { config, world, isReader, formats } = context
   const ownPrefix = `${defaultTenants[signal]}/tercet/`
+  // Before anything is put there. What it can't ask, the probe can't either, and has better words for it.
+  const checked = await formats.checkBucket(signal, bucket).then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  if (checked instanceof NewerFormatError) throw checked
   await probeBucket(bucket, ownPrefix, isReader, world.random, (operation, error) =>
     explainStore(config, signal, operation, error),
   )
+  if (checked !== undefined) throw checked
   if (!isReader && !config.isOn('take_back')) await refuseHandedOver(bucket, `${ownPrefix}epoch/`)
 }
 

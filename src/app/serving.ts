@@ -6,6 +6,7 @@ import { together } from './lifecycle.ts'
 import { makeAdmin, makeHealth } from './parts/admin.ts'
 import { makeAlerting } from './parts/alerting.ts'
 import { makeDeriving } from './parts/deriving.ts'
+import { makeFormats } from './parts/formats.ts'
 import { makeLogs } from './parts/logs.ts'
 import { makeMemory } from './parts/memory.ts'
 import { makeMetrics } from './parts/metrics.ts'
@@ -55,6 +56,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
     parts: [
       health,
       makeMemory(context),
+      makeFormats(context, { metrics: metrics.bucket, logs: logs.bucket, traces: traces.bucket }),
       stores,
       makeWorkers(context),
       deriving,

@@ -2,6 +2,7 @@
 import { dirname, resolve } from 'node:path'
 import { Registry } from '#core/counter.ts'
 import { BadDataError } from '#core/errors.ts'
+import { NewerFormatError } from '#core/own-formats.ts'
 import type { Remote } from '#forward/remote.ts'
 import type { Signal } from '#store/signal.ts'
 import type { Config } from './config.ts'
@@ -62,7 +63,8 @@ async function checkFiles({ config, world, env }: Context): Promise<void> {
 }
 
 /**
- * Throws BadDataError for a wrong configuration, ConflictError for a data directory that another process has,
+ * Throws BadDataError for a wrong configuration and for the data of a newer program, ConflictError for a data
+ * directory that another process has,
  * StartError for a part that could not start; nothing is left running then.
  */
 export async function startTercet(config: Config, world: World, env = process.env): Promise<Tercet> {
@@ -85,9 +87,19 @@ export async function startTercet(config: Config, world: World, env = process.en
   }
 }
 
+/** Throws StartError; NewerFormatError as it is, whatever part has met the data of a newer program. */
+async function started(lifecycle: Lifecycle, registry: Registry): Promise<void> {
+  try {
+    await lifecycle.start(registry)
+  } catch (error) {
+    throw error instanceof Error && error.cause instanceof NewerFormatError ? error.cause : error
+  }
+}
+
 async function startLocked(config: Config, world: World, env: Environment): Promise<Tercet> {
   const role = roleOf(config)
   const context = await makeContext(config, world, env)
+  await context.formats.checkDirectory()
   if (role === 'all' || role === 'insert') await checkFiles(context)
   const registry = new Registry()
   const reload = async (): Promise<void> => {
@@ -104,7 +116,8 @@ async function startLocked(config: Config, world: World, env: Environment): Prom
   const { parts, signals, remotes, onRequest } = await roles[role](context, own)
   const servers = new Servers(context, parts, () => lifecycle.isRunning, onRequest)
   const lifecycle = new Lifecycle(world.log, parts, servers)
-  await lifecycle.start(registry)
+  await started(lifecycle, registry)
+  await context.formats.noteStarted()
   return {
     url: servers.url,
     addresses: [...servers.addresses, ...lifecycle.listenerAddresses],

@@ -5,6 +5,7 @@ import { crc32c } from '#codec/crc32c.ts'
 import type { AppendFile } from '#core/files.ts'
 import { silentLog } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
+import { NewerFormatError } from '#core/own-formats.ts'
 import { below, seededRandom } from '#core/random.ts'
 import { DiskQueue, type QueueMessage } from './disk-queue.ts'
 
@@ -53,6 +54,26 @@ test('messages come in the order in which they were put, over many segments', as
   assert.equal(queue.bytes, 0)
   assert.equal((await f.segments()).length, 1, 'finished segments are removed')
   await queue.close()
+})
+
+test('files that a newer program wrote are refused, and stay as they are', async () => {
+  const f = new Fixture()
+  const queue = await f.open()
+  await fill(queue, 0, 2)
+  await queue.close()
+  const [name = ''] = await f.segments()
+  const bytes = await f.files.read(`/q/${name}`)
+  bytes.set(Buffer.from('TQ02'))
+  await f.files.writeAtomic(`/q/${name}`, bytes)
+  await assert.rejects(f.open(), NewerFormatError)
+  assert.deepEqual(await f.files.read(`/q/${name}`), bytes)
+  assert.deepEqual(await f.segments(), [name])
+})
+
+test('positions that a newer program wrote are refused', async () => {
+  const f = new Fixture()
+  await f.files.writeAtomic('/q/position.json', Buffer.from('{"version":2,"segment":1,"at":0}'))
+  await assert.rejects(f.open(), NewerFormatError)
 })
 
 test('an empty message, and one that is larger than a segment, come as they were put', async () => {

@@ -11,6 +11,7 @@ import { crc32c } from '#codec/crc32c.ts'
 import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { AppendFile, Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
+import { ownFormats, refuseNewer } from '#core/own-formats.ts'
 import { Finished } from './finished.ts'
 
 /** A message that was taken; `segment` and `end` name it for `finish`. */
@@ -29,11 +30,22 @@ export interface DiskQueueOptions {
   segmentBytes?: number
 }
 
-const mark = Uint8Array.of(0x54, 0x51, 0x30, 0x31)
+/** `TQ`, and the version in two digits. */
+const mark = Buffer.from(`TQ${String(ownFormats['agent-queue'].written).padStart(2, '0')}`, 'latin1')
 const headBytes = 12
 /** Records of earlier versions: length and checksum of the payload. */
 const oldHeadBytes = 8
 const readBytes = 64 * 1024
+
+/** Throws NewerFormatError where a queue's file begins with the mark of a newer version. Changes nothing. */
+export async function refuseNewerQueue(files: Files, directory: string): Promise<void> {
+  for (const name of await files.list(directory)) {
+    if (!name.endsWith('.queue')) continue
+    const path = `${directory}/${name}`
+    const head = Buffer.from(await files.readRange(path, 0, mark.length)).toString('latin1')
+    refuseNewer('agent-queue', Number(/^TQ(\d\d)$/.exec(head)?.[1] ?? 0), path)
+  }
+}
 
 /** Messages are put by anyone, taken by one caller at a time, and finished in any order. */
 export class DiskQueue {
@@ -79,8 +91,10 @@ export class DiskQueue {
     return `${this.#options.directory}/${String(segment).padStart(10, '0')}.queue`
   }
 
+  /** Throws NewerFormatError for files that a newer program wrote. */
   async open(): Promise<void> {
     const { files, directory } = this.#options
+    await refuseNewerQueue(files, directory)
     const found = (await files.list(directory))
       .filter(name => name.endsWith('.queue'))
       .map(name => Number.parseInt(name, 10))

@@ -5,6 +5,7 @@
  */
 import { NotFoundError } from '#core/errors.ts'
 import type { AppendFile, Files } from '#core/files.ts'
+import { NewerFormatError, refuseNewer, versionOfState } from '#core/own-formats.ts'
 
 /** The end of a message in its segment. */
 export interface Place {
@@ -46,16 +47,13 @@ export class Finished {
   async open(first: Position, isThere: (segment: number) => boolean): Promise<void> {
     this.position = first
     try {
-      const {
-        segment,
-        at,
-        finished = [],
-      } = JSON.parse(await this.#text(this.#positionPath)) as Position & {
-        finished?: string[]
-      }
+      const found = JSON.parse(await this.#text(this.#positionPath)) as Position & { finished?: string[] }
+      refuseNewer('queue-position', versionOfState(found), this.#positionPath)
+      const { segment, at, finished = [] } = found
       if (isThere(segment)) this.position = { segment, at }
       for (const key of finished) this.#before.add(key)
-    } catch {
+    } catch (error) {
+      if (error instanceof NewerFormatError) throw error
       // None yet, or none that can be read: from the beginning, but for what is noted.
     }
     const notes = await this.#text(this.#notesPath)

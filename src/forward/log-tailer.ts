@@ -8,6 +8,7 @@ import { Repeater } from '#core/clock.ts'
 import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
+import { NewerFormatError, refuseNewer, versionOfState } from '#core/own-formats.ts'
 import { JoinedLines, type JoinOptions, type JoinState } from './joined-lines.ts'
 
 /** Entries of one label set, in order. */
@@ -108,8 +109,10 @@ export class LogTailer {
     try {
       const saved: unknown = JSON.parse(Buffer.from(await files.read(statePath)).toString('utf8'))
       if (typeof saved !== 'object' || saved === null) throw new Error('an object was expected')
+      refuseNewer('log-places', versionOfState(saved), statePath)
       this.#saved = saved as SavedFiles
     } catch (error) {
+      if (error instanceof NewerFormatError) throw error
       if (!(error instanceof NotFoundError))
         log.warn('places in log files are not known, they are read from the beginning', {
           file: statePath,

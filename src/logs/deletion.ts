@@ -7,6 +7,7 @@ import type { Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
+import { NewerFormatError, refuseNewer, versionOfState } from '#core/own-formats.ts'
 import type { Random } from '#core/random.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import type { Bucket } from '#bucket/bucket.ts'
@@ -65,6 +66,7 @@ export class DeletionRequests {
     try {
       this.#take(decodeList(copy.bytes))
     } catch (error) {
+      if (error instanceof NewerFormatError) throw error
       log.warn('the copy of the requests for deletion is damaged', { error: messageOf(error) })
     }
   }
@@ -75,6 +77,7 @@ export class DeletionRequests {
     try {
       this.#take({ ...decodeList(newest.bytes), number: newest.number })
     } catch (error) {
+      if (error instanceof NewerFormatError) throw error
       // What this disk, or this process, has of the same state is whole.
       if (this.#number === newest.number && newest.number > 0) return
       this.#number = newest.number
@@ -100,6 +103,7 @@ export class DeletionRequests {
     try {
       return { ...noted, number: decodeList(noted.bytes).number }
     } catch (error) {
+      if (error instanceof NewerFormatError) throw error
       const last = (await bucket.list(`${this.#prefix}deletions-`)).at(-1)?.key
       if (last === undefined) return noted
       log.warn('the list of requests for deletion is damaged, its last copy is taken', { error: messageOf(error) })
@@ -212,7 +216,7 @@ interface NumberedList {
   requests: DeletionRequest[]
 }
 
-/** Throws CorruptDataError. A list without a number is the form of before. */
+/** Throws CorruptDataError, and NewerFormatError. A list without a number is the form of before. */
 function decodeList(bytes: Uint8Array): NumberedList {
   let found: unknown
   try {
@@ -220,6 +224,7 @@ function decodeList(bytes: Uint8Array): NumberedList {
   } catch (error) {
     throw new CorruptDataError(messageOf(error), { cause: error })
   }
+  refuseNewer('deletions', versionOfState(found), 'the list of requests for deletion')
   const { number, requests } = (Array.isArray(found) ? { number: 0, requests: found } : (found ?? {})) as {
     number?: unknown
     requests?: unknown

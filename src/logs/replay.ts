@@ -2,7 +2,7 @@
  * Records of the log back into the heads, at a start. Lines that the bucket has already come back too: queries drop
  * them.
  */
-import { CorruptDataError } from '#core/errors.ts'
+import { requireKnownKind } from '#store/record-kind.ts'
 import type { WalRecord } from '#store/wal.ts'
 import type { StreamHead } from './head.ts'
 import type { Tenant } from './tenant.ts'
@@ -22,9 +22,9 @@ export class Replay {
     this.#nowMs = nowMs
   }
 
-  /** Stores the lines. Throws CorruptDataError. */
+  /** Stores the lines. Throws CorruptDataError, and NewerFormatError for a record of a newer kind. */
   read(record: WalRecord): { scopes: Iterable<string>; missing: number } {
-    if (record.kind !== recordKind.lines) throw new CorruptDataError(`WAL record of kind ${record.kind} is not known`)
+    requireKnownKind(record, recordKind)
     const scope = scopeOf(record.writer, record.generation)
     if (scope !== this.#generation) {
       this.#generation = scope

@@ -5,6 +5,7 @@
 import type { Clock } from '#core/clock.ts'
 import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
+import { NewerFormatError, refuseNewer, versionOfState } from '#core/own-formats.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 
@@ -56,8 +57,10 @@ export class RetiredObjects {
     }
     try {
       const found = JSON.parse(Buffer.from(bytes).toString()) as unknown
+      refuseNewer('retired', versionOfState(found), this.#noteKey)
       return Array.isArray(found) ? found.filter(isRetired) : []
     } catch (error) {
+      if (error instanceof NewerFormatError) throw error
       // What is noted there stays in the bucket: that costs its bytes, nothing else.
       this.#log.warn('the note of retired objects is damaged', { key: this.#noteKey, error: messageOf(error) })
       return []

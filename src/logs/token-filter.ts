@@ -6,13 +6,15 @@
  *   "TCTF" · u8 version 2 · u8 log2 of the bits of a block's bitmap · u16 blocks · the bitmaps · u32 CRC-32C
  *
  * Numbers are big endian. The checksum is of all that stands before it: a bit that is lost would hide lines. Version 1
- * had none, and is not used.
+ * had none, and is not used; nor is one of a version that is not known.
  */
 import { bitmapBytes, bitsLog2, gramBytes } from '#codec/gram-bitmap.ts'
 import { crc32c } from '#codec/crc32c.ts'
 import { CorruptDataError } from '#core/errors.ts'
+import { ownFormats } from '#core/own-formats.ts'
 
 const magic = 0x54435446
+const version = ownFormats['token-filter'].written
 const headBytes = 8
 const checksumBytes = 4
 
@@ -33,7 +35,7 @@ export function encodeFilter(bitmaps: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(headBytes + bitmaps.length * bitmapBytes + checksumBytes)
   const view = new DataView(out.buffer)
   view.setUint32(0, magic)
-  view.setUint8(4, 2)
+  view.setUint8(4, version)
   view.setUint8(5, bitsLog2)
   view.setUint16(6, bitmaps.length)
   bitmaps.forEach((bitmap, i) => {
@@ -54,10 +56,10 @@ export class TokenFilter {
     if (
       bytes.length < headBytes ||
       view.getUint32(0) !== magic ||
-      view.getUint8(4) !== 2 ||
+      view.getUint8(4) !== version ||
       view.getUint8(5) !== bitsLog2
     )
-      throw new CorruptDataError('token filter: not a filter of version 2')
+      throw new CorruptDataError(`token filter: not a filter of version ${version}`)
     this.blocks = view.getUint16(6)
     if (bytes.length !== headBytes + this.blocks * bitmapBytes + checksumBytes)
       throw new CorruptDataError(`token filter: ${bytes.length} bytes for ${this.blocks} blocks`)

@@ -1,10 +1,10 @@
 /** Records of the log back into the heads, at a start. */
 import { assert } from '#core/assert.ts'
-import { CorruptDataError } from '#core/errors.ts'
 import { grown } from '#core/grown.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import type { Labels } from '#model/labels.ts'
 import type { Metadata } from '#model/write-batch.ts'
+import { requireKnownKind } from '#store/record-kind.ts'
 import type { WalRecord } from '#store/wal.ts'
 import type { Tenant } from './tenant.ts'
 import { readSamplesRecord, recordKind, type SamplesVisitor } from './wal-record.ts'
@@ -26,9 +26,9 @@ export class Replay {
     this.#covered = covered
   }
 
-  /** Stores what no block holds. Throws CorruptDataError. */
+  /** Stores what no block holds. Throws CorruptDataError, and NewerFormatError for a record of a newer kind. */
   read(record: WalRecord): { scopes: Iterable<string>; missing: number } {
-    if (record.kind !== recordKind.samples) throw new CorruptDataError(`WAL record of kind ${record.kind} is not known`)
+    requireKnownKind(record, recordKind)
     const generation = `${record.writer}/${record.generation}`
     if (generation !== this.#generation) {
       this.#generation = generation

@@ -8,6 +8,7 @@ import { yieldEvery } from '#core/yield.ts'
 import { decodeHeader, scanFrames, splitSegments, unpackSegment } from '#store/wal-segment.ts'
 import { openBucket } from '#app/buckets.ts'
 import type { Config } from '#app/config.ts'
+import { FormatRecords } from '#app/format-records.ts'
 import { defaultTenants } from '#api/tenancy.ts'
 import type { World } from '#app/world.ts'
 import { damageOf, type DataCheck, type DataFinding } from './data-check.ts'
@@ -45,8 +46,12 @@ export async function checkData(
   }
   const { files, random, clock } = world
   try {
+    const formats = new FormatRecords(world, { dataDirectory, role: config.text('role') })
+    await formats.checkDirectory()
     for (const signal of signals) {
       const bucket = await openBucket(config, world, signal)
+      // What a newer program wrote is no damage.
+      await formats.checkBucket(signal, bucket)
       const workDirectory = `${dataDirectory}/check/${signal}`
       const isBase64 = bucket instanceof DirectoryBucket
       const nowMs = clock.nowMs()

@@ -27,6 +27,8 @@ export interface SignalOptions {
    * Tries the bucket before it is claimed. Throws when it can't be used; a bucket that is merely away is tried again.
    */
   prepareBucket?: () => Promise<void>
+  /** Called when the prefix is ours and all of the log was read back; never where nothing is written. */
+  onJoined?: () => void
   /** For how long an answer of the bucket about its writer is good; 0: it is asked before each reply. */
   leaseMs?: number
   /** The local directory of the log and of blocks that are being written. */
@@ -318,7 +320,9 @@ export abstract class SignalFrame implements Signal {
   #noteRead(): void {
     const { readOnly, log, bucket } = this.#options
     if (readOnly) log.info('the bucket is read', { signal: this.name, bucket: bucket.description, ...this.found() })
-    if (!this.#isReplacedEarly) this.#guard.noteReached()
+    if (this.#isReplacedEarly) return
+    this.#guard.noteReached()
+    if (!readOnly) this.#options.onJoined?.()
   }
 
   /** False when the bucket is away. */

@@ -6,6 +6,7 @@
 import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
+import { NewerFormatError, refuseNewer, versionOfState } from '#core/own-formats.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 
@@ -62,13 +63,15 @@ export class ReleaseLedger {
     }
     try {
       const found: unknown = JSON.parse(Buffer.from(bytes).toString())
+      refuseNewer('log-ledger', versionOfState(found), fileName)
       if (typeof found !== 'object' || found === null) throw new Error('not an object')
       for (const [name, value] of Object.entries(found)) {
-        if (typeof value !== 'number') continue
+        if (typeof value !== 'number' || name === 'version') continue
         if (name === linksKey) this.links = Math.max(this.links, value)
         else this.#throughOf.set(name, Math.max(this.#throughOf.get(name) ?? -1, value))
       }
     } catch (error) {
+      if (error instanceof NewerFormatError) throw error
       // Without it segments are read back that blocks cover: nothing is lost.
       this.#options.log.warn('write-ahead log: the ledger of released segments is damaged', { error: messageOf(error) })
     }

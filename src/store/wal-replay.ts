@@ -1,6 +1,6 @@
 /**
  * Reads segments of the log back: in the order in which they were written, each record once, and past what can't be
- * read.
+ * read. What a newer program wrote is whole, and passed over by nobody: the replay fails with NewerFormatError.
  */
 import type { Clock } from '#core/clock.ts'
 import { yieldEvery } from '#core/yield.ts'
@@ -166,7 +166,7 @@ export class WalReplay {
       const { bytes, isDamaged } = await unpackSegment(part, segmentDecodedBytesMax)
       if (isDamaged) this.#problem(source.name, 0, 'WAL segment: the compressed form is damaged')
       length = bytes.length
-      return { source, header: decodeHeader(bytes), bytes }
+      return { source, header: decodeHeader(bytes, source.name), bytes }
     } catch (error) {
       if (!(error instanceof CorruptDataError)) throw error
       // A crash in the middle of its first write leaves a header that is cut off.

@@ -11,7 +11,9 @@
  * A damaged payload costs its own record, because the head still says where the next one begins; behind a damaged
  * head the next whole head is looked for; a damaged header has its copy. `losses` counts how often the writer has given
  * up records that were in line: the numbers of those records are given out again, so a segment with more losses voids
- * earlier records from its first number on. Version 2 had no writer, no losses, and one checksum a frame.
+ * earlier records from its first number on. Version 2 had no writer, no losses, and one checksum a frame. Every later
+ * version keeps magic, version and checksum where they are, twice: so a program that is older than a segment knows that
+ * it is newer, and not damaged.
  *
  * A shipped segment may be compressed as a whole (zstd). Shipped segments of one generation may be joined to one
  * object: their packed forms one after another, each behind its length (u32).
@@ -19,6 +21,7 @@
 import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib'
 import { promisify } from 'node:util'
 import { CorruptDataError } from '#core/errors.ts'
+import { ownFormats, refuseNewer } from '#core/own-formats.ts'
 
 export const headerBytes = 108
 const headerCopyBytes = headerBytes / 2
@@ -26,7 +29,7 @@ const headerCheckAt = headerCopyBytes - 4
 export const frameBytes = 17
 const headCheckAt = 13
 const magic = 0x5443574c
-const version = 3
+const version = ownFormats['log-segment'].written
 const writerBytes = 26
 const oldHeaderBytes = 24
 const oldFrameBytes = 9
@@ -54,8 +57,8 @@ export function encodeHeader(header: SegmentHeader): Uint8Array {
   return bytes
 }
 
-/** Throws CorruptDataError. */
-export function decodeHeader(bytes: Uint8Array): SegmentHeader {
+/** Throws CorruptDataError; NewerFormatError for a whole header of a newer version. `place` is for the message. */
+export function decodeHeader(bytes: Uint8Array, place = 'WAL segment'): SegmentHeader {
   const copy = wholeHeader(bytes)
   if (copy !== undefined) {
     const writer = Buffer.from(copy.subarray(oldHeaderBytes, headerCheckAt)).toString('latin1')
@@ -63,6 +66,7 @@ export function decodeHeader(bytes: Uint8Array): SegmentHeader {
   }
   if (bytes.length >= oldHeaderBytes && viewOf(bytes).getUint32(0) === magic && bytes[4] === 2)
     return { writer: '', losses: 0, ...numbersOf(bytes) }
+  refuseNewer('log-segment', newerVersionOf(bytes), place)
   if (bytes.length < headerBytes)
     throw new CorruptDataError(`WAL segment: ${bytes.length} bytes, the header alone has ${headerBytes}`)
   throw new CorruptDataError(`WAL segment: the header is damaged, or not of version 2 or ${version}`)
@@ -70,12 +74,24 @@ export function decodeHeader(bytes: Uint8Array): SegmentHeader {
 
 /** The copy of a header of this version that is not damaged. */
 function wholeHeader(bytes: Uint8Array): Uint8Array | undefined {
-  for (const at of [0, headerCopyBytes]) {
-    const copy = bytes.subarray(at, at + headerCopyBytes)
-    if (copy.length < headerCopyBytes || viewOf(copy).getUint32(0) !== magic || copy[4] !== version) continue
-    if (crc32(copy.subarray(0, headerCheckAt)) === viewOf(copy).getUint32(headerCheckAt)) return copy
-  }
-  return undefined
+  return wholeCopies(bytes).find(copy => copy[4] === version)
+}
+
+/** The newest version that a whole copy of the header says; 0 where none is whole. */
+function newerVersionOf(bytes: Uint8Array): number {
+  return wholeCopies(bytes).reduce((newest, copy) => Math.max(newest, copy[4]!), 0)
+}
+
+/** The copies of a header, of any version, that are not damaged. */
+function wholeCopies(bytes: Uint8Array): Uint8Array[] {
+  return [0, headerCopyBytes]
+    .map(at => bytes.subarray(at, at + headerCopyBytes))
+    .filter(
+      copy =>
+        copy.length === headerCopyBytes &&
+        viewOf(copy).getUint32(0) === magic &&
+        crc32(copy.subarray(0, headerCheckAt)) === viewOf(copy).getUint32(headerCheckAt),
+    )
 }
 
 function numbersOf(bytes: Uint8Array): { generation: number; firstRecord: number } {

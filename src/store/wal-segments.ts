@@ -7,14 +7,14 @@
  */
 import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
-import { ConflictError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
+import { ConflictError, CorruptDataError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
 import type { AppendFile, Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { Group } from './wal-line.ts'
 import { ReleaseLedger } from './wal-ledger.ts'
 import type { ReplayedSegment, SegmentSource } from './wal-replay.ts'
-import { encodeHeader, headerBytes, joinSegments, packSegment } from './wal-segment.ts'
+import { decodeHeader, encodeHeader, headerBytes, joinSegments, packSegment } from './wal-segment.ts'
 
 export interface WalSegmentsOptions {
   clock: Clock
@@ -76,6 +76,23 @@ interface SmallLink {
 const chainName = /^(\d{10})(?:-(\d{10}))?\.wal$/
 const ownName = /^([0-9A-Z]{26})-(\d{10})\.wal$/
 const linkName = (sequence: number): string => `${String(sequence).padStart(10, '0')}.wal`
+
+/**
+ * Throws NewerFormatError where a segment on the disk has a whole header of a newer version. Changes nothing; reads the
+ * headers alone.
+ */
+export async function refuseNewerSegments(files: Files, directory: string): Promise<void> {
+  const names = (await files.list(directory)).filter(name => chainName.test(name) || ownName.test(name))
+  for (const name of names) {
+    const path = `${directory}/${name}`
+    try {
+      decodeHeader(await files.readRange(path, 0, headerBytes), path)
+    } catch (error) {
+      // What is damaged, the replay passes over.
+      if (!(error instanceof CorruptDataError)) throw error
+    }
+  }
+}
 
 export class WalSegments {
   readonly #options: WalSegmentsOptions

@@ -4,12 +4,15 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { crc32 } from 'node:zlib'
 import { BucketError } from '#bucket/bucket.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
-import { ConflictError, UnavailableError } from '#core/errors.ts'
+import { ConflictError, CorruptDataError, UnavailableError } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
+import { NewerFormatError } from '#core/own-formats.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
+import { requireKnownKind } from './record-kind.ts'
 import { headerBytes, joinSegments, packSegment, unpackSegment } from './wal-segment.ts'
 import { Wal, type Durability, type ReplayReport } from './wal.ts'
 
@@ -304,6 +307,45 @@ test('a segment whose header is damaged is passed over and told; the others are 
   await world.open('local')
   assert.deepEqual(world.read, ['two'])
   assert.equal(world.report?.skipped, 1)
+})
+
+for (const place of ['disk', 'bucket'] as const)
+  test(`a segment of a newer version fails the replay, and stays: ${place}`, async () => {
+    const world = new World()
+    const wal = await world.open('local')
+    await world.append1(wal, 'one')
+    await wal.close()
+    const [name = ''] = await world.files.list('/wal')
+    const bytes = await world.files.read(`/wal/${name}`)
+    for (const at of [0, headerBytes / 2]) {
+      bytes[at + 4] = 4
+      const copy = bytes.subarray(at, at + headerBytes / 2 - 4)
+      new DataView(bytes.buffer, bytes.byteOffset).setUint32(at + copy.length, crc32(copy))
+    }
+    if (place === 'disk') await world.files.writeAtomic(`/wal/${name}`, bytes)
+    else {
+      await world.files.remove(`/wal/${name}`)
+      await world.bucket.put(prefix + name, await packSegment(bytes))
+    }
+    await assert.rejects(world.open('local'), (error: unknown) => {
+      assert.ok(error instanceof NewerFormatError)
+      assert.match(error.message, /was written by a newer Tercet: segments of the write-ahead log of version 4/)
+      return true
+    })
+    assert.deepEqual(world.read, [])
+    assert.equal((await world.files.list('/wal')).includes(name) || world.bucket.objects.has(prefix + name), true)
+  })
+
+test('a record of a newer kind fails the replay; of a lower one that is not known it is damage', () => {
+  const record = { writer: 'w', generation: 0, number: 7, payload: new Uint8Array(0) }
+  const known = { spans: 2, carried: 5 }
+  requireKnownKind({ ...record, kind: 2 }, known)
+  assert.throws(() => {
+    requireKnownKind({ ...record, kind: 6 }, known)
+  }, NewerFormatError)
+  assert.throws(() => {
+    requireKnownKind({ ...record, kind: 3 }, known)
+  }, CorruptDataError)
 })
 
 /** A bucket that repeats a put by itself, because the first reply was lost: the second finds the first. */

@@ -7,13 +7,14 @@
  */
 import { addAll } from '#core/lists.ts'
 import type { Span, Trace } from '#model/trace.ts'
+import { requireKnownKind } from '#store/record-kind.ts'
 import type { WalRecord } from '#store/wal.ts'
 import type { WaitingBlock } from './block-life.ts'
 import { Head } from './head.ts'
 import { idKey, Segment, type LiveTrace, type SpanDecoder } from './segment.ts'
 import type { BlockLayout } from './schema.ts'
 import { stageSpans } from './staged-spans.ts'
-import { blockIdOf, readRecord, scopeOf, type BlockContent, type EndedGeneration } from './wal-record.ts'
+import { blockIdOf, readRecord, recordKind, scopeOf, type BlockContent, type EndedGeneration } from './wal-record.ts'
 
 export interface ReplayOptions {
   decode: (message: Uint8Array, isOutline: boolean) => Trace
@@ -57,6 +58,7 @@ export class Replay {
       this.#lastRecord.set(scope, record.number)
       return { scopes: [scope], missing: 0 }
     }
+    requireKnownKind(record, recordKind)
     const { carried, tenant, message } = readRecord(record.kind, record.payload)
     // Segments whose reading failed half-way are read from their beginning again.
     if (record.number <= (this.#lastRecord.get(scope) ?? -1)) return { scopes: [scope], missing: 0 }

@@ -8,6 +8,7 @@ import { marked } from '#store/upload-mark.ts'
 import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
+import { NewerFormatError, refuseNewer, versionOfState } from '#core/own-formats.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
 import { decodeMeta, encodeMeta, type BlockMeta } from './block-meta.ts'
@@ -77,7 +78,9 @@ export class Staging {
     const { files, log } = this.#options
     try {
       const manifest = await files.read(`${this.#directory}/blocks.json`)
-      const { scopes, blocks } = JSON.parse(Buffer.from(manifest).toString()) as Manifest
+      const found = JSON.parse(Buffer.from(manifest).toString()) as Manifest
+      refuseNewer('staged-blocks', versionOfState(found), `${this.#directory}/blocks.json`)
+      const { scopes, blocks } = found
       const loaded: StagedBlock[] = []
       for (const { id, names, bytes } of blocks) {
         const meta = decodeMeta(await files.read(`${this.#directory}/${id}/meta.json`))
@@ -87,6 +90,7 @@ export class Staging {
       for (const scope of scopes) this.#scopes.add(scope)
       this.#blocks = loaded
     } catch (error) {
+      if (error instanceof NewerFormatError) throw error
       if (!(error instanceof NotFoundError))
         log.warn('staged blocks of traces can not be used; the log has their spans', { error: messageOf(error) })
       await files.removeDirectory(this.#directory)

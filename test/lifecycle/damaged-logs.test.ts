@@ -141,6 +141,7 @@ for (const [name, edit] of [
   ...edits,
   ['with a bit lost', flipped(0.5)] as const,
   ['with all bits lost', noBits] as const,
+  ['of a newer version', newerVersion] as const,
 ])
   test(`a token filter ${name} hides no line`, async () => {
     const world = makeWorld(startMs)
@@ -151,6 +152,10 @@ for (const [name, edit] of [
     assert.deepEqual(found, ['first needle line', 'third needle line'])
     assert.deepEqual(warnings, [])
   })
+
+function newerVersion(bytes: Uint8Array): Uint8Array {
+  return bytes.map((byte, i) => (i === 4 ? byte + 1 : byte))
+}
 
 function noBits(bytes: Uint8Array): Uint8Array {
   return bytes.slice().fill(0, 8, bytes.length - 4)

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { BucketError } from '#bucket/bucket.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
+import { NewerFormatError } from '#core/own-formats.ts'
 import { defaultLimits } from '#core/limits.ts'
 import { below, seededRandom } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
@@ -300,6 +301,17 @@ test('an earlier list of deletions that arrives again hides no later one', async
   assert.deepEqual(await lines(world, await opened(world), '{app="a"}'), ['line 4', 'line 5'])
   await world.bucket.put(key, first.slice(0, 20))
   assert.deepEqual(await lines(world, await opened(world), '{app="a"}'), ['line 4', 'line 5'], 'a torn one neither')
+})
+
+test('a list of deletions that a newer program wrote refuses the start, of who reads and of who writes', async () => {
+  const world = makeWorld(startMs)
+  const key = 'fake/tercet/deletions.json'
+  const text = '{"version":2,"number":1,"requests":[]}'
+  await world.bucket.put(key, Buffer.from(text))
+  for (const readOnly of [true, false]) {
+    await assert.rejects(opened({ ...world, files: new MemoryFiles() }, { readOnly }), NewerFormatError)
+    assert.equal(Buffer.from(await world.bucket.get(key)).toString(), text)
+  }
 })
 
 test('a deletion whose list could be written, but not noted as the newest, is kept', async () => {

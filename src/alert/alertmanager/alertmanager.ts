@@ -131,7 +131,10 @@ export class Alertmanager {
     return this.#state.silences
   }
 
-  /** Reads the state; what can't be read is set aside, and nothing of it keeps the process from starting. */
+  /**
+   * Reads the state; what can't be read is set aside, and keeps nobody from starting. Throws NewerFormatError for one
+   * that a newer program wrote.
+   */
   async open(): Promise<void> {
     const { clock, log } = this.#world
     const isDamaged = await this.#readFile()
@@ -198,10 +201,11 @@ export class Alertmanager {
     const { backup, log, random } = this.#world
     try {
       const bytes = await backup?.read()
+      const copy = new AlertmanagerState(random)
+      // A copy that a newer program wrote stays as it is: it is wanted, and never replaced.
+      const problems = bytes === undefined ? [] : copy.decode(bytes)
       this.#isBackupWanted = false
       if (bytes === undefined) return
-      const copy = new AlertmanagerState(random)
-      const problems = copy.decode(bytes)
       if (problems.length > 0) log.error('the copy of silences and notifications is damaged', { first: problems[0] })
       await this.#inTurn(async () => {
         this.#state.merge(copy)

@@ -5,6 +5,7 @@ import { UnavailableError } from '#core/errors.ts'
 import { defaultAlertLimits, type AlertLimits } from '#core/limits.ts'
 import { silentLog, type Log } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
+import { NewerFormatError } from '#core/own-formats.ts'
 import { below, seededRandom } from '#core/random.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { plainClient } from '#lang/settings/http-client.ts'
@@ -132,6 +133,21 @@ test('a silence that can not be written leaves no trace, nor does its end or a c
   await again.setSilence(silence('later'))
   assert.equal(await isSilenced(again, 'later'), true)
   await Promise.all([manager.stop(), again.stop()])
+})
+
+test('a state that a newer program wrote refuses the start; a copy of one is never replaced', async () => {
+  const world = new World()
+  const newer = Buffer.from('{"version":2,"silences":[],"notifications":[]}')
+  await world.files.writeAtomic('/am/state.json', newer)
+  await assert.rejects(world.open(), NewerFormatError)
+  assert.deepEqual(await world.files.list('/am'), ['state.json'], 'nothing was set aside')
+  await world.files.remove('/am/state.json')
+  world.copy = newer
+  const manager = await world.open()
+  await manager.setSilence(silence('a'))
+  await world.clock.advance(dayMs)
+  assert.equal(world.copy, newer)
+  await manager.stop()
 })
 
 test('a silence is seen when it is in the file, not before', async () => {

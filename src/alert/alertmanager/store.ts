@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import { BadDataError, LimitError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { AlertLimits } from '#core/limits.ts'
+import { NewerFormatError, refuseNewer, versionOfState } from '#core/own-formats.ts'
 import type { Random } from '#core/random.ts'
 import { Labels } from '#model/labels.ts'
 import { matcherOf, type Matcher } from './matchers.ts'
@@ -110,7 +111,7 @@ export class AlertmanagerState {
     return Buffer.from(`{"silences":${silences},\n"notifications":${notifications}}\n`)
   }
 
-  /** Adds what can be read; returns what can't, in words. */
+  /** Adds what can be read; returns what can't, in words. Throws NewerFormatError. */
   decode(bytes: Uint8Array): string[] {
     const problems: string[] = []
     const attempt = (work: () => void, what: string): void => {
@@ -244,12 +245,18 @@ async function lines<T>(entries: Iterable<T>, line: (entry: T) => string, pause:
   return printed.length === 0 ? '[]' : `[\n${printed.join(',\n')}\n]`
 }
 
-/** Silences (objects) and notifications (pairs) of a file; of a damaged one those whose lines are whole. */
+/**
+ * Silences (objects) and notifications (pairs) of a file; of a damaged one those whose lines are whole. Throws
+ * NewerFormatError.
+ */
 function entriesOf(text: string, problems: string[]): unknown[] {
   try {
-    const { silences, notifications } = JSON.parse(text) as { silences: unknown[]; notifications: unknown[] }
+    const state = JSON.parse(text) as { silences: unknown[]; notifications: unknown[] }
+    refuseNewer('alertmanager-state', versionOfState(state), "the Alertmanager's state")
+    const { silences, notifications } = state
     return [...silences, ...notifications]
   } catch (error) {
+    if (error instanceof NewerFormatError) throw error
     problems.push(messageOf(error))
   }
   return text.split('\n').flatMap(line => {

@@ -32,6 +32,9 @@ export function signalOptions(context: Context, signal: SignalName, bucket: Buck
     log,
     bucket,
     prepareBucket: () => prepareBucket(context, signal, bucket),
+    onJoined: () => {
+      context.formats.noteJoined(signal, bucket)
+    },
     leaseMs: bucket instanceof DirectoryBucket ? 0 : leaseMs,
     directory: `${config.text('data_dir')}/${signal}`,
     defaultTenant: defaultTenants[signal],

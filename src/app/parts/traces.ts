@@ -25,6 +25,8 @@ import { refreshMsOf, signalOptions } from './signal-options.ts'
 
 export interface TracesPart extends Part {
   engine: TracesEngine
+  /** The signal's own bucket. */
+  bucket: Bucket
   damaged: () => readonly DamagedBlock[]
 }
 
@@ -140,5 +142,5 @@ export async function makeTraces(context: ServingContext, deriving: Deriving): P
     ready: () => engine.notReady,
     warning: () => engine.warning,
   })
-  return { ...part, engine, damaged }
+  return { ...part, engine, bucket, damaged }
 }
