@@ -14,7 +14,7 @@ FROM ${NODE_IMAGE} AS node
 FROM --platform=${BUILDPLATFORM:-linux/amd64} ${NODE_IMAGE} AS app
 WORKDIR /app
 COPY . .
-RUN node tools/build-ui.ts && node tools/build-program.ts \
+RUN node tools/build-ui.ts && node tools/build-program.ts && node tools/third-party-licenses.ts \
     && mkdir -p /image/app/ui /image/app/deploy /image/data \
     && cp -r dist package.json LICENSE /image/app/ && cp -r ui/dist /image/app/ui/dist \
     && cp -r deploy/chart /image/app/deploy/chart \

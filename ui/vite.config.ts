@@ -1,8 +1,10 @@
 import { defineConfig } from 'vite'
+import { listBundledPackages } from '../tools/bundled-packages.ts'
 
 export default defineConfig({
   root: import.meta.dirname,
   base: '/',
+  plugins: [listBundledPackages()],
   build: {
     outDir: 'dist',
     emptyOutDir: true,

@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+/**
+ * The command. This file is JavaScript that old releases of Node read, so that they say what is missing; the program
+ * itself is loaded afterwards.
+ */
+'use strict'
+
+var needed = require('../package.json').engines.node.replace('>=', '')
+
+/** Compares "22.15" with "22.9.0". */
+function isAtLeast(version, least) {
+  var has = version.split('.')
+  var wants = least.split('.')
+  for (var i = 0; i < wants.length; i++) if (has[i] !== wants[i]) return Number(has[i]) > Number(wants[i])
+  return true
+}
+
+if (isAtLeast(process.versions.node, needed)) import('../dist/program/main.js')
+else {
+  process.stderr.write(
+    'tercet: this is Node ' +
+      process.versions.node +
+      ', and Tercet needs ' +
+      needed +
+      ' or newer: install a current Node (https://nodejs.org/en/download), and run the same command again.\n',
+  )
+  process.exitCode = 1
+}
