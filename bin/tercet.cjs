@@ -15,8 +15,18 @@ function isAtLeast(version, least) {
   return true
 }
 
-if (isAtLeast(process.versions.node, needed)) import('../dist/program/main.js')
-else {
+/** What this program uses of Node 22, such as its SQLite, is as good there as later, when Node warns no more. */
+function warnOfNoExperiments() {
+  var emit = process.emitWarning
+  process.emitWarning = function (warning, type) {
+    if (type !== 'ExperimentalWarning') emit.apply(process, arguments)
+  }
+}
+
+if (isAtLeast(process.versions.node, needed)) {
+  if (!isAtLeast(process.versions.node, '26')) warnOfNoExperiments()
+  import('../dist/program/main.js')
+} else {
   process.stderr.write(
     'tercet: this is Node ' +
       process.versions.node +

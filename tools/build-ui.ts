@@ -1,15 +1,24 @@
 /**
- * Builds the browser program into ui/dist. `--if-possible`: says why where it can't, and ends well; what is there and
- * newer than its sources is left.
+ * Builds the browser program into ui/dist.
+ *
+ *   --if-older       leaves what is newer than its sources
+ *   --if-possible    the same, and says why where it can't, and ends well
  */
 import { existsSync, globSync, statSync } from 'node:fs'
+import { bundledPackagesFile } from './bundled-packages.ts'
 
-const isOptional = process.argv.includes('--if-possible'),
-  out = 'ui/dist/index.html'
-const newest = Math.max(
-  ...globSync('ui/{src/**/*,index.html,vite.config.ts,package.json}').map(path => statSync(path).mtimeMs),
-)
-if (existsSync(out) && statSync(out).mtimeMs >= newest && isOptional) process.exit(0)
+const isOptional = process.argv.includes('--if-possible')
+const isLeftWhereNew = isOptional || process.argv.includes('--if-older')
+const out = 'ui/dist/index.html'
+const sources = 'ui/{src/**/*,index.html,vite.config.ts,package.json}'
+
+function isNew(): boolean {
+  if (!existsSync(out) || !existsSync(`ui/dist/${bundledPackagesFile}`)) return false
+  const newest = Math.max(...[...globSync(sources), 'package-lock.json'].map(path => statSync(path).mtimeMs))
+  return statSync(out).mtimeMs >= newest
+}
+
+if (isLeftWhereNew && isNew()) process.exit(0)
 try {
   const { build } = await import('vite')
   await build({ configFile: 'ui/vite.config.ts' })

@@ -1,0 +1,195 @@
+/** The package without a checkout: what is in it, and that what the documents say of `tercet …` works from it. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, normalize } from 'node:path'
+import { after, test } from 'node:test'
+import { readBundledPackages } from '../../tools/bundled-packages.ts'
+import { libraries, packageExports, programDirectory, programs } from '../../tools/program-entries.ts'
+import { untilTrue } from '../until.ts'
+import {
+  bytesOf,
+  cleanEnvironment,
+  filesBelow,
+  installPackage,
+  runInstalled,
+  serveInstalled,
+} from './installed-package.ts'
+import { node22, oldNode } from './other-nodes.ts'
+
+const installed = installPackage()
+after(installed.remove)
+const { root, directory } = installed
+const files = filesBelow(root)
+const read = (file: string): string => readFileSync(join(root, file), 'utf8')
+
+interface Manifest {
+  version: string
+  exports: unknown
+  scripts: Record<string, string>
+  [field: string]: unknown
+}
+
+const manifest = JSON.parse(read('package.json')) as Manifest
+
+test('whoever installs it gets one package, runs no script of it, and gets less than 25 MB', t => {
+  for (const name of ['dependencies', 'optionalDependencies', 'bundleDependencies', 'private'])
+    assert.equal(manifest[name], undefined, name)
+  for (const name of ['preinstall', 'install', 'postinstall']) assert.equal(manifest.scripts[name], undefined)
+  assert.deepEqual(
+    filesBelow(join(directory, 'node_modules')).filter(file => !/^(tercet\/|\.)/.test(file)),
+    [],
+  )
+  const bytes = bytesOf(join(directory, 'node_modules'))
+  t.diagnostic(`${(bytes / 1e6).toFixed(1)} MB`)
+  assert.ok(bytes < 25e6, `${bytes} bytes`)
+})
+
+/** All that may be in it. */
+const places = [
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|bin\/tercet\.cjs|dist\/THIRD-PARTY-LICENSES\.txt)$/,
+  /^dist\/program\/[\w.-]+\.(js|js\.map|wasm)$/,
+  /^dist\/types\/[\w/-]+\.d\.ts$/,
+  /^ui\/dist\/(index\.html|assets\/[\w.-]+\.(js|css|svg))$/,
+  /^deploy\/chart\//,
+  /^deploy\/examples\/(README\.md|[\w-]+\/stack\.yaml|helm-subchart\/.+)$/,
+]
+
+test('it has what was built, the whole chart, and nothing else', () => {
+  assert.deepEqual(
+    files.filter(file => !places.some(place => place.test(file))),
+    [],
+  )
+  for (const place of places)
+    if (libraries.length > 0 || !place.source.includes('types'))
+      assert.ok(
+        files.some(f => place.test(f)),
+        place.source,
+      )
+  assert.deepEqual(filesBelow(join(root, 'deploy/chart')), filesBelow('deploy/chart'))
+  assert.deepEqual(manifest.exports, packageExports(), 'package.json has what tools/program-entries.ts says')
+})
+
+test('no file of it says where it was built, or where its packages came from', () => {
+  const registry = spawnSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8', env: cleanEnvironment }).stdout
+  const hosts = [registry.trim(), 'https://registry.npmjs.org'].map(url => URL.parse(url)?.host ?? url)
+  for (const word of [process.cwd(), ...hosts])
+    assert.deepEqual(
+      files.filter(file => read(file).includes(word)),
+      [],
+      word,
+    )
+})
+
+interface SourceMap {
+  sources: string[]
+  sourcesContent?: unknown
+}
+
+test('source maps name files of the checkout, no tests, and have no text of them', () => {
+  const maps = files.filter(file => file.endsWith('.map'))
+  for (const { name } of [...programs, ...libraries])
+    assert.ok(maps.includes(`${programDirectory}/${name}.js.map`), name)
+  for (const file of maps) {
+    const { sources, sourcesContent } = JSON.parse(read(file)) as SourceMap
+    assert.equal(sourcesContent, undefined, file)
+    for (const source of sources) {
+      // What stands for a package that is not there has a name, and no path.
+      if (source.includes('/')) assert.match(normalize(join(programDirectory, source)), /^(src|node_modules)\//, file)
+      assert.doesNotMatch(source, /\.(test|bench|fuzz)\.ts$/)
+    }
+  }
+})
+
+test('it has the licence of every package that is built in', () => {
+  const text = read('dist/THIRD-PARTY-LICENSES.txt')
+  const packages = readBundledPackages([programDirectory, 'ui/dist'])
+  assert.ok(packages.length > 20)
+  for (const { name, version, license } of packages) {
+    assert.ok(text.includes(`${name} ${version} (${license})`), name)
+    assert.match(license, /^(MIT|MIT-0|ISC|BSD-[23]-Clause|Apache-2\.0|BlueOak-1\.0\.0)$/, name)
+  }
+})
+
+test('the command says its version and its verbs, checks files, and renders the chart', () => {
+  const run = (...args: string[]): string => {
+    const { code, out, err } = runInstalled(installed, args)
+    assert.equal(code, 0, err)
+    return out
+  }
+  assert.equal(run('version'), `tercet ${manifest.version} (node ${process.version})\n`)
+  assert.match(run('--help'), /tercet deploy/)
+  writeFileSync(join(directory, 'rules.yml'), 'groups: [{ name: a, rules: [{ record: b, expr: sum(c) }] }]\n')
+  assert.match(run('check', 'rules', 'rules.yml'), /1 rule/)
+  run('deploy', 'render', '--engine=tercet', '--target=helm', '-o', 'rendered')
+  assert.deepEqual(
+    filesBelow(join(directory, 'rendered/charts/tercet')).map(file => `deploy/chart/${file}`),
+    files.filter(file => file.startsWith('deploy/chart/')),
+  )
+})
+
+interface Answer {
+  data: { result: { value: [number, string] }[] }
+}
+
+/** Metrics in and out by a worker, and the page with a file of it. */
+async function tryServing(node: string): Promise<void> {
+  const served = await serveInstalled(installed, node, ['--workers=1', '--data_dir=data'])
+  const { url } = served
+  try {
+    const page = await (await fetch(url, { headers: { accept: 'text/html' } })).text()
+    const asset = await fetch(new URL(/assets\/[\w.-]+\.js/.exec(page)![0], url))
+    assert.deepEqual([asset.status, asset.headers.get('content-type')], [200, 'text/javascript; charset=utf-8'])
+    await fetch(`${url}/api/v1/import/prometheus`, { method: 'POST', body: 'tried 7\n' })
+    const value = async (): Promise<string | undefined> => {
+      const answer = (await (await fetch(`${url}/api/v1/query?query=sum(tried)`)).json()) as Answer
+      return answer.data.result[0]?.value[1]
+    }
+    await untilTrue(async () => (await value()) === '7', 'the sample is found')
+    const jobs = async (): Promise<number> =>
+      Number(/^tercet_worker_jobs_total (\d+)/m.exec(await (await fetch(`${url}/metrics`)).text())?.[1])
+    await untilTrue(async () => (await value()) === '7' && (await jobs()) > 0, 'a worker has answered')
+  } finally {
+    assert.equal(await served.stop(), 0)
+  }
+  assert.equal(served.errors(), '')
+}
+
+test('it serves the web interface, and a worker answers', () => tryServing(process.execPath))
+
+test(
+  'it serves on the oldest Node that it is for',
+  { skip: node22 === undefined && 'NOT TESTED: no Node 22 in build/node-22 or on the PATH (.ci/run fetches it)' },
+  () => tryServing(node22!),
+)
+
+test(
+  'an older Node says in one line what is needed',
+  { skip: oldNode === undefined && 'NOT TESTED: no Node older than 22 on the PATH' },
+  () => {
+    const { code, out, err } = runInstalled(installed, ['up'], oldNode)
+    assert.deepEqual([code, out], [1, ''])
+    assert.match(err, /^tercet: this is Node \d+\.\d+\.\d+, and Tercet needs 22\.\d+ or newer: install [^\n]+\n$/)
+  },
+)
+
+test(
+  'a strict program of somebody else compiles against its declarations, and imports what they declare',
+  { skip: libraries.length === 0 && 'NOT TESTED: no module is exported' },
+  () => {
+    const names = libraries.map(({ exported }) => exported.replace(/^\./, 'tercet'))
+    const lines = names.map((name, i) => `import * as module${i} from '${name}'\nconsole.log(Object.keys(module${i}))`)
+    writeFileSync(join(directory, 'consumer.mts'), `${lines.join('\n')}\n`)
+    const flags = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node']
+    const types = ['--typeRoots', join(process.cwd(), 'node_modules/@types')]
+    const compiler = join(process.cwd(), 'node_modules/.bin/tsc')
+    const compiled = spawnSync(compiler, [...flags, ...types, 'consumer.mts'], { cwd: directory, encoding: 'utf8' })
+    assert.equal(compiled.status, 0, compiled.stdout)
+    const ran = spawnSync(process.execPath, ['consumer.mjs'], {
+      cwd: directory,
+      encoding: 'utf8',
+      env: cleanEnvironment,
+    })
+    assert.equal(ran.status, 0, ran.stderr)
+  },
+)
