@@ -26,7 +26,7 @@ import type { Clock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import { least } from '#core/lists.ts'
 import type { Random } from '#core/random.ts'
-import { codeOf } from './s3.ts'
+import { codeOf } from './failure-code.ts'
 import { isDenied, problemOf, RefusedRights, type Problem } from './store-problem.ts'
 import { TrialObjects } from './trial-objects.ts'
 

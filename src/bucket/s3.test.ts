@@ -6,7 +6,8 @@ import { test } from 'node:test'
 import { systemClock } from '#core/clock.ts'
 import { ConflictError, NotFoundError } from '#core/errors.ts'
 import { BucketError } from './bucket.ts'
-import { codeOf, openS3, type S3Bucket } from './s3.ts'
+import { codeOf } from './failure-code.ts'
+import { openS3, type S3Bucket } from './s3.ts'
 
 async function withStore(
   answer: (request: IncomingMessage, reply: ServerResponse) => void,

@@ -24,6 +24,7 @@ import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
 import { ConflictError, NotFoundError } from '#core/errors.ts'
 import { BucketError, type Bucket, type ObjectInfo, type PutOptions } from './bucket.ts'
+import { codeOf } from './failure-code.ts'
 import {
   deadlineMs,
   StoreRequests,
@@ -342,14 +343,6 @@ export class S3Bucket implements Bucket {
       if (!(error instanceof NotFoundError)) throw error
     })
   }
-}
-
-/** The store's error code and HTTP status, as far as there are any; or the network's. */
-export function codeOf(error: unknown): { code: string; status: number | undefined } {
-  if (!(error instanceof Error)) return { code: 'unknown', status: undefined }
-  const metadata = '$metadata' in error ? (error.$metadata as { httpStatusCode?: number }) : undefined
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name
-  return { code, status: metadata?.httpStatusCode }
 }
 
 const isMissing = (code: string, status: number | undefined): boolean =>

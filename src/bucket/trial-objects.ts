@@ -1,6 +1,6 @@
 /** Objects that an examination of a store writes, and takes away again. */
 import { DeleteObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3'
-import { codeOf } from './s3.ts'
+import { codeOf } from './failure-code.ts'
 
 /** An object that is still there, and why. */
 export interface LeftObject {
