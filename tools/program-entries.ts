@@ -13,7 +13,10 @@ export const programs: readonly Entry[] = [
 ]
 
 /** What other programs import: they have declarations, and a place in `exports` of package.json. */
-export const libraries: readonly (Entry & { exported: string })[] = []
+export const libraries: readonly (Entry & { exported: string })[] = [
+  { exported: '.', name: 'library', source: 'src/library/tercet-library.ts' },
+  { exported: './testing', name: 'testing', source: 'src/testing/tercet-testing.ts' },
+]
 
 export const programDirectory = 'dist/program'
 export const typesDirectory = 'dist/types'
