@@ -49,9 +49,9 @@ function nanoseconds(ms: number): string {
   return String(BigInt(Math.round(ms)) * 1_000_000n)
 }
 
-/** Whole seconds around the range: the search of traces knows no others. */
+/** Whole seconds around the range: the search of traces knows no others, and none before 1970. */
 function wholeSeconds({ fromMs, toMs }: Bounds): { start: string; end: string } {
-  return { start: String(Math.floor(fromMs / 1000)), end: String(Math.ceil(toMs / 1000)) }
+  return { start: String(Math.max(0, Math.floor(fromMs / 1000))), end: String(Math.ceil(toMs / 1000)) }
 }
 
 /** Milliseconds between two points: a 250th of the range where the caller names none. */
