@@ -15,6 +15,8 @@ import type { Config } from './config.ts'
 
 export interface World {
   clock: Clock
+  /** The least time between two rounds of background work: cuts, merges, retention. Default: each signal's own. */
+  roundEveryMs?: number
   /** For what real time alone decides, as the use of memory. Default: `clock`. */
   realClock?: Clock
   random: Random

@@ -50,7 +50,7 @@ export async function makeInstanceWorld(
   const textPath = (name: string): string => `${memoryDirectory}/texts/${name}`
   for (const [name, text] of Object.entries(texts)) await memory.writeAtomic(textPath(name), encodeUtf8(text))
   const files = new LayeredFiles(memoryDirectory, memory, disk)
-  const base = { ...systemWorld(logTo(log)), clock, realClock: systemClock, files }
+  const base = { ...systemWorld(logTo(log)), clock, realClock: systemClock, files, ...paceOf(virtualClock) }
   if (storage === 'memory') {
     const buckets = new Map<SignalName, Bucket>()
     const bucketOf = (signal: SignalName): Bucket => {
@@ -67,6 +67,11 @@ export async function makeInstanceWorld(
   const bucketOf = (signal: SignalName): Bucket =>
     holdingTime(new DirectoryBucket(`${dataDirectory}/bucket/${signal}`), virtualClock)
   return { world: { ...base, bucketOf }, virtualClock, dataDirectory, textPath }
+}
+
+/** A day that goes by at once has rounds enough with one a minute. */
+function paceOf(virtualClock: SettlingClock | undefined): { roundEveryMs?: number } {
+  return virtualClock === undefined ? {} : { roundEveryMs: 60_000 }
 }
 
 /** The disk, under a clock that stands still while it works. */

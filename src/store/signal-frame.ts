@@ -50,6 +50,8 @@ export interface SignalOptions {
   readOnly: boolean
   /** How often the bucket is searched for blocks that other programs added or removed. */
   refreshMs: number
+  /** The least time between two rounds of background work. Default: the signal's own. */
+  roundEveryMs?: number | undefined
 }
 
 /** What the start read back of the log, and how long that took. */
@@ -121,7 +123,7 @@ export abstract class SignalFrame implements Signal {
   constructor(name: SignalName, options: SignalOptions, maintainEveryMs: number) {
     this.name = name
     this.#options = options
-    this.#maintainEveryMs = maintainEveryMs
+    this.#maintainEveryMs = Math.max(maintainEveryMs, options.roundEveryMs ?? 0)
     const { clock, files, log, bucket, directory, defaultTenant, durability, readOnly, random } = options
     const { syncAlways, freeBytesMin, leaseMs = 0 } = options
     const writer = makeUlid(clock.nowMs(), random)

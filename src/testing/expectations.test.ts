@@ -57,7 +57,14 @@ test('metrics: values, bounds, absence, how many series', async () => {
   )
   assert.deepEqual([wrong.actual, wrong.expected], [[3], 0])
   assert.match((await failureOf(expect.metric('nothing').toBe(0))).message, /expected 0, found no series/)
-  assert.match((await failureOf(expect.metric('nothing').toExist())).message, /found none/)
+  assert.match(
+    (await failureOf(expect.metric('rate(http_request_total[5m])').toExist())).message,
+    /found none\n {2}no metric has the name http_request_total; the nearest of 1: http_requests_total/,
+  )
+  assert.match(
+    (await failureOf(expect.metric('http_requests_total{code="404"}').toExist())).message,
+    /series of http_requests_total:\n {2}\{"code":"200"\}\n {2}\{"code":"500"\}/,
+  )
   assert.match((await failureOf(expect.metric('nothing').toBeOrAbsent(1))).message, /found no series/)
   assert.match((await failureOf(expect.metric('http_requests_total').toHaveSeries(1))).message, /found 2/)
   assert.match((await failureOf(expect.metric('http_requests_total').toBeAbsent())).message, /code="500"/)
@@ -80,7 +87,10 @@ test('traces: a loop of queries is found, and shown with its request', async () 
   assert.match(message, /\* shop: SELECT {2}2\.00 ms {2}db\.system="postgresql"/)
   assert.ok(!message.includes(traceId(1)), 'traces that are as expected are not shown')
   await failureOf(expect.traces(queries).toHaveSpans({ atMost: 6 }))
-  await failureOf(expect.traces('{ name = "gone" }').toHaveTraces({ atLeast: 1 }))
+  assert.match(
+    (await failureOf(expect.traces('{ name = "gone" }').toHaveTraces({ atLeast: 1 }))).message,
+    /found 0\n {2}traces that have arrived:\n {2}3 × shop: GET \/cart$/,
+  )
 })
 
 test('logs: a line that should not be there is shown', async () => {
@@ -92,6 +102,10 @@ test('logs: a line that should not be there is shown', async () => {
   const { message } = await failureOf(expect.logs('{app="shop"} |= "panic"').toBeEmpty())
   assert.match(message, /expected 0 lines, found 1\n {2}2026-01-01T00:00:00\.000Z \{app="shop".*\} panic: no stock/)
   await failureOf(expect.logs('{app="shop"}').toHaveLines({ atLeast: 2 }))
+  assert.match(
+    (await failureOf(expect.logs('{app="cart"}').toHaveLines(1))).message,
+    /found 0\n {2}the newest lines that have arrived:\n {2}.* panic: no stock$/,
+  )
 })
 
 test('alerts: their state, and rules that fail', async () => {

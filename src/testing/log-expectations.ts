@@ -1,5 +1,6 @@
 /** Expectations about the lines that a LogQL query finds. */
 import type { Telemetry, TimeRange } from '#library/telemetry.ts'
+import { arrivedLines } from './arrived.ts'
 import { boundText, isWithin, type Bound } from './bound.ts'
 import { notWhole, type Check } from './checking.ts'
 import { lineText } from './shown-telemetry.ts'
@@ -33,7 +34,7 @@ export class LogExpectations {
         actual: lines.length,
         expected: bound,
         operator: 'toHaveLines',
-        evidence: lines.map(lineText),
+        evidence: lines.length > 0 ? lines.map(lineText) : await arrivedLines(this.#telemetry, this.#range),
       }
     })
   }

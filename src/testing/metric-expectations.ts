@@ -1,6 +1,7 @@
 /** Expectations about the answer of a PromQL expression. */
 import type { Sample } from '#library/results.ts'
 import type { Telemetry, TimeRange } from '#library/telemetry.ts'
+import { arrivedMetrics } from './arrived.ts'
 import { boundText, isWithin, type Bound } from './bound.ts'
 import { notWhole, type Check, type Outcome } from './checking.ts'
 import type { Failure } from './failure.ts'
@@ -70,7 +71,11 @@ export class MetricExpectations {
   #look(judge: (samples: readonly Sample[]) => Outcome): Promise<void> {
     return this.#check(async () => {
       const { samples, warnings } = await this.#telemetry.promql(this.#expression, this.#at)
-      return judge(samples) ?? notWhole(this.#expression, partialOnly(warnings))
+      const failure = judge(samples)
+      if (failure === undefined) return notWhole(this.#expression, partialOnly(warnings))
+      if (samples.length > 0) return failure
+      const range = this.#at === undefined ? {} : { to: this.#at }
+      return { ...failure, evidence: await arrivedMetrics(this.#telemetry, this.#expression, range) }
     })
   }
 }

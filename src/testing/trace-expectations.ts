@@ -1,6 +1,7 @@
 /** Expectations about the traces that a TraceQL query finds. */
 import type { FoundTrace, Trace } from '#library/results.ts'
 import type { Telemetry, TimeRange } from '#library/telemetry.ts'
+import { arrivedTraces } from './arrived.ts'
 import { boundText, isWithin, type Bound } from './bound.ts'
 import { notWhole, type Check } from './checking.ts'
 import { traceLines } from './shown-telemetry.ts'
@@ -73,6 +74,7 @@ export class TraceExpectations {
   }
 
   async #evidence(traces: readonly FoundTrace[]): Promise<string[]> {
+    if (traces.length === 0) return arrivedTraces(this.#telemetry, this.#range)
     const lines: string[] = []
     for (const found of traces.slice(0, tracesShown)) {
       const trace = await this.#telemetry.trace(found.traceId)

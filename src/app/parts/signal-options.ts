@@ -48,5 +48,6 @@ export function signalOptions(context: Context, signal: SignalName, bucket: Buck
     freeBytesMin: config.bytes('disk_free_min'),
     readOnly: isReader,
     refreshMs,
+    roundEveryMs: world.roundEveryMs,
   }
 }
