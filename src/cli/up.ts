@@ -1,5 +1,6 @@
 /** `tercet up`: runs the process. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { isSea } from 'node:sea'
 import { getHeapStatistics } from 'node:v8'
 import { messageOf } from '#core/errors.ts'
 import { heapBytesMax } from '#core/limits.ts'
@@ -177,8 +178,21 @@ function heapFlagsOf(memoryBytes: number): string[] {
 /** The same program with more flags of Node's and variables of the environment, in the same process. */
 function replaceProcess(flags: readonly string[], environment: Readonly<Record<string, string>>): void {
   if (!canBeReplaced()) return
-  const args = [process.execPath, ...process.execArgv, ...flags, ...process.argv.slice(1)]
-  process.execve!(process.execPath, args, { ...process.env, ...environment } as NodeJS.ProcessEnv)
+  const env: NodeJS.ProcessEnv = { ...process.env, ...environment }
+  if (isSea()) process.execve!(process.execPath, executableArguments(), { ...env, ...nodeOptions(flags) })
+  else
+    process.execve!(process.execPath, [process.execPath, ...process.execArgv, ...flags, ...process.argv.slice(1)], env)
+}
+
+/** A single executable takes no flags of Node's on its command line, and has no script there. */
+function executableArguments(): string[] {
+  return [process.execPath, ...process.argv.slice(2)]
+}
+
+/** It takes those that Node allows in the environment. */
+function nodeOptions(flags: readonly string[]): { NODE_OPTIONS: string } {
+  const allowed = flags.filter(flag => process.allowedNodeEnvironmentFlags.has(flag.split('=')[0] ?? ''))
+  return { NODE_OPTIONS: [process.env['NODE_OPTIONS'] ?? '', ...allowed].join(' ').trim() }
 }
 
 async function startAgent(config: Config, world: World, onStarted: () => void): Promise<Running> {
