@@ -1,7 +1,7 @@
 /** What all parts are made from: the configuration and the world, and what follows from them. */
 import { availableParallelism } from 'node:os'
 import { RunningQueries } from '#api/tercet/running-queries.ts'
-import type { Bucket } from '#bucket/bucket.ts'
+import { isAway, type Bucket } from '#bucket/bucket.ts'
 import { probeBucket } from '#bucket/probe.ts'
 import { explainStore } from './buckets.ts'
 import { makeHashSeed, type HashSeed } from '#codec/series-key.ts'
@@ -95,12 +95,17 @@ export function queryThreadsOf(config: Config): number {
 export async function prepareBucket(context: Context, signal: SignalName, bucket: Bucket): Promise<void> {
   const { config, world, isReader, formats } = context
   const ownPrefix = `${defaultTenants[signal]}/tercet/`
-  // Before anything is put there. What it can't ask, the probe can't either, and has better words for it.
+  // Before anything is put there.
   const checked = await formats.checkBucket(signal, bucket).then(
     () => undefined,
     (error: unknown) => error,
   )
   if (checked instanceof NewerFormatError) throw checked
+  if (isAway(checked)) {
+    const reason = explainStore(config, signal, 'get', checked)
+    throw new BadDataError(`the bucket can't be used: get failed: ${reason}`, { cause: checked })
+  }
+  // What else is in the way of a question is in the probe's, too, which knows what right it takes.
   await probeBucket(bucket, ownPrefix, isReader, world.random, (operation, error) =>
     explainStore(config, signal, operation, error),
   )

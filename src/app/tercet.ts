@@ -64,8 +64,7 @@ async function checkFiles({ config, world, env }: Context): Promise<void> {
 
 /**
  * Throws BadDataError for a wrong configuration and for the data of a newer program, ConflictError for a data
- * directory that another process has,
- * StartError for a part that could not start; nothing is left running then.
+ * directory that another process has, StartError for a part that could not start; nothing is left running then.
  */
 export async function startTercet(config: Config, world: World, env = process.env): Promise<Tercet> {
   const lock = await world.lockDirectory(config.text('data_dir'))
