@@ -38,6 +38,7 @@ export const mayImport: Record<string, readonly string[]> = {
   api: ['core', 'model', 'lang', 'wire', 'net', 'query', 'metrics', 'logs', 'traces', 'alert'],
   worker: ['core', 'codec', 'model', 'lang', 'wire', 'net', 'bucket', 'store', 'query', 'api', 'alert', ...signals],
   deploy: ['core', 'lang'],
+  demo: ['core'],
   app: parts,
   // What people import into programs of theirs: a Tercet in their own process, and what it can be asked.
   library: ['core', 'net', 'bucket', 'store', 'app'],

@@ -3,6 +3,7 @@ import type { VerbTable } from './verb.ts'
 
 export const verbs: VerbTable = {
   up: async () => (await import('./up.ts')).up,
+  demo: async () => (await import('./demo.ts')).demo,
   query: async () => (await import('./query.ts')).query,
   tail: async () => (await import('./tail.ts')).tail,
   top: async () => (await import('./top.ts')).top,
