@@ -230,6 +230,11 @@ export class Section {
     return this.#self.refuse(message)
   }
 
+  /** Refuses a key that stands in the section, with its place. */
+  refuseKey(name: string, message: string): never {
+    return (this.#values.get(name) ?? this.#self).refuse(message)
+  }
+
   /** Refuses the keys that nobody asked for. */
   finish(): void {
     for (const [name, value] of this.#values) {
