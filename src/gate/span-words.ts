@@ -5,8 +5,39 @@
 import type { AttributeMap, Span } from '#library/results.ts'
 import { statementShape, withoutVariables } from './variable-parts.ts'
 
+/** Attributes of spans that anything here looks at: who reads spans for it asks for these. */
+export const readAttributes = [
+  'http.route',
+  'http.request.method',
+  'http.method',
+  'http.response.status_code',
+  'http.status_code',
+  'http.url',
+  'http.target',
+  'url.full',
+  'url.template',
+  'server.address',
+  'net.peer.name',
+  'peer.service',
+  'rpc.system',
+  'rpc.service',
+  'rpc.method',
+  'db.system.name',
+  'db.system',
+  'db.query.text',
+  'db.statement',
+  'db.operation.name',
+  'db.operation',
+  'db.collection.name',
+  'db.sql.table',
+  'db.mongodb.collection',
+  'error.type',
+] as const
+
+type ReadAttribute = (typeof readAttributes)[number] | 'exception.type' | 'exception.message'
+
 /** The first of these attributes that the span has, as text. */
-export function attributeOf({ attributes }: Pick<Span, 'attributes'>, ...names: string[]): string | undefined {
+export function attributeOf({ attributes }: Pick<Span, 'attributes'>, ...names: ReadAttribute[]): string | undefined {
   return textOf(attributes, names)
 }
 

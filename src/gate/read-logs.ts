@@ -1,0 +1,54 @@
+/** Reads the log lines of a run that have the level warn and above, the newest first. */
+import type { LogLine } from '#library/results.ts'
+import { levelOf } from './log-patterns.ts'
+import type { Reading } from './reading.ts'
+
+const pageLines = 5000
+const levels = 'error|err|critical|crit|fatal|alert|emerg|emergency|panic|warn|warning'
+const query = `{service_name=~".+"} | detected_level=~"(?i)(${levels})"`
+
+export async function readLogs({ run, profile, rules, notes }: Reading): Promise<void> {
+  const most = rules.reading('lines')
+  let toMs = run.toMs
+  let read = 0
+  /** Lines of the millisecond at which the last page ended. */
+  let seen = new Set<string>()
+  while (toMs >= run.fromMs) {
+    const limit = Math.min(pageLines, most - read)
+    if (limit <= 0) {
+      notes.add(`logs: there are more than ${most} lines with the level warn and above; the newest ${most} are read`)
+      return
+    }
+    // Those that are known are asked for again, and must not fill the page.
+    const answer = await run.telemetry.logql(query, { from: run.fromMs, to: toMs, limit: limit + seen.size })
+    notes.addWarnings(answer.warnings, 'logs')
+    const fresh = answer.lines.filter(line => line.timeMs < toMs || !seen.has(keyOf(line)))
+    for (const line of fresh) addLine(profile, line)
+    read += fresh.length
+    const oldest = answer.lines[0]
+    if (oldest === undefined || answer.lines.length < limit + seen.size) return
+    const isSame = oldest.timeMs === toMs
+    const edge = answer.lines.filter(line => line.timeMs === oldest.timeMs).map(keyOf)
+    seen = new Set(isSame ? [...seen, ...edge] : edge)
+    toMs = oldest.timeMs
+    if (fresh.length === 0) toMs--
+  }
+}
+
+function keyOf({ timeNs, line, labels }: LogLine): string {
+  return JSON.stringify([String(timeNs), line, labels])
+}
+
+function addLine(profile: Reading['profile'], { line, labels, metadata, parsed }: LogLine): void {
+  const level = levelOf(metadata['detected_level'] ?? labels['detected_level'] ?? parsed['detected_level'] ?? '')
+  if (level === undefined) return
+  const service = labels['service_name'] ?? metadata['service_name'] ?? ''
+  profile.logs.add({ service, level, line: withException(line, metadata), traceId: metadata['trace_id'] })
+}
+
+/** OpenTelemetry has the exception of a line beside it. */
+function withException(line: string, metadata: LogLine['metadata']): string {
+  const exception = [metadata['exception_type'], metadata['exception_message']].filter(Boolean).join(': ')
+  if (exception === '' || line.startsWith('{') || line.includes(metadata['exception_message'] ?? '')) return line
+  return `${line.split('\n', 1)[0] ?? ''}: ${exception}`
+}

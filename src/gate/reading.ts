@@ -1,0 +1,45 @@
+/** What the readers of a run share. */
+import type { Telemetry } from '#library/telemetry.ts'
+import type { Profile } from './profile.ts'
+import type { Rules } from './rules.ts'
+
+export interface Run {
+  /** As the user named it. */
+  readonly name: string
+  readonly telemetry: Telemetry
+  readonly fromMs: number
+  readonly toMs: number
+  /** Types of metrics by name, where they were recorded: blocks do not have them. */
+  readonly metricTypes?: ReadonlyMap<string, string>
+}
+
+export interface Reading {
+  readonly run: Run
+  readonly profile: Profile
+  readonly rules: Rules
+  readonly notes: Notes
+}
+
+/** Why less was read than there is: each reason once, in the order in which they came. */
+export class Notes {
+  readonly #sentences = new Set<string>()
+
+  add(sentence: string): void {
+    this.#sentences.add(sentence)
+  }
+
+  /** Of an answer that was asked for up to a limit, of which the reader itself says whether that was reached. */
+  addWarnings(warnings: readonly string[], what: string): void {
+    for (const warning of warnings) if (!warning.endsWith('there may be more')) this.add(`${what}: ${warning}`)
+  }
+
+  sentences(): string[] {
+    return [...this.#sentences]
+  }
+}
+
+/** At most `most` of the items, spread evenly over the list. */
+export function spreadOver<T>(items: readonly T[], most: number): T[] {
+  if (items.length <= most) return [...items]
+  return Array.from({ length: most }, (_, i) => items[Math.floor((i * items.length) / most)]!)
+}

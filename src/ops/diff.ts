@@ -1,0 +1,111 @@
+/** Compares two recordings, or two ranges of time of a server. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { BadDataError, UnavailableError } from '#core/errors.ts'
+import { systemFiles } from '#core/files.ts'
+import { compareProfiles, type Report } from '#gate/compare.ts'
+import type { Profile } from '#gate/profile.ts'
+import type { Run } from '#gate/reading.ts'
+import { jsonReport } from '#gate/report-json.ts'
+import { markdownReport } from '#gate/report-markdown.ts'
+import { textReport } from '#gate/report-text.ts'
+import { parseRules, Rules } from '#gate/rules.ts'
+import { readRun } from '#gate/run-reader.ts'
+import { connectTercet } from '#library/connection.ts'
+import { startTercet } from '#library/instance.ts'
+import { unreachable } from './client.ts'
+import type { Range } from './range-text.ts'
+import { readMetricTypes, readRecording } from './recording.ts'
+
+export const reportForms = ['text', 'json', 'markdown'] as const
+export type ReportForm = (typeof reportForms)[number]
+
+const shown = { text: textReport, json: jsonReport, markdown: markdownReport } as const satisfies Record<
+  ReportForm,
+  (report: Report) => string
+>
+
+export function shownReport(report: Report, form: ReportForm): string {
+  return shown[form](report)
+}
+
+/** Throws BadDataError. */
+export async function loadRules(path: string | undefined): Promise<Rules> {
+  if (path === undefined) return new Rules()
+  return parseRules(Buffer.from(await systemFiles.read(path)).toString('utf8'), path)
+}
+
+/** Around what was recorded: clocks of programs and exporters are not exact. */
+const marginMs = 60_000
+
+/** Throws BadDataError for a directory that can't be compared. */
+export async function compareRecordings(base: string, head: string, rules: Rules): Promise<Report> {
+  return compareWhole(await profileOfRecording(base, rules), await profileOfRecording(head, rules), rules)
+}
+
+async function profileOfRecording(directory: string, rules: Rules): Promise<Profile> {
+  const recording = readRecording(directory)
+  if (recording.state === 'running')
+    throw new BadDataError(`${directory}: the recording was not finished: its command still runs, or it was killed`)
+  const { fromMs, toMs, refused, counts } = recording
+  const work = await mkdtemp(join(tmpdir(), 'tercet-diff-'))
+  try {
+    const tercet = await startTercet({
+      storage: { directory: work },
+      http: false,
+      settings: { role: 'query', 'bucket.dir': resolve(directory) },
+    })
+    try {
+      const metricTypes = readMetricTypes(directory)
+      const range = { fromMs: fromMs - marginMs, toMs: toMs + marginMs }
+      const profile = await readRun({ name: directory, telemetry: tercet, ...range, metricTypes }, rules)
+      for (const [signal, count] of Object.entries(refused))
+        if (count > 0) profile.notes.push(`${count} ${signal} were refused when it was recorded`)
+      if (counts.spans > 0 && profile.traces === 0)
+        profile.notes.push(`${counts.spans} spans were recorded, with times that are not those of the recording`)
+      return profile
+    } finally {
+      await tercet.close()
+    }
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+}
+
+export interface Ranges {
+  url: string
+  base: Range
+  head: Range
+}
+
+/** Throws UnavailableError where nobody answers. */
+export async function compareRanges({ url, base, head }: Ranges, rules: Rules): Promise<Report> {
+  const telemetry = connectTercet(url)
+  const run = (range: Range): Run => ({ name: shownRange(range), telemetry, ...range })
+  try {
+    return compareWhole(await readRun(run(base), rules), await readRun(run(head), rules), rules)
+  } catch (error) {
+    if (error instanceof TypeError && error.cause !== undefined)
+      throw new UnavailableError(unreachable(url, error), 0, { cause: error })
+    throw error
+  }
+}
+
+function shownRange({ fromMs, toMs }: Range): string {
+  return `${new Date(fromMs).toISOString()}/${new Date(toMs).toISOString()}`
+}
+
+/** No telemetry at all is no agreement. Throws BadDataError. */
+function compareWhole(base: Profile, head: Profile, rules: Rules): Report {
+  for (const [role, profile] of [
+    ['base', base],
+    ['head', head],
+  ] as const)
+    if (profile.isEmpty)
+      throw new BadDataError(
+        `${role} (${profile.name}) has no telemetry: no spans, no metrics, no warnings or errors in logs; ` +
+          'there is nothing to compare',
+      )
+  return compareProfiles(base, head, rules)
+}
