@@ -5,8 +5,7 @@ import { makeVerb } from './verb.ts'
 
 export const record = makeVerb({
   name: 'record',
-  summary:
-    'Runs a command, and keeps the metrics, log lines and traces that it sends; its exit code is as the command has it.',
+  summary: 'Runs a command, keeps the telemetry that it sends, and exits as it does.',
   flags: [
     {
       name: 'output',
@@ -21,7 +20,7 @@ export const record = makeVerb({
       name: 'wait',
       kind: 'duration',
       fallback: '5s',
-      help: 'How long exporters may still send when the command has ended; less where nothing comes for half a second.',
+      help: 'How long exporters may still send after the command; it ends earlier when they are quiet.',
     },
   ],
   configuration: 'taken',
@@ -35,7 +34,7 @@ export const record = makeVerb({
     'The command gets OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL, OTEL_TRACES_EXPORTER, ' +
       'OTEL_METRICS_EXPORTER, OTEL_LOGS_EXPORTER, short intervals of export, TERCET_URL, TERCET_REMOTE_WRITE_URL and ' +
       'TERCET_LOKI_PUSH_URL; what is set already stays.',
-    'Exit codes: that of the command, 128 and the number of the signal that ended it, 127 where there is no such program.',
+    'Exit codes: that of the command, 128 and the number of the signal that ended it, 127 for no such program.',
   ],
   async run(given) {
     const { record: recordCommand } = await import('#ops/record.ts')

@@ -9,8 +9,9 @@ import { SpanProfile } from './span-profile.ts'
 export interface RunCounts {
   traces: number
   spans: number
-  /** With the level warn and above. */
   lines: number
+  /** Lines with the level warn and above. */
+  alarming: number
   metrics: number
   series: number
 }
@@ -26,6 +27,8 @@ export class Profile {
   readonly metrics = new Map<string, MetricProfile>()
   /** Traces that the run has, read or not. */
   traces = 0
+  /** Log lines of all levels. */
+  lines = 0
   /** What is not whole, and why: sentences. */
   readonly notes: string[] = []
 
@@ -62,13 +65,14 @@ export class Profile {
     return {
       traces: this.traces,
       spans: this.spans.spans,
-      lines: this.logs.lines,
+      lines: this.lines,
+      alarming: this.logs.lines,
       metrics: this.metrics.size,
       series,
     }
   }
 
   get isEmpty(): boolean {
-    return this.traces === 0 && this.spans.spans === 0 && this.logs.lines === 0 && this.metrics.size === 0
+    return this.traces === 0 && this.spans.spans === 0 && this.lines + this.logs.lines === 0 && this.metrics.size === 0
   }
 }

@@ -7,7 +7,18 @@ const pageLines = 5000
 const levels = 'error|err|critical|crit|fatal|alert|emerg|emergency|panic|warn|warning'
 const query = `{service_name=~".+"} | detected_level=~"(?i)(${levels})"`
 
-export async function readLogs({ run, profile, rules, notes }: Reading): Promise<void> {
+/** Lines of all levels: a run without warnings and errors is not one without logs. */
+async function countLines({ run, profile, notes }: Reading): Promise<void> {
+  const rangeMs = Math.max(1, Math.ceil(run.toMs - run.fromMs))
+  const count = `sum(count_over_time({service_name=~".+"}[${rangeMs}ms]))`
+  const { samples, warnings } = await run.telemetry.logqlMetrics(count, run.toMs)
+  notes.addWarnings(warnings, 'logs')
+  profile.lines = samples[0]?.value ?? 0
+}
+
+export async function readLogs(reading: Reading): Promise<void> {
+  const { run, profile, rules, notes } = reading
+  await countLines(reading)
   const most = rules.reading('lines')
   let toMs = run.toMs
   let read = 0

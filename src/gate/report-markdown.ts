@@ -58,7 +58,7 @@ function detailsOf({ kind, severity, sentence, evidence, base, head }: Finding):
     ...evidence.queries.map(({ language, query }) => `${language}: ${harmless(query)}`),
     ...(evidence.traceIds.length === 0 ? [] : [`traces: ${evidence.traceIds.map(harmless).join(' ')}`]),
   ]
-  const summary = plain(sentence).slice(0, cellCharactersMax)
+  const summary = htmlOf(sentence.slice(0, cellCharactersMax))
   return [
     `<details><summary>${signs[severity]} ${kind}: ${summary}</summary>`,
     '',
@@ -74,12 +74,15 @@ function fenced(text: string): string {
   return `${fence}\n${text}\n${fence}`
 }
 
+/** Within tags no markup is read. */
+function htmlOf(text: string): string {
+  const escaped = harmless(text).replace(/[&<>]/g, sign => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[sign] ?? sign)
+  return escaped.replaceAll('@', '&#64;')
+}
+
 /** Text that is neither a tag, a link, a mention nor markup. */
 function plain(text: string): string {
-  return harmless(text)
-    .replace(/[&<>]/g, sign => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[sign] ?? sign)
-    .replace(/[\\`*_[\]#~|]/g, sign => `\\${sign}`)
-    .replaceAll('@', '&#64;')
+  return htmlOf(text).replace(/[\\`*_[\]#~|](?!64;)/g, sign => `\\${sign}`)
 }
 
 function cell(text: string): string {

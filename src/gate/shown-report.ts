@@ -30,11 +30,11 @@ export function verdictText(report: Report): string {
 }
 
 export function countsText({ counts }: RunSummary): string {
-  const { traces, spans, lines, metrics, series } = counts
+  const { traces, spans, lines, alarming, metrics, series } = counts
   return [
     counted(traces, 'trace', 'traces'),
     `${counted(spans, 'span', 'spans')} read`,
-    `${counted(lines, 'line', 'lines')} of warnings and errors`,
+    `${counted(lines, 'log line', 'log lines')} (${alarming.toLocaleString('en-US')} of warnings and errors)`,
     `${counted(metrics, 'metric', 'metrics')} with ${counted(series, 'series', 'series')}`,
   ].join(', ')
 }

@@ -104,7 +104,7 @@ function compareWhole(base: Profile, head: Profile, rules: Rules): Report {
   ] as const)
     if (profile.isEmpty)
       throw new BadDataError(
-        `${role} (${profile.name}) has no telemetry: no spans, no metrics, no warnings or errors in logs; ` +
+        `${role} (${profile.name}) has no telemetry, neither spans nor metrics nor log lines: ` +
           'there is nothing to compare',
       )
   return compareProfiles(base, head, rules)

@@ -5,7 +5,7 @@ import type { SignalCounts } from './recording.ts'
 export interface Taken {
   counts: SignalCounts
   refused: SignalCounts
-  /** Requests that were answered. */
+  /** Pushes that were answered. */
   requests: number
   /** By path and status, as `/v1/traces: 413`, those that were pushes and were refused as a whole. */
   refusedRequests: ReadonlyMap<string, number>
@@ -29,9 +29,10 @@ export function takenOf(text: string): Taken {
     const [, name = '', labels = '', value = ''] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? []
     sums.set(name, (sums.get(name) ?? 0) + Number(value))
     if (name !== 'tercet_http_requests_total') continue
-    requests += Number(value)
     const [, path = '', code = ''] = /^path="([^"]*)",code="(\d+)"$/.exec(labels) ?? []
-    if (Number(code) >= 400 && isPush(path)) refusedRequests.set(`${path}: ${code}`, Number(value))
+    if (!isPush(path)) continue
+    requests += Number(value)
+    if (Number(code) >= 400) refusedRequests.set(`${path}: ${code}`, Number(value))
   }
   const sum = (name: string): number => sums.get(name) ?? 0
   return {
