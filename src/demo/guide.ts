@@ -71,6 +71,11 @@ export const queries: readonly DemoQuery[] = [
   },
   {
     language: 'LogQL',
+    text: '{app="deployer"} | logfmt',
+    shows: 'the deploys and rollbacks themselves',
+  },
+  {
+    language: 'LogQL',
     text: 'sum by (path) (count_over_time({app="edge"} | json | status >= 500 [1m]))',
     shows: 'failed pages a minute, from the JSON lines of the edge',
   },

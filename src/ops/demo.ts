@@ -144,17 +144,14 @@ function hoursOf(ms: number): string {
   return minutes % 60 === 0 ? `${minutes / 60} h` : `${minutes} min`
 }
 
-function guideOf(
-  { url }: Tercet,
-  { path, isNew }: DemoDirectory,
-  { dataDir, isQuiet, historyMs }: DemoOptions,
-): string {
+const pages = { PromQL: 'metrics', LogQL: 'logs', TraceQL: 'traces' } as const
+
+/** What is said when all is ready. */
+function guideOf({ url }: Tercet, directory: DemoDirectory, { dataDir, isQuiet, historyMs }: DemoOptions): string {
   const ready = `Tercet ${version} is ready, with a shop that sends to it: ${url}`
   if (isQuiet) return ready
-  const shown = queries.map(({ language, text, shows }) => `  ${language}: ${shows}\n    ${text}`)
-  const history = isNew
-    ? `${hoursOf(historyMs)} of history are there, and more comes`
-    : 'it goes on where a demo was before'
+  const { path, isNew } = directory
+  const history = isNew ? `${hoursOf(historyMs)} of it are there, and more comes` : 'it goes on where a demo was before'
   const kept = dataDir === undefined ? `removes ${path}` : `leaves ${path} as it is`
   return `${ready}
 
@@ -162,13 +159,17 @@ Three services, shop, payment and stock, send traces, logs and metrics; ${histor
 Every ten minutes payment v1.4.2 is deployed, and rolled back six minutes later. It was deployed two minutes ago.
 
 Look at
-  ${url}/ui/                 the overview
-  ${url}/ui/services         who calls whom
-  ${url}/ui/alerts           ${firingAlert} fires in about a minute; ${quietAlert} does not
-  ${url}/ui/metrics?q=…      and the like: paste one of these
+  ${url}/ui/           what comes in
+  ${url}/ui/services   who calls whom, how often, and with how many errors
+  ${url}/ui/alerts     ${firingAlert} fires in about a minute; ${quietAlert} does not
 
-${shown.join('\n')}
-
-The deploys themselves: {app="deployer"} in LogQL.
+Paste there
+${(['PromQL', 'LogQL', 'TraceQL'] as const).map(language => queriesOf(url, language)).join('\n')}
 Ctrl-C ends it, and ${kept}.`
+}
+
+function queriesOf(url: string, language: keyof typeof pages): string {
+  const own = queries.filter(query => query.language === language)
+  const shown = own.map(({ text, shows }) => `    # ${shows}\n    ${text}\n`)
+  return `  ${url}/ui/${pages[language]}   (${language})\n${shown.join('')}`
 }

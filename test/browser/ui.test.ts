@@ -370,6 +370,41 @@ if (skip === false) {
     }
   })
 
+  test(
+    'an empty store offers the demo, in both themes and on a phone, until something arrives',
+    { timeout: 90_000 },
+    async () => {
+      const empty = await runTercet(['self_scrape=true', 'metrics.scrape_interval=1s'])
+      const opened: Opened[] = []
+      try {
+        for (const [theme, width] of [
+          ['light', 1280],
+          ['dark', 390],
+        ] as const) {
+          const one = await open(theme, width)
+          opened.push(one)
+          const { page, problems } = one
+          await page.goto(empty.url)
+          await page.getByRole('region', { name: 'Demo' }).getByText('npx tercet demo').waitFor()
+          await settled(page)
+          await page.screenshot({ path: join(shots, `demo-offer-${theme}-${width}.png`), fullPage: true })
+          assert.deepEqual([...(await axe(page)), ...problems], [])
+          const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
+          assert.ok(((await page.evaluate(overflow)) as number) <= 0)
+        }
+        const reply = await fetch(`${empty.url}/api/v1/import/prometheus`, { method: 'POST', body: 'arrived 1\n' })
+        assert.equal(reply.ok, true)
+        const [{ page }] = opened as [Opened]
+        await page.goto(empty.url)
+        await page.getByText('series have arrived').waitFor()
+        assert.equal(await page.getByText('npx tercet demo').count(), 0)
+      } finally {
+        for (const { context } of opened) await context.close()
+        await empty.stop()
+      }
+    },
+  )
+
   test('hostile texts are shown as they are', { timeout: 60_000 }, async () => {
     const { context, page, problems } = await open('light')
     try {

@@ -5,6 +5,8 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { get, number, ownMetrics, queryLogs, queryRange, sumOf, type Damage, type StreamLines } from '../api.ts'
+import { arrivedOf, isEmptyStore, loadServices } from '../arrivals.ts'
+import { DemoOffer } from '../components/demo-offer.tsx'
 import { Head, Status } from '../components/shell.tsx'
 import { Sparkline } from '../components/sparkline.tsx'
 import { Table, type Column } from '../components/table.tsx'
@@ -89,13 +91,6 @@ async function loadAlerts(signal: AbortSignal): Promise<Alert[]> {
 
 async function loadFlags(signal: AbortSignal): Promise<Record<string, string>> {
   return (await get<{ data: Record<string, string> }>('/api/v1/status/flags', {}, signal)).data
-}
-
-const serviceValues = '/api/v2/search/tag/resource.service.name/values'
-
-async function loadServices(signal: AbortSignal): Promise<string[]> {
-  const { tagValues = [] } = await get<{ tagValues?: { value: string }[] }>(serviceValues, {}, signal)
-  return tagValues.map(({ value }) => value)
 }
 
 interface CardProps {
@@ -333,6 +328,7 @@ export function Overview() {
   const own = { ...rates, sum }
   const alerts = useLoad(loadAlerts, [slow])
   const flags = useLoad(loadFlags, []).data
+  const isEmpty = useLoad(isEmptyStore, [slow]).data === true
   const firing = alerts.data?.filter(alert => alert.state === 'firing')
   const nowSeconds = Date.now() / 1000
   const startSeconds = sum('process_start_time_seconds') || nowSeconds
@@ -341,6 +337,7 @@ export function Overview() {
       <Head title="Overview" />
       <div class="stack">
         <Status error={error} isLoading={false} />
+        {isEmpty && <DemoOffer />}
         <Incoming own={own} slow={slow} />
         <BucketCards own={own} slow={slow} retention={flags?.['metrics.retention']} firing={firing?.length} />
         <Troubles slow={slow} />
@@ -358,23 +355,6 @@ export function Overview() {
       </div>
     </>
   )
-}
-
-const foreignSeries = 'count({__name__=~".+", job!="tercet", __name__!~"traces_.*|ALERTS.*"})'
-
-/** What has arrived of a signal from other programs; undefined: nothing yet. */
-async function arrivedOf(kind: string, signal: AbortSignal): Promise<string | undefined> {
-  if (kind === 'metrics') {
-    const count = await number(foreignSeries, signal)
-    return count === undefined || count === 0 ? undefined : `${short(count)} series have arrived`
-  }
-  if (kind === 'logs') {
-    const parameters = { 'match[]': '{service_name=~".+"}', start: `${Date.now() - 3_600_000}000000` }
-    const { data = [] } = await get<{ data?: unknown[] }>('/loki/api/v1/series', parameters, signal)
-    return data.length === 0 ? undefined : `${data.length} streams have arrived`
-  }
-  const services = (await loadServices(signal)).filter(name => name !== 'tercet')
-  return services.length === 0 ? undefined : `spans of ${services.slice(0, 5).join(', ')} have arrived`
 }
 
 /** How other programs send, filled with this server's own addresses, and whether something has arrived. */
