@@ -76,9 +76,14 @@ export class Ruler {
     this.#pauses = new Pauses(options.clock)
   }
 
+  /** Have the stored groups been read? A process that only reads has nothing to read ahead. */
+  get isRead(): boolean {
+    return this.#unread === undefined || this.#options.isReader
+  }
+
   /** What is stored and not evaluated, with the reasons. */
   get warnings(): string[] {
-    const unread = this.#unread === undefined || this.#options.isReader ? [] : [unreadText(this.#unread)]
+    const unread = this.#unread === undefined || this.isRead ? [] : [unreadText(this.#unread)]
     return [...unread, ...this.#problems.map(problem => `a stored rule is left out: ${problem}`)]
   }
 

@@ -9,6 +9,9 @@ import { test } from 'node:test'
 import { parse } from 'yaml'
 import { decodeRuleGroup, encodeRuleGroup } from '#wire/ruler/rule-group.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
+import { BucketError } from '#bucket/bucket.ts'
+import { MemoryBucket } from '#bucket/memory.ts'
+import type { SignalName } from '#core/signal-name.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 
 const lokiGroup = `
@@ -191,4 +194,88 @@ test("a tenant's rules are about its data, and nobody else's to see or change", 
     (await shown(run, 'a')).map(one => one.name),
     ['errors'],
   )
+})
+
+/** Buckets in memory; `refuse` says which lists and reads fail, and how. */
+function refusingBuckets(clock: VirtualClock, refuse: (operation: string, key: string) => BucketError | undefined) {
+  const buckets = new Map<SignalName, MemoryBucket>()
+  return (signal: SignalName): MemoryBucket => {
+    const known = buckets.get(signal)
+    if (known !== undefined) return known
+    const bucket = new MemoryBucket(clock)
+    const { get, list } = bucket
+    const unless = <T>(operation: string, key: string, work: () => Promise<T>): Promise<T> => {
+      const error = refuse(operation, key)
+      return error === undefined ? work() : Promise.reject(error)
+    }
+    Object.assign(bucket, {
+      get: (key: string) => unless('get', key, () => get.call(bucket, key)),
+      list: (prefix: string) => unless('list', prefix, () => list.call(bucket, prefix)),
+    })
+    buckets.set(signal, bucket)
+    return bucket
+  }
+}
+
+async function unreadRulers(run: Running): Promise<string[]> {
+  const { body } = await ask(run, 'GET', '/metrics')
+  return [...body.matchAll(/^tercet_ruler_unread\{api="(\w+)"\} 1$/gm)].map(([, api]) => api!)
+}
+
+test('files are read again while the bucket is away: stored groups stay as they were, and are evaluated', async t => {
+  const clock = new VirtualClock(Date.parse('2026-11-30T12:00:00Z'))
+  const directory = temporaryDirectory()
+  let isAway = false
+  const bucketOf = refusingBuckets(clock, operation =>
+    isAway ? new BucketError(operation, 'memory', 'ECONNREFUSED', true) : undefined,
+  )
+  const run = await runTercet([], directory, { clock, bucketOf })
+  t.after(async () => {
+    isAway = false
+    await run.tercet.close()
+    rmSync(directory, { recursive: true, force: true })
+  })
+  assert.equal((await ask(run, 'POST', '/loki/api/v1/rules/web', lokiGroup)).status, 202)
+  isAway = true
+  const reloaded = ask(run, 'POST', '/-/reload')
+  await until(clock, async () => (await Promise.race([reloaded, pass(clock, 1)])) !== undefined)
+  assert.deepEqual([(await reloaded).status, (await reloaded).body], [200, ''])
+  const listed = await ask(run, 'GET', '/loki/api/v1/rules')
+  assert.deepEqual(parse(listed.body), { web: [parse(lokiGroup)] })
+  await pushErrors(run, clock.nowMs())
+  await until(clock, async () => (await latest(run, 'web:errors', clock.nowMs())).length > 0)
+  assert.deepEqual(await unreadRulers(run), [], 'they were read once')
+})
+
+test('a key that may not list stored groups: the process serves, and says whose groups it does not know', async t => {
+  const clock = new VirtualClock(Date.parse('2026-11-30T12:00:00Z'))
+  const directory = temporaryDirectory()
+  let isDenied = true
+  const bucketOf = refusingBuckets(clock, (operation, key) =>
+    isDenied && operation === 'list' && key.startsWith('rules/')
+      ? new BucketError(operation, 'memory', 'AccessDenied', false)
+      : undefined,
+  )
+  let hasStarted = false
+  const started = runTercet([], directory, { clock, bucketOf }).finally(() => {
+    hasStarted = true
+  })
+  // The start waits a while for the groups.
+  while (!hasStarted) await clock.advance(100)
+  const running = await started
+  t.after(async () => {
+    await running.tercet.close()
+    rmSync(directory, { recursive: true, force: true })
+  })
+  const unread = /the groups of rules are not read yet: .*AccessDenied/
+  const refused = await ask(running, 'GET', '/loki/api/v1/rules')
+  assert.equal(refused.status, 503)
+  assert.match(refused.body, unread)
+  assert.equal((await ask(running, 'POST', '/loki/api/v1/rules/web', lokiGroup)).status, 503)
+  assert.match((await ask(running, 'GET', '/-/ready')).body, unread)
+  assert.deepEqual(await unreadRulers(running), ['loki'])
+  assert.equal((await ask(running, 'GET', '/api/v1/query?query=1')).status, 200)
+  isDenied = false
+  await until(clock, async () => (await unreadRulers(running)).length === 0)
+  assert.equal((await ask(running, 'POST', '/loki/api/v1/rules/web', lokiGroup)).status, 202)
 })

@@ -94,6 +94,12 @@ function registerRules(registry: Registry, alerting: Alerting): void {
   registry.read('tercet_alerts_dropped_total', 'Alerts that no Alertmanager took.', 'counter', () => notifier.dropped)
 }
 
+function registerRulers(registry: Registry, rulers: Rulers): void {
+  const help = 'Are the groups of rules that the API of a ruler has stored not read yet, since the bucket is away?'
+  for (const [api, ruler] of Object.entries(rulers) as [string, Ruler][])
+    registry.read('tercet_ruler_unread', help, 'gauge', () => (ruler.isRead ? 0 : 1), { api })
+}
+
 function registerAlertmanager(registry: Registry, alertmanager: Alertmanager): void {
   const read: Registry['read'] = (...row) => {
     registry.read(...row)
@@ -148,6 +154,7 @@ export async function makeAlerting(context: ServingContext, sources: AlertingSou
     ]),
     metrics: registry => {
       registerRules(registry, alerting)
+      registerRulers(registry, { loki, mimir })
       if (alertmanager !== undefined) registerAlertmanager(registry, alertmanager)
     },
     start: async () => {

@@ -18,6 +18,7 @@ import { defaultTenants } from '#api/tenancy.ts'
 import { version } from '../version.ts'
 import { shareOf } from '../world.ts'
 import { registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
+import { reloadOf } from './signal-reload.ts'
 import { refreshMsOf, signalOptions } from './signal-options.ts'
 import { makeSyslog } from './syslog.ts'
 
@@ -155,7 +156,7 @@ export async function makeLogs(context: ServingContext): Promise<LogsPart> {
       await syslog.close()
       await engine.close()
     },
-    reload: () => engine.refresh(),
+    reload: reloadOf(engine, world.log),
     ready: () => engine.notReady,
     warning: () => engine.warning,
   })

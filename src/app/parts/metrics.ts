@@ -12,6 +12,7 @@ import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
 import { version } from '../version.ts'
 import { registerBlocks, registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
+import { reloadOf } from './signal-reload.ts'
 import { refreshMsOf, signalOptions } from './signal-options.ts'
 
 export interface MetricsPart extends Part {
@@ -96,7 +97,7 @@ export async function makeMetrics(context: ServingContext): Promise<MetricsPart>
       engine.drain()
     },
     stop: () => engine.close(),
-    reload: () => engine.refresh(),
+    reload: reloadOf(engine, world.log),
     ready: () => engine.notReady,
     warning: () => engine.warning,
   })

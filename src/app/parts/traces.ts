@@ -21,6 +21,7 @@ import { version } from '../version.ts'
 import { shareOf } from '../world.ts'
 import type { Deriving } from './deriving.ts'
 import { registerBlocks, registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
+import { reloadOf } from './signal-reload.ts'
 import { refreshMsOf, signalOptions } from './signal-options.ts'
 
 export interface TracesPart extends Part {
@@ -138,7 +139,7 @@ export async function makeTraces(context: ServingContext, deriving: Deriving): P
       engine.drain()
     },
     stop: () => engine.close(),
-    reload: () => engine.refresh(),
+    reload: reloadOf(engine, world.log),
     ready: () => engine.notReady,
     warning: () => engine.warning,
   })

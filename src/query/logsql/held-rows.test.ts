@@ -114,3 +114,43 @@ test('a query that is over while several results of a group are sorted ends with
     { name: 'CanceledError' },
   )
 })
+
+test('sort with a limit gives the first rows of all, whatever kinds of values they have', async () => {
+  const kinds: ((n: number) => string)[] = [
+    n => String(n),
+    n => String(-n),
+    n => `t${n}`,
+    () => '',
+    n => `${n}.5`,
+    n => `T${n % 50}`,
+  ]
+  const valuesOf = async (source: string): Promise<string[]> => {
+    const context: PipeContext = {
+      nowMs: 0,
+      seconds: 1,
+      rowsMax: 1e6,
+      resultsOf: new Map(),
+      budget: makeBudget(1e9),
+      waiting: [],
+    }
+    const out: string[] = []
+    const last = { write: (row: Fields): boolean => out.push(row.get('n') ?? '') > 0, end: () => Promise.resolve() }
+    const { pipes } = parseLogsql(`* | ${source}`, 0n)
+    const sink = pipes.toReversed().reduce((next, pipe) => makePipe(pipe, next, context), last)
+    for (let i = 0; i < 6000; i++) {
+      const n = (i * 7919) % 6000
+      sink.write(new Map([['n', kinds[n % kinds.length]!(n)]]))
+      await afterRow(context)
+    }
+    await catchUp(context)
+    await sink.end()
+    return out
+  }
+  for (const order of ['n', 'n desc']) {
+    const all = await valuesOf(`sort by (${order}) limit 100000`)
+    assert.equal(all.length, 6000)
+    for (const limit of [1, 40, 700])
+      assert.deepEqual(await valuesOf(`sort by (${order}) limit ${limit}`), all.slice(0, limit), `${order} ${limit}`)
+    assert.deepEqual(await valuesOf(`sort by (${order}) offset 30 limit 40`), all.slice(30, 70))
+  }
+})
