@@ -23,19 +23,28 @@ function isWhole() {
   return Object.entries(sizes).every(([path, bytes]) => sizeOf(path) === bytes)
 }
 
-/** Several starts at once write directories of their own, and one of them gets the name. */
 function unpack() {
   mkdirSync(cache, { recursive: true, mode: 0o700 })
   const written = mkdtempSync(join(cache, 'unpacking-'))
-  for (const [path, bytes] of deserialize(brotliDecompressSync(getRawAsset('package')))) {
-    mkdirSync(dirname(join(written, path)), { recursive: true })
-    writeFileSync(join(written, path), bytes)
-  }
   try {
-    if (existsSync(directory)) rmSync(directory, { recursive: true })
-    renameSync(written, directory)
-  } catch (error) {
+    const whole = join(written, 'whole')
+    for (const [path, bytes] of deserialize(brotliDecompressSync(getRawAsset('package')))) {
+      mkdirSync(dirname(join(whole, path)), { recursive: true })
+      writeFileSync(join(whole, path), bytes)
+    }
+    give(whole, join(written, 'damaged'))
+  } finally {
     rmSync(written, { recursive: true, force: true })
+  }
+}
+
+/** Of several starts at once one gives its directory the name; the others run from there. */
+function give(whole, damaged) {
+  if (isWhole()) return
+  if (existsSync(directory)) renameSync(directory, damaged)
+  try {
+    renameSync(whole, directory)
+  } catch (error) {
     if (!isWhole()) throw error
   }
 }
