@@ -16,11 +16,11 @@ function step(what: string, command: string, args: readonly string[]): void {
   process.exit(status ?? 1)
 }
 
-step('format', bin('oxfmt'), ['--check', 'src', 'test', 'tools', 'bench', 'ui', 'kernel'])
+step('format', bin('oxfmt'), ['--check', 'src', 'test', 'tools', 'bench', 'ui', 'kernel', 'bin'])
 step('layout', process.execPath, ['tools/tidy.ts'])
 step('types', bin('tsc'), ['--noEmit'])
 step('types of the browser program', bin('tsc'), ['--noEmit', '-p', 'ui'])
-step('lint', bin('oxlint'), ['--deny-warnings', 'src', 'test', 'tools', 'bench', 'ui/src'])
+step('lint', bin('oxlint'), ['--deny-warnings', 'src', 'test', 'tools', 'bench', 'bin', 'ui/src'])
 step('the web interface is built', process.execPath, ['tools/build-ui.ts', '--if-possible'])
 const wanted = process.argv.slice(2)
 const files = (wanted.length > 0 ? wanted : globSync('{src,test,ui/src}/**/*.test.ts')).sort()
