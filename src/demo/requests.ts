@@ -101,11 +101,11 @@ function query({ b }: Step, parent: DemoSpan, startMs: number, sql: Sql, medianM
   const { operation, table, text } = sql
   const span = b.begin(parent.pod, 'client', `${operation} ${table}`, parent, startMs, {
     'db.system.name': 'postgresql',
-    'db.namespace': 'stock',
+    'db.namespace': 'inventory',
     'db.collection.name': table,
     'db.operation.name': operation,
     'db.query.text': text,
-    'server.address': 'stock-db',
+    'server.address': 'inventory-db',
     'server.port': 5432,
   })
   span.endMs = startMs + b.spread(medianMs)

@@ -181,8 +181,8 @@ function gaugesOf({ service, sinceMs }: Pod, timeMs: number, perSecond: number):
     unit: '{connection}',
     description: 'Connections of the pool, by state.',
     points: [
-      { attributes: { [state]: 'used', 'db.client.connection.pool.name': 'stock' }, value: used },
-      { attributes: { [state]: 'idle', 'db.client.connection.pool.name': 'stock' }, value: connections - used },
+      { attributes: { [state]: 'used', 'db.client.connection.pool.name': 'inventory' }, value: used },
+      { attributes: { [state]: 'idle', 'db.client.connection.pool.name': 'inventory' }, value: connections - used },
     ],
   })
   return gauges
