@@ -25,6 +25,13 @@ function isServiceLink(name: string, value: string): boolean {
   return /^TERCET(_[A-Z0-9_]+)?_PORT$/.test(name) && /^(tcp|udp|sctp):\/\//.test(value)
 }
 
+/** Those that `tercet record` gives to a command, which may start a Tercet of its own. */
+const handedVariables: ReadonlySet<string> = new Set([
+  'TERCET_URL',
+  'TERCET_REMOTE_WRITE_URL',
+  'TERCET_LOKI_PUSH_URL',
+])
+
 export interface FoundVariables {
   /** Those that are keys. */
   keys: { option: OptionName; variable: string; value: string }[]
@@ -35,7 +42,7 @@ export interface FoundVariables {
 export function findVariables(environment: Environment): FoundVariables {
   const found: FoundVariables = { keys: [], warnings: [] }
   for (const [variable, value] of Object.entries(environment)) {
-    if (!variable.startsWith('TERCET_') || value === undefined) continue
+    if (!variable.startsWith('TERCET_') || value === undefined || handedVariables.has(variable)) continue
     const option = optionOfVariable.get(variable)
     if (option !== undefined) found.keys.push({ option, variable, value })
     else if (!isServiceLink(variable, value)) found.warnings.push(unknownVariable(variable))
