@@ -26,11 +26,7 @@ function isServiceLink(name: string, value: string): boolean {
 }
 
 /** Those that `tercet record` gives to a command, which may start a Tercet of its own. */
-const handedVariables: ReadonlySet<string> = new Set([
-  'TERCET_URL',
-  'TERCET_REMOTE_WRITE_URL',
-  'TERCET_LOKI_PUSH_URL',
-])
+const handedVariables: ReadonlySet<string> = new Set(['TERCET_URL', 'TERCET_REMOTE_WRITE_URL', 'TERCET_LOKI_PUSH_URL'])
 
 export interface FoundVariables {
   /** Those that are keys. */

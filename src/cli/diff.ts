@@ -24,7 +24,7 @@ export const diff = makeVerb({
     },
     { name: 'head', kind: 'text', placeholder: 'RANGE', help: 'As --base; a duration alone ends now.' },
   ],
-  words: { shown: '[BASE HEAD]', expected: 'two recordings, or --url with --base and --head', least: 0, most: 2 },
+  words: { shown: '[BASE HEAD]', expected: 'one recording as base and one as head', least: 0, most: 2 },
   examples: [
     'tercet diff base tercet-recording',
     'tercet diff --rules=gate.yml --format=markdown base head > comment.md',

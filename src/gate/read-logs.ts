@@ -3,6 +3,7 @@ import type { LogLine } from '#library/results.ts'
 import { levelOf } from './log-patterns.ts'
 import type { Reading } from './reading.ts'
 
+/** Of the API. */
 const pageLines = 5000
 const levels = 'error|err|critical|crit|fatal|alert|emerg|emergency|panic|warn|warning'
 const query = `{service_name=~".+"} | detected_level=~"(?i)(${levels})"`
@@ -25,24 +26,27 @@ export async function readLogs(reading: Reading): Promise<void> {
   /** Lines of the millisecond at which the last page ended. */
   let seen = new Set<string>()
   while (toMs >= run.fromMs) {
-    const limit = Math.min(pageLines, most - read)
-    if (limit <= 0) {
+    if (read >= most) {
       notes.add(`logs: there are more than ${most} lines with the level warn and above; the newest ${most} are read`)
       return
     }
     // Those that are known are asked for again, and must not fill the page.
-    const answer = await run.telemetry.logql(query, { from: run.fromMs, to: toMs, limit: limit + seen.size })
+    const limit = Math.min(pageLines, most - read + seen.size)
+    const answer = await run.telemetry.logql(query, { from: run.fromMs, to: toMs, limit })
     notes.addWarnings(answer.warnings, 'logs')
     const fresh = answer.lines.filter(line => line.timeMs < toMs || !seen.has(keyOf(line)))
     for (const line of fresh) addLine(profile, line)
     read += fresh.length
     const oldest = answer.lines[0]
-    if (oldest === undefined || answer.lines.length < limit + seen.size) return
-    const isSame = oldest.timeMs === toMs
+    if (oldest === undefined || answer.lines.length < limit) return
+    if (oldest.timeMs === toMs && fresh.length === 0) {
+      notes.add(`logs: of the ${pageLines} lines and more of one millisecond the others are not read`)
+      toMs--
+      continue
+    }
     const edge = answer.lines.filter(line => line.timeMs === oldest.timeMs).map(keyOf)
-    seen = new Set(isSame ? [...seen, ...edge] : edge)
+    seen = new Set(oldest.timeMs === toMs ? [...seen, ...edge] : edge)
     toMs = oldest.timeMs
-    if (fresh.length === 0) toMs--
   }
 }
 
