@@ -1,5 +1,4 @@
-const { metrics, trace, SpanStatusCode } = require('@opentelemetry/api')
-const { logs, SeverityNumber } = require('@opentelemetry/api-logs')
+const { logs, metrics, trace, SeverityNumber, SpanStatusCode } = require('@opentelemetry/api')
 const express = require('express')
 const database = require('./database.cjs')
 

@@ -55,7 +55,7 @@ test('metrics: values, bounds, absence, how many series', async () => {
     'http_requests_total{code="500"}: expected 0, found 3\n' +
       '  http_requests_total{code="500"} 3 @2026-01-01T00:00:00.000Z',
   )
-  assert.deepEqual([wrong.actual, wrong.expected], [[3], 0])
+  assert.deepEqual([wrong.actual, wrong.expected], [3, 0])
   assert.match((await failureOf(expect.metric('nothing').toBe(0))).message, /expected 0, found no series/)
   assert.match(
     (await failureOf(expect.metric('rate(http_request_total[5m])').toExist())).message,

@@ -7,6 +7,12 @@ import { notWhole, type Check, type Outcome } from './checking.ts'
 import type { Failure } from './failure.ts'
 import { sampleText } from './shown-telemetry.ts'
 
+/** The value of one sample, the list of several. */
+function valuesOf(samples: readonly Sample[]): number | readonly number[] {
+  const values = samples.map(({ value }) => value)
+  return values.length === 1 ? values[0]! : values
+}
+
 export class MetricExpectations {
   readonly #telemetry: Telemetry
   readonly #expression: string
@@ -65,7 +71,7 @@ export class MetricExpectations {
 
   #failure(problem: string, samples: readonly Sample[], expected: unknown, operator: string): Failure {
     const message = `${this.#expression}: ${problem}`
-    return { message, actual: samples.map(s => s.value), expected, operator, evidence: samples.map(sampleText) }
+    return { message, actual: valuesOf(samples), expected, operator, evidence: samples.map(sampleText) }
   }
 
   #look(judge: (samples: readonly Sample[]) => Outcome): Promise<void> {

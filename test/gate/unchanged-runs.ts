@@ -46,6 +46,5 @@ for (const [defect, kind] of Object.entries(defects))
     console.log(`${defect} (${kind}): ${failures.length === 0 ? 'MISSED' : failures.join('; ')}`)
   }
 rmSync(directory, { recursive: true, force: true })
-console.log(
-  `${falseAlarms} of ${runs} unchanged runs fail; ${missed} of ${Object.keys(defects).length * times} defects are missed`,
-)
+const planted = Object.keys(defects).length * times
+console.log(`${falseAlarms} of ${runs} unchanged runs fail; ${missed} of ${planted} defects are missed`)

@@ -1,12 +1,13 @@
 /** The package without a checkout: what is in it, and that what the documents say of `tercet …` works from it. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, normalize } from 'node:path'
 import { after, test } from 'node:test'
 import { readBundledPackages } from '../../tools/bundled-packages.ts'
 import { libraries, packageExports, programDirectory, programs } from '../../tools/program-entries.ts'
 import { untilTrue } from '../until.ts'
+import { otherRunners, runners, testExample, testUnder } from './example-projects.ts'
 import {
   bytesOf,
   cleanEnvironment,
@@ -61,11 +62,10 @@ test('it has what was built, the whole chart, and nothing else', () => {
     [],
   )
   for (const place of places)
-    if (libraries.length > 0 || !place.source.includes('types'))
-      assert.ok(
-        files.some(f => place.test(f)),
-        place.source,
-      )
+    assert.ok(
+      files.some(f => place.test(f)),
+      place.source,
+    )
   assert.deepEqual(filesBelow(join(root, 'deploy/chart')), filesBelow('deploy/chart'))
   assert.deepEqual(manifest.exports, packageExports(), 'package.json has what tools/program-entries.ts says')
 })
@@ -173,23 +173,39 @@ test(
   },
 )
 
-test(
-  'a strict program of somebody else compiles against its declarations, and imports what they declare',
-  { skip: libraries.length === 0 && 'NOT TESTED: no module is exported' },
-  () => {
-    const names = libraries.map(({ exported }) => exported.replace(/^\./, 'tercet'))
-    const lines = names.map((name, i) => `import * as module${i} from '${name}'\nconsole.log(Object.keys(module${i}))`)
-    writeFileSync(join(directory, 'consumer.mts'), `${lines.join('\n')}\n`)
-    const flags = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node']
-    const types = ['--typeRoots', join(process.cwd(), 'node_modules/@types')]
-    const compiler = join(process.cwd(), 'node_modules/.bin/tsc')
-    const compiled = spawnSync(compiler, [...flags, ...types, 'consumer.mts'], { cwd: directory, encoding: 'utf8' })
-    assert.equal(compiled.status, 0, compiled.stdout)
-    const ran = spawnSync(process.execPath, ['consumer.mjs'], {
-      cwd: directory,
-      encoding: 'utf8',
-      env: cleanEnvironment,
-    })
-    assert.equal(ran.status, 0, ran.stderr)
-  },
-)
+test('a strict program of somebody else compiles against its declarations, and imports what they declare', () => {
+  const names = libraries.map(({ exported }) => exported.replace(/^\./, 'tercet'))
+  const lines = names.map((name, i) => `import * as module${i} from '${name}'\nconsole.log(Object.keys(module${i}))`)
+  writeFileSync(join(directory, 'consumer.mts'), `${lines.join('\n')}\n`)
+  const flags = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node']
+  const types = ['--typeRoots', join(process.cwd(), 'node_modules/@types')]
+  const compiler = join(process.cwd(), 'node_modules/.bin/tsc')
+  const compiled = spawnSync(compiler, [...flags, ...types, 'consumer.mts'], { cwd: directory, encoding: 'utf8' })
+  assert.equal(compiled.status, 0, compiled.stdout)
+  const ran = spawnSync(process.execPath, ['consumer.mjs'], {
+    cwd: directory,
+    encoding: 'utf8',
+    env: cleanEnvironment,
+  })
+  assert.equal(ran.status, 0, ran.stderr)
+})
+
+for (const name of ['express', 'worker', 'rules'])
+  test(`examples/${name}: its tests pass with the installed package`, () => {
+    const { code, out, err } = testExample(installed, name)
+    assert.equal(code, 0, `${out}${err}`)
+    assert.match(out, /pass [1-9]/)
+  })
+
+for (const runner of runners)
+  test(
+    `${runner.name} runs expectations, and shows the telemetry of those that fail`,
+    { skip: runner.name !== 'node' && !existsSync(otherRunners) && `NOT TESTED: no ${runner.name} in ${otherRunners}` },
+    () => {
+      const { code, out, err } = testUnder(installed, runner)
+      assert.equal(code, 1, `${out}${err}`)
+      assert.match(`${out}${err}`, /1 passed|pass 1/)
+      assert.match(`${out}${err}`, /1 failed|fail 1/)
+      assert.match(`${out}${err}`, /up: expected 2, found 1\s+up 1 @2026-01-01T00:00:00\.000Z/)
+    },
+  )
