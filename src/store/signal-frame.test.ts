@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { BucketError } from '#bucket/bucket.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { silentLog, type LogFields } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
+import { NewerFormatError } from '#core/own-formats.ts'
 import { seededRandom } from '#core/random.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from './signal-frame.ts'
@@ -135,6 +137,41 @@ test('a signal that only reads claims nothing, reads no log and writes nothing',
   await signal.close()
   assert.deepEqual(signal.asked, ['refresh', 'load remote', 'refresh', 'refresh'])
   assert.equal(options.bucket.objects.size, 0)
+})
+
+test('a bucket that was away and turns out to be of a newer program gets nothing, and the reason is said', async () => {
+  const world = makeOptions()
+  let answers: Error = new BucketError('get', 'memory', 'SlowDown', true)
+  let joined = 0
+  const signal = new Notes({
+    ...world,
+    prepareBucket: () => Promise.reject(answers),
+    onJoined: () => {
+      joined++
+    },
+  })
+  await signal.open()
+  await signal.append('kept on the disk')
+  answers = new NewerFormatError('formats.json: written by a newer one')
+  await world.clock.advance(20_000)
+  assert.match(signal.warning ?? '', /written by a newer one/)
+  assert.equal(world.bucket.objects.size, 0)
+  assert.equal(joined, 0)
+  await signal.close()
+  assert.equal(world.bucket.objects.size, 0)
+  const again = new Notes({ ...world, prepareBucket: () => Promise.reject(answers) })
+  await assert.rejects(again.open(), NewerFormatError)
+  await again.close()
+  assert.equal(world.bucket.objects.size, 0)
+  const own = new Notes({
+    ...world,
+    onJoined: () => {
+      joined++
+    },
+  })
+  await own.open()
+  assert.deepEqual([own.records, joined], [['kept on the disk'], 1])
+  await own.close()
 })
 
 test('rounds of maintenance and of refreshing go on by the clock, also after one that failed', async () => {

@@ -157,6 +157,7 @@ export abstract class SignalFrame implements Signal {
       bucketPrefix: `${defaultTenant}/tercet/wal/`,
       directory: `${directory}/wal`,
       confirmPrefix: () => this.#guard.confirmPrefix(),
+      mayShip: () => this.#guard.hasClaimed,
       confirmKept: isDoubtful => this.#guard.confirmKept(isDoubtful),
       onLost: () => {
         this.takeBack()

@@ -36,6 +36,8 @@ export interface WalSegmentsOptions {
    * bucket does not say whose the prefix is.
    */
   confirmKept: (isDoubtful: boolean) => Promise<void>
+  /** May segments of the disk be copied to the bucket? Without it they may always. Asked before each. */
+  mayShip?: () => boolean
 }
 
 /** A local segment is sealed and shipped when it is this large or old. */
@@ -504,10 +506,10 @@ export class WalSegments {
   }
 
   async #shipAll(): Promise<void> {
-    const { bucket, bucketPrefix, files, directory, confirmPrefix } = this.#options
+    const { bucket, bucketPrefix, files, directory, confirmPrefix, mayShip = () => true } = this.#options
     for (;;) {
       const segment = this.#segments.find(s => s.sealed && s.isLocal && !s.isShipped)
-      if (segment === undefined) return
+      if (segment === undefined || !mayShip()) return
       try {
         await confirmPrefix()
         const packed = await packSegment(await files.read(`${directory}/${segment.name}`))

@@ -94,6 +94,11 @@ export class WriterGuard {
     this.#away = reason
   }
 
+  /** The prefix was claimed: until then nothing is put into a bucket that may be another's, or of a newer program. */
+  get hasClaimed(): boolean {
+    return this.#fence !== undefined
+  }
+
   /** Why nothing can be written, if so. */
   get problem(): string | undefined {
     const wal = this.#wal()
