@@ -44,19 +44,22 @@ export async function startDemo(options: DemoOptions, output: Output): Promise<R
   const remove = async (): Promise<void> => {
     if (options.dataDir === undefined) await rm(directory.path, { recursive: true, force: true })
   }
+  let tercet: Tercet | undefined
   try {
     const config = await configOf(directory.path, options)
     const world = systemWorld(makeLog(config.text('log.format'), 'warn'))
-    const tercet = await startTercet(config, world, {})
-    const sender = await startShop(tercet, world, directory.isNew ? options.historyMs : 0, output, options.isQuiet)
-    output.out(guideOf(tercet, directory, options))
+    tercet = await startTercet(config, world, {})
+    const running = tercet
+    const sender = await startShop(running, world, directory.isNew ? options.historyMs : 0, output, options.isQuiet)
+    output.out(guideOf(running, directory, options))
     return {
       stop: async () => {
         await sender.stop()
-        await tercet.close().finally(remove)
+        await running.close().finally(remove)
       },
     }
   } catch (error) {
+    await tercet?.close()
     await remove()
     throw error
   }
