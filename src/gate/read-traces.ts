@@ -9,7 +9,8 @@ import { spreadOver, type Reading } from './reading.ts'
 
 /** Traces that are listed of a run; more are a note. */
 const listedMax = 50_000
-const pageTraces = 400
+/** Listed traces in the time of a page, wanted or not. */
+const pageTraces = 600
 /** Of the search. */
 const spansPerTraceMax = 100
 /** Traces with more spans are read one by one, which takes long. */
@@ -36,8 +37,9 @@ export async function readTraces(reading: Reading): Promise<void> {
   const starts = new Map([...listed, ...failed].map(({ traceId, startMs }) => [traceId, startMs]))
   const ordered = [...wanted.keys()].sort((a, b) => (starts.get(a) ?? 0) - (starts.get(b) ?? 0))
   const whole = { reads: 0 }
-  for (let from = 0; from < ordered.length; from += pageTraces)
-    await readPage(reading, ordered.slice(from, from + pageTraces), { starts, wanted, whole })
+  const page = Math.max(20, Math.floor((pageTraces * ordered.length) / Math.max(1, starts.size)))
+  for (let from = 0; from < ordered.length; from += page)
+    await readPage(reading, ordered.slice(from, from + page), { starts, wanted, whole })
   for (const traceId of wanted.keys()) await readWhole(reading, traceId, { wanted, whole })
 }
 
@@ -66,7 +68,7 @@ function chosen({ rules, notes }: Reading, listed: readonly Listed[]): Map<strin
   const most = rules.reading('traces')
   let perRoot = Math.min(most, rules.reading('traces_per_route'))
   const total = (): number => [...byRoot.values()].reduce((sum, group) => sum + Math.min(group.length, perRoot), 0)
-  while (perRoot > 1 && total() > most) perRoot = Math.ceil(perRoot * 0.8) - 1
+  while (perRoot > 1 && total() > most) perRoot = Math.ceil(perRoot * 0.95) - 1
   const wanted = new Map<string, Wanted>()
   for (const group of byRoot.values()) {
     const some = spreadOver(group, perRoot)

@@ -154,7 +154,19 @@ test('a range without anything is empty', async () => {
 })
 
 test('types of metrics that a Tercet was told', async () => {
-  const body = '# TYPE told counter\ntold 1\n'
-  await tercet.request({ method: 'POST', path: '/api/v1/import/prometheus', body })
-  assert.ok((await metricTypesOf({ telemetry: tercet })) instanceof Map)
+  const point = { timeUnixNano: String(BigInt(startMs) * 1_000_000n), asInt: '1' }
+  const sum = { aggregationTemporality: 2, isMonotonic: true, dataPoints: [point] }
+  const metrics = [
+    { name: 'told', sum },
+    { name: 'level', gauge: { dataPoints: [point] } },
+  ]
+  const body = JSON.stringify({ resourceMetrics: [{ scopeMetrics: [{ metrics }] }] })
+  const headers = { 'content-type': 'application/json' }
+  const reply = await tercet.request({ method: 'POST', path: '/v1/metrics', headers, body })
+  assert.equal(reply.status, 200)
+  const types = await metricTypesOf({ telemetry: tercet })
+  assert.deepEqual([...types].sort(), [
+    ['level', 'gauge'],
+    ['told_total', 'counter'],
+  ])
 })
