@@ -43,7 +43,7 @@ export const mayImport: Record<string, readonly string[]> = {
   // What people import into programs of theirs: a Tercet in their own process, and what it can be asked.
   library: ['core', 'net', 'bucket', 'store', 'app'],
   // Expectations about telemetry, for tests of people's own programs.
-  testing: ['core', 'codec', 'model', 'wire', 'library'],
+  testing: ['core', 'codec', 'model', 'wire', 'library', 'gate'],
   // Findings between the telemetry of two runs.
   gate: ['core', 'lang', 'library'],
   // What an operator does needs the configuration and the buckets of a process, which `app` makes; nothing of `app`

@@ -93,6 +93,32 @@ test('traces: a loop of queries is found, and shown with its request', async () 
   )
 })
 
+test('requests: their queries, failures and durations; a route without requests fails', async () => {
+  await using tercet = await startTercet({ http: false, time: { startAt } })
+  await addRequest(tercet, 1, 3)
+  await addRequest(tercet, 2, 3)
+  const expect = expectTelemetry(tercet)
+  const cart = expect.requests('GET /cart')
+  await cart.toMakeQueries({ atMost: 3 })
+  await cart.toMakeCalls(0)
+  await cart.toSucceed()
+  await cart.toTake({ atMost: '50ms' })
+  await addRequest(tercet, 3, 20)
+  const { message } = await failureOf(cart.toMakeQueries({ atMost: 3 }))
+  assert.match(message, /expected at most 3 queries a request, found 20; 20 × SELECT \* FROM items WHERE id = \?\n/)
+  assert.match(message, /\* shop: GET \/cart {2}50\.00 ms/)
+  const slow = await failureOf(cart.toTake({ atMost: 49, share: 0.5 }))
+  assert.match(slow.message, /expected 50 % of 3 requests to take at most 49 ms, found 50 ms/)
+  await tercet.addSpans([
+    { name: 'GET /cart', service: 'shop', traceId: traceId(4), spanId: spanId(1), kind: 'server', status: 'error' },
+  ])
+  assert.match((await failureOf(cart.toSucceed())).message, /found 1 of 4\n {2}trace 0{31}4/)
+  assert.match(
+    (await failureOf(expect.requests('GET /basket').toSucceed())).message,
+    /requests of GET \/basket: found none\n {2}traces that have arrived:\n {2}4 × shop: GET \/cart$/,
+  )
+})
+
 test('logs: a line that should not be there is shown', async () => {
   await using tercet = await startTercet({ http: false, time: { startAt } })
   await tercet.addLogs([{ labels: { app: 'shop' }, line: 'panic: no stock' }])

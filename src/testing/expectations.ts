@@ -7,6 +7,7 @@ import type { Outcome } from './checking.ts'
 import { TelemetryAssertionError } from './failure.ts'
 import { LogExpectations } from './log-expectations.ts'
 import { MetricExpectations } from './metric-expectations.ts'
+import { RequestExpectations } from './request-expectations.ts'
 import { TraceExpectations } from './trace-expectations.ts'
 
 export interface ExpectationOptions extends TimeRange {
@@ -39,6 +40,11 @@ export class TelemetryExpectations {
   /** About the traces that a TraceQL query finds, and their spans that match. */
   traces(query: string): TraceExpectations {
     return new TraceExpectations(this.#telemetry, query, this.#options, this.#check)
+  }
+
+  /** About the requests of a route, as `GET /cart/:id`: what `http.route`, or the procedure, says. */
+  requests(route: string): RequestExpectations {
+    return new RequestExpectations(this.#telemetry, route, this.#options, this.#check)
   }
 
   /** About the lines that a LogQL query finds. */
