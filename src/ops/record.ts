@@ -5,7 +5,7 @@ import type { Environment } from '#app/environment.ts'
 import { version } from '#app/version.ts'
 import { BadDataError } from '#core/errors.ts'
 import { metricTypesOf } from '#gate/read-metrics.ts'
-import { startTercet, type Tercet } from '#library/tercet-library.ts'
+import { startTercet, type Settings, type Tercet } from '#library/tercet-library.ts'
 import type { Output } from './output.ts'
 import { runCommand, type CommandEnd } from './recorded-command.ts'
 import { recordedEnvironment } from './recorded-variables.ts'
@@ -46,14 +46,7 @@ export async function record(options: RecordOptions, output: Output): Promise<nu
   const fromMs = clock.nowMs()
   const begun = recordingOf(options, fromMs)
   writeRecording(directory, begun)
-  const tercet = await startTercet({
-    storage: { directory: workOf(directory) },
-    grpc: true,
-    settings,
-    log: (level, message, fields) => {
-      if (level === 'error') output.err(`tercet: ${message} ${JSON.stringify(fields)}`)
-    },
-  })
+  const tercet = await startIn(directory, settings, output)
   let end: CommandEnd
   try {
     end = await runWith(tercet, options, output)
@@ -67,6 +60,23 @@ export async function record(options: RecordOptions, output: Output): Promise<nu
     output.err(`tercet: ${end.reason}`)
   }
   return end.exitCode
+}
+
+/** Nothing is left in the directory where it could not start. */
+async function startIn(directory: string, settings: Settings, output: Output): Promise<Tercet> {
+  try {
+    return await startTercet({
+      storage: { directory: workOf(directory) },
+      grpc: true,
+      settings,
+      log: (level, message, fields) => {
+        if (level === 'error') output.err(`tercet: ${message} ${JSON.stringify(fields)}`)
+      },
+    })
+  } catch (error) {
+    removeRecording(directory)
+    throw error
+  }
 }
 
 /** Throws BadDataError. */

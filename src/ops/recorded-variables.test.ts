@@ -15,6 +15,7 @@ test('without anything set all are given', () => {
     OTEL_METRICS_EXPORTER: 'otlp',
     OTEL_LOGS_EXPORTER: 'otlp',
     OTEL_METRIC_EXPORT_INTERVAL: '1000',
+    OTEL_METRIC_EXPORT_TIMEOUT: '1000',
     OTEL_BSP_SCHEDULE_DELAY: '200',
     OTEL_BLRP_SCHEDULE_DELAY: '200',
     TERCET_URL: 'http://127.0.0.1:1',
@@ -51,4 +52,10 @@ test('what is set stays, and is said where less is recorded', () => {
     'OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=http://logs is set and stays: logs go there',
     'OTEL_SDK_DISABLED=true is set: SDKs send nothing',
   ])
+})
+
+test('the interval of metrics and its timeout are given together, or not at all', () => {
+  const { variables } = recordedEnvironment({ OTEL_METRIC_EXPORT_TIMEOUT: '30000' }, addresses)
+  assert.ok(!('OTEL_METRIC_EXPORT_INTERVAL' in variables))
+  assert.ok(!('OTEL_METRIC_EXPORT_TIMEOUT' in variables))
 })

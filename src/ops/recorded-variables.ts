@@ -16,6 +16,8 @@ export interface RecordedEnvironment {
 
 const protocolName = 'OTEL_EXPORTER_OTLP_PROTOCOL'
 const endpointName = 'OTEL_EXPORTER_OTLP_ENDPOINT'
+const intervalName = 'OTEL_METRIC_EXPORT_INTERVAL'
+const timeoutName = 'OTEL_METRIC_EXPORT_TIMEOUT'
 const attributesName = 'OTEL_RESOURCE_ATTRIBUTES'
 const signals = ['TRACES', 'METRICS', 'LOGS'] as const
 
@@ -27,7 +29,8 @@ function wantedVariables({ url, grpc }: Addresses, protocol: string): Record<str
     OTEL_TRACES_EXPORTER: 'otlp',
     OTEL_METRICS_EXPORTER: 'otlp',
     OTEL_LOGS_EXPORTER: 'otlp',
-    OTEL_METRIC_EXPORT_INTERVAL: '1000',
+    [intervalName]: '1000',
+    [timeoutName]: '1000',
     OTEL_BSP_SCHEDULE_DELAY: '200',
     OTEL_BLRP_SCHEDULE_DELAY: '200',
     TERCET_URL: url,
@@ -47,6 +50,9 @@ export function recordedEnvironment(own: Environment, addresses: Addresses): Rec
     if (set === undefined || set === '') variables[name] = value
     else if (set !== value) remarks.push(`${name}=${set} is set and stays${consequenceOf(name)}`)
   }
+  // SDKs refuse to start with a timeout longer than the interval, as its default is: the two go together.
+  if (!(intervalName in variables && timeoutName in variables))
+    for (const name of [intervalName, timeoutName]) delete variables[name]
   for (const signal of signals) {
     const set = own[`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`]
     if (set !== undefined && set !== '')
