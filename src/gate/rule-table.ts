@@ -78,7 +78,7 @@ export const ruleTable = {
         fallback: 0.1,
         help: 'How far the medians of a route differ between two runs of the same code (0.1: 10 %).',
       },
-      chance: { fallback: 0.001, help: 'How likely a false alarm may be, over all routes of a comparison.' },
+      chance: { fallback: 0.005, help: 'How likely a false alarm may be, over all routes of a comparison.' },
     },
   },
   latency_tail: {
@@ -89,7 +89,7 @@ export const ruleTable = {
       milliseconds: { fallback: 50, help: 'Slower by so much at least.' },
       requests: { fallback: 30, help: 'Requests that base and head must each have.' },
       noise: { fallback: 0.2, help: 'As above, for p90.' },
-      chance: { fallback: 0.001, help: 'As above.' },
+      chance: { fallback: 0.005, help: 'As above.' },
     },
   },
   slower_run: {
