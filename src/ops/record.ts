@@ -1,6 +1,7 @@
 /** Runs a command beside a Tercet that keeps what it sends, and leaves that as a recording. */
 import type { Clock } from '#core/clock.ts'
 import { sleep } from '#core/clock.ts'
+import { loadConfig } from '#app/config.ts'
 import type { Environment } from '#app/environment.ts'
 import { version } from '#app/version.ts'
 import { BadDataError } from '#core/errors.ts'
@@ -79,7 +80,7 @@ async function startIn(directory: string, settings: Settings, output: Output): P
   }
 }
 
-/** Throws BadDataError. */
+/** Looks at all settings before anything of an earlier recording goes. Throws BadDataError. */
 function settingsOf({ directory, configuration }: RecordOptions): Record<string, string> {
   const settings: Record<string, string> = {
     'bucket.dir': directory,
@@ -95,6 +96,7 @@ function settingsOf({ directory, configuration }: RecordOptions): Record<string,
     if (ownKeys.test(key)) throw new BadDataError(`record does not take --${key}: the recording is where -o says`)
     settings[key] = value.join('=')
   }
+  loadConfig({ environment: {}, flags: configuration })
   return settings
 }
 
