@@ -112,10 +112,9 @@ try {
   for (let run = 0; run < Number(values.runs); run++) {
     const steps = await runOnce(tarball, work, run === 0)
     for (const { name, seconds } of steps) console.log(`  ${seconds.toFixed(2).padStart(6)} s  ${name}`)
-    if (run === 0)
-      console.log(
-        `  npm unpacked ${megabytes(join(work, 'cache/_npx'))}; the data directory has ${megabytes(join(work, 'empty'))}`,
-      )
+    if (run > 0) continue
+    const [unpacked, data] = [join(work, 'cache/_npx'), join(work, 'empty')].map(megabytes)
+    console.log(`  npm unpacked ${unpacked}; the data directory has ${data}`)
   }
 } finally {
   rmSync(work, { recursive: true, force: true })
