@@ -54,6 +54,7 @@ const places = [
   /^ui\/dist\/(index\.html|assets\/[\w.-]+\.(js|css|svg))$/,
   /^deploy\/chart\//,
   /^deploy\/examples\/(README\.md|[\w-]+\/stack\.yaml|helm-subchart\/.+)$/,
+  /^examples\/(README\.md|[\w-]+\/[\w./-]+)$/,
 ]
 
 test('it has what was built, the whole chart, and nothing else', () => {
