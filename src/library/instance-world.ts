@@ -13,8 +13,8 @@ import type { SignalName } from '#core/signal-name.ts'
 import { systemWorld, type World } from '#app/world.ts'
 import { holdingTime } from './held-calls.ts'
 import { LayeredFiles } from './layered-files.ts'
-import { momentMs } from './moment.ts'
-import type { LogLevel, LogSink, TercetOptions } from './options.ts'
+import { momentMs, type Moment } from './moment.ts'
+import type { CallerClock, LogLevel, LogSink, TercetOptions } from './options.ts'
 
 /** Each instance has its own memory: the name is the same for all. */
 const memoryDirectory = '/tercet-in-memory'
@@ -43,8 +43,8 @@ export async function makeInstanceWorld(
   { storage = 'memory', time = 'system', log = () => {} }: TercetOptions,
   texts: Readonly<Record<string, string>>,
 ): Promise<InstanceWorld> {
-  const virtualClock = time === 'system' ? undefined : new SettlingClock(momentMs(time.startAt))
-  const clock: Clock = virtualClock ?? systemClock
+  const virtualClock = isVirtual(time) ? new SettlingClock(momentMs(time.startAt)) : undefined
+  const clock: Clock = virtualClock ?? (time === 'system' || isVirtual(time) ? systemClock : fromCaller(time))
   const disk = virtualClock === undefined ? systemFiles : holdingDisk(virtualClock)
   const memory = new MemoryFiles()
   const textPath = (name: string): string => `${memoryDirectory}/texts/${name}`
@@ -67,6 +67,22 @@ export async function makeInstanceWorld(
   const bucketOf = (signal: SignalName): Bucket =>
     holdingTime(new DirectoryBucket(`${dataDirectory}/bucket/${signal}`), virtualClock)
   return { world: { ...base, bucketOf }, virtualClock, dataDirectory, textPath }
+}
+
+type Time = NonNullable<TercetOptions['time']>
+
+function isVirtual(time: Time): time is { startAt: Moment } {
+  return typeof time === 'object' && 'startAt' in time
+}
+
+/** Work that yields goes on with the event loop, whatever the caller's time is. */
+function fromCaller(clock: CallerClock): Clock {
+  return {
+    nowMs: () => Math.floor(clock.nowMs()),
+    monotonicMs: () => clock.nowMs(),
+    after: (delayMs, run) => clock.after(delayMs, run),
+    yield: () => systemClock.yield(),
+  }
 }
 
 /** A day that goes by at once has rounds enough with one a minute. */

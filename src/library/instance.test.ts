@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { VirtualClock } from '#core/virtual-clock.ts'
 import { connectTercet } from './connection.ts'
 import { startTercet } from './instance.ts'
 import { QueryError } from './telemetry.ts'
@@ -230,6 +231,21 @@ test('over HTTP the same is answered, by the system\u2019s time', async () => {
   assert.equal(await client.trace(traceId), undefined)
   await assert.rejects(client.promql('sum('), QueryError)
   await assert.rejects(tercet.clock.advance('1s'), /time goes by itself/)
+})
+
+test('several instances have the time of their caller', async () => {
+  const clock = new VirtualClock(Date.parse(startAt))
+  const time = { nowMs: () => clock.nowMs(), after: (ms: number, run: () => void) => clock.after(ms, run) }
+  const rules = "groups: [{ name: g, interval: 30s, rules: [{ record: now, expr: 'time()' }] }]"
+  await using first = await startTercet({ http: false, time, rules })
+  await using second = await startTercet({ http: false, time, rules })
+  // Each evaluation has done its work before the next one is due.
+  for (let i = 0; i < 600; i++) await clock.advance(100)
+  for (const tercet of [first, second]) {
+    assert.equal(tercet.clock.nowMs(), Date.parse(startAt) + 60_000)
+    assert.equal((await tercet.promql('count_over_time(now[1m])')).samples[0]?.value, 2)
+    await assert.rejects(tercet.clock.advance('1s'), /time goes by itself/)
+  }
 })
 
 test('options that are wrong are refused, and leave nothing behind', async () => {

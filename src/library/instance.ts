@@ -2,6 +2,7 @@
 import type { LocalReply } from '#net/local-requests.ts'
 import { loadConfig, type Config } from '#app/config.ts'
 import { startTercet as startProcess, type Tercet as RunningTercet } from '#app/tercet.ts'
+import { systemClock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import type { SettlingClock } from '#core/settling-clock.ts'
 import { linesRequest, samplesRequest, spansRequest } from './additions.ts'
@@ -68,11 +69,12 @@ function configOf(options: TercetOptions, { dataDirectory, textPath }: InstanceW
 }
 
 /** Time that is moved by hand stops for nobody else: threads and a log in the bucket wait for time to go by. */
-function refuseUnmovable(config: Config, { virtualClock }: InstanceWorld): void {
-  if (virtualClock === undefined) return
+function refuseUnmovable(config: Config, { world }: InstanceWorld): void {
+  if (world.clock === systemClock) return
   if (config.text('workers') !== '0')
-    throw new BadDataError('startAt needs workers: 0; threads have a time of their own')
-  if (config.text('durability') === 'bucket') throw new BadDataError('startAt needs durability=local')
+    throw new BadDataError("another time than the system's needs workers: 0; threads have their own")
+  if (config.text('durability') === 'bucket')
+    throw new BadDataError("another time than the system's needs durability=local")
 }
 
 /**

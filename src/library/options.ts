@@ -3,6 +3,14 @@ import type { Moment } from './moment.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
+/** Time as a caller's program has it: fake timers of a test runner, a clock that several instances share. */
+export interface CallerClock {
+  /** Unix milliseconds; never goes back. */
+  nowMs(): number
+  /** Calls `run` once after so many milliseconds, unless it is cancelled before. */
+  after(delayMs: number, run: () => void): { cancel(): void }
+}
+
 /** Receives what the instance says of itself. */
 export type LogSink = (
   level: LogLevel,
@@ -21,10 +29,10 @@ export interface TercetOptions {
    */
   storage?: 'memory' | { directory: string }
   /**
-   * `'system'`: time goes by. `{ startAt }`: it stands still at that moment, and goes on by `clock.advance` alone.
-   * Default: `'system'`.
+   * `'system'`: time goes by. `{ startAt }`: it stands still at that moment, and goes on by `clock.advance` alone. A
+   * clock of the caller's: whose time it is. Default: `'system'`.
    */
-  time?: 'system' | { startAt: Moment }
+  time?: 'system' | { startAt: Moment } | CallerClock
   /** Is an HTTP address opened, on a free port of the loopback interface, or at `host:port`? Default: true. */
   http?: boolean | string
   /** Is an address for OTLP over gRPC opened, as above? Default: false. */
