@@ -8,6 +8,7 @@ import { after, test } from 'node:test'
 import { parse } from 'yaml'
 import { loadConfig } from '../../src/app/config.ts'
 import { isOptionName } from '../../src/app/options.ts'
+import { parseRules } from '../../src/gate/rules.ts'
 import { readStackFile } from '../../src/ops/stack-file.ts'
 import { problemOfCommand, problemOfMention, tercetCommands } from './command-lines.ts'
 import { commandsOf, difference, Sandbox } from './console.ts'
@@ -91,6 +92,11 @@ function checkStack({ text }: Block): void {
   readStackFile(file, undefined)
 }
 
+/** The rules of `tercet diff`. */
+function checkGate({ text }: Block): void {
+  parseRules(text, 'gate.yml')
+}
+
 function checkTercetFile({ text }: Block): void {
   loadConfig({ environment: {}, file: { path: 'tercet.yaml', text }, flags: [] })
 }
@@ -117,6 +123,7 @@ function checkCompose({ text }: Block): void {
 function checkerOf({ text }: Block): Check | undefined {
   if (stackKeys.test(text)) return checkStack
   if (text.startsWith('logging:')) return checkCompose
+  if (text.startsWith('ignore:')) return checkGate
   if (/^rules:\n {2}- \{ apiGroups/.test(text)) return checkRights
   const [key = ''] = text.split(':', 1)
   return isOptionName(key) ? checkTercetFile : undefined

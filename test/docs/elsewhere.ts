@@ -19,6 +19,13 @@ const checkout = 'builds the checkout, which its own tests do (test/package)'
 
 export const elsewhere: readonly Elsewhere[] = [
   { page: 'README.md', begins: 'senders', reason: picture },
+  { page: 'README.md', begins: 'npm ci', reason: checkout },
+  { page: 'docs/ci-gate.md', begins: 'FAILED: 1', reason: 'output; test/gate compares such runs' },
+  { page: 'docs/ci-gate.md', begins: 'jobs:', reason: "is a workflow of GitHub's" },
+  { page: 'docs/ci-gate.md', begins: 'telemetry:', reason: "is a pipeline of GitLab's" },
+  { page: 'docs/ci-gate.md', begins: '{\n  "version": 1', reason: 'output; src/gate has tests of its shape' },
+  { page: 'docs/demo.md', begins: 'The shop sends', reason: 'output of test/end-to-end/demo.test.ts' },
+  { page: 'docs/demo.md', begins: 'people', reason: picture },
   { page: 'docs/deploying.md', begins: 'helm install', reason: cluster },
   { page: 'docs/deploying.md', begins: 'repos:', reason: "is pre-commit's configuration" },
   { page: 'docs/deploying.md', begins: 'tercet deploy render --target=compose -o stack && cd', reason: docker },
@@ -60,7 +67,7 @@ export const elsewhere: readonly Elsewhere[] = [
   { page: 'examples/express/README.md', begins: 'npm install', reason: registry },
   {
     page: 'examples/express/README.md',
-    begins: '{ name = "GET /cart" }',
+    begins: 'requests of GET /cart',
     reason: 'output; test/package runs the example',
   },
   { page: 'examples/rules/README.md', begins: 'npm install', reason: registry },
