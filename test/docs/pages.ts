@@ -1,6 +1,7 @@
 /** The documents that people read, taken apart: links, headings, and blocks of text that stands for itself. */
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
+import { anchorOf } from '../../tools/documents.ts'
 
 export interface Block {
   page: string
@@ -75,15 +76,6 @@ export function anchorsOf(page: string): Set<string> {
       .filter(line => /^#{1,6} /.test(line))
       .map(anchorOf),
   )
-}
-
-export function anchorOf(heading: string): string {
-  return heading
-    .replace(/^#+ /, '')
-    .trim()
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
-    .replaceAll(' ', '-')
 }
 
 /** Where a link of a page leads to, in this tree: its file and its anchor. */
