@@ -219,7 +219,7 @@ async function startServer(config: Config, world: World, onStarted: () => void):
   const stats = signals.map(signal => signal.stats())
   const records = stats.reduce((sum, { replayedRecords }) => sum + replayedRecords, 0)
   const seconds = greatest(stats.map(({ replaySeconds }) => replaySeconds))
-  const line = `{"streams":[{"stream":{"app":"try"},"values":[["'$(date +%s%N)'","hello"]]}]}`
+  const senders = config.text('role') === 'query' ? '' : senderLines(url)
   process.stdout.write(`Tercet ${version} is ready (${records} log records replayed in ${seconds.toFixed(2)} s).
 
 ${addressLines(tercet)}
@@ -228,11 +228,18 @@ In a browser: ${url}
 
 Try next:
   curl '${url}/api/v1/query?query=up'
-  prometheus remote_write url: ${url}/api/v1/write
-  curl -H 'content-type: application/json' '${url}/loki/api/v1/push' -d '${line}'
-  Grafana data sources: Prometheus, Loki and Tempo, all at ${url}
+${senders}  Grafana data sources: Prometheus, Loki and Tempo, all at ${url}
 `)
   return tercet
+}
+
+/** How something is sent; a process that serves queries alone takes nothing. */
+function senderLines(url: string): string {
+  const line = `{"streams":[{"stream":{"app":"try"},"values":[["'$(date +%s%N)'","hello"]]}]}`
+  const header = "-H 'content-type: application/json'"
+  return `  prometheus remote_write url: ${url}/api/v1/write
+  curl ${header} '${url}/loki/api/v1/push' -d '${line}'
+`
 }
 
 function addressLines({

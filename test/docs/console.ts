@@ -1,6 +1,6 @@
 /** Blocks of commands with what they print, run as a reader would: in an empty directory, in the order of the page. */
 import { spawn, spawnSync, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
@@ -73,6 +73,9 @@ function trimmed(lines: readonly string[]): readonly string[] {
 /** Ports that the documents name; in a test another program may have them. */
 const documentedPorts = [8428, 4317, 4318, 9100] as const
 const root = process.cwd()
+/** `node_modules/tercet` of a directory where a packed tarball was installed, to try the pages with that. */
+const installed = process.env['DOCS_PACKAGE']
+const program = installed === undefined ? `${root}/src/app/main.ts` : `${installed}/bin/tercet.cjs`
 /** Each module is stripped of its types and compiled once, not once a command. */
 const compiled = process.env['NODE_COMPILE_CACHE'] ?? compileCacheDirectory
 const mark = 'command-has-ended'
@@ -90,7 +93,6 @@ export class Sandbox {
 
   async open(): Promise<void> {
     for (const port of documentedPorts) this.#ports.set(port, await freePort())
-    mkdirSync(join(this.directory, 'node_modules/tercet'), { recursive: true })
     mkdirSync(join(this.directory, 'bin'))
     writeFileSync(join(this.directory, 'package.json'), '{ "type": "module" }\n')
     this.#linkLibrary()
@@ -100,7 +102,7 @@ export class Sandbox {
     const shim = [
       '#!/bin/sh',
       `case "$1" in query|top|tail) set -- "$@" --url=${this.#here('http://127.0.0.1:8428')} ;; esac`,
-      `exec '${process.execPath}' '${root}/src/app/main.ts' "$@"`,
+      `exec '${process.execPath}' '${program}' "$@"`,
     ]
     writeFileSync(join(this.directory, 'bin/tercet'), `${shim.join('\n')}\n`, { mode: 0o755 })
   }
@@ -108,6 +110,12 @@ export class Sandbox {
   /** The package as it is when it is built: here its modules are the sources. */
   #linkLibrary(): void {
     const directory = join(this.directory, 'node_modules/tercet')
+    mkdirSync(dirname(directory), { recursive: true })
+    if (installed !== undefined) {
+      symlinkSync(installed, directory)
+      return
+    }
+    mkdirSync(directory)
     writeFileSync(
       join(directory, 'package.json'),
       '{ "type": "module", "exports": { ".": "./a.js", "./testing": "./b.js" } }',
