@@ -22,6 +22,7 @@ export const topics: readonly Topic[] = [
     title: 'For whom',
     pages: [
       'README.md',
+      'docs/demo.md',
       'docs/start/opentelemetry.md',
       'docs/start/tests.md',
       'docs/start/compose.md',

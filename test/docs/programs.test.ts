@@ -1,9 +1,11 @@
 /** Programs of the documents are compiled and run. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { connectTercet, startTercet } from '../../src/library/tercet-library.ts'
+import { expectRules, expectTelemetry } from '../../src/testing/tercet-testing.ts'
 import { difference, Sandbox } from './console.ts'
 import { blocksOf, pages } from './pages.ts'
 
@@ -58,4 +60,36 @@ test('TypeScript compiles, runs, and prints what it says', async () => {
   } finally {
     await sandbox.close()
   }
+})
+
+/** Names of the methods of an object, and of what it is made of. */
+function methodsOf(object: object): string[] {
+  const names: string[] = []
+  for (let at: object = object; at !== Object.prototype; at = Object.getPrototypeOf(at) as object)
+    names.push(...Object.getOwnPropertyNames(at).filter(name => typeof Reflect.get(object, name) === 'function'))
+  return names.filter(name => name !== 'constructor')
+}
+
+test('the page of the library names every method', async () => {
+  const page = readFileSync('docs/library.md', 'utf8')
+  await using tercet = await startTercet({ http: false })
+  const expect = expectTelemetry(tercet)
+  const objects = [
+    tercet,
+    tercet.clock,
+    connectTercet('http://127.0.0.1:1'),
+    expect,
+    expect.metric('up'),
+    expect.logs('{a="b"}'),
+    expect.traces('{}'),
+    expect.requests('GET /'),
+    expect.alert('a'),
+    expectRules({ durationMs: 0, firings: [], alerts: [], errors: [] }),
+  ]
+  const names = new Set(objects.flatMap(methodsOf))
+  assert.ok(names.size > 30)
+  assert.deepEqual(
+    [...names].filter(name => !page.includes(`${name}(`)),
+    [],
+  )
 })
