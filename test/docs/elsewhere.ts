@@ -49,6 +49,7 @@ export const elsewhere: readonly Elsewhere[] = [
   { page: 'docs/releasing.md', begins: 'npm run build:package', reason: checkout },
   { page: 'docs/releasing.md', begins: 'node_modules/.bin/node tools/build-exec', reason: checkout },
   { page: 'docs/releasing.md', begins: 'helm package', reason: 'pushes to a registry' },
+  { page: 'docs/releasing.md', begins: 'npm run build:site', reason: 'test/docs/site.test.ts builds it' },
   { page: 'docs/releasing.md', begins: 'node tools/release-version.ts', reason: 'changes the checkout' },
   { page: 'docs/releasing.md', begins: 'cosign verify', reason: 'asks a registry of images' },
   { page: 'docs/sizing.md', begins: 'budget', reason: 'formulas' },
