@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { Registry } from '#core/counter.ts'
 import { silentLog } from '#core/log.ts'
-import { Lifecycle, StartError, together, type SharedServers } from './lifecycle.ts'
+import { StartError } from '#core/start-error.ts'
+import { Lifecycle, together, type SharedServers } from './lifecycle.ts'
 import { makePart, type Part } from './part.ts'
 
 interface Bench {

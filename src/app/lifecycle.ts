@@ -2,18 +2,9 @@
 import type { Registry } from '#core/counter.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
+import { StartError } from '#core/start-error.ts'
 import type { Listener, Part } from './part.ts'
 import type { PartState } from './role.ts'
-
-/** Which part could not start, and why: one line for whoever started the process. */
-export class StartError extends Error {
-  override name = 'StartError'
-  readonly part: string
-  constructor(part: string, cause: unknown) {
-    super(`could not start ${part}: ${messageOf(cause)}`, { cause })
-    this.part = part
-  }
-}
 
 /** The addresses that all parts share: HTTP and gRPC. */
 export interface SharedServers {
@@ -45,9 +36,12 @@ export class Lifecycle {
     this.#servers = servers
   }
 
-  /** False until every part has started: the addresses are open before that, so that health can be asked. */
-  get isRunning(): boolean {
-    return this.#state === 'running'
+  /**
+   * Why parts are not asked: until all of them have started, and from the stop on. The addresses are open before that,
+   * so that health can be asked.
+   */
+  get notRunning(): string | undefined {
+    return this.#state === 'running' ? undefined : `the process is ${this.#state}`
   }
 
   /** Why the process is not ready; undefined: it is. */

@@ -31,7 +31,7 @@ async function serve(parts: readonly Part[]): Promise<{ lifecycle: Lifecycle; se
   const servers = new Servers(
     context,
     parts,
-    () => lifecycle.isRunning,
+    () => lifecycle.notRunning,
     (route, status) => {
       seen.push(`${route} ${status}`)
     },

@@ -13,10 +13,9 @@ import type { Address, SharedServers } from './lifecycle.ts'
 import type { Part } from './part.ts'
 import { hostAndPort } from './world.ts'
 
-const startingReply: HttpReply = {
-  status: 503,
-  headers: { 'content-type': 'text/plain; charset=utf-8', 'retry-after': '2' },
-  body: 'the process is starting\n',
+function refusalOf(reason: string): HttpReply {
+  const headers = { 'content-type': 'text/plain; charset=utf-8', 'retry-after': '2' }
+  return { status: 503, headers, body: `${reason}\n` }
 }
 
 const noAuth = new Auth({ username: '', password: '', bearerToken: '' })
@@ -29,37 +28,47 @@ function isAction({ methods, path }: Route): boolean {
   return changes && (isAction || path.startsWith('/api/tercet/'))
 }
 
-/** What is asked of a part before the process is ready gets 503, or UNAVAILABLE, and is sent again by its sender. */
+/**
+ * What is asked of a part before the process is ready, or while it stops, gets 503, or UNAVAILABLE: its sender sends it
+ * again.
+ */
 class Gate {
-  readonly #isRunning: () => boolean
+  readonly #notRunning: () => string | undefined
 
-  constructor(isRunning: () => boolean) {
-    this.#isRunning = isRunning
+  constructor(notRunning: () => string | undefined) {
+    this.#notRunning = notRunning
   }
 
   routes({ routes, answersAtOnce }: Part): readonly Route[] {
     if (answersAtOnce === true) return routes
     return routes.map(route => ({
       ...route,
-      handler: request => (this.#isRunning() ? route.handler(request) : Promise.resolve(startingReply)),
+      handler: request => {
+        const reason = this.#notRunning()
+        return reason === undefined ? route.handler(request) : Promise.resolve(refusalOf(reason))
+      },
     }))
   }
 
   sockets({ sockets }: Part): SocketRoute[] {
     return sockets.map(route => ({
       ...route,
-      open: request =>
-        this.#isRunning() ? route.open(request) : { status: startingReply.status, body: 'the process is starting\n' },
+      open: request => {
+        const reason = this.#notRunning()
+        return reason === undefined ? route.open(request) : { status: 503, body: `${reason}\n` }
+      },
     }))
   }
 
   grpc({ grpc }: Part): GrpcMethod[] {
     return grpc.map(method => ({
       ...method,
-      handler: (message, tenant, signal) =>
-        this.#isRunning()
+      handler: (message, tenant, signal) => {
+        const reason = this.#notRunning()
+        return reason === undefined
           ? method.handler(message, tenant, signal)
-          : Promise.reject(new UnavailableError('the process is starting', 2)),
+          : Promise.reject(new UnavailableError(reason, 2))
+      },
     }))
   }
 }
@@ -77,11 +86,16 @@ export class Servers implements SharedServers {
   readonly addresses: Address[] = []
 
   /** `onRequest` is called after every HTTP request. Throws when two parts claim the same route. */
-  constructor(context: Context, parts: readonly Part[], isRunning: () => boolean, onRequest: RequestObserver) {
+  constructor(
+    context: Context,
+    parts: readonly Part[],
+    notRunning: () => string | undefined,
+    onRequest: RequestObserver,
+  ) {
     this.#context = context
     const { limits, security, world, memory, slowReaders } = context
     const writeTimeoutMs = context.config.durationMs('write_timeout')
-    const gate = new Gate(isRunning)
+    const gate = new Gate(notRunning)
     const table = new RouteTable()
     for (const part of parts) table.add(part.name, gate.routes(part))
     const sockets = parts.flatMap(part => gate.sockets(part))

@@ -113,7 +113,7 @@ async function startLocked(config: Config, world: World, env: Environment): Prom
     reload,
   }
   const { parts, signals, remotes, onRequest } = await roles[role](context, own)
-  const servers = new Servers(context, parts, () => lifecycle.isRunning, onRequest)
+  const servers = new Servers(context, parts, () => lifecycle.notRunning, onRequest)
   const lifecycle = new Lifecycle(world.log, parts, servers)
   await started(lifecycle, registry)
   await context.formats.noteStarted()

@@ -259,5 +259,6 @@ test('closing twice, and asking after it, is harmless', async () => {
   const tercet = await startTercet({ http: false })
   await tercet.close()
   await tercet.close()
-  await assert.rejects(tercet.addMetrics([{ name: 'a', value: 1 }]))
+  await assert.rejects(tercet.addMetrics([{ name: 'a', value: 1 }]), /was closed/)
+  await assert.rejects(tercet.promql('up'), /was closed/)
 })

@@ -92,9 +92,10 @@ export async function startTercet(options: TercetOptions = {}): Promise<Tercet> 
   return new Instance(running, around)
 }
 
-/** Requests of the instance's own process. */
-function carrierTo(running: RunningTercet): Carrier {
+/** Requests of the instance's own process. Throws BadDataError when it was closed. */
+function carrierTo(running: RunningTercet, isClosed: () => boolean): Carrier {
   return async ({ method = 'GET', path, parameters = {}, headers = {}, body = '' }: TercetRequest) => {
+    if (isClosed()) throw new BadDataError('this Tercet was closed')
     const reply = await running.answer({
       method,
       path,
@@ -118,7 +119,10 @@ class Instance extends Client implements Tercet {
   #closed: Promise<void> | undefined
 
   constructor(running: RunningTercet, { world, virtualClock }: InstanceWorld) {
-    super(carrierTo(running), world.clock)
+    super(
+      carrierTo(running, () => this.#closed !== undefined),
+      world.clock,
+    )
     this.#running = running
     const addressNamed = (name: string) => running.addresses.find(one => one.name === name)?.address
     this.url = addressNamed('http') === undefined ? undefined : running.url

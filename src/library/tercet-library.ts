@@ -1,5 +1,7 @@
 /** `import … from 'tercet'`: what programs may use. */
 export { startTercet, type Tercet, type TercetClock } from './instance.ts'
+export { BadDataError, ConflictError } from '#core/errors.ts'
+export { StartError } from '#core/start-error.ts'
 export { connectTercet, type ConnectionOptions } from './connection.ts'
 export type { AddedLine, AddedSample, AddedSpan } from './additions.ts'
 export type { Duration, Moment } from './moment.ts'
