@@ -44,7 +44,8 @@ const uncounted = [
   'src/library/instances.test.ts',
 ]
 const isCounted = (file: string): boolean => !uncounted.some(glob => matchesGlob(file, glob))
-const runner = ['--test', '--test-timeout=300000', '--test-concurrency=2']
+// Many tests wait for another process: with three at a time two processors have work.
+const runner = ['--test', '--test-timeout=300000', '--test-concurrency=3']
 // Each module is stripped of its types and compiled once, not once for every file.
 const compiled = mkdtempSync(join(tmpdir(), 'tercet-compiled-tests-'))
 const env = { ...process.env, NODE_COMPILE_CACHE: compiled }
