@@ -9,6 +9,8 @@ import type { Kind } from './rule-table.ts'
 import { Rules } from './rules.ts'
 
 const seeds = Array.from({ length: 30 }, (_, i) => i + 1)
+/** Defects are planted in so many of them; SEEDS=30 plants them in all, and finds them. */
+const plantedSeeds = seeds.slice(0, Number(process.env['SEEDS'] ?? 10))
 
 /** Base of each seed is made once. */
 const bases = new Map<number, Profile>()
@@ -47,8 +49,8 @@ const planted: readonly (readonly [what: string, defects: Defects, kind: Kind, t
 ]
 
 for (const [what, defects, kind, text] of planted)
-  test(`found with each of 30 seeds, and nothing else: ${what}`, () => {
-    for (const seed of seeds) {
+  test(`found with each of ${plantedSeeds.length} seeds, and nothing else: ${what}`, () => {
+    for (const seed of plantedSeeds) {
       const found = failures(reportOf(seed, defects))
       assert.deepEqual([...new Set(found.map(finding => finding.kind))], [kind], `seed ${seed}`)
       assert.match(found[0]!.sentence, text)

@@ -10,7 +10,7 @@ import type { SimulatedSignal } from './signal.ts'
 import { simulate } from './simulate.ts'
 
 const from = Number(process.env['SEED'] ?? 1)
-const count = Number(process.env['SEEDS'] ?? 200)
+const count = Number(process.env['SEEDS'] ?? 120)
 const repeated = 5
 
 /** Seeds behind the first ones that found a fault once. */
