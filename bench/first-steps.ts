@@ -12,6 +12,9 @@ import { parseArgs } from 'node:util'
 
 const { values } = parseArgs({ options: { runs: { type: 'string', default: '3' } } })
 
+/** Ports that the system chooses: others may run here, too. */
+const addresses = ['http', 'otlp_http', 'otlp_grpc'].map(name => `--listen.${name}=127.0.0.1:0`)
+
 interface Step {
   name: string
   seconds: number
@@ -79,7 +82,7 @@ async function runOnce(tarball: string, work: string, isFirst: boolean): Promise
   const steps: Step[] = []
   const startMs = performance.now()
   const relative = join('..', tarball.slice(dirname(tarball).length + 1))
-  const child = spawn('npx', ['--yes', relative, 'up', '--listen.http=127.0.0.1:0'], {
+  const child = spawn('npx', ['--yes', relative, 'up', ...addresses], {
     cwd: directory,
     env: { ...process.env, npm_config_cache: join(work, 'cache'), npm_config_offline: 'true' },
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, normalize } from 'node:path'
+import { basename, join, normalize } from 'node:path'
 import { after, test } from 'node:test'
 import { readBundledPackages } from '../../tools/bundled-packages.ts'
 import { libraries, packageExports, programDirectory, programs } from '../../tools/program-entries.ts'
@@ -56,6 +56,17 @@ const places = [
   /^deploy\/examples\/(README\.md|[\w-]+\/stack\.yaml|helm-subchart\/.+)$/,
   /^examples\/(README\.md|[\w-]+\/[\w./-]+)$/,
 ]
+
+test('the program is in few files, and each of them is loaded by another', () => {
+  const program = files.filter(file => /^dist\/program\/.*\.js$/.test(file))
+  // npm unpacks a file in about the time in which it writes 100 kB: `npx` was twice as slow with 160 of them.
+  assert.ok(program.length <= 50, `${program.length} files`)
+  const sources = [...program, 'bin/tercet.cjs', 'package.json'].map(read)
+  assert.deepEqual(
+    program.filter(file => !sources.some(source => new RegExp(`[/'"]${basename(file)}['"]`).test(source))),
+    [],
+  )
+})
 
 test('it has what was built, the whole chart, and nothing else', () => {
   assert.deepEqual(
