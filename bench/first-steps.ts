@@ -22,7 +22,9 @@ interface Step {
 
 function megabytes(directory: string): string {
   const files = globSync('**/*', { cwd: directory, withFileTypes: true }).filter(entry => entry.isFile())
-  const bytes = files.reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0)
+  // npx may end before what it started: that still puts files in their places.
+  const sizes = files.map(({ parentPath, name }) => statSync(join(parentPath, name), { throwIfNoEntry: false })?.size)
+  const bytes = sizes.reduce<number>((sum, size = 0) => sum + size, 0)
   return `${(bytes / 1e6).toFixed(1)} MB`
 }
 

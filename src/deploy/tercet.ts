@@ -94,7 +94,7 @@ export function planTercet(stack: Stack): Plan {
   if (stack.s3 === undefined && stack.persistence.isOn)
     warnings.push({
       name: 'no-bucket',
-      text: 'no s3 is configured: the data lies on one volume of the cluster, and nowhere else',
+      text: 'no s3 is configured: the data lies on one volume, and nowhere else',
     })
   if (stack.expose.host !== '' && stack.authSecret === '')
     warnings.push({

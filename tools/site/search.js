@@ -1,4 +1,4 @@
-/* Search over what was indexed when the site was built: nothing is asked of a server, so that it works from a disk too. */
+/* Search over what was indexed when the site was built: no server is asked, so that it works from a disk, too. */
 ;(function () {
   'use strict'
   var box = document.getElementById('search')
