@@ -262,3 +262,25 @@ test('closing twice, and asking after it, is harmless', async () => {
   await assert.rejects(tercet.addMetrics([{ name: 'a', value: 1 }]), /was closed/)
   await assert.rejects(tercet.promql('up'), /was closed/)
 })
+
+test('a search for a few traces finds those that began last', async () => {
+  const startAt = Date.parse('2026-03-01T12:00:00Z')
+  await using tercet = await startTercet({ http: false, time: { startAt } })
+  // Two begin at once; what comes in first is neither the oldest nor the newest.
+  const minutes = [5, 1, 9, 3, 9, 7]
+  await tercet.addSpans(
+    minutes.map((minute, i) => ({
+      name: `at ${minute}`,
+      service: 's',
+      traceId: String(i + 1).repeat(32),
+      spanId: String(i + 1).repeat(16),
+      startAt: startAt - (10 - minute) * 60_000,
+    })),
+  )
+  const from = startAt - 3_600_000
+  const found = async (limit: number): Promise<readonly string[]> =>
+    (await tercet.traceql('{ }', { from, limit })).traces.map(({ rootName }) => rootName)
+  assert.deepEqual(await found(1), ['at 9'])
+  assert.deepEqual(await found(3), ['at 9', 'at 9', 'at 7'])
+  assert.deepEqual(await found(10), ['at 9', 'at 9', 'at 7', 'at 5', 'at 3', 'at 1'])
+})

@@ -78,6 +78,20 @@ const shownApart: ReadonlySet<string> = new Set([
   'span:id',
 ])
 
+/** The matches that began last, at most `limit`, in the order in which they were. */
+function newestOf<M extends { row: number }>(
+  matches: readonly M[],
+  starts: BigInt64Array,
+  limit: number,
+): readonly M[] {
+  if (matches.length <= limit) return matches
+  const sorted = BigInt64Array.from(matches, ({ row }) => starts[row]!).sort()
+  const first = sorted[sorted.length - limit]!
+  // Of those that began at once with the oldest, as many as there is room for.
+  let room = limit - (sorted.length - 1 - sorted.lastIndexOf(first))
+  return matches.filter(({ row }) => starts[row]! > first || (starts[row]! === first && room-- > 0))
+}
+
 /** Answers TraceQL searches. */
 export class TraceSearch {
   readonly #budgets: Budgets
@@ -87,8 +101,8 @@ export class TraceSearch {
   }
 
   /**
-   * The newest traces that match, of those that are found; `onPart` is called with what each row group adds. Throws
-   * LimitError, TimeoutError and CanceledError.
+   * Traces that match, newest first: of the newest rows that have as many as the limit, or of all with the hint
+   * `most_recent`. `onPart` is called with what each row group adds. Throws LimitError, TimeoutError and CanceledError.
    */
   run(
     request: SearchRequest,
@@ -113,9 +127,7 @@ export class TraceSearch {
     const mentioned = mentionsOf(request.stages)
     const search = async (rows: TraceRows): Promise<{ part: FoundTrace[]; own: SearchStats }> => {
       const own: SearchStats = { traces: 0, spans: 0, bytes: rows.bytes, blocks: 1 }
-      const part = await unlessDamaged(rows, () =>
-        this.#searchRows(rows, request, needed, mentioned, own, isNewest, budget),
-      )
+      const part = await unlessDamaged(rows, () => this.#searchRows(rows, request, needed, mentioned, own, budget))
       return { part: part ?? [], own }
     }
     for await (const { part, own } of workAhead(
@@ -144,7 +156,6 @@ export class TraceSearch {
     needed: readonly Field[],
     mentioned: readonly Mention[],
     stats: SearchStats,
-    isNewest: boolean,
     budget: Budget,
   ): Promise<FoundTrace[]> {
     const table = await SpanTable.open(rows)
@@ -174,11 +185,15 @@ export class TraceSearch {
     }
     if (matches.length === 0) return []
     // Only traces that can be in the answer are laid out.
-    if (matches.length > request.limit) {
-      if (isNewest) matches.sort((a, b) => (starts[a.row]! < starts[b.row]! ? 1 : -1))
-      matches.length = request.limit
-    }
-    return this.#layOut(table, matches, mentioned, request.spansPerSet, starts, ends, budget)
+    return this.#layOut(
+      table,
+      newestOf(matches, starts, request.limit),
+      mentioned,
+      request.spansPerSet,
+      starts,
+      ends,
+      budget,
+    )
   }
 
   async #layOut(
