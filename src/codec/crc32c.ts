@@ -1,4 +1,36 @@
-/** CRC-32C (Castagnoli, reflected 0x82F63B78), eight bytes a step. Source: RFC 3720 appendix B.4. */
+/**
+ * CRC-32C (Castagnoli, reflected 0x82F63B78): a WASM kernel (kernel/crc32c.ts) where there are bytes enough to pay for
+ * the copy into its memory, eight bytes a step here where there are few. Source: RFC 3720 appendix B.4.
+ */
+import { readFileSync } from 'node:fs'
+
+interface Kernel {
+  memory: WebAssembly.Memory
+  bytesAt: WebAssembly.Global
+  bytesMax: WebAssembly.Global
+  fillTables(): void
+  update(crc: number, from: number, size: number): number
+}
+
+/** With fewer the copy costs more than the kernel saves. */
+const kernelBytesMin = 256
+
+interface Loaded {
+  update: Kernel['update']
+  room: Uint8Array
+  bytesAt: number
+}
+
+let loaded: Loaded | undefined
+
+function load(): Loaded {
+  const file = new URL('./crc32c.wasm', import.meta.url)
+  const kernel = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(file)), {}).exports as unknown as Kernel
+  kernel.fillTables()
+  const bytesAt = kernel.bytesAt.value as number
+  const room = new Uint8Array(kernel.memory.buffer, bytesAt, kernel.bytesMax.value as number)
+  return { update: kernel.update, room, bytesAt }
+}
 
 const tables = ((): Uint32Array => {
   const table = new Uint32Array(8 * 256)
@@ -19,7 +51,21 @@ const tables = ((): Uint32Array => {
 
 /** Checksum of `bytes[from, to)`. `seed` continues an earlier checksum. */
 export function crc32c(bytes: Uint8Array, from = 0, to = bytes.length, seed = 0): number {
-  let crc = ~seed
+  return ~(to - from < kernelBytesMin ? updateHere(~seed, bytes, from, to) : updateThere(~seed, bytes, from, to)) >>> 0
+}
+
+function updateThere(crc: number, bytes: Uint8Array, from: number, to: number): number {
+  loaded ??= load()
+  const { update, room, bytesAt } = loaded
+  for (let at = from; at < to; at += room.length) {
+    const end = Math.min(to, at + room.length)
+    room.set(bytes.subarray(at, end))
+    crc = update(crc, bytesAt, end - at)
+  }
+  return crc
+}
+
+function updateHere(crc: number, bytes: Uint8Array, from: number, to: number): number {
   let i = from
   for (; i + 8 <= to; i += 8) {
     const low = crc ^ (bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24))
@@ -34,5 +80,5 @@ export function crc32c(bytes: Uint8Array, from = 0, to = bytes.length, seed = 0)
       tables[bytes[i + 7]!]!
   }
   for (; i < to; i++) crc = tables[(crc ^ bytes[i]!) & 255]! ^ (crc >>> 8)
-  return ~crc >>> 0
+  return crc
 }

@@ -5,7 +5,7 @@
 import { ByteReader } from '#codec/byte-reader.ts'
 import { crc32c } from '#codec/crc32c.ts'
 import { decodeHistogramChunk } from '#codec/histogram-chunk.ts'
-import { decodeXor, xorSampleCount } from '#codec/xor-chunk.ts'
+import { decodeXorRun, xorRunCount } from '#codec/xor-run.ts'
 import { decodeXor2 } from '#codec/xor2-chunk.ts'
 import { CorruptDataError, NotFoundError } from '#core/errors.ts'
 import { isDamage } from '#core/omissions.ts'
@@ -521,8 +521,18 @@ export class LoadedChunks {
   decode(place: number, into: SampleColumns): void {
     if (this.#leftOut.size > 0 && this.#leftOut.has(place)) return
     const end = this.startOf[place + 1]!
-    for (let i = this.startOf[place]!; i < end; i++)
-      decodeChunk(this.#encoding[i]!, this.#bytes[i]!, this.#from[i]!, this.#to[i]!, into)
+    for (let i = this.startOf[place]!; i < end;) {
+      const first = i
+      while (i < end && this.#encoding[i] === xorEncoding) i++
+      if (i > first) this.#decodeXor(first, i, into)
+      else decodeChunk(this.#encoding[i]!, this.#bytes[i]!, this.#from[i]!, this.#to[i++]!, into)
+    }
+  }
+
+  #decodeXor(first: number, end: number, into: SampleColumns): void {
+    const chunks = { bytes: this.#bytes, from: this.#from, to: this.#to }
+    into.reserve(xorRunCount(chunks, first, end))
+    into.count += decodeXorRun(chunks, first, end, into.timesMs, into.words, into.count)
   }
 }
 
@@ -551,13 +561,11 @@ function chunkEnd(bytes: Uint8Array, at: number): number {
   return Infinity
 }
 
-/** Adds a chunk's samples to columns. */
+const xorEncoding = 1
+
+/** Adds the samples of a chunk that is no XOR chunk to columns. */
 function decodeChunk(encoding: number, bytes: Uint8Array, from: number, to: number, into: SampleColumns): void {
   switch (encoding) {
-    case 1:
-      into.reserve(xorSampleCount(bytes, from, to))
-      into.count += decodeXor(bytes, from, to, into.timesMs, into.words, into.count)
-      return
     case 4:
       decodeXor2(bytes, from, to, (timeMs, hi, lo, startMs) => {
         into.pushWords(timeMs, hi, lo)
