@@ -1,7 +1,7 @@
 /**
  * AssemblyScript, built by `npm run build:kernel` into src/codec/crc32c.wasm: CRC-32C (Castagnoli, reflected
- * 0x82F63B78), sixteen bytes a step. Its host is src/codec/crc32c.ts. Source: RFC 3720 appendix B.4; the steps are those
- * of "slicing-by-16".
+ * 0x82F63B78), sixteen bytes a step, each byte of them by a table of its own ("slicing-by-16"). Its host is
+ * src/codec/crc32c.ts. Source: RFC 3720 appendix B.4.
  */
 
 /** Sixteen tables of 256 words. */

@@ -2,7 +2,7 @@
  * CRC-32C (Castagnoli, reflected 0x82F63B78): a WASM kernel (kernel/crc32c.ts) where there are bytes enough to pay for
  * the copy into its memory, eight bytes a step here where there are few. Source: RFC 3720 appendix B.4.
  */
-import { readFileSync } from 'node:fs'
+import { startKernel } from './kernel.ts'
 
 interface Kernel {
   memory: WebAssembly.Memory
@@ -24,11 +24,10 @@ interface Loaded {
 let loaded: Loaded | undefined
 
 function load(): Loaded {
-  const file = new URL('./crc32c.wasm', import.meta.url)
-  const kernel = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(file)), {}).exports as unknown as Kernel
+  const kernel = startKernel<Kernel>('crc32c')
   kernel.fillTables()
-  const bytesAt = kernel.bytesAt.value as number
-  const room = new Uint8Array(kernel.memory.buffer, bytesAt, kernel.bytesMax.value as number)
+  const bytesAt = kernel.bytesAt.value
+  const room = new Uint8Array(kernel.memory.buffer, bytesAt, kernel.bytesMax.value)
   return { update: kernel.update, room, bytesAt }
 }
 

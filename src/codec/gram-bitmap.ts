@@ -2,8 +2,8 @@
  * Host of the WASM kernel that makes the bitmap of a log block's grams (kernel/gram-bitmap.ts). Form:
  * docs/formats/log-token-filter.md.
  */
-import { readFileSync } from 'node:fs'
 import { assert } from '#core/assert.ts'
+import { startKernel } from './kernel.ts'
 
 /** Bytes of a gram. */
 export const gramBytes = 6
@@ -23,10 +23,7 @@ interface Kernel {
 
 let loaded: Kernel | undefined
 function kernel(): Kernel {
-  return (loaded ??= new WebAssembly.Instance(
-    new WebAssembly.Module(readFileSync(new URL('./gram-bitmap.wasm', import.meta.url))),
-    {},
-  ).exports as unknown as Kernel)
+  return (loaded ??= startKernel<Kernel>('gram-bitmap'))
 }
 
 /**

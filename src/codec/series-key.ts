@@ -3,8 +3,8 @@
  * with a hash of each. A key is the label set as remote write spells it (model/write-batch.ts). What it returns is
  * valid until the next call.
  */
-import { readFileSync } from 'node:fs'
 import type { Random } from '#core/random.ts'
+import { startKernel } from './kernel.ts'
 
 interface Kernel {
   memory: WebAssembly.Memory
@@ -30,7 +30,6 @@ export function makeHashSeed(random: Random): HashSeed {
 const hashAt = 4096
 const placesAt = hashAt + 16
 const pageBytes = 65536
-let compiled: WebAssembly.Module | undefined
 const shared = new WeakMap<HashSeed, { labelsMax: number; keys: SeriesKeys }>()
 
 /** One instance of the kernel, with its memory. */
@@ -57,8 +56,7 @@ export class SeriesKeys {
   }
 
   constructor(seed: HashSeed, labelsMax: number) {
-    compiled ??= new WebAssembly.Module(readFileSync(new URL('./series-key.wasm', import.meta.url)))
-    this.#kernel = new WebAssembly.Instance(compiled, {}).exports as unknown as Kernel
+    this.#kernel = startKernel<Kernel>('series-key')
     this.#kernel.setSeed(seed.a, seed.b, seed.c, seed.d)
     this.#labelsMax = labelsMax
     this.#keyAt = placesAt + labelsMax * 32

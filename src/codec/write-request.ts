@@ -3,9 +3,9 @@
  * body, gives the columns back as views. One instance serves one request after the other; what it returns is valid
  * until the next.
  */
-import { readFileSync } from 'node:fs'
 import { elementsMax, tooMany } from '#core/body-limits.ts'
 import { CorruptDataError, LimitError } from '#core/errors.ts'
+import { startKernel } from './kernel.ts'
 import type { HashSeed } from './series-key.ts'
 import { snappyDeclaredSize } from './snappy.ts'
 
@@ -63,7 +63,6 @@ const keptBytesMax = 32 * 1024 * 1024
 
 /** One instance of the kernel, with its memory, which grows with the body. */
 export class WriteRequestKernel {
-  readonly #module: WebAssembly.Module
   readonly #seed: HashSeed
   #kernel: Kernel
   #seriesMax = 4096
@@ -76,20 +75,19 @@ export class WriteRequestKernel {
   #columnsAt = baseAt
 
   constructor(seed: HashSeed) {
-    this.#module = new WebAssembly.Module(readFileSync(new URL('./write-request.wasm', import.meta.url)))
     this.#seed = seed
     this.#kernel = this.#start()
     this.#layOut(64 * 1024, 1024 * 1024)
   }
 
   #start(): Kernel {
-    const kernel = new WebAssembly.Instance(this.#module, {
+    const kernel = startKernel<Kernel>('write-request', {
       env: {
         abort: () => {
           throw new CorruptDataError('remote write: the kernel stopped')
         },
       },
-    }).exports as unknown as Kernel
+    })
     const { a, b, c, d } = this.#seed
     kernel.setSeed(a, b, c, d)
     return kernel

@@ -2,7 +2,7 @@
  * Host of the WASM kernel that decodes XOR chunks (kernel/xor-chunk.ts): a series' chunks one behind the other, which
  * are copied out together.
  */
-import { readFileSync } from 'node:fs'
+import { startKernel } from './kernel.ts'
 import { decodeXor, xorSampleCount } from './xor-chunk.ts'
 
 interface Kernel {
@@ -29,9 +29,7 @@ interface Loaded {
 let loaded: Loaded | undefined
 
 function load(): Loaded {
-  const file = new URL('./xor-chunk.wasm', import.meta.url)
-  const { memory, decode } = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(file)), {})
-    .exports as unknown as Kernel
+  const { memory, decode } = startKernel<Kernel>('xor-chunk')
   const pages = Math.ceil((bytesAt + bytesMax + slackBytes) / 65_536)
   memory.grow(pages - memory.buffer.byteLength / 65_536)
   return {
