@@ -21,10 +21,11 @@ class Cursor {
   #next = 0
   /** Number of the value behind the one that was read last. */
   #k = 0
-  #row = -1
+  #row: number
 
   constructor(data: ColumnData) {
     this.#data = data
+    this.#row = (data.firstRow ?? 0) - 1
     this.maxRep = data.column.maxRep
     this.maxDef = data.column.maxDef
   }

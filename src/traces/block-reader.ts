@@ -189,8 +189,8 @@ export class BlockReader {
     const row = findRow(ids, id)
     if (row < 0) return undefined
     const { dedicated } = meta
+    if (held === undefined) return new RowAssembler(await file.readRow(group, row), dedicated).row(row).trace
     const read = (): Promise<ColumnData[]> => file.readGroup(group)
-    if (held === undefined) return new RowAssembler(await read(), dedicated).row(row).trace
     return held.trace({ key: `${meta.blockId} ${group}`, dedicated, read, bytesOf: heldBytes }, row)
   }
 

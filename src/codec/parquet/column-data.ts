@@ -1,4 +1,7 @@
-/** One column of a row group, decoded: levels of its entries, and the values of those that have one. */
+/**
+ * One column of a row group, or of one of its rows, decoded: levels of its entries, and the values of those that have
+ * one.
+ */
 import type { Column } from './schema.ts'
 import type { Texts } from './texts.ts'
 
@@ -7,6 +10,8 @@ export interface ColumnData {
   readonly column: Column
   /** Entries, with and without value. */
   readonly count: number
+  /** The row of the first entry, where it is not the first of the row group. */
+  readonly firstRow?: number
   /** Levels by entry; undefined where the highest is 0. */
   readonly rep: Uint8Array | undefined
   readonly def: Uint8Array | undefined

@@ -54,6 +54,7 @@ export function decodeHybrid(
   return input.at
 }
 
+/** `count` values of `width` bits (1 to 32) from bytes[from...) into `into[at...]`. */
 function unpack(
   bytes: Uint8Array,
   from: number,
@@ -62,27 +63,61 @@ function unpack(
   into: Uint8Array | Int32Array,
   at: number,
 ): void {
-  if (width === 1) {
-    for (let i = 0; i < count; i++) into[at + i] = (bytes[from + (i >>> 3)]! >>> (i & 7)) & 1
-    return
+  if (width > 4) unpackWords(bytes, from * 8, width, width, count, into, at)
+  else
+    for (let i = unpackGroups(bytes, from, width, count, into, at); i < count; i++)
+      into[at + i] = readBits(bytes, from, i * width, width)
+}
+
+/** Groups of eight values of at most four bits, a word each. Returns how many values those are. */
+function unpackGroups(
+  bytes: Uint8Array,
+  from: number,
+  width: number,
+  count: number,
+  into: Uint8Array | Int32Array,
+  at: number,
+): number {
+  const whole = count & ~7
+  const mask = (1 << width) - 1
+  for (const end = at + whole; at < end; at += 8, from += width) {
+    let word = bytes[from]!
+    if (width > 1) word |= bytes[from + 1]! << 8
+    if (width > 2) word |= bytes[from + 2]! << 16
+    if (width > 3) word |= bytes[from + 3]! << 24
+    into[at] = word & mask
+    into[at + 1] = (word >>> width) & mask
+    into[at + 2] = (word >>> (2 * width)) & mask
+    into[at + 3] = (word >>> (3 * width)) & mask
+    into[at + 4] = (word >>> (4 * width)) & mask
+    into[at + 5] = (word >>> (5 * width)) & mask
+    into[at + 6] = (word >>> (6 * width)) & mask
+    into[at + 7] = (word >>> (7 * width)) & mask
   }
-  if (width <= 24) {
-    let held = 0
-    let bits = 0
-    let next = from
-    const mask = (1 << width) - 1
-    for (let i = 0; i < count; i++) {
-      while (bits < width) {
-        held |= bytes[next++]! << bits
-        bits += 8
-      }
-      into[at + i] = held & mask
-      held >>>= width
-      bits -= width
-    }
-    return
+  return whole
+}
+
+/** `count` values of `width` bits (1 to 32), of which one begins each `stride` bits, the first at `bit`. */
+function unpackWords(
+  bytes: Uint8Array,
+  bit: number,
+  stride: number,
+  width: number,
+  count: number,
+  into: Uint8Array | Int32Array,
+  at: number,
+): void {
+  const mask = width === 32 ? -1 : (1 << width) - 1
+  // Those that have five bytes from their first on; the others are read with less haste.
+  const ahead = Math.max(0, Math.min(count, Math.floor(((bytes.length - 4) * 8 - bit - 1) / stride)))
+  for (const end = at + ahead; at < end; at++, bit += stride) {
+    const first = (bit / 8) | 0
+    const shift = bit & 7
+    const word = bytes[first]! | (bytes[first + 1]! << 8) | (bytes[first + 2]! << 16) | (bytes[first + 3]! << 24)
+    // A shift by 32 would be one by 0.
+    into[at] = ((word >>> shift) | ((bytes[first + 4]! << 1) << (31 - shift))) & mask
   }
-  for (let i = 0; i < count; i++) into[at + i] = readBits(bytes, from, i * width, width)
+  for (let i = ahead; i < count; i++, bit += stride) into[at++] = readBits(bytes, 0, bit, width)
 }
 
 /** At most 32 bits from a bit offset, least significant first. */
@@ -271,10 +306,8 @@ export function decodeDelta64(
         else unpack(bytes, input.at, width, here, low, 0)
         for (let i = 0; i < here; i++) values[at++] = last = BigInt.asIntN(64, last + minDelta + BigInt(low[i]! >>> 0))
       } else {
-        for (let i = 0; i < here; i++) {
-          low[i] = readBits(bytes, input.at, i * width, 32)
-          high[i] = readBits(bytes, input.at, i * width + 32, width - 32)
-        }
+        unpackWords(bytes, input.at * 8, width, 32, here, low, 0)
+        unpackWords(bytes, input.at * 8 + 32, width, width - 32, here, high, 0)
         for (let i = 0; i < here; i++)
           values[at++] = last = BigInt.asIntN(
             64,

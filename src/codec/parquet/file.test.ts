@@ -13,7 +13,7 @@ import type { ColumnData } from './column-data.ts'
 import { decodeDelta32, decodeDelta64, decodeHybrid, encodeDelta32, encodeDelta64, encodeHybrid } from './encodings.ts'
 import { ParquetFile } from './file.ts'
 import { ParquetWriter } from './file-writer.ts'
-import { readColumn } from './pages.ts'
+import { readColumn, readRowOfColumn } from './pages.ts'
 import { columnsOf, type SchemaGroup, type SchemaLeaf } from './schema.ts'
 import { encodeStruct, readStruct } from './thrift.ts'
 
@@ -139,6 +139,68 @@ test('rows of every type come back, in one page and in several', async () => {
   }
 })
 
+test('a row by itself is what it is among all, in one page and in several', async () => {
+  for (const count of [1, 100, 40_000]) {
+    const rows = someRows(count)
+    const file = await open(write(rows))
+    // The first and the last ones, those on both sides of the end of a page of 32,768 entries, and others.
+    const wanted = [0, 1, 2, 31, 98, 99, 32_766, 32_767, 32_768, 32_769, 39_998, 39_999].filter(row => row < count)
+    for (const row of wanted) {
+      const columns = await file.readRow(0, row)
+      assert.deepEqual(rowsOf(columns), [rows[row]], `row ${row} of ${count}`)
+      assert.ok(columns.every(({ firstRow }) => firstRow === row))
+    }
+    await assert.rejects(file.readRow(0, count), /no page of id has row/)
+  }
+})
+
+/** A page of the second version with the entries of a repeated column of whole numbers. */
+function pageV2(rep: readonly number[], rows: number, values: readonly number[]): Uint8Array {
+  const levels = new ByteWriter(64)
+  encodeHybrid(levels, Uint8Array.from(rep), 0, rep.length, 1)
+  const repBytes = levels.at
+  encodeHybrid(levels, new Uint8Array(rep.length).fill(1), 0, rep.length, 1)
+  const body = Buffer.concat([levels.bytes(), Buffer.from(Int32Array.from(values).buffer)])
+  const header = encodeStruct([
+    [1, 'i32', 3],
+    [2, 'i32', body.length],
+    [3, 'i32', body.length],
+    [
+      8,
+      'struct',
+      [
+        [1, 'i32', rep.length],
+        [2, 'i32', 0],
+        [3, 'i32', rows],
+        [4, 'i32', 0],
+        [5, 'i32', levels.at - repBytes],
+        [6, 'i32', repBytes],
+        [7, 'bool', false],
+      ],
+    ],
+  ])
+  return Buffer.concat([header, body])
+}
+
+test('a row that goes on in the next page is found whole, as no writer should leave it', () => {
+  const [column] = columnsOf({ ...root, children: [leaf('a', { type: 'i32', repetition: 'repeated' })] })
+  const values = ({ firstRow = 0, ints, rep }: ColumnData, row: number): number[] => {
+    let at = firstRow - 1
+    return [...ints!].filter((_, i) => (rep![i] === 0 ? ++at : at) === row)
+  }
+  const kept = Buffer.concat([pageV2([0, 1, 0], 2, [1, 2, 3]), pageV2([0, 1], 1, [4, 5])])
+  const split = Buffer.concat([pageV2([0, 1, 0], 2, [1, 2, 3]), pageV2([1, 0, 1], 1, [4, 5, 6])])
+  const rowsIn = (bytes: Uint8Array, entries: number): number[][] =>
+    [0, 1, 2].map(row => values(readRowOfColumn(column!, bytes, 0, entries, row), row))
+  assert.deepEqual(rowsIn(kept, 5), [[1, 2], [3], [4, 5]])
+  assert.equal(readRowOfColumn(column!, kept, 0, 5, 2).count, 2)
+  assert.deepEqual(rowsIn(split, 6), [
+    [1, 2],
+    [3, 4],
+    [5, 6],
+  ])
+})
+
 test('a file without its end, or with a footer beyond its size, is refused', async () => {
   const bytes = write(someRows(3))
   await assert.rejects(open(bytes.subarray(0, bytes.length - 1)), CorruptDataError)
@@ -157,7 +219,8 @@ test('a damaged file is refused or read, nothing else', async () => {
     for (let k = below(random, 4); k >= 0; k--) bad[below(random, bad.length)] = random.u32() & 255
     try {
       const file = await open(bad)
-      for (let group = 0; group < file.rowGroups.length; group++) await file.readGroup(group)
+      for (let group = 0; group < file.rowGroups.length; group++)
+        await (below(random, 2) === 0 ? file.readGroup(group) : file.readRow(group, below(random, 20)))
     } catch (error) {
       assert.ok(error instanceof CorruptDataError, `round ${round}: ${String(error)}`)
     }

@@ -4,7 +4,7 @@ import { CorruptDataError } from '#core/errors.ts'
 import { greatest, least } from '#core/lists.ts'
 import { ByteReader } from '../byte-reader.ts'
 import type { ColumnData } from './column-data.ts'
-import { readColumn } from './pages.ts'
+import { readColumn, readRowOfColumn } from './pages.ts'
 import { readSchema, type Column } from './schema.ts'
 import { readStruct, type ThriftStruct } from './thrift.ts'
 
@@ -131,18 +131,25 @@ export class ParquetFile {
   }
 
   /** Every column of a row group, in one read. */
-  async readGroup(group: number): Promise<ColumnData[]> {
+  readGroup(group: number): Promise<ColumnData[]> {
+    return this.#readGroup(group, readColumn)
+  }
+
+  /** A row of a row group, its entries of every column: pages that do not have it are not unpacked. In one read. */
+  readRow(group: number, row: number): Promise<ColumnData[]> {
+    return this.#readGroup(group, (column, bytes, codec, entries) =>
+      readRowOfColumn(column, bytes, codec, entries, row),
+    )
+  }
+
+  async #readGroup(group: number, read: typeof readColumn): Promise<ColumnData[]> {
     const { places, from, to } = this.rowGroups[group]!
     const bytes = await this.#read(from, to)
     return decoding(() =>
-      this.columns.map((column, i) =>
-        readColumn(
-          column,
-          bytes.subarray(places[i]!.from - from, places[i]!.to - from),
-          places[i]!.codec,
-          places[i]!.entries,
-        ),
-      ),
+      this.columns.map((column, i) => {
+        const place = places[i]!
+        return read(column, bytes.subarray(place.from - from, place.to - from), place.codec, place.entries)
+      }),
     )
   }
 }

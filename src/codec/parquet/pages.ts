@@ -215,10 +215,12 @@ interface Page {
   def: Uint8Array | undefined
 }
 
-function countPresent(def: Uint8Array | undefined, maxDef: number, count: number): number {
-  if (def === undefined) return count
+/** How many of the entries [from, to) have a value. */
+function countPresent(def: Uint8Array | undefined, maxDef: number, from: number, to: number): number {
+  if (def === undefined) return to - from
   let present = 0
-  for (let i = 0; i < count; i++) if (def[i] === maxDef) present++
+  // 0 - 1 has the highest bit: a branch that goes either way costs more.
+  for (let i = from; i < to; i++) present += ((def[i]! ^ maxDef) - 1) >>> 31
   return present
 }
 
@@ -243,7 +245,7 @@ function readDataV1(
   }
   const rep = levels(column.maxRep)
   const def = levels(column.maxDef)
-  const valueCount = countPresent(def, column.maxDef, count)
+  const valueCount = countPresent(def, column.maxDef, 0, count)
   return {
     values: readValues(
       physicalTypes[column.leaf.type],
@@ -282,7 +284,7 @@ function readDataV2(
   }
   const rep = levels(0, repBytes, column.maxRep)
   const def = levels(repBytes, repBytes + defBytes, column.maxDef)
-  const valueCount = countPresent(def, column.maxDef, count)
+  const valueCount = countPresent(def, column.maxDef, 0, count)
   const packed = raw.subarray(repBytes + defBytes)
   const bytes = header.get(7) === false ? packed : unpackPage(codec, packed, Math.max(0, size - repBytes - defBytes))
   return {
@@ -294,34 +296,146 @@ function readDataV2(
   }
 }
 
+/** A page as it lies in its column chunk. */
+interface RawPage {
+  kind: number
+  header: ThriftStruct
+  bytes: Uint8Array
+  /** Of the bytes when they are unpacked. */
+  size: number
+}
+
+function nextPage(input: ByteReader): RawPage {
+  const header = readStruct(input)
+  const bytes = input.readBytes(int(header, 3))
+  return { kind: int(header, 1), header, bytes, size: int(header, 2) }
+}
+
+/** Throws CorruptDataError. */
+function checkPage({ header, bytes }: RawPage): void {
+  const checksum = header.get(4)
+  if (typeof checksum === 'number' && (crc32(bytes) | 0) !== checksum)
+    throw new CorruptDataError('parquet: a page has a wrong checksum')
+}
+
+const pageKinds = { dataV1: 0, dictionary: 2, dataV2: 3 } as const
+
+function readDictionary(column: Column, { header, bytes, size }: RawPage, codec: number): Values {
+  const plain = unpackPage(codec, bytes, size)
+  return readPlain(physicalTypes[column.leaf.type], plain, 0, plain.length, int(structOf(header, 7), 1))
+}
+
+/** The entries of a page of data, of which its column chunk has `left` left. */
+function readData(column: Column, page: RawPage, left: number, codec: number, dictionary: Values | undefined): Page {
+  const { kind, header, bytes, size } = page
+  return kind === pageKinds.dataV1
+    ? readDataV1(column, structOf(header, 5), left, unpackPage(codec, bytes, size), dictionary)
+    : readDataV2(column, structOf(header, 8), left, bytes, size, codec, dictionary)
+}
+
+function isData({ kind }: RawPage): boolean {
+  return kind === pageKinds.dataV1 || kind === pageKinds.dataV2
+}
+
 /** Decodes the pages in `bytes`, which must hold `entries` entries. Throws CorruptDataError. */
 export function readColumn(column: Column, bytes: Uint8Array, codec: number, entries: number): ColumnData {
   const input = new ByteReader(bytes)
   const pages: Page[] = []
-  const physical = physicalTypes[column.leaf.type]
   let dictionary: Values | undefined
   for (let left = entries; left > 0;) {
-    const header = readStruct(input)
-    const raw = input.readBytes(int(header, 3))
-    const checksum = header.get(4)
-    if (typeof checksum === 'number' && (crc32(raw) | 0) !== checksum)
-      throw new CorruptDataError('parquet: a page has a wrong checksum')
-    const size = int(header, 2)
-    const kind = int(header, 1)
-    if (kind === 2) {
-      const plain = unpackPage(codec, raw, size)
-      dictionary = readPlain(physical, plain, 0, plain.length, int(structOf(header, 7), 1))
-    } else if (kind === 0 || kind === 3) {
-      const page =
-        kind === 0
-          ? readDataV1(column, structOf(header, 5), left, unpackPage(codec, raw, size), dictionary)
-          : readDataV2(column, structOf(header, 8), left, raw, size, codec, dictionary)
+    const raw = nextPage(input)
+    checkPage(raw)
+    if (raw.kind === pageKinds.dictionary) dictionary = readDictionary(column, raw, codec)
+    else if (isData(raw)) {
+      const page = readData(column, raw, left, codec, dictionary)
       pages.push(page)
       left -= page.count
     }
   }
   const [first] = pages
   return first !== undefined && pages.length === 1 ? { column, ...first, ...first.values } : joinPages(column, pages)
+}
+
+/** Where row `row` of a page begins; the page's end where it has no such row. */
+function startOfRow(rep: Uint8Array | undefined, row: number, count: number): number {
+  if (rep === undefined) return Math.min(row, count)
+  let at = 0
+  for (let begun = 0; at < count; at++) if (rep[at] === 0 && begun++ === row) break
+  return at
+}
+
+/** Row `rowInPage` of a page alone, which is row `row` of the row group. */
+function entriesOfRow(column: Column, page: Page, rowInPage: number, row: number): ColumnData {
+  const { rep, def, count, values } = page
+  const from = startOfRow(rep, rowInPage, count)
+  let to = from + 1
+  while (to < count && rep !== undefined && rep[to] !== 0) to++
+  const first = countPresent(def, column.maxDef, 0, from)
+  const valueCount = countPresent(def, column.maxDef, from, to)
+  const end = first + valueCount
+  return {
+    column,
+    count: to - from,
+    firstRow: row,
+    rep: rep?.subarray(from, to),
+    def: def?.subarray(from, to),
+    valueCount,
+    ...valuesBetween(values, first, end),
+  }
+}
+
+function valuesBetween({ ints, longs, doubles, bools, texts, indices }: Values, from: number, to: number): Values {
+  if (ints !== undefined) return { ints: ints.subarray(from, to) }
+  if (longs !== undefined) return { longs: longs.subarray(from, to) }
+  if (doubles !== undefined) return { doubles: doubles.subarray(from, to) }
+  if (bools !== undefined) return { bools: bools.subarray(from, to) }
+  if (texts === undefined) return {}
+  return { texts, indices: indices?.subarray(from, to) ?? Int32Array.from({ length: to - from }, (_, i) => from + i) }
+}
+
+/** Is the first entry of a page of the second version the first one of a row? */
+function beginsWithRow({ maxRep }: Column, { header, bytes }: RawPage): boolean {
+  if (maxRep === 0) return true
+  const first = new Uint8Array(1)
+  decodeHybrid(bytes, 0, Math.min(bytes.length, int(structOf(header, 8), 6)), bitWidthOf(maxRep), 1, first)
+  return first[0] === 0
+}
+
+/**
+ * Decodes a row of the row group from the pages in `bytes`: those of the second version say how many rows they have,
+ * and begin with one. Where they do not, all are decoded. Throws CorruptDataError.
+ */
+export function readRowOfColumn(
+  column: Column,
+  bytes: Uint8Array,
+  codec: number,
+  entries: number,
+  row: number,
+): ColumnData {
+  const input = new ByteReader(bytes)
+  let dictionary: RawPage | undefined
+  let found: { page: RawPage; left: number; firstRow: number } | undefined
+  let firstRow = 0
+  for (let left = entries; left > 0;) {
+    const page = nextPage(input)
+    if (page.kind === pageKinds.dictionary) dictionary = page
+    else if (isData(page)) {
+      if (page.kind === pageKinds.dataV1 || !beginsWithRow(column, page))
+        return readColumn(column, bytes, codec, entries)
+      // The row ends with its page.
+      if (found !== undefined) break
+      const header = structOf(page.header, 8)
+      const rows = int(header, 3)
+      if (row < firstRow + rows) found = { page, left, firstRow }
+      firstRow += rows
+      left -= entriesOf(header, left)
+    }
+  }
+  if (found === undefined) throw new CorruptDataError(`parquet: no page of ${column.path} has row ${row}`)
+  for (const page of [dictionary, found.page]) if (page !== undefined) checkPage(page)
+  const values = dictionary === undefined ? undefined : readDictionary(column, dictionary, codec)
+  const page = readData(column, found.page, found.left, codec, values)
+  return entriesOfRow(column, page, row - found.firstRow, row)
 }
 
 function joinPages(column: Column, pages: readonly Page[]): ColumnData {
