@@ -40,7 +40,7 @@ test('unknown keys and bad values: file, line, column and the nearest key', () =
       [],
       /^tercet\.yaml:2:3: metrics\.retention: "soon" is not a duration like 30d, 1h30m or inf$/,
     ],
-    ['metrix: { retention: 7d }\n', [], /^tercet\.yaml:1:1: unknown key "metrix"; the nearest is /],
+    ['metrix: { retention: 7d }\n', [], /^tercet\.yaml:1:1: unknown key "metrix"; tercet up --help lists all$/],
     ['a: [\n', [], /^tercet\.yaml:/],
     ['x: ${NOPE}\n', [], /^tercet\.yaml:1:1: environment variable NOPE is not set$/],
     ['', ['durabilty=local'], /^flag --durabilty: unknown key "durabilty"; the nearest is "durability"$/],

@@ -5,7 +5,7 @@
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml'
 import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
-import { nearestOf } from '#core/nearest.ts'
+import { closeOf } from '#core/nearest.ts'
 import { ownOf } from '#core/own.ts'
 import { findVariables, type Environment } from './environment.ts'
 import { isOptionName, optionNames, optionOf, type OptionName } from './options.ts'
@@ -156,19 +156,17 @@ interface Collected {
 }
 
 function set({ values, places }: Collected, key: string, value: string, place: string): void {
-  if (!isOptionName(key))
-    throw new BadDataError(
-      `${place}: unknown key ${JSON.stringify(key)}; the nearest is ${JSON.stringify(nearest(key))}`,
-    )
+  if (!isOptionName(key)) throw new BadDataError(`${place}: ${unknownKey(key)}`)
   const problem = problemOf(key, value)
   if (problem !== undefined) throw new BadDataError(`${place}: ${key}: ${problem}`)
   values.set(key, value)
   places.set(key, place)
 }
 
-/** The known key with the fewest edits. */
-function nearest(key: string): string {
-  return nearestOf(key, optionNames) ?? ''
+function unknownKey(key: string): string {
+  const close = closeOf(key, optionNames)
+  const hint = close === undefined ? 'tercet up --help lists all' : `the nearest is ${JSON.stringify(close)}`
+  return `unknown key ${JSON.stringify(key)}; ${hint}`
 }
 
 function readFile(values: Collected, path: string, text: string, environment: Environment): void {
@@ -191,8 +189,7 @@ function readFile(values: Collected, path: string, text: string, environment: En
         if (isMap(value)) {
           if (!optionNames.some(name => name.startsWith(`${full}.`))) {
             const keyAt = placeOf((pair.key as Node).range?.[0] ?? 0)
-            const [unknown, known] = [full, nearest(full)].map(text => JSON.stringify(text))
-            throw new BadDataError(`${keyAt}: unknown key ${unknown}; the nearest is ${known}`)
+            throw new BadDataError(`${keyAt}: ${unknownKey(full)}`)
           }
           walk(value, full)
         } else if (isSeq(value))

@@ -2,7 +2,7 @@
  * Variables of the environment that begin with TERCET_: keys of the configuration, what Kubernetes makes for Services,
  * and unknown ones.
  */
-import { nearestOf } from '#core/nearest.ts'
+import { closeOf } from '#core/nearest.ts'
 import { optionNames, type OptionName } from './options.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -47,6 +47,7 @@ export function findVariables(environment: Environment): FoundVariables {
 }
 
 function unknownVariable(variable: string): string {
-  const nearest = nearestOf(variable, [...optionOfVariable.keys()]) ?? ''
-  return `environment variable ${variable} is no key and has no effect; the nearest is ${nearest}`
+  const close = closeOf(variable, [...optionOfVariable.keys()])
+  const hint = close === undefined ? '' : `; the nearest is ${close}`
+  return `environment variable ${variable} is no key and has no effect${hint}`
 }

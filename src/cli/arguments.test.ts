@@ -61,11 +61,13 @@ const wrong: readonly (readonly [line: string, problem: string])[] = [
   ['-o --json', '-o takes a value'],
   ['--data_dir', '--data_dir takes a value'],
   ['-o a --output b', 'try takes --output once, and it is given twice'],
-  ['--outputs=x', 'flag --outputs: unknown key "outputs"; the nearest is "output"'],
+  ['--outputs=x', 'flag --outputs: unknown key "outputs"; the nearest is --output'],
   [
     '--metrics.retenton=1d',
-    'flag --metrics.retenton: unknown key "metrics.retenton"; the nearest is "metrics.retention"',
+    'flag --metrics.retenton: unknown key "metrics.retenton"; the nearest is --metrics.retention',
   ],
+  ['--port=80', 'flag --port: unknown key "port"; here it is --listen.http=127.0.0.1:PORT'],
+  ['--quux=80', 'flag --quux: unknown key "quux"; tercet try --help lists all'],
   [
     '-dedup.minScrapeInterval=1s',
     "unknown flag -dedup.minScrapeInterval; options begin with two dashes, and of VictoriaMetrics' own " +

@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs'
 import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
-import { nearestOf } from '#core/nearest.ts'
+import { closeOf } from '#core/nearest.ts'
 import type { Environment } from '#app/environment.ts'
 import { isOptionName, optionNames, optionOf } from '#app/options.ts'
 import { Given, shownFlag, type Flag, type Verb } from './verb.ts'
@@ -82,13 +82,20 @@ class ArgumentReader {
   }
 
   #unknownFlag(name: string): string {
-    const { configuration, flags, name: verb } = this.#verb
+    const { configuration, flags, name: verb, words } = this.#verb
     const own = flags.map(flag => flag.name)
-    const nearest = nearestOf(name, configuration === undefined ? own : [...own, ...optionNames])
-    if (configuration !== undefined)
-      return `flag --${name}: unknown key ${JSON.stringify(name)}; the nearest is ${JSON.stringify(nearest)}`
-    const hint = nearest === undefined ? 'it has no flags' : `the nearest is --${nearest}`
-    return `${verb} does not know --${name}; ${hint}`
+    const isConfigured = configuration !== undefined
+    const other = isConfigured ? otherKeys[name] : undefined
+    // `record npm test --watch`: the flag is the command's.
+    if (words?.shown.startsWith('-- ') === true && this.#words.length > 0)
+      return `${verb} does not know --${name}: the command and its flags stand behind --: tercet ${verb} ${words.shown}`
+    const close = closeOf(name, isConfigured ? [...own, ...optionNames] : own)
+    const known = close === undefined ? `tercet ${verb} --help lists all` : `the nearest is --${close}`
+    const hint = other === undefined ? known : `here it is --${other}`
+    const what = isConfigured
+      ? `flag --${name}: unknown key ${JSON.stringify(name)}`
+      : `${verb} does not know --${name}`
+    return `${what}; ${own.length === 0 && !isConfigured ? 'it has no flags' : hint}`
   }
 
   finish(): Given {
@@ -115,6 +122,15 @@ class ArgumentReader {
     const isOn = this.#environmentFlags.get('envflag.enable') === 'true'
     return isOn ? flagsOfEnvironment(this.#environment, this.#environmentFlags.get('envflag.prefix') ?? '') : []
   }
+}
+
+/** What other programs call keys of the configuration. */
+const otherKeys: Readonly<Record<string, string>> = {
+  port: 'listen.http=127.0.0.1:PORT',
+  host: 'listen.http=HOST:8428',
+  listen: 'listen.http=127.0.0.1:PORT',
+  debug: 'log.level=debug',
+  verbose: 'log.level=debug',
 }
 
 function valueBehind(written: string, next: string | undefined): string {

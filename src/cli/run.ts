@@ -1,7 +1,7 @@
 /** Finds the verb that a command line names, and runs it or shows its help. */
 import { holdProcess } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
-import { nearestOf } from '#core/nearest.ts'
+import { closeOf } from '#core/nearest.ts'
 import { failureOf } from './failure.ts'
 import type { Verb, VerbTable } from './verb.ts'
 import { readArguments } from './arguments.ts'
@@ -15,6 +15,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     const [first = '', ...rest] = argv
     if (first === 'help' && rest.length > 0) return await showHelp((await findVerb(rest))[0])
     if (['', 'help', '--help', '-h'].includes(first)) return await showUsage()
+    if (['--version', '-v', '-V'].includes(first)) return await runCli(['version', ...rest])
     const [verb, behind] = await findVerb(argv)
     if (isHelpAsked(behind)) return await showHelp(verb)
     if (verb.run === undefined || (verb.verbs !== undefined && behind[0]?.startsWith('-') === false))
@@ -34,15 +35,31 @@ async function findVerb(argv: readonly string[]): Promise<[verb: Verb, rest: rea
   const [name = '', ...rest] = argv
   const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined
   if (load === undefined)
-    throw new BadDataError(
-      `unknown command ${JSON.stringify(name)}; the nearest is ${nearestOf(name, Object.keys(verbs))}, ` +
-        'and tercet --help lists all',
-    )
+    throw new BadDataError(`unknown command ${JSON.stringify(name)}; ${verbHint(name)}tercet --help lists all`)
   const verb = await load()
   const below = verb.verbs ?? {}
   const at = rest.findIndex(argument => Object.hasOwn(below, argument))
   const loadBelow = at < 0 ? undefined : below[rest[at] ?? '']
   return loadBelow === undefined ? [verb, rest] : [await loadBelow(), rest.toSpliced(at, 1)]
+}
+
+/** What other programs call it. */
+const otherNames: Readonly<Record<string, string>> = {
+  serve: 'up',
+  server: 'up',
+  start: 'up',
+  run: 'up',
+  metrics: 'query',
+  logs: 'query --logs',
+  traces: 'query --traces',
+  render: 'deploy render',
+}
+
+/** `the nearest is up, and `; empty where no verb is near. */
+function verbHint(name: string): string {
+  if (Object.hasOwn(otherNames, name)) return `here it is tercet ${otherNames[name]}, and `
+  const close = closeOf(name, Object.keys(verbs))
+  return close === undefined ? '' : `the nearest is ${close}, and `
 }
 
 function isHelpAsked(argv: readonly string[]): boolean {
@@ -53,9 +70,11 @@ function isHelpAsked(argv: readonly string[]): boolean {
 function unknownBelow({ name, verbs: below = {} }: Verb, argv: readonly string[]): string {
   const known = Object.keys(below)
   const given = argv.find(argument => !argument.startsWith('-'))
+  const close = given === undefined ? undefined : closeOf(given, known)
   return (
     `${name} knows ${known.join(', ')}` +
-    (given === undefined ? '' : `, not ${JSON.stringify(given)}; the nearest is ${nearestOf(given, known)}`) +
+    (given === undefined ? '' : `, not ${JSON.stringify(given)}`) +
+    (close === undefined ? '' : `; the nearest is ${close}`) +
     `; tercet ${name} --help says more`
   )
 }

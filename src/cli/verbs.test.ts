@@ -88,7 +88,7 @@ for (const verb of running) {
     const right = argumentsOf(verb)
     const [first] = verb.flags
     const cases: [argv: string[], problem: RegExp][] = [
-      [['--zzz=1', ...right], /--zzz.*(the nearest is|it has no flags)/],
+      [['--zzz=1', ...right], /--zzz.*(--help lists all|it has no flags)/],
       ...(first === undefined
         ? []
         : [

@@ -25,3 +25,10 @@ export function nearestOf(word: string, known: readonly string[]): string | unde
   }
   return best
 }
+
+/** The nearest known word, where it has at least half of its letters in common; undefined where none is so near. */
+export function closeOf(word: string, known: readonly string[]): string | undefined {
+  const nearest = nearestOf(word, known)
+  if (nearest === undefined) return undefined
+  return editsBetween(word, nearest) <= Math.max(word.length, nearest.length) / 2 ? nearest : undefined
+}

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { formatDuration, parseDurationMs } from './duration.ts'
 import { formatNs, parseNs } from './nanoseconds.ts'
-import { nearestOf } from './nearest.ts'
+import { closeOf, nearestOf } from './nearest.ts'
 import { below, seededRandom } from './random.ts'
 import { compareText, decodeUtf8, decodeUtf8Marking, decodeUtf8Replacing, encodeUtf8, quote } from './text.ts'
 
@@ -95,6 +95,13 @@ test('the nearest known word is the one with the fewest edits, the first of seve
   assert.equal(nearestOf('metrics.retenton', ['logs.retention', 'metrics.retention']), 'metrics.retention')
   assert.equal(nearestOf('ab', ['ax', 'xb']), 'ax')
   assert.equal(nearestOf('anything', []), undefined)
+})
+
+test('a word that has less than half of its letters in common with any known one is near to none', () => {
+  assert.equal(closeOf('retention', ['data_dir', 'logs.retention']), 'logs.retention')
+  assert.equal(closeOf('port', ['role', 'data_dir']), undefined)
+  assert.equal(closeOf('serve', ['up', 'demo', 'query']), undefined)
+  assert.equal(closeOf('anything', []), undefined)
 })
 
 test('bytes that are no UTF-8 are replaced, or marked so that they stay apart', () => {
