@@ -149,12 +149,18 @@ function problemOf({ kind }: Flag, text: string): string | undefined {
     case 'file':
       return problemOfFile(text)
     case 'address':
-      return /^https?:$/.test(URL.parse(text)?.protocol ?? '')
-        ? undefined
-        : `=${text} is no URL like http://127.0.0.1:8428`
+      return problemOfAddress(text)
     case 'duration':
       return (parseDurationMs(text) ?? 0) > 0 ? undefined : `=${text} is no duration like 1h30m, longer than zero`
   }
+}
+
+function problemOfAddress(text: string): string | undefined {
+  const url = URL.parse(text)
+  if (url === null || !/^https?:$/.test(url.protocol)) return `=${text} is no URL like http://127.0.0.1:8428`
+  return url.username === '' && url.password === ''
+    ? undefined
+    : ` is an address without credentials: they are --username and --password-file, or --bearer-token-file`
 }
 
 function problemOfFile(path: string): string | undefined {

@@ -1,8 +1,7 @@
 /** `tercet check stack`: a running stack of any of the three engines. */
 import { BadDataError } from '#core/errors.ts'
-import { readSecretFile } from '#ops/secret-file.ts'
 import { terminalOutput } from '#ops/output.ts'
-import { jsonFlag } from './common-flags.ts'
+import { accessFlags, headersOf, jsonFlag, tenantFlag } from './common-flags.ts'
 import { makeVerb, type Flag } from './verb.ts'
 
 const place = <const Name extends string>(name: Name, help: string): Flag<Name> => ({ name, kind: 'address', help })
@@ -21,10 +20,8 @@ export const checkStack = makeVerb({
     { name: 'timeout', kind: 'duration', fallback: '60s', help: 'How long data that was sent may take to be found.' },
     { name: 'marker', kind: 'text', placeholder: 'FILE', help: 'Writes what was sent into this file, for --after.' },
     { name: 'after', kind: 'text', placeholder: 'FILE', help: 'Sends nothing, and looks for what --marker wrote.' },
-    { name: 'tenant', kind: 'text', help: 'Is sent as X-Scope-OrgID.' },
-    { name: 'bearer-token-file', kind: 'file', help: 'Holds the token that requests carry.' },
-    { name: 'username', kind: 'text', help: 'User name of basic authentication.' },
-    { name: 'password-file', kind: 'file', help: 'Holds its password.' },
+    tenantFlag,
+    ...accessFlags,
     jsonFlag,
   ],
   words: {
@@ -55,27 +52,10 @@ export const checkStack = makeVerb({
         patienceMs: given.durationMs('timeout'),
         markerPath: given.optional('marker'),
         afterPath: given.optional('after'),
-        headers: headersOf({
-          tenant: given.optional('tenant'),
-          bearer: readSecretFile(given.optional('bearer-token-file')),
-          user: given.optional('username'),
-          password: readSecretFile(given.optional('password-file')),
-        }),
+        headers: headersOf(given),
         isJson: given.isOn('json'),
       },
       terminalOutput,
     )
   },
 })
-
-function headersOf(
-  from: Record<'tenant' | 'bearer' | 'user' | 'password', string | undefined>,
-): Record<string, string> {
-  const { bearer, password = '', tenant, user } = from
-  const credentials = Buffer.from(`${user}:${password}`).toString('base64')
-  return {
-    ...(tenant === undefined ? {} : { 'x-scope-orgid': tenant }),
-    ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
-    ...(user === undefined ? {} : { authorization: `Basic ${credentials}` }),
-  }
-}

@@ -1,5 +1,7 @@
 /** Flags that several verbs have. */
-import type { Flag } from './verb.ts'
+import type { Server } from '#ops/client.ts'
+import { readSecretFile } from '#ops/secret-file.ts'
+import type { Flag, Given } from './verb.ts'
 
 export const urlFlag = {
   name: 'url',
@@ -7,6 +9,39 @@ export const urlFlag = {
   fallback: 'http://127.0.0.1:8428',
   help: 'Address of the running process.',
 } as const satisfies Flag
+
+/** How a verb gets into a server that asks for credentials. Passwords are on no command line. */
+export const accessFlags = [
+  { name: 'username', kind: 'text', help: 'User name of basic authentication.' },
+  { name: 'password-file', kind: 'file', help: 'Holds its password.' },
+  { name: 'bearer-token-file', kind: 'file', help: 'Holds the token that requests carry.' },
+] as const satisfies readonly Flag[]
+export type AccessFlag = (typeof accessFlags)[number]['name']
+
+export const tenantFlag = { name: 'tenant', kind: 'text', help: 'Is sent as X-Scope-OrgID.' } as const satisfies Flag
+
+/** Flags of a verb that asks a running process. */
+export const serverFlags = [urlFlag, tenantFlag, ...accessFlags] as const
+export type ServerFlag = (typeof serverFlags)[number]['name']
+
+/** What a request carries by `accessFlags`, and by `tenantFlag`. */
+export function headersOf(given: Given<'tenant' | AccessFlag>): Record<string, string> {
+  const tenant = given.optional('tenant')
+  const bearer = readSecretFile(given.optional('bearer-token-file'))
+  const user = given.optional('username')
+  const password = readSecretFile(given.optional('password-file')) ?? ''
+  const credentials = Buffer.from(`${user}:${password}`).toString('base64')
+  return {
+    ...(tenant === undefined ? {} : { 'x-scope-orgid': tenant }),
+    ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+    ...(user === undefined ? {} : { authorization: `Basic ${credentials}` }),
+  }
+}
+
+/** The process that `serverFlags` name. */
+export function serverOf(given: Given<ServerFlag>): Server {
+  return { url: given.text('url'), headers: headersOf(given) }
+}
 
 export const jsonFlag = { name: 'json', kind: 'switch', help: 'Prints JSON, for programs.' } as const satisfies Flag
 

@@ -3,9 +3,10 @@ import { systemClock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import { terminalOutput } from '#ops/output.ts'
 import { failureOf } from './failure.ts'
+import { accessFlags, headersOf, tenantFlag, type ServerFlag } from './common-flags.ts'
 import { makeVerb, oneOf, type Given } from './verb.ts'
 
-type DiffFlag = 'rules' | 'format' | 'url' | 'base' | 'head'
+type DiffFlag = 'rules' | 'format' | 'base' | 'head' | ServerFlag
 
 const forms = ['text', 'json', 'markdown'] as const
 
@@ -23,6 +24,8 @@ export const diff = makeVerb({
       help: 'With --url: START/END, START/DURATION or DURATION/END; times are RFC 3339, Unix seconds or now.',
     },
     { name: 'head', kind: 'text', placeholder: 'RANGE', help: 'As --base; a duration alone ends now.' },
+    tenantFlag,
+    ...accessFlags,
   ],
   words: { shown: '[BASE HEAD]', expected: 'one recording as base and one as head', least: 0, most: 2 },
   examples: [
@@ -56,7 +59,10 @@ async function compare(given: Given<DiffFlag>): Promise<number> {
   const report =
     url === undefined
       ? await compareRecordings(base, head, rules)
-      : await compareRanges({ url, base: rangeOf(base, nowMs), head: rangeOf(head, nowMs) }, rules)
+      : await compareRanges(
+          { server: { url, headers: headersOf(given) }, base: rangeOf(base, nowMs), head: rangeOf(head, nowMs) },
+          rules,
+        )
   terminalOutput.out(shownReport(report, oneOf(forms, given.text('format'))))
   return report.verdict === 'fail' ? 1 : 0
 }

@@ -8,7 +8,7 @@ import { systemWorld } from '#app/world.ts'
 import { momentOf } from '#ops/moment.ts'
 import { terminalOutput } from '#ops/output.ts'
 import { secretFrom } from '#ops/secret-file.ts'
-import { endFlag, jsonFlag, startFlag } from './common-flags.ts'
+import { accessFlags, endFlag, headersOf, jsonFlag, startFlag } from './common-flags.ts'
 import { configFlag, readConfig } from './configuration.ts'
 import { makeVerb, type Given } from './verb.ts'
 
@@ -64,6 +64,7 @@ const flags = [
     fallback: '.tercet-import.json',
     help: 'VictoriaMetrics: how far the import came.',
   },
+  ...accessFlags.map(flag => ({ ...flag, help: `With --url: ${flag.help}` })),
   configFlag,
   jsonFlag,
 ] as const
@@ -107,6 +108,7 @@ async function importBlocksOf(from: ImportSource, place: string, given: Given<Im
   const { openBucket } = await import('#app/buckets.ts')
   const config = readConfig(given)
   const signal = signalOf[from]
+  const url = given.optional('url')
   const retention = `${signal}.retention` as const
   const source = await openSource(place, {
     endpoint: given.optional('source-endpoint') ?? '',
@@ -123,7 +125,7 @@ async function importBlocksOf(from: ImportSource, place: string, given: Given<Im
       retentionMs: config.durationMs(retention),
       retentionName: `${retention} (${config.text(retention)})`,
       spillDirectory: config.text('data_dir'),
-      url: given.optional('url'),
+      server: url === undefined ? undefined : { url, headers: headersOf(given) },
       isJson: given.isOn('json'),
     },
     terminalOutput,
@@ -138,11 +140,10 @@ async function importVictoriaAt(source: string, given: Given<ImportFlag>): Promi
   await importVictoria(
     {
       source,
-      url: given.optional('url') ?? 'http://127.0.0.1:8428',
+      server: { url: given.optional('url') ?? 'http://127.0.0.1:8428', headers: headersOf(given) },
       match: given.text('match'),
       startMs: momentOf(given.text('start'), nowMs),
       endMs: momentOf(given.text('end'), nowMs),
-      tenant: given.optional('tenant'),
       statePath: given.text('state'),
       isJson: given.isOn('json'),
     },

@@ -1,16 +1,16 @@
 /** `tercet query`: asks a running process. */
 import { BadDataError } from '#core/errors.ts'
 import { terminalOutput } from '#ops/output.ts'
-import { jsonFlag, urlFlag } from './common-flags.ts'
+import { jsonFlag, serverFlags, serverOf, type ServerFlag } from './common-flags.ts'
 import { makeVerb, type Given } from './verb.ts'
 
-type QueryFlag = 'url' | 'json' | 'logs' | 'traces' | 'since' | 'limit' | 'time'
+type QueryFlag = ServerFlag | 'json' | 'logs' | 'traces' | 'since' | 'limit' | 'time'
 
 export const query = makeVerb({
   name: 'query',
   summary: 'Asks a running process for metrics, log lines or traces.',
   flags: [
-    urlFlag,
+    ...serverFlags,
     jsonFlag,
     { name: 'logs', kind: 'switch', help: 'The expression is LogQL.' },
     { name: 'traces', kind: 'switch', help: 'The expression is TraceQL, or the id of a trace.' },
@@ -46,23 +46,25 @@ export const query = makeVerb({
   async run(given: Given<QueryFlag>) {
     refuseForeignFlags(given)
     const [expr = ''] = given.words
-    const common = { url: given.text('url'), isJson: given.isOn('json') }
+    const common = { server: serverOf(given), isJson: given.isOn('json') }
     const since = given.optional('since')
+    const sinceMs = since === undefined ? 3_600_000 : given.durationMs('since')
+    const sinceText = since ?? '1h'
+    const columns = process.stdout.columns ?? 120
     if (given.isOn('logs')) {
       const { queryLogs } = await import('#ops/log-queries.ts')
       const limit = given.optional('limit') ?? '100'
-      return queryLogs({ ...common, query: expr, since: since ?? '1h', limit }, terminalOutput)
+      return queryLogs({ ...common, query: expr, sinceMs, sinceText, limit, columns }, terminalOutput)
     }
-    const sinceMs = since === undefined ? 3_600_000 : given.durationMs('since')
     if (given.isOn('traces')) {
       const { queryTraces } = await import('#ops/trace-queries.ts')
       const limit = given.optional('limit') ?? '20'
-      return queryTraces({ ...common, query: expr, sinceMs, limit }, terminalOutput)
+      return queryTraces({ ...common, query: expr, sinceMs, sinceText, limit }, terminalOutput)
     }
     const { chartMetrics, queryMetrics } = await import('#ops/metric-queries.ts')
     return since === undefined
       ? queryMetrics({ ...common, expr }, given.optional('time'), terminalOutput)
-      : chartMetrics({ ...common, expr }, sinceMs, process.stdout.columns ?? 120, terminalOutput)
+      : chartMetrics({ ...common, expr }, sinceMs, columns, terminalOutput)
   },
 })
 

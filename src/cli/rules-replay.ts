@@ -3,7 +3,7 @@ import { systemClock } from '#core/clock.ts'
 import { systemFiles } from '#core/files.ts'
 import { momentOf } from '#ops/moment.ts'
 import { terminalOutput } from '#ops/output.ts'
-import { endFlag, startFlag, urlFlag } from './common-flags.ts'
+import { endFlag, serverFlags, serverOf, startFlag } from './common-flags.ts'
 import { makeVerb } from './verb.ts'
 
 export const rulesReplay = makeVerb({
@@ -11,7 +11,7 @@ export const rulesReplay = makeVerb({
   summary:
     'Evaluates recording rules over the past in a running process, and stores there what they would have recorded.',
   flags: [
-    urlFlag,
+    ...serverFlags,
     startFlag('6h'),
     endFlag,
     { name: 'interval', kind: 'duration', fallback: '1m', help: 'Of groups that have none of their own.' },
@@ -27,7 +27,7 @@ export const rulesReplay = makeVerb({
     const { replayRules } = await import('#ops/rules-replay.ts')
     await replayRules(
       {
-        url: given.text('url'),
+        server: serverOf(given),
         files: given.words,
         startMs: momentOf(given.text('start'), nowMs),
         endMs: momentOf(given.text('end'), nowMs),

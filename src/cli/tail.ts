@@ -2,14 +2,14 @@
 import { BadDataError } from '#core/errors.ts'
 import { terminalOutput } from '#ops/output.ts'
 import { levelsFrom } from '#ops/terminal.ts'
-import { jsonFlag, urlFlag } from './common-flags.ts'
+import { jsonFlag, serverFlags, serverOf } from './common-flags.ts'
 import { makeVerb } from './verb.ts'
 
 export const tail = makeVerb({
   name: 'tail',
   summary: 'Follows log lines, the last ten first, until it is ended.',
   flags: [
-    urlFlag,
+    ...serverFlags,
     jsonFlag,
     { name: 'level', kind: 'text', placeholder: 'LEVEL', help: 'Lines of this level and graver ones.' },
     { name: 'contains', kind: 'text', help: 'Lines that hold this text.' },
@@ -41,7 +41,7 @@ export const tail = makeVerb({
     const { tailLogs } = await import('#ops/log-queries.ts')
     return tailLogs(
       {
-        url: given.text('url'),
+        server: serverOf(given),
         query,
         isJson: given.isOn('json'),
         isColored: color === 'always' || (color === 'auto' && isColorWanted),

@@ -1,13 +1,13 @@
 /** `tercet top`: rates of a running process. */
 import { terminalOutput } from '#ops/output.ts'
-import { jsonFlag, urlFlag } from './common-flags.ts'
+import { jsonFlag, serverFlags, serverOf } from './common-flags.ts'
 import { makeVerb } from './verb.ts'
 
 export const top = makeVerb({
   name: 'top',
   summary: 'Shows what comes in, what waits for the bucket and which routes are asked, again and again.',
   flags: [
-    urlFlag,
+    ...serverFlags,
     jsonFlag,
     { name: 'interval', kind: 'duration', fallback: '2s', help: 'Time between two readings.' },
     { name: 'once', kind: 'switch', help: 'Ends after the first.' },
@@ -17,7 +17,7 @@ export const top = makeVerb({
     const { showTop } = await import('#ops/top.ts')
     return showTop(
       {
-        url: given.text('url'),
+        server: serverOf(given),
         isOnce: given.isOn('once'),
         isJson: given.isOn('json'),
         intervalMs: given.durationMs('interval'),

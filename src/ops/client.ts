@@ -7,12 +7,39 @@ export function unreachable(url: string, error: unknown): string {
   // Both addresses of a name were tried: the list has the reasons.
   const reason =
     cause instanceof AggregateError && cause.message === '' ? cause.errors.map(messageOf).join(', ') : messageOf(cause)
-  return `${url} can't be reached: ${reason}`
+  return `${url} can't be reached: ${schemeHint(url, reason) ?? reason}`
 }
 
-/** `path` begins with a slash. Throws UnavailableError where there is no answer at all. */
-export async function request(url: string, path: string, init: RequestInit = {}): Promise<Response> {
-  const base = url.replace(/\/+$/, '')
+/** One of both ends speaks TLS: what Node and OpenSSL say of that names neither. */
+function schemeHint(url: string, reason: string): string | undefined {
+  if (url.startsWith('http:') && reason === 'other side closed')
+    return 'it closed the connection at once; where it speaks TLS, the address is https://'
+  return reason.includes('wrong version number') ? 'it does not speak TLS: the address is http://' : undefined
+}
+
+/** A running process, and what every request to it carries: credentials, the tenant. */
+export interface Server {
+  url: string
+  headers?: Readonly<Record<string, string>>
+}
+
+/** `path` begins with a slash. Throws UnavailableError where there is no answer at all, or credentials are missing. */
+export async function request(server: Server, path: string, init: RequestInit = {}): Promise<Response> {
+  const base = server.url.replace(/\/+$/, '')
+  const headers = { ...server.headers, ...(init.headers as Record<string, string> | undefined) }
+  const reply = await fetchFrom(base, path, { ...init, headers })
+  if (reply.status === 401) throw new UnavailableError(refusedCredentials(base, server), 0)
+  return reply
+}
+
+/** What to do about an answer of 401. */
+export function refusedCredentials(url: string, { headers = {} }: Pick<Server, 'headers'>): string {
+  return headers['authorization'] === undefined
+    ? `${url} asks for credentials: --username and --password-file, or --bearer-token-file`
+    : `${url} refuses these credentials`
+}
+
+async function fetchFrom(base: string, path: string, init: RequestInit): Promise<Response> {
   try {
     return await fetch(base + path, init)
   } catch (error) {
@@ -45,11 +72,11 @@ export interface PrometheusAnswer {
 
 /** Throws UnavailableError where nobody answers, or not in JSON: then it is not such an API. */
 export async function askPrometheus(
-  url: string,
+  server: Server,
   path: string,
   fields: Readonly<Record<string, string>>,
 ): Promise<PrometheusAnswer> {
-  const reply = await request(url, path, form(fields))
+  const reply = await request(server, path, form(fields))
   const text = await reply.text()
   try {
     const answer = JSON.parse(text) as PrometheusAnswer
@@ -58,7 +85,7 @@ export async function askPrometheus(
       : { ...answer, error: `status ${reply.status}` }
   } catch (error) {
     throw new UnavailableError(
-      `${url}${path} answered ${reply.status}, and not in JSON: ${text.trim().slice(0, 200)}`,
+      `${server.url}${path} answered ${reply.status}, and not in JSON: ${text.trim().slice(0, 200)}`,
       0,
       { cause: error },
     )

@@ -75,7 +75,7 @@ export class DemoSender {
     let problem: string | undefined
     try {
       const headers = { 'content-type': 'application/json' }
-      const reply = await request(url, path, { method: 'POST', headers, body: JSON.stringify(body) })
+      const reply = await request({ url }, path, { method: 'POST', headers, body: JSON.stringify(body) })
       const text = await reply.text()
       if (!reply.ok) problem = `${path} answered ${reply.status}: ${text.slice(0, 200)}`
       else if (/"rejected\w+":"?[1-9]/.test(text)) problem = `${path} refused some: ${text.slice(0, 200)}`

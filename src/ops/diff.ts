@@ -13,8 +13,9 @@ import { textReport } from '#gate/report-text.ts'
 import { parseRules, Rules } from '#gate/rules.ts'
 import { readRun } from '#gate/run-reader.ts'
 import { connectTercet } from '#library/connection.ts'
+import { QueryError } from '#library/telemetry.ts'
 import { startTercet } from '#library/instance.ts'
-import { unreachable } from './client.ts'
+import { refusedCredentials, unreachable, type Server } from './client.ts'
 import type { Range } from './range-text.ts'
 import { readMetricTypes, readRecording } from './recording.ts'
 
@@ -74,20 +75,23 @@ async function profileOfRecording(directory: string, rules: Rules): Promise<Prof
 }
 
 export interface Ranges {
-  url: string
+  server: Server
   base: Range
   head: Range
 }
 
-/** Throws UnavailableError where nobody answers. */
-export async function compareRanges({ url, base, head }: Ranges, rules: Rules): Promise<Report> {
-  const telemetry = connectTercet(url)
+/** Throws UnavailableError where nobody answers, or credentials are missing. */
+export async function compareRanges({ server, base, head }: Ranges, rules: Rules): Promise<Report> {
+  const { url, headers = {} } = server
+  const telemetry = connectTercet(url, { headers })
   const run = (range: Range): Run => ({ name: shownRange(range), telemetry, ...range })
   try {
     return compareWhole(await readRun(run(base), rules), await readRun(run(head), rules), rules)
   } catch (error) {
     if (error instanceof TypeError && error.cause !== undefined)
       throw new UnavailableError(unreachable(url, error), 0, { cause: error })
+    if (error instanceof QueryError && error.status === 401)
+      throw new UnavailableError(refusedCredentials(url, server), 0, { cause: error })
     throw error
   }
 }

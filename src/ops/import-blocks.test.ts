@@ -25,7 +25,7 @@ test('a block that was copied in part is marked until it is whole', async () => 
     retentionMs: Infinity,
     retentionName: '',
     spillDirectory: tmpdir(),
-    url: undefined,
+    server: undefined,
     isJson: true,
   }
   const output = { out: (text: string) => void lines.push(text), err: (text: string) => void lines.push(text) }

@@ -7,7 +7,7 @@ import { systemClock } from '#core/clock.ts'
 import { BadDataError, NotFoundError } from '#core/errors.ts'
 import { marked } from '#store/upload-mark.ts'
 import { planCopy, type CopyStep, type ImportSource } from './import-plan.ts'
-import { request } from './client.ts'
+import { request, type Server } from './client.ts'
 import type { Output } from './output.ts'
 import { Progress } from './progress.ts'
 
@@ -54,13 +54,13 @@ export interface BlockImport {
   /** A directory for objects that are too large for the memory. */
   spillDirectory: string
   /** A running process that is asked to look for new blocks. */
-  url: string | undefined
+  server: Server | undefined
   isJson: boolean
 }
 
 /** Objects that are there with the same size are not copied again. */
 export async function importBlocks(task: BlockImport, { out, err }: Output): Promise<void> {
-  const { from, isJson, source, target, tenant, url } = task
+  const { from, isJson, source, target, tenant, server } = task
   const isTargetDirectory = target instanceof DirectoryBucket
   const { steps, skipped } = await planCopy(from, source, { tenant, isTargetDirectory })
   for (const reason of skipped) err(`skipped ${reason}`)
@@ -69,8 +69,8 @@ export async function importBlocks(task: BlockImport, { out, err }: Output): Pro
   if (tooOld > 0)
     err(`warning too-old: ${tooOld} blocks are older than ${task.retentionName} and will be deleted by it`)
   const { copied, present, bytes } = await copyAll(steps, task)
-  if (url !== undefined) await askToRefresh(url)
-  const hint = url === undefined ? '; a running process finds them within the hour, or at once with --url' : ''
+  if (server !== undefined) await askToRefresh(server)
+  const hint = server === undefined ? '; a running process finds them within the hour, or at once with --url' : ''
   if (isJson) out(JSON.stringify({ copied, present, bytes, skipped }))
   else out(`${copied} objects copied, ${present} were there, ${(bytes / 1e6).toFixed(1)} MB in all${hint}`)
 }
@@ -141,7 +141,7 @@ async function copy(source: Bucket, target: Bucket, { from, to, bytes }: CopySte
   }
 }
 
-async function askToRefresh(url: string): Promise<void> {
-  const reply = await request(url, '/-/refresh', { method: 'POST' })
-  if (!reply.ok) throw new BadDataError(`${url}/-/refresh answered ${reply.status}`)
+async function askToRefresh(server: Server): Promise<void> {
+  const reply = await request(server, '/-/refresh', { method: 'POST' })
+  if (!reply.ok) throw new BadDataError(`${server.url}/-/refresh answered ${reply.status}`)
 }

@@ -1,20 +1,19 @@
 /** `tercet import` of a running VictoriaMetrics: its samples, as the JSON lines that it exports and Tercet imports. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { BadDataError } from '#core/errors.ts'
-import { request, unreachable } from './client.ts'
+import { request, unreachable, type Server } from './client.ts'
 import type { Output } from './output.ts'
 import { Progress } from './progress.ts'
 
 export interface VictoriaImport {
   /** Address of VictoriaMetrics. */
   source: string
-  /** Address of the running Tercet. */
-  url: string
+  /** The running Tercet. */
+  server: Server
   /** A selector of series. */
   match: string
   startMs: number
   endMs: number
-  tenant: string | undefined
   /** Holds how far an import came. */
   statePath: string
   isJson: boolean
@@ -35,10 +34,10 @@ const postBytes = 4 * 1024 * 1024
  * BadDataError.
  */
 export async function importVictoria(task: VictoriaImport, { out }: Output): Promise<void> {
-  const { endMs, isJson, source, startMs, statePath, url } = task
+  const { endMs, isJson, source, startMs, statePath, server } = task
   if (startMs >= endMs) throw new BadDataError('--start is not before --end')
   const state = readState(task)
-  const progress = new Progress(`${source} → ${url}`, process.stderr.isTTY && !isJson)
+  const progress = new Progress(`${source} → ${server.url}`, process.stderr.isTTY && !isJson)
   const fromMs = Math.max(startMs, state.doneUntilMs)
   for (let atMs = fromMs; atMs < endMs; atMs = state.doneUntilMs) {
     progress.show(atMs - startMs, endMs - startMs, `${state.samples} samples`)
@@ -67,7 +66,7 @@ function readState({ match, source, startMs, statePath }: VictoriaImport): State
 
 /** Copies the samples of a range, both ends included; how many. */
 async function copyRange(task: VictoriaImport, fromMs: number, toMs: number): Promise<number> {
-  const poster = new LinePoster(task.url, task.tenant)
+  const poster = new LinePoster(task.server)
   const decoder = new TextDecoder()
   let rest = ''
   for await (const chunk of await exported(task, fromMs, toMs)) {
@@ -106,14 +105,12 @@ async function exported(
 /** Collects lines, and posts them in bodies of `postBytes`. */
 class LinePoster {
   samples = 0
-  readonly #url: string
-  readonly #headers: Record<string, string>
+  readonly #server: Server
   #lines: string[] = []
   #length = 0
 
-  constructor(url: string, tenant: string | undefined) {
-    this.#url = url
-    this.#headers = tenant === undefined ? {} : { 'x-scope-orgid': tenant }
+  constructor(server: Server) {
+    this.#server = server
   }
 
   async add(line: string): Promise<void> {
@@ -127,10 +124,10 @@ class LinePoster {
   async send(): Promise<void> {
     if (this.#lines.length === 0) return
     const body = this.#lines.join('\n')
-    const reply = await request(this.#url, '/api/v1/import', { method: 'POST', body, headers: this.#headers })
+    const reply = await request(this.#server, '/api/v1/import', { method: 'POST', body })
     if (!reply.ok)
       throw new BadDataError(
-        `${this.#url} refused samples: ${(await reply.text()).trim().slice(0, 300)}. Old ones are taken with ` +
+        `${this.#server.url} refused samples: ${(await reply.text()).trim().slice(0, 300)}. Old ones are taken with ` +
           '--metrics.out_of_order_window=inf, and kept with a long --metrics.retention',
       )
     this.#lines = []

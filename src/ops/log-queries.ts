@@ -1,6 +1,8 @@
 /** The command line's side of logs: a query, and a tail that goes on until it is ended. */
 import type { WebSocket } from 'ws'
-import { form, request, unreachable } from './client.ts'
+import { form, refusedCredentials, request, unreachable, type RangeSeries, type Server } from './client.ts'
+import { chartRow, stepsOf } from './metric-queries.ts'
+import { ofLogs } from './nothing-found.ts'
 import type { Output } from './output.ts'
 import { colored, harmless } from './terminal.ts'
 
@@ -38,44 +40,62 @@ function coloredText(stream: Readonly<Record<string, string>>, ns: string, line:
 }
 
 export interface LogQuery {
-  url: string
+  server: Server
   query: string
-  /** A duration before now. */
-  since: string
+  sinceMs: number
+  /** The same as it was given. */
+  sinceText: string
+  /** Columns of the terminal, for charts. */
+  columns: number
   limit: string
   isJson: boolean
 }
 
-/** Runs a LogQL query and prints the lines, the oldest first; the exit code. */
-export async function queryLogs({ url, query, since, limit, isJson }: LogQuery, output: Output): Promise<number> {
-  const reply = await request(url, '/loki/api/v1/query_range', form({ query, since, limit, direction: 'backward' }))
+/**
+ * Runs a LogQL query and prints the lines, the oldest first, or a small chart for each series where it counts them; the
+ * exit code.
+ */
+export async function queryLogs(options: LogQuery, output: Output): Promise<number> {
+  const { columns, isJson, limit, query, server, sinceMs, sinceText } = options
+  const { start, end, step } = stepsOf(sinceMs)
+  // A line of this very second is later than its beginning.
+  const range = { start: String(start), end: String(end + 1), step: String(step) }
+  const reply = await request(
+    server,
+    '/loki/api/v1/query_range',
+    form({ query, ...range, limit, direction: 'backward' }),
+  )
   const text = await reply.text()
   if (!reply.ok) {
-    output.err(`tercet: ${text.trim() || `${url} answered ${reply.status}`}`)
+    output.err(`tercet: ${text.trim() || `${server.url} answered ${reply.status}`}`)
     return 1
   }
   const { data } = JSON.parse(text) as Answer
-  if (data?.resultType !== 'streams') {
-    output.out(JSON.stringify(data?.result ?? []))
-    return 0
-  }
-  const entries = (data.result as Stream[]).flatMap(({ stream, values }) =>
+  const result = data?.result ?? []
+  if (result.length === 0 && !isJson) output.err(`tercet: ${await ofLogs(server, sinceText)}`)
+  if (data?.resultType === 'streams') showLines(result as Stream[], isJson, output)
+  else if (isJson) output.out(JSON.stringify(result))
+  else for (const series of result as RangeSeries[]) output.out(chartRow(series, { start, end, step }, columns))
+  return 0
+}
+
+function showLines(streams: readonly Stream[], isJson: boolean, output: Output): void {
+  const entries = streams.flatMap(({ stream, values }) =>
     values.map(([ns, line]) => ({ stream, ns, line, time: BigInt(ns) })),
   )
   entries.sort((a, b) => (a.time < b.time ? -1 : 1))
   for (const { stream, ns, line } of entries) output.out(entryText(stream, ns, line, isJson))
-  return 0
 }
 
 /** Follows a LogQL query until the process is stopped, or the server ends it; the exit code. */
 export async function tailLogs(
-  { url, query, isJson, isColored }: { url: string; query: string; isJson: boolean; isColored: boolean },
+  { server, query, isJson, isColored }: { server: Server; query: string; isJson: boolean; isColored: boolean },
   output: Output,
 ): Promise<number> {
   const { WebSocket } = await import('ws')
   const parameters = new URLSearchParams({ query, limit: '10' })
-  const base = url.replace(/^http/, 'ws').replace(/\/+$/, '')
-  const socket = new WebSocket(`${base}/loki/api/v1/tail?${parameters.toString()}`)
+  const base = server.url.replace(/^http/, 'ws').replace(/\/+$/, '')
+  const socket = new WebSocket(`${base}/loki/api/v1/tail?${parameters.toString()}`, { headers: { ...server.headers } })
   const show = isColored && !isJson ? coloredText : entryText
   const stop = (): void => {
     socket.close()
@@ -92,13 +112,14 @@ export async function tailLogs(
     for (const { stream, values } of streams)
       for (const [ns, line] of values) output.out(show(stream, ns, line, isJson))
   })
-  const problem = await endOf(socket, url)
+  const problem = await endOf(socket, server)
   if (problem !== undefined) output.err(`tercet: ${problem}`)
   return problem === undefined ? 0 : 1
 }
 
 /** Waits for the end of the connection; undefined where it was not an error. */
-function endOf(socket: WebSocket, url: string): Promise<string | undefined> {
+function endOf(socket: WebSocket, server: Server): Promise<string | undefined> {
+  const { url } = server
   return new Promise(resolve => {
     socket.on('unexpected-response', (_request, response) => {
       let body = ''
@@ -106,7 +127,8 @@ function endOf(socket: WebSocket, url: string): Promise<string | undefined> {
         body += chunk.toString()
       })
       response.on('end', () => {
-        resolve(body.trim() || `${url} answered ${response.statusCode}`)
+        if (response.statusCode === 401) resolve(refusedCredentials(url, server))
+        else resolve(body.trim() || `${url} answered ${response.statusCode}`)
       })
     })
     socket.on('error', error => {

@@ -1,11 +1,12 @@
 /** The command line's side of metrics: a query at one time, and a chart of a range. */
 import { systemClock } from '#core/clock.ts'
-import { askPrometheus, type PrometheusAnswer, type RangeSeries } from './client.ts'
+import { askPrometheus, type PrometheusAnswer, type RangeSeries, type Server } from './client.ts'
+import { ofMetrics } from './nothing-found.ts'
 import type { Output } from './output.ts'
 import { harmless, sparkRow } from './terminal.ts'
 
 export interface MetricQuery {
-  url: string
+  server: Server
   expr: string
   isJson: boolean
 }
@@ -36,13 +37,14 @@ function dataOf(
 
 /** Prints the values of an expression, at `time` or now; the exit code. */
 export async function queryMetrics(
-  { url, expr, isJson }: MetricQuery,
+  { server, expr, isJson }: MetricQuery,
   time: string | undefined,
   output: Output,
 ): Promise<number> {
   const fields = { query: expr, ...(time === undefined ? {} : { time }) }
-  const data = dataOf(await askPrometheus(url, '/api/v1/query', fields), isJson, output)
+  const data = dataOf(await askPrometheus(server, '/api/v1/query', fields), isJson, output)
   if (typeof data === 'number') return data
+  if (data.result.length === 0) output.err(`tercet: ${await ofMetrics(server, expr)}`)
   for (const item of data.result) {
     // A scalar or a string is one pair of a time and a value.
     if (typeof item === 'string') output.out(item)
@@ -56,21 +58,37 @@ export async function queryMetrics(
 
 /** Prints a small chart for each series, over the time before now; the exit code. */
 export async function chartMetrics(
-  { url, expr, isJson }: MetricQuery,
+  { server, expr, isJson }: MetricQuery,
   sinceMs: number,
   columns: number,
   output: Output,
 ): Promise<number> {
+  const steps = stepsOf(sinceMs)
+  const fields = { query: expr, start: String(steps.start), end: String(steps.end), step: String(steps.step) }
+  const data = dataOf(await askPrometheus(server, '/api/v1/query_range', fields), isJson, output)
+  if (typeof data === 'number') return data
+  if (data.result.length === 0) output.err(`tercet: ${await ofMetrics(server, expr)}`)
+  for (const series of data.result as RangeSeries[]) output.out(chartRow(series, steps, columns))
+  return 0
+}
+
+/** In seconds. */
+export interface Steps {
+  start: number
+  end: number
+  step: number
+}
+
+/** Some 120 steps until now. */
+export function stepsOf(sinceMs: number): Steps {
   const end = Math.floor(systemClock.nowMs() / 1000)
   const step = Math.max(1, Math.round(sinceMs / 1000 / 120))
-  const start = end - Math.floor(sinceMs / 1000 / step) * step
-  const fields = { query: expr, start: String(start), end: String(end), step: String(step) }
-  const data = dataOf(await askPrometheus(url, '/api/v1/query_range', fields), isJson, output)
-  if (typeof data === 'number') return data
-  for (const { metric, values = [] } of data.result as RangeSeries[]) {
-    const points = Array.from<number | undefined>({ length: Math.round((end - start) / step) + 1 })
-    for (const [at, text] of values) points[Math.round((at - start) / step)] = Number(text)
-    output.out(sparkRow({ name: harmless(seriesText(metric)), values: points }, columns))
-  }
-  return 0
+  return { start: end - Math.floor(sinceMs / 1000 / step) * step, end, step }
+}
+
+/** A small chart, with the name of the series. */
+export function chartRow({ metric, values = [] }: RangeSeries, { start, end, step }: Steps, columns: number): string {
+  const points = Array.from<number | undefined>({ length: Math.round((end - start) / step) + 1 })
+  for (const [at, text] of values) points[Math.round((at - start) / step)] = Number(text)
+  return sparkRow({ name: harmless(seriesText(metric)), values: points }, columns)
 }

@@ -75,7 +75,7 @@ async function replay(url: string, startMs: number, endMs: number, path = '/rule
   const onLine = (line: string): void => {
     lines.push(line)
   }
-  await replayRules({ url, files: [path], startMs, endMs, intervalMs: 300_000, onLine }, files)
+  await replayRules({ server: { url }, files: [path], startMs, endMs, intervalMs: 300_000, onLine }, files)
   return lines
 }
 

@@ -10,10 +10,10 @@ import { BatchBuilder } from '#model/write-batch.ts'
 import { encodeWriteRequest } from '#wire/remote-write/encode.ts'
 import { loadRules } from '#app/alerting.ts'
 import type { GroupSettings } from '#alert/rules-file.ts'
-import { askPrometheus, request, type RangeSeries } from './client.ts'
+import { askPrometheus, request, type RangeSeries, type Server } from './client.ts'
 
 export interface ReplayRequest {
-  url: string
+  server: Server
   files: readonly string[]
   startMs: number
   endMs: number
@@ -27,11 +27,11 @@ const stepsMax = 1000
 type Series = { labels: Labels; points: [number, string][] }
 
 async function queryRange(
-  url: string,
+  server: Server,
   expr: string,
   { startMs, endMs, stepMs }: { startMs: number; endMs: number; stepMs: number },
 ): Promise<Series[]> {
-  const { data, error, status } = await askPrometheus(url, '/api/v1/query_range', {
+  const { data, error, status } = await askPrometheus(server, '/api/v1/query_range', {
     query: expr,
     start: String(startMs / 1000),
     end: String(endMs / 1000),
@@ -52,7 +52,7 @@ const valueOf = (text: string): number => (text === '+Inf' ? Infinity : text ===
  * BadDataError.
  */
 export async function replayRules(
-  { url, files: paths, startMs, endMs, intervalMs, onLine }: ReplayRequest,
+  { server, files: paths, startMs, endMs, intervalMs, onLine }: ReplayRequest,
   files: Files,
 ): Promise<void> {
   if (endMs <= startMs) throw new BadDataError('--end must be after --start')
@@ -64,7 +64,7 @@ export async function replayRules(
     const fromMs = Math.ceil(startMs / stepMs) * stepMs
     for (const rule of group.rules)
       if (rule.kind === 'recording' && rule.language === 'promql') {
-        const samples = await replayRule(url, group, rule, { startMs: fromMs, endMs, stepMs })
+        const samples = await replayRule(server, group, rule, { startMs: fromMs, endMs, stepMs })
         onLine(`${group.name}: ${rule.name}: ${samples} samples`)
       } else onLine(`${group.name}: ${rule.name} is left out: only recording rules over metrics can be replayed`)
   }
@@ -74,7 +74,7 @@ type Rule = GroupSettings['rules'][number]
 
 /** How many samples were recorded. */
 async function replayRule(
-  url: string,
+  server: Server,
   group: GroupSettings,
   rule: Rule,
   { startMs, endMs, stepMs }: { startMs: number; endMs: number; stepMs: number },
@@ -84,11 +84,11 @@ async function replayRule(
   for (let atMs = startMs; atMs <= endMs; atMs += stepMs * stepsMax) {
     const lastMs = Math.min(endMs, atMs + stepMs * (stepsMax - 1))
     builder.clear()
-    for (const { labels, points } of await queryRange(url, rule.expr, { startMs: atMs, endMs: lastMs, stepMs })) {
+    for (const { labels, points } of await queryRange(server, rule.expr, { startMs: atMs, endMs: lastMs, stepMs })) {
       const series = builder.addSeries(recordedLabels(labels, group, rule))
       for (const [seconds, value] of points) builder.batch.addSample(series, Math.round(seconds * 1000), valueOf(value))
     }
-    if (builder.batch.sampleCount > 0) samples += await push(url, rule.name, builder)
+    if (builder.batch.sampleCount > 0) samples += await push(server, rule.name, builder)
   }
   return samples
 }
@@ -102,14 +102,14 @@ function recordedLabels(labels: Labels, group: GroupSettings, rule: Rule): Label
 }
 
 /** Remote write; how many samples. */
-async function push(url: string, ruleName: string, builder: BatchBuilder): Promise<number> {
+async function push(server: Server, ruleName: string, builder: BatchBuilder): Promise<number> {
   const { bytes, samples } = encodeWriteRequest(builder.batch, {
     labelsOf: undefined,
     added: [],
     isWithExemplars: false,
     isWithHistograms: false,
   })
-  const reply = await request(url, '/api/v1/write', {
+  const reply = await request(server, '/api/v1/write', {
     method: 'POST',
     headers: { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' },
     body: Buffer.from(encodeSnappy(bytes)),

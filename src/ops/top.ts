@@ -1,20 +1,14 @@
 /** `tercet top`: what comes in and what waits, every two seconds. */
 import { sleep, systemClock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
-import { unreachable } from './client.ts'
+import { request, type Server } from './client.ts'
 import { readExposition, sumOf, type Numbers } from './exposition.ts'
 import type { Output } from './output.ts'
 import { shortNumber } from './terminal.ts'
 
-async function readNumbers(url: string): Promise<Numbers> {
-  const base = url.replace(/\/+$/, '')
-  let reply: Response
-  try {
-    reply = await fetch(`${base}/metrics`)
-  } catch (error) {
-    throw new BadDataError(unreachable(base, error))
-  }
-  if (!reply.ok) throw new BadDataError(`${base}/metrics answered ${reply.status}`)
+async function readNumbers(server: Server): Promise<Numbers> {
+  const reply = await request(server, '/metrics')
+  if (!reply.ok) throw new BadDataError(`${server.url}/metrics answered ${reply.status}`)
   return readExposition(await reply.text())
 }
 
@@ -56,28 +50,28 @@ function busiestRoutes(before: Numbers, now: Numbers, seconds: number): [string,
 }
 
 export interface TopOptions {
-  url: string
+  server: Server
   isOnce: boolean
   isJson: boolean
   intervalMs: number
 }
 
 /** Prints the rows again and again until SIGINT or SIGTERM, or once; the exit code. */
-export async function showTop({ url, isOnce, isJson, intervalMs }: TopOptions, { out }: Output): Promise<number> {
+export async function showTop({ server, isOnce, isJson, intervalMs }: TopOptions, { out }: Output): Promise<number> {
   let isEnded = false
   const stop = (): void => {
     isEnded = true
   }
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
-  let before = await readNumbers(url)
+  let before = await readNumbers(server)
   for (let at = systemClock.monotonicMs(); !isEnded;) {
     await sleep(systemClock, intervalMs)
-    const now = await readNumbers(url)
+    const now = await readNumbers(server)
     const nowMs = systemClock.monotonicMs()
     const rows = topRows(before, now, (nowMs - at) / 1000)
     if (isJson) out(JSON.stringify(Object.fromEntries(rows)))
-    else out(`${process.stdout.isTTY && !isOnce ? '\x1b[H\x1b[2J' : ''}${tableOf(url, rows)}`)
+    else out(`${process.stdout.isTTY && !isOnce ? '\x1b[H\x1b[2J' : ''}${tableOf(server.url, rows)}`)
     if (isOnce) return 0
     before = now
     at = nowMs

@@ -1,6 +1,7 @@
 /** The command line's side of traces: a search, and a trace by its id as a tree. */
 import { systemClock } from '#core/clock.ts'
-import { request } from './client.ts'
+import { request, type Server } from './client.ts'
+import { ofTraces } from './nothing-found.ts'
 import type { Output } from './output.ts'
 
 interface FoundTrace {
@@ -27,28 +28,34 @@ interface TraceJson {
 }
 
 export interface TraceQuery {
-  url: string
+  server: Server
   /** TraceQL, or the id of a trace. */
   query: string
   sinceMs: number
+  /** The same as it was given. */
+  sinceText: string
   limit: string
   isJson: boolean
 }
 
 /** Runs a TraceQL search and prints a line a trace, or prints the trace whose id is given as a tree; the exit code. */
 export async function queryTraces(options: TraceQuery, output: Output): Promise<number> {
-  const { isJson, query, url } = options
+  const { isJson, query, server, sinceText } = options
   const isId = /^[0-9a-fA-F]{16,32}$/.test(query)
-  const reply = await request(url, isId ? `/api/traces/${query}` : searchPath(options))
+  const reply = await request(server, isId ? `/api/traces/${query}` : searchPath(options))
   const text = await reply.text()
   if (!reply.ok) {
-    const reason = reply.status === 404 ? `there is no trace ${query}` : `${url} answered ${reply.status}`
+    const reason = reply.status === 404 ? `there is no trace ${query}` : `${server.url} answered ${reply.status}`
     output.err(`tercet: ${text.trim() || reason}`)
     return 1
   }
   if (isJson) output.out(text)
   else if (isId) output.out(treeLines(JSON.parse(text) as TraceJson).join('\n'))
-  else for (const trace of (JSON.parse(text) as { traces: FoundTrace[] }).traces) output.out(traceLine(trace))
+  else {
+    const { traces } = JSON.parse(text) as { traces: FoundTrace[] }
+    if (traces.length === 0) output.err(`tercet: ${await ofTraces(server, sinceText)}`)
+    for (const trace of traces) output.out(traceLine(trace))
+  }
   return 0
 }
 

@@ -434,7 +434,7 @@ test('recording rules over the past: as they would have recorded, one upon anoth
     const told: string[] = []
     await replayRules(
       {
-        url: second.url,
+        server: second,
         files: [`${own}/rules.yml`],
         startMs: now - 3_600_000,
         endMs: now,

@@ -121,7 +121,7 @@ const clients: readonly Case[] = [
   { args: `query --url=${url} --logs {a="b"}`, code: 1, error: `${url} can't be reached: ${refused}; ${advice}` },
   { args: `query --url=${url} --traces {}`, code: 1, error: `${url} can't be reached: ${refused}; ${advice}` },
   { args: `tail --url=${url} {a="b"}`, code: 1, error: `${url} can't be reached: ${refused}` },
-  { args: `top --url=${url} --once`, code: 2, error: `${url} can't be reached: ${refused}` },
+  { args: `top --url=${url} --once`, code: 1, error: `${url} can't be reached: ${refused}; ${advice}` },
   {
     args: `rules replay --url=${url} $WORK/rules.yml`,
     code: 1,

@@ -139,6 +139,63 @@ test('credentials: probes get in without, everything else with the right ones on
   await running.stop()
 })
 
+test('verbs of the command line get in with credentials from files, and say which flags name them', async () => {
+  writeFileSync(file('password'), 'open sesame\n')
+  writeFileSync(file('token'), 'a-token\n')
+  const running = await runTercet([
+    'auth.username=admin',
+    `auth.password_file=${file('password')}`,
+    `auth.bearer_token_file=${file('token')}`,
+  ])
+  const basic = ['--username=admin', `--password-file=${file('password')}`]
+  const bearer = [`--bearer-token-file=${file('token')}`]
+  try {
+    const body = writeBody([{ labels: [['__name__', 'secured']], samples: [[Date.now(), 7]] }])
+    assert.equal((await postWrite(running.url, body, { authorization: 'Bearer a-token' })).status, 204)
+    const url = `--url=${running.url}`
+    for (const known of [basic, bearer])
+      assert.match((await runCommand(['query', url, ...known, 'secured'])).out, /^secured\{\} => 7 /)
+    assert.equal((await runCommand(['top', url, ...basic, '--once', '--interval=10ms'])).code, 0)
+    const flags = '--username and --password-file, or --bearer-token-file'
+    const missing = `tercet: ${running.url} asks for credentials: ${flags}\n`
+    for (const verb of [
+      ['query', 'secured'],
+      ['query', '--logs', '{a="b"}'],
+      ['query', '--traces', '{ }'],
+      ['tail', '{a="b"}'],
+      ['top', '--once'],
+      ['diff', '--base=2m/now', '--head=1m'],
+    ]) {
+      const { code, err, out } = await runCommand([...verb, url])
+      assert.deepEqual([err, out], [missing, ''], verb.join(' '))
+      assert.notEqual(code, 0)
+    }
+    const wrong = await runCommand(['query', url, `--bearer-token-file=${file('password')}`, 'secured'])
+    assert.equal(wrong.err, `tercet: ${running.url} refuses these credentials\n`)
+    const inUrl = await runCommand(['query', `--url=${running.url.replace('//', '//admin:secret@')}`, 'secured'])
+    assert.match(inUrl.err, /^tercet: --url is an address without credentials: they are --username and /)
+    assert.doesNotMatch(inUrl.err, /secret/)
+  } finally {
+    await running.stop()
+  }
+})
+
+test('an address with the wrong one of http:// and https:// is told', hasOpenssl, async () => {
+  makeCertificates(directory, ['server'], 'IP:127.0.0.1')
+  const guarded = await runTercet([`tls.cert_file=${file('server.pem')}`, `tls.key_file=${file('server.key')}`])
+  const open = await runTercet()
+  try {
+    const plain = guarded.url.replace('https:', 'http:')
+    const secure = open.url.replace('http:', 'https:')
+    const said = async (url: string): Promise<string> => (await runCommand(['query', `--url=${url}`, 'up'])).err
+    assert.match(await said(plain), /where it speaks TLS, the address is https:\/\//)
+    assert.match(await said(secure), /it does not speak TLS: the address is http:\/\//)
+  } finally {
+    await guarded.stop()
+    await open.stop()
+  }
+})
+
 test('settings that do not go together are refused', async () => {
   await assert.rejects(runTercet(['auth.username=admin']), /auth\.username and auth\.password_file go together/)
   writeFileSync(file('some'), 'x')
