@@ -48,7 +48,7 @@ export const demo = makeVerb({
       terminalOutput,
     )
     await stopped
-    process.stdout.write('\n')
+    process.stdout.write('\nStopping …\n')
     await running.stop()
     return 0
   },

@@ -1,4 +1,7 @@
 /** Help texts, made of what the verbs declare. */
+import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { optionNames, optionOf } from '#app/options.ts'
 import { version } from '#app/version.ts'
 import { shownFlag, type Flag, type Verb } from './verb.ts'
@@ -73,6 +76,12 @@ export function helpOf(verb: Verb, below: readonly Verb[]): string {
   )
 }
 
+/** Where the documents are: beside the program, in a checkout and in the package; an image has none. */
+function documentsLine(): string {
+  const directory = fileURLToPath(new URL('../../docs', import.meta.url))
+  return existsSync(directory) ? `The documents, from README.md on: ${dirname(directory)}\n` : ''
+}
+
 /** What `tercet --help` prints. */
 export function usageOf(verbs: readonly Verb[]): string {
   return (
@@ -87,6 +96,7 @@ export function usageOf(verbs: readonly Verb[]): string {
     ) +
     '\ntercet VERB --help lists the flags of a verb. Every key of the configuration is also an environment ' +
     'variable:\n' +
-    'metrics.retention is TERCET_METRICS_RETENTION.\n'
+    'metrics.retention is TERCET_METRICS_RETENTION.\n' +
+    documentsLine()
   )
 }

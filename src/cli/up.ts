@@ -1,5 +1,6 @@
 /** `tercet up`: runs the process. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { isSea } from 'node:sea'
 import { getHeapStatistics } from 'node:v8'
 import { messageOf } from '#core/errors.ts'
@@ -7,6 +8,7 @@ import { heapBytesMax } from '#core/limits.ts'
 import type { Config } from '#app/config.ts'
 import { optionNames } from '#app/options.ts'
 import { compileCacheDirectory, isBuilt, version } from '#app/version.ts'
+import type { Tercet } from '#app/tercet.ts'
 import type { World } from '#app/world.ts'
 import { collectGarbage } from '#core/garbage.ts'
 import { BucketError } from '#bucket/bucket.ts'
@@ -31,7 +33,7 @@ export const up = makeVerb({
       return await runProcess(config)
     } catch (error) {
       const { text, exitCode } = failureOf(error, value => placeOf(config, value))
-      process.stderr.write(`tercet: ${text}\n`)
+      process.stderr.write(`tercet: ${text}${flagHint(config, text)}\n`)
       return exitCode
     }
   },
@@ -47,6 +49,14 @@ function placeOf(config: Config, value: string): string | undefined {
   if (name === undefined) return undefined
   const place = config.placeOf(name)
   return place.endsWith(name) ? place : `${name} (${place})`
+}
+
+/** ` (--listen.http=…)`: the flag to choose another address or directory by, where this one is taken. */
+function flagHint(config: Config, text: string): string {
+  if (text.includes('is in use by')) return ' (--data_dir=…)'
+  const taken = /can't listen at (\S+): another process/.exec(text)?.[1]
+  const name = taken === undefined ? undefined : optionNames.find(n => config.text(n).split(',').includes(taken))
+  return name === undefined ? '' : ` (--${name}=…)`
 }
 
 interface Running {
@@ -114,6 +124,7 @@ function untilStopped(running: Running, { log }: World, pidFile: string): Promis
       running.close().then(
         () => {
           removeOwn(pidFile)
+          log.info('stopped')
           resolve(0)
         },
         (error: unknown) => {
@@ -219,27 +230,47 @@ async function startServer(config: Config, world: World, onStarted: () => void):
   const stats = signals.map(signal => signal.stats())
   const records = stats.reduce((sum, { replayedRecords }) => sum + replayedRecords, 0)
   const seconds = greatest(stats.map(({ replaySeconds }) => replaySeconds))
-  const senders = config.text('role') === 'query' ? '' : senderLines(url)
   process.stdout.write(`Tercet ${version} is ready (${records} log records replayed in ${seconds.toFixed(2)} s).
 
 ${addressLines(tercet)}
 
 In a browser: ${url}
-
+${placeOfData(config)}
 Try next:
-  curl '${url}/api/v1/query?query=up'
-${senders}  Grafana data sources: Prometheus, Loki and Tempo, all at ${url}
+${triesOf(config, tercet)}  Grafana data sources: Prometheus, Loki and Tempo, all at ${url}
 `)
   return tercet
 }
 
-/** How something is sent; a process that serves queries alone takes nothing. */
-function senderLines(url: string): string {
+/** A process that only reads has nothing of its own to lose. */
+function placeOfData(config: Config): string {
+  if (config.text('role') === 'query') return ''
+  return `Data in ${resolve(config.text('data_dir'))}; Ctrl-C stops the process, and the data stays.\n`
+}
+
+/**
+ * A first query, and how something is sent. A process that serves queries alone takes nothing, and has no metrics of
+ * its own: names are what any bucket has.
+ */
+function triesOf(config: Config, { url, addresses }: Pick<Tercet, 'url' | 'addresses'>): string {
+  const curl = `  curl ${loginOf(config)}`
+  if (config.text('role') === 'query') return `${curl}'${url}/api/v1/label/__name__/values'\n`
   const line = `{"streams":[{"stream":{"app":"try"},"values":[["'$(date +%s%N)'","hello"]]}]}`
-  const header = "-H 'content-type: application/json'"
-  return `  prometheus remote_write url: ${url}/api/v1/write
-  curl ${header} '${url}/loki/api/v1/push' -d '${line}'
+  const otlp = addresses.find(({ name }) => name === 'otlp_http')
+  const endpoint = otlp === undefined ? url : `${new URL(url).protocol}//${otlp.address}`
+  return `${config.isOn('self_scrape') ? `${curl}'${url}/api/v1/query?query=up'\n` : ''}\
+  OpenTelemetry SDKs: OTEL_EXPORTER_OTLP_ENDPOINT=${endpoint} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
+  prometheus remote_write url: ${url}/api/v1/write
+${curl}-H 'content-type: application/json' '${url}/loki/api/v1/push' -d '${line}'
 `
+}
+
+/** What curl needs where credentials are asked for; passwords and tokens are not shown. */
+function loginOf(config: Config): string {
+  const user = config.text('auth.username')
+  if (user !== '') return `-u ${user} `
+  const tokenFile = config.text('auth.bearer_token_file')
+  return tokenFile === '' ? '' : `-H "authorization: Bearer $(cat ${tokenFile})" `
 }
 
 function addressLines({

@@ -80,7 +80,7 @@ export class UnavailableError extends Error {
   override name = 'UnavailableError'
   readonly kind = 'unavailable'
   readonly retryAfterSeconds: number
-  constructor(message: string, retryAfterSeconds: number, options?: ErrorOptions) {
+  constructor(message: string, retryAfterSeconds: number, options?: { cause?: unknown }) {
     super(message, options)
     this.retryAfterSeconds = retryAfterSeconds
   }

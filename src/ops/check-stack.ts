@@ -95,9 +95,9 @@ async function checkUpload(check: StackCheck, base: string): Promise<void> {
 const shownLevels: Readonly<Record<FindingLevel, string>> = { ok: 'ok    ', fails: 'FAILS ', unseen: 'unseen' }
 
 function tableOf(findings: readonly Finding[]): string {
-  const lines = findings.map(({ rows, check, level, found, ms }) => {
+  const lines = findings.map(({ check, level, found, ms }) => {
     const time = ms === 0 ? '' : `${Math.round(ms)} ms`
-    return `${shownLevels[level]} ${rows.padEnd(18)} ${check.padEnd(38)} ${time.padStart(8)}  ${found}`
+    return `${shownLevels[level]} ${check.padEnd(38)} ${time.padStart(8)}  ${found}`
   })
   const count = (level: FindingLevel): number => findings.filter(finding => finding.level === level).length
   const sums = `${count('ok')} hold, ${count('fails')} fail, ${count('unseen')} can't be seen from outside`

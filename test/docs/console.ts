@@ -1,6 +1,6 @@
 /** Blocks of commands with what they print, run as a reader would: in an empty directory, in the order of the page. */
 import { spawn, spawnSync, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
@@ -96,9 +96,6 @@ export class Sandbox {
     mkdirSync(join(this.directory, 'bin'))
     writeFileSync(join(this.directory, 'package.json'), '{ "type": "module" }\n')
     this.#linkLibrary()
-    cpSync('examples/scraping', join(this.directory, 'examples/scraping'), { recursive: true })
-    const scrape = join(this.directory, 'examples/scraping/prometheus.yml')
-    writeFileSync(scrape, this.#here(readFileSync(scrape, 'utf8')))
     const shim = [
       '#!/bin/sh',
       `case "$1" in query|top|tail) set -- "$@" --url=${this.#here('http://127.0.0.1:8428')} ;; esac`,

@@ -82,21 +82,21 @@ const starts: readonly Case[] = [
     code: 1,
     error:
       "could not start the addresses: can't listen at 127.0.0.1:$TAKEN: another process listens there; " +
-      'stop it, or choose another port',
+      'stop it, or choose another port (--listen.http=…)',
   },
   {
     args: up.replace('otlp_grpc=off', 'otlp_grpc=127.0.0.1:$TAKEN'),
     code: 1,
     error:
       "could not start the addresses: can't listen at 127.0.0.1:$TAKEN: another process listens there; " +
-      'stop it, or choose another port',
+      'stop it, or choose another port (--listen.otlp_grpc=…)',
   },
   {
     args: `${up} --role=agent --listen.http=127.0.0.1:$TAKEN`,
     code: 1,
     error:
       "could not start the addresses: can't listen at 127.0.0.1:$TAKEN: another process listens there; " +
-      'stop it, or choose another port',
+      'stop it, or choose another port (--listen.http=…)',
   },
 ]
 for (const one of starts)

@@ -1,11 +1,12 @@
 /** The package without a checkout: what is in it, and that what the documents say of `tercet …` works from it. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { basename, join, normalize } from 'node:path'
+import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, normalize } from 'node:path'
 import { after, test } from 'node:test'
 import { readBundledPackages } from '../../tools/bundled-packages.ts'
 import { libraries, packageExports, programDirectory, programs } from '../../tools/program-entries.ts'
+import { blocksOf } from '../docs/pages.ts'
 import { untilTrue } from '../until.ts'
 import { otherRunners, runners, testExample, testUnder } from './example-projects.ts'
 import {
@@ -48,11 +49,13 @@ test('whoever installs it gets one package, runs no script of it, and gets less 
 
 /** All that may be in it. */
 const places = [
-  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|bin\/tercet\.cjs|dist\/THIRD-PARTY-LICENSES\.txt)$/,
+  /^(package\.json|LICENSE|(README|CHANGELOG|ARCHITECTURE|CONTRIBUTING)\.md|bin\/tercet\.cjs|dist\/THIRD-PARTY-LICENSES\.txt)$/,
   /^dist\/program\/[\w.-]+\.(js|js\.map|wasm)$/,
   /^dist\/types\/[\w/-]+\.d\.ts$/,
   /^ui\/dist\/(index\.html|assets\/[\w.-]+\.(js|css|svg))$/,
   /^deploy\/chart\//,
+  /^docs\/([\w-]+\/)?[\w-]+\.md$/,
+  /^docs\/overview\.png$/,
   /^deploy\/examples\/(README\.md|[\w-]+\/stack\.yaml|helm-subchart\/.+)$/,
   /^examples\/(README\.md|[\w-]+\/[\w./-]+)$/,
 ]
@@ -93,6 +96,19 @@ test('no file of it says where it was built, or where its packages came from', (
     )
 })
 
+test('what its documents link to is in it', () => {
+  const pages = files.filter(file => file.endsWith('.md') && !file.startsWith('deploy/chart/'))
+  const links = pages.flatMap(page =>
+    [...read(page).matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(([, target = '']) => ({ page, target })),
+  )
+  const local = links.filter(({ target }) => !/^[a-z]+:/.test(target))
+  assert.ok(local.length > 100)
+  assert.deepEqual(
+    local.filter(({ page, target }) => !existsSync(join(root, dirname(page), target))),
+    [],
+  )
+})
+
 interface SourceMap {
   sources: string[]
   sourcesContent?: unknown
@@ -130,9 +146,12 @@ test('the command says its version and its verbs, checks files, and renders the 
     return out
   }
   assert.equal(run('version'), `tercet ${manifest.version} (node ${process.version})\n`)
-  assert.match(run('--help'), /tercet deploy/)
+  const help = run('--help')
+  assert.match(help, /tercet deploy/)
+  assert.equal(/^The documents, from README\.md on: (.+)$/m.exec(help)?.[1], realpathSync(root))
   writeFileSync(join(directory, 'rules.yml'), 'groups: [{ name: a, rules: [{ record: b, expr: sum(c) }] }]\n')
   assert.match(run('check', 'rules', 'rules.yml'), /1 rule/)
+  assert.match(run('check', 'config', join(root, 'examples/scraping/prometheus.yml')), /2 scrape jobs, 2 rules/)
   run('deploy', 'render', '--engine=tercet', '--target=helm', '-o', 'rendered')
   assert.deepEqual(
     filesBelow(join(directory, 'rendered/charts/tercet')).map(file => `deploy/chart/${file}`),
@@ -169,11 +188,9 @@ async function tryServing(node: string): Promise<void> {
 
 test('it serves the web interface, and a worker answers', () => tryServing(process.execPath))
 
-test(
-  'it serves on the oldest Node that it is for',
-  { skip: node22 === undefined && 'NOT TESTED: no Node 22 in build/node-22 or on the PATH (.ci/run fetches it)' },
-  () => tryServing(node22!),
-)
+const noNode22 = node22 === undefined && 'NOT TESTED: no Node 22 in build/node-22 or on the PATH (.ci/run fetches it)'
+
+test('it serves on the oldest Node that it is for', { skip: noNode22 }, () => tryServing(node22!))
 
 test(
   'an older Node says in one line what is needed',
@@ -185,21 +202,47 @@ test(
   },
 )
 
-test('a strict program of somebody else compiles against its declarations, and imports what they declare', () => {
-  const names = libraries.map(({ exported }) => exported.replace(/^\./, 'tercet'))
-  const lines = names.map((name, i) => `import * as module${i} from '${name}'\nconsole.log(Object.keys(module${i}))`)
-  writeFileSync(join(directory, 'consumer.mts'), `${lines.join('\n')}\n`)
-  const flags = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node']
+const modules = libraries.map(({ exported }) => exported.replace(/^\./, 'tercet'))
+const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false', '--types', 'node']
+
+/** Compiles a file of somebody else's program; what the compiler says, empty where it is content. */
+function compiled(file: string, flags: readonly string[]): string {
   const types = ['--typeRoots', join(process.cwd(), 'node_modules/@types')]
   const compiler = join(process.cwd(), 'node_modules/.bin/tsc')
-  const compiled = spawnSync(compiler, [...flags, ...types, 'consumer.mts'], { cwd: directory, encoding: 'utf8' })
-  assert.equal(compiled.status, 0, compiled.stdout)
-  const ran = spawnSync(process.execPath, ['consumer.mjs'], {
-    cwd: directory,
-    encoding: 'utf8',
-    env: cleanEnvironment,
-  })
-  assert.equal(ran.status, 0, ran.stderr)
+  return spawnSync(compiler, [...strict, ...types, ...flags, file], { cwd: directory, encoding: 'utf8' }).stdout
+}
+
+function ran(args: readonly string[], node = process.execPath): { status: number | null; out: string } {
+  const { status, stdout, stderr } = spawnSync(node, args, { cwd: directory, encoding: 'utf8', env: cleanEnvironment })
+  return { status, out: stdout + stderr }
+}
+
+test('a strict program of somebody else compiles against its declarations, and imports what they declare', () => {
+  const lines = modules.map((name, i) => `import * as module${i} from '${name}'\nconsole.log(Object.keys(module${i}))`)
+  writeFileSync(join(directory, 'consumer.mts'), `${lines.join('\n')}\n`)
+  writeFileSync(join(directory, 'required.cts'), `${lines.join('\n')}\n`)
+  for (const file of ['consumer.mts', 'required.cts'])
+    for (const target of ['es2020', 'es2022'])
+      assert.equal(compiled(file, ['--module', 'nodenext', '--target', target]), '', `${file} ${target}`)
+  for (const file of ['consumer.mjs', 'required.cjs']) {
+    const { status, out } = ran([file])
+    assert.equal(status, 0, out)
+    assert.match(out, /startTercet/)
+  }
+  const others = ['--module nodenext', '--module node20', '--module esnext --moduleResolution bundler']
+  for (const flags of [...others, '--module node16'])
+    assert.equal(compiled('consumer.mts', ['--noEmit', ...flags.split(' ')]), '', flags)
+  // docs/library.md says so: there is no such `require` for that compiler.
+  assert.match(compiled('required.cts', ['--noEmit', '--module', 'node16']), /TS1479/)
+})
+
+test('the first test of the pages, and require(), on the oldest Node that it is for', { skip: noNode22 }, () => {
+  const [block] = blocksOf('docs/start/tests.md').filter(({ info }) => info === 'js checkout.test.mjs')
+  writeFileSync(join(directory, 'checkout.test.mjs'), block!.text)
+  const { status, out } = ran(['--test', 'checkout.test.mjs'], node22)
+  assert.equal(status, 1)
+  assert.match(out, /expected at most 1 spans in each trace, found 3/)
+  assert.match(ran(['-p', "typeof require('tercet').startTercet"], node22).out, /^function$/m)
 })
 
 for (const name of ['express', 'worker', 'rules'])
