@@ -404,6 +404,41 @@ if (skip === false) {
     },
   )
 
+  test(
+    'from the overview to the lines of a service with errors, whose name is whole',
+    { timeout: 60_000 },
+    async () => {
+      const full = await runTercet()
+      const { context, page, problems } = await open('light')
+      try {
+        const values = [[`${Date.now()}000000`, `level=error ${'the bank did not answer; '.repeat(20)}`]]
+        const reply = await fetch(`${full.url}/loki/api/v1/push`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ streams: [{ stream: { service_name: 'payment' }, values }] }),
+        })
+        assert.equal(reply.status, 204)
+        await page.goto(full.url)
+        const where = page.getByRole('link', { name: 'payment', exact: true })
+        await where.waitFor()
+        const boxes = `[...document.querySelectorAll('td a')].find(a => a.textContent === 'payment').getClientRects().length`
+        assert.equal(await page.evaluate(boxes), 1)
+        await where.click()
+        await page.waitForURL(/\/ui\/logs\?q=/)
+        await page.locator('.line').getByText('the bank did not answer').first().waitFor()
+        // The cost of an expression that was not run yet is a sentence of its own.
+        await page.goto(`${full.url}/ui/metrics`)
+        await page.locator('.cm-content').click()
+        await page.keyboard.type('up')
+        assert.match((await page.getByText('Would read about').textContent()) ?? '', /^Would read about/)
+        assert.deepEqual(problems, [])
+      } finally {
+        await context.close()
+        await full.stop()
+      }
+    },
+  )
+
   test('hostile texts are shown as they are', { timeout: 60_000 }, async () => {
     const { context, page, problems } = await open('light')
     try {

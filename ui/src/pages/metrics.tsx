@@ -106,7 +106,7 @@ async function costOf(expr: string, { start, end, at }: Question, signal: AbortS
 function costText(cost: Cost, { start, end, step }: Question, isRun: boolean): string {
   const points = cost.series * Math.max(1, (end - start) / step)
   return [
-    `. ${isRun ? 'Reads' : 'Would read'} about ${short(cost.series)} series of ${cost.selectors.join(', ')}`,
+    `${isRun ? 'Reads' : 'Would read'} about ${short(cost.series)} series of ${cost.selectors.join(', ')}`,
     `${short(points)} points`,
     `in memory and ${cost.blocks.count} blocks (${bytes(cost.blocks.bytes)})`,
   ].join(', ')
@@ -125,10 +125,13 @@ function Summary({ question, answer, typed }: SummaryProps) {
   const cost = useLoad(signal => costOf(rested, question, signal), [rested, at ?? 0])
   const count = (view === 'table' ? answer?.table.length : answer?.series.length) ?? 0
   const isCostKnown = cost.data !== undefined && cost.error === undefined && cost.data.selectors.length > 0
+  const said = [
+    answer === undefined ? '' : `${count} series in ${duration(answer.ms / 1000)}`,
+    isCostKnown && cost.data !== undefined ? costText(cost.data, question, rested === expr) : '',
+  ].filter(text => text !== '')
   return (
     <p class="dim" aria-live="polite">
-      {answer !== undefined ? `${count} series in ${duration(answer.ms / 1000)}` : ''}
-      {isCostKnown && cost.data !== undefined ? costText(cost.data, question, rested === expr) : ''}
+      {said.join('. ')}
       {at === undefined ? '' : `; until ${dateTime(at * 1000)}`}
     </p>
   )

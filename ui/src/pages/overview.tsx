@@ -205,7 +205,9 @@ function Firing({ alerts }: { alerts: readonly Alert[] }) {
       <ul>
         {alerts.slice(0, firingMax).map((alert, i) => (
           <li key={i}>
-            <b class="bad">{alert.labels['alertname']}</b>{' '}
+            <a href={linkTo('/ui/alerts', {})}>
+              <b class="bad">{alert.labels['alertname']}</b>
+            </a>{' '}
             {alert.annotations['summary'] ?? alert.annotations['description'] ?? ''}{' '}
             <span class="dim">{ago(Date.parse(alert.activeAt))}</span>
           </li>
@@ -281,7 +283,8 @@ interface ErrorLine {
   stream: Record<string, string>
 }
 
-const errorQuery = '{service_name=~".+"} | detected_level=~"error|critical|fatal"'
+const ofErrors = 'detected_level=~"error|critical|fatal"'
+const errorQuery = `{service_name=~".+"} | ${ofErrors}`
 const errorsMax = 8
 
 async function loadErrors(signal: AbortSignal): Promise<ErrorLine[]> {
@@ -295,9 +298,17 @@ async function loadErrors(signal: AbortSignal): Promise<ErrorLine[]> {
     .slice(0, errorsMax)
 }
 
+/** The service, with a link to its errors of the hour. */
+function Where({ line: { stream } }: { line: ErrorLine }) {
+  const service = stream['service_name']
+  if (service === undefined) return <>{stream['app'] ?? stream['job'] ?? ''}</>
+  const q = `{service_name=${JSON.stringify(service)}} | ${ofErrors}`
+  return <a href={linkTo('/ui/logs', { q, range: '1h' })}>{service}</a>
+}
+
 const errorColumns: readonly Column<ErrorLine>[] = [
   { title: 'Time', look: 'mono', cell: l => dateTime(l.timeMs) },
-  { title: 'Where', cell: l => l.stream['service_name'] ?? l.stream['app'] ?? l.stream['job'] ?? '' },
+  { title: 'Where', look: 'whole', cell: l => <Where line={l} /> },
   { title: 'Line', look: 'mono', cell: l => <bdi>{visible(l.line.slice(0, 300))}</bdi> },
 ]
 

@@ -135,7 +135,7 @@ function columnsFor(longestMs: number): Column<TraceRow>[] {
       cell: r => (
         <>
           <meter min={0} max={longestMs} value={r.durationMs ?? 0} aria-label="Duration beside the longest" />{' '}
-          {duration((r.durationMs ?? 0) / 1000)}
+          {r.durationMs === undefined || r.durationMs === 0 ? '< 1 ms' : duration(r.durationMs / 1000)}
         </>
       ),
     },
