@@ -1,5 +1,6 @@
 /** Telemetry that a caller adds by hand, as the bodies of the protocols that carry it. */
 import { BadDataError } from '#core/errors.ts'
+import { refuseNoList } from './fields.ts'
 import { momentMs, type Moment } from './moment.ts'
 import type { AttributeMap, AttributeValue, Labels, SpanKind, SpanStatus } from './results.ts'
 import type { TercetRequest } from './telemetry.ts'
@@ -49,6 +50,7 @@ function nanoseconds(ms: number): string {
 
 /** JSON lines of one sample each. NaN and infinities are texts there. */
 export function samplesRequest(samples: readonly AddedSample[], nowMs: number): TercetRequest {
+  refuseNoList('addMetrics', samples)
   const lines = samples.map(({ name, labels = {}, value, at }) => {
     const metric = name === undefined ? labels : { ...labels, __name__: name }
     if ((metric['__name__'] ?? '') === '') throw new BadDataError('a sample has no name')
@@ -59,10 +61,14 @@ export function samplesRequest(samples: readonly AddedSample[], nowMs: number): 
 }
 
 export function linesRequest(lines: readonly AddedLine[], nowMs: number): TercetRequest {
-  const streams = lines.map(({ line, labels, metadata = {}, at }) => ({
-    stream: labels,
-    values: [[nanoseconds(at === undefined ? nowMs : momentMs(at)), line, metadata]],
-  }))
+  refuseNoList('addLogs', lines)
+  const streams = lines.map(({ line, labels, metadata = {}, at }) => {
+    // Programs without types may leave them out.
+    if (typeof line !== 'string') throw new BadDataError('a line has no text: { line, labels }')
+    if (Object.keys((labels as Labels | undefined) ?? {}).length === 0)
+      throw new BadDataError("a line has no labels: { line, labels: { app: 'shop' } }")
+    return { stream: labels, values: [[nanoseconds(at === undefined ? nowMs : momentMs(at)), line, metadata]] }
+  })
   return {
     method: 'POST',
     path: '/loki/api/v1/push',
@@ -94,6 +100,11 @@ function attributesJson(attributes: AttributeMap): object[] {
 
 function spanJson(span: AddedSpan, nowMs: number): object {
   const { durationMs = 0, startAt, kind = 'internal', status = 'unset', statusMessage = '', attributes = {} } = span
+  for (const name of ['name', 'service', 'traceId', 'spanId'] as const)
+    if (typeof span[name] !== 'string') throw new BadDataError(`a span has no ${name}`)
+  if (!kinds.includes(kind)) throw new BadDataError(`kind ${JSON.stringify(kind)} is none of ${kinds.join(', ')}`)
+  if (!statuses.includes(status))
+    throw new BadDataError(`status ${JSON.stringify(status)} is none of ${statuses.join(', ')}`)
   const startMs = startAt === undefined ? nowMs - durationMs : momentMs(startAt)
   return {
     traceId: span.traceId,
@@ -109,6 +120,7 @@ function spanJson(span: AddedSpan, nowMs: number): object {
 }
 
 export function spansRequest(spans: readonly AddedSpan[], nowMs: number): TercetRequest {
+  refuseNoList('addSpans', spans)
   const resourceSpans = spans.map(span => ({
     resource: { attributes: attributesJson({ 'service.name': span.service, ...span.resource }) },
     scopeSpans: [{ spans: [spanJson(span, nowMs)] }],

@@ -255,6 +255,32 @@ test('options that are wrong are refused, and leave nothing behind', async () =>
   await assert.rejects(startTercet({ rules: 'groups: [{}]' }), /rules\.yml/)
 })
 
+test('what the types do not allow is told to programs that have none', async () => {
+  const start = (options: object): Promise<unknown> => startTercet(options)
+  const span = { name: 'a', service: 's', traceId, spanId }
+  await assert.rejects(start({ htpp: false }), /^BadDataError: startTercet has no "htpp"; the nearest is "http"$/)
+  await assert.rejects(start({ xyzzy: 1 }), /startTercet has no "xyzzy"; it has storage, time, http/)
+  for (const storage of ['/data', { dir: '/data' }])
+    await assert.rejects(start({ storage }), /storage is 'memory' or \{ directory: /)
+  for (const time of ['2026-01-01', { start: 0 }]) await assert.rejects(start({ time }), /time is 'system', /)
+  await assert.rejects(start({ rules: './rules.yml' }), /rules is the text of a file, not its path: readFileSync/)
+  await using tercet = await startTercet({ http: false })
+  const wrong: [add: () => Promise<void>, said: RegExp][] = [
+    [() => tercet.addMetrics({ name: 'a', value: 1 } as never), /addMetrics takes an array/],
+    [() => tercet.addLogs([{ line: 'a' }] as never), /a line has no labels/],
+    [() => tercet.addLogs([{ labels: { app: 'a' } }] as never), /a line has no text/],
+    [() => tercet.addSpans([{ name: 'a', service: 's' }] as never), /a span has no traceId/],
+    [
+      () => tercet.addSpans([{ ...span, kind: 'sever' }] as never),
+      /kind "sever" is none of unspecified, internal, server/,
+    ],
+    [() => tercet.addSpans([{ ...span, status: 'fine' }] as never), /status "fine" is none of unset, ok, error/],
+  ]
+  for (const [add, said] of wrong) await assert.rejects(add(), said)
+  assert.deepEqual((await tercet.traceql('{}')).traces, [])
+  assert.throws(() => connectTercet('localhost:8428'), /localhost:8428 is no URL like http:\/\/127/)
+})
+
 test('closing twice, and asking after it, is harmless', async () => {
   const tercet = await startTercet({ http: false })
   await tercet.close()

@@ -11,7 +11,7 @@ import { bodyText, Client, type Carrier } from './client.ts'
 import { makeInstanceWorld, type InstanceWorld } from './instance-world.ts'
 import { mapOf, numberOf } from './json.ts'
 import { durationMs, type Duration } from './moment.ts'
-import type { TercetOptions } from './options.ts'
+import { checkOptions, type TercetOptions } from './options.ts'
 import type { Telemetry, TercetReply, TercetRequest } from './telemetry.ts'
 
 export interface TercetClock {
@@ -82,6 +82,7 @@ function refuseUnmovable(config: Config, { world }: InstanceWorld): void {
  * another process has, StartError for what could not start; nothing is left running then.
  */
 export async function startTercet(options: TercetOptions = {}): Promise<Tercet> {
+  checkOptions(options)
   const { rules, scrape, alertmanager } = options
   const texts = { 'rules.yml': rules, 'prometheus.yml': scrape, 'alertmanager.yml': alertmanager }
   const given = Object.entries(texts).filter((entry): entry is [string, string] => entry[1] !== undefined)

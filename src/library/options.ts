@@ -1,4 +1,6 @@
 /** What `startTercet` takes. */
+import { BadDataError } from '#core/errors.ts'
+import { refuseUnknown } from './fields.ts'
 import type { Moment } from './moment.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -49,4 +51,35 @@ export interface TercetOptions {
   settings?: Settings
   /** Default: nothing is said. */
   log?: LogSink
+}
+
+const optionNames: Readonly<Record<keyof TercetOptions, true>> = {
+  storage: true,
+  time: true,
+  http: true,
+  grpc: true,
+  workers: true,
+  rules: true,
+  scrape: true,
+  alertmanager: true,
+  settings: true,
+  log: true,
+}
+
+/** Throws BadDataError for what the types of these options do not allow. */
+export function checkOptions(options: TercetOptions): void {
+  refuseUnknown('startTercet', options, optionNames)
+  const { storage = 'memory', time = 'system' } = options
+  if (storage !== 'memory' && typeof (storage as { directory?: unknown }).directory !== 'string')
+    throw new BadDataError("storage is 'memory' or { directory: './data' }")
+  const isClock = typeof time === 'object' && ('startAt' in time || ('nowMs' in time && 'after' in time))
+  if (time !== 'system' && !isClock)
+    throw new BadDataError("time is 'system', { startAt: '2026-01-01T00:00:00Z' } or a clock with nowMs and after")
+  for (const name of ['rules', 'scrape', 'alertmanager'] as const) refusePath(name, options[name])
+}
+
+/** A text in YAML of a whole file has a colon and a blank, a line break or a brace. */
+function refusePath(name: string, text: string | undefined): void {
+  if (text !== undefined && /^\s*[^\s:{]+\.ya?ml\s*$/.test(text))
+    throw new BadDataError(`${name} is the text of a file, not its path: readFileSync(${JSON.stringify(text)}, 'utf8')`)
 }

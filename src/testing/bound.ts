@@ -1,26 +1,39 @@
 /** Bounds of a number, as an expectation names them. */
 import { BadDataError } from '#core/errors.ts'
+import { refuseUnknown } from '#library/fields.ts'
 
 /** A number means exactly that one. */
 export type Bound = number | { atMost?: number; atLeast?: number }
 
+const ends: Readonly<Record<'atMost' | 'atLeast', true>> = { atMost: true, atLeast: true }
+
+/** Throws BadDataError for a bound without a number, or with anything else: it would hold for every value. */
+export function checkBound(bound: Bound): void {
+  if (typeof bound === 'number') return
+  refuseUnknown('a bound', bound, ends)
+  if (!Object.values(bound).some(end => typeof end === 'number'))
+    throw new BadDataError('an expectation needs a number, atMost or atLeast')
+}
+
 export function isWithin(value: number, bound: Bound): boolean {
+  checkBound(bound)
   if (typeof bound === 'number') return Object.is(value, bound) || value === bound
   return value <= (bound.atMost ?? Infinity) && value >= (bound.atLeast ?? -Infinity)
 }
 
 /** Whether more than what was found could be too much. */
 export function hasUpperEnd(bound: Bound): boolean {
+  checkBound(bound)
   return typeof bound === 'number' || bound.atMost !== undefined
 }
 
-/** `3`, `at most 3`, `at least 1 and at most 3`. Throws BadDataError for a bound without a number. */
+/** `3`, `at most 3`, `at least 1 and at most 3`. */
 export function boundText(bound: Bound): string {
+  checkBound(bound)
   if (typeof bound === 'number') return String(bound)
   const parts = [
     ...(bound.atLeast === undefined ? [] : [`at least ${bound.atLeast}`]),
     ...(bound.atMost === undefined ? [] : [`at most ${bound.atMost}`]),
   ]
-  if (parts.length === 0) throw new BadDataError('an expectation needs a number, atMost or atLeast')
   return parts.join(' and ')
 }

@@ -158,6 +158,22 @@ test('alerts: their state, and rules that fail', async () => {
   assert.match((await failureOf(expect.alert('Broken').toBeInactive())).message, /the rule fails: .*matching/)
 })
 
+test('a misspelt bound or option fails, and does not hold for everything', async () => {
+  await using tercet = await startTercet({ http: false })
+  await tercet.addMetrics([{ name: 'a', value: 1 }])
+  await tercet.addLogs([{ labels: { app: 'a' }, line: 'a' }])
+  const expect = expectTelemetry(tercet)
+  const bound = { atleast: 5 } as never
+  const said = /a bound has no "atleast"; the nearest is "atLeast"/
+  await assert.rejects(expect.metric('a').toBe(bound), said)
+  await assert.rejects(expect.metric('a').toHaveSeries(bound), said)
+  await assert.rejects(expect.logs('{app="a"}').toHaveLines(bound), said)
+  await assert.rejects(expect.traces('{}').toHaveTraces(bound), said)
+  await assert.rejects(expect.logs('{app="a"}').toHaveLines({}), /needs a number, atMost or atLeast/)
+  await assert.rejects(expect.requests('GET /').toTake({ atmost: '1s' } as never), /toTake has no "atmost"/)
+  assert.throws(() => expectTelemetry(tercet, { wihtin: '5s' } as never), /expectTelemetry has no "wihtin"/)
+})
+
 test('what arrives late is waited for, and no longer than was asked', async () => {
   await using tercet = await startTercet({ http: false })
   const expect = expectTelemetry(tercet, { within: '20s' })

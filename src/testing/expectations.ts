@@ -1,5 +1,6 @@
 /** Expectations about telemetry, for any test runner: each resolves, or throws with the telemetry that it found. */
 import { sleep, systemClock, type Clock } from '#core/clock.ts'
+import { refuseUnknown } from '#library/fields.ts'
 import { durationMs, type Duration } from '#library/moment.ts'
 import type { Telemetry, TimeRange } from '#library/telemetry.ts'
 import { AlertExpectations } from './alert-expectations.ts'
@@ -68,7 +69,10 @@ export class TelemetryExpectations {
   }
 }
 
+const optionNames: Readonly<Record<keyof ExpectationOptions, true>> = { within: true, from: true, to: true }
+
 /** `within`, `from` and `to` hold for every expectation that is made of it. */
 export function expectTelemetry(telemetry: Telemetry, options: ExpectationOptions = {}): TelemetryExpectations {
+  refuseUnknown('expectTelemetry', options, optionNames)
   return new TelemetryExpectations(telemetry, options)
 }

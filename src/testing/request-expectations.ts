@@ -1,5 +1,6 @@
 /** Expectations about the requests of a route: what each asks of databases and services, and how long it takes. */
 import { requestsOf, type Request } from '#gate/requests.ts'
+import { refuseUnknown } from '#library/fields.ts'
 import { durationMs, type Duration } from '#library/moment.ts'
 import type { Trace } from '#library/results.ts'
 import type { Telemetry, TimeRange } from '#library/telemetry.ts'
@@ -52,7 +53,9 @@ export class RequestExpectations {
   }
 
   /** A share of them, 0.9 of all where none is named, takes no longer. */
-  async toTake({ atMost, share = 0.9 }: { atMost: Duration; share?: number }): Promise<void> {
+  async toTake(bound: { atMost: Duration; share?: number }): Promise<void> {
+    refuseUnknown('toTake', bound, { atMost: true, share: true })
+    const { atMost, share = 0.9 } = bound
     const mostMs = durationMs(atMost)
     await this.#look(0, found => {
       const slowest = found.toSorted((a, b) => a.request.durationMs - b.request.durationMs)

@@ -1,6 +1,7 @@
 /** Expectations about a run of rules. */
 import { formatDuration } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
+import { refuseUnknown } from '#library/fields.ts'
 import { durationMs, type Duration } from '#library/moment.ts'
 import type { Labels } from '#library/results.ts'
 import { TelemetryAssertionError } from './failure.ts'
@@ -29,7 +30,9 @@ export class RuleExpectations {
     this.#run = run
   }
 
-  toFire(alert: string, { within, labels = {} }: FiringOptions = {}): void {
+  toFire(alert: string, options: FiringOptions = {}): void {
+    refuseUnknown('toFire', options, { within: true, labels: true })
+    const { within, labels = {} } = options
     const untilMs = within === undefined ? this.#run.durationMs : durationMs(within)
     const firings = this.#firings(alert, labels)
     if (firings.some(({ fromMs }) => fromMs <= untilMs)) return
@@ -37,7 +40,9 @@ export class RuleExpectations {
     this.#fail(`alert ${alert}: expected to fire within ${formatDuration(untilMs)}, ${found}`, firings, 'toFire')
   }
 
-  toNeverFire(alert: string, { labels = {} }: Pick<FiringOptions, 'labels'> = {}): void {
+  toNeverFire(alert: string, options: Pick<FiringOptions, 'labels'> = {}): void {
+    refuseUnknown('toNeverFire', options, { labels: true })
+    const { labels = {} } = options
     const firings = this.#firings(alert, labels)
     if (firings.length === 0 && this.#run.errors.length === 0) return
     const length = formatDuration(this.#run.durationMs)

@@ -83,3 +83,17 @@ test('a recording goes by again, with lines for rules in LogQL', async () => {
   assert.throws(() => expect.toFire('Panic', { within: '9m' }))
   expect.toNeverFire('ManyErrors')
 })
+
+test('a misspelt option is refused, and not left out', async () => {
+  const over = { series: ['up 0x20'] }
+  await assert.rejects(runRules({ rules, over, durration: '5m' } as never), /runRules has no "durration"/)
+  await assert.rejects(
+    runRules({ rules, over: { serie: [] } } as never),
+    /over has no "serie"; the nearest is "series"/,
+  )
+  await assert.rejects(runRules({ rules, over: { interval: '1m' } } as never), /over has series, or recorded/)
+  const expect = expectRules(await runRules({ rules, over, duration: '1m' }))
+  assert.throws(() => {
+    expect.toNeverFire('Down', { within: '1m' } as never)
+  }, /toNeverFire has no "within"; it has labels/)
+})

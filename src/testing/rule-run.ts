@@ -4,6 +4,7 @@ import { BadDataError } from '#core/errors.ts'
 import { addAll, greatest } from '#core/lists.ts'
 import { startTercet, type Tercet } from '#library/instance.ts'
 import { bodyText } from '#library/client.ts'
+import { refuseUnknown } from '#library/fields.ts'
 import { durationMs, momentMs, type Duration, type Moment } from '#library/moment.ts'
 import type { Labels as PlainLabels, LogLine, Series } from '#library/results.ts'
 import type { Telemetry } from '#library/telemetry.ts'
@@ -57,6 +58,16 @@ export interface RuleRun {
   readonly errors: readonly string[]
 }
 
+const overNames = {
+  series: true,
+  interval: true,
+  recorded: true,
+  from: true,
+  to: true,
+  selector: true,
+  logs: true,
+} as const
+
 /** So much of the time goes by between two looks into the source: samples may lie a little in the future. */
 const stretchMs = 300_000
 const madeUpStartMs = Date.UTC(2026, 0, 1)
@@ -77,7 +88,11 @@ interface Plan {
 }
 
 /** Throws BadDataError for rules or series that are wrong. */
-export async function runRules({ rules, over, duration }: RuleRunOptions): Promise<RuleRun> {
+export async function runRules(options: RuleRunOptions): Promise<RuleRun> {
+  refuseUnknown('runRules', options, { rules: true, over: true, duration: true })
+  const { rules, over, duration } = options
+  refuseUnknown('over', over, overNames)
+  if (!('series' in over || 'recorded' in over)) throw new BadDataError('over has series, or recorded, from and to')
   const plan = 'series' in over ? madeUp(over) : await recorded(over)
   const lengthMs = duration === undefined ? plan.lengthMs : durationMs(duration)
   await using tercet = await startTercet({ http: false, time: { startAt: plan.startMs }, rules })
