@@ -3,7 +3,7 @@ import type { Finding } from '#bucket/s3-admin.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { isUlid } from '#codec/ulid.ts'
 import { systemClock } from '#core/clock.ts'
-import { messageOf } from '#core/errors.ts'
+import { messageOf, NotFoundError } from '#core/errors.ts'
 import { silentLog, type LogFields } from '#core/log.ts'
 import { signals, type SignalName } from '#core/signal-name.ts'
 import { IndexCatalogue } from '#logs/index-catalogue.ts'
@@ -16,6 +16,7 @@ import { foundBlocks as foundTraces } from '#traces/found-blocks.ts'
 import { openBucket } from '#app/buckets.ts'
 import type { Config } from '#app/config.ts'
 import type { World } from '#app/world.ts'
+import { isMissingDirectory } from './missing-directory.ts'
 
 const finders: Readonly<Record<SignalName, (bucket: Bucket) => Promise<LogFields>>> = {
   metrics: findMetrics,
@@ -51,6 +52,7 @@ export async function findInBuckets(config: Config, world: World): Promise<(Find
   for (const signal of signals) {
     try {
       const bucket = await openBucket(config, world, signal)
+      if (isMissingDirectory(bucket)) throw new NotFoundError(`${bucket.description}: no such directory`)
       const found = await finders[signal](bucket)
       findings.push({
         bucket: signal,

@@ -8,6 +8,7 @@ import { decodeMeta } from '#metrics/block-meta.ts'
 import { dayMs, IndexCatalogue } from '#logs/index-catalogue.ts'
 import { listBlocks } from '#metrics/block-list.ts'
 import { BlockList } from '#traces/block-list.ts'
+import { isMissingDirectory } from './missing-directory.ts'
 
 interface BlockRow {
   tenant: string
@@ -129,11 +130,15 @@ export async function inspectBuckets(buckets: Readonly<Record<SignalName, Bucket
       traces: { bucket: traces.description, blocks: traceBlocks },
     })}\n`
   const tables = [
-    blocks.length === 0 ? [`${metrics.description}: no blocks`] : tableOf(blockColumns, blocks),
-    days.length === 0 ? [`${logs.description}: no logs`] : tableOf(dayColumns, days),
-    traceBlocks.length === 0 ? [`${traces.description}: no traces`] : tableOf(traceColumns, traceBlocks),
+    blocks.length === 0 ? [emptyText(metrics, 'blocks')] : tableOf(blockColumns, blocks),
+    days.length === 0 ? [emptyText(logs, 'logs')] : tableOf(dayColumns, days),
+    traceBlocks.length === 0 ? [emptyText(traces, 'traces')] : tableOf(traceColumns, traceBlocks),
   ]
   return `${tables.map(lines => lines.join('\n')).join('\n\n')}\n`
+}
+
+function emptyText(bucket: Bucket, what: string): string {
+  return `${bucket.description}: ${isMissingDirectory(bucket) ? 'no such directory' : `no ${what}`}`
 }
 
 /** `width`: characters at least; numbers end at the right. */

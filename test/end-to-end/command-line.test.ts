@@ -153,6 +153,16 @@ test("check stack says who can't be reached, and why", async () => {
   assert.ok(out.includes(filled(`${url} can't be reached: ${refused}`)), out)
 })
 
+test('buckets in directories that are not there are told, and not called empty', async () => {
+  const flags = ['traces', 'logs'].map(signal => `--${signal}.bucket.dir=${work}`)
+  const missing = `${work}/nosuch/metrics: no such directory`
+  const check = await runCommand(['check', 'bucket', '--role=query', `--bucket.dir=${work}/nosuch`, ...flags])
+  assert.equal(check.code, 1)
+  assert.ok(check.out.includes(missing), check.out)
+  const shown = await runCommand(['inspect', `--bucket.dir=${work}/nosuch`])
+  assert.ok(shown.out.includes(`${missing}\n`), shown.out)
+})
+
 test('healthcheck means ready, not alive', async () => {
   const args = ['healthcheck', filled('--listen.http=0.0.0.0:$TAKEN')]
   readyStatus = 503
