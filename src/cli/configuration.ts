@@ -1,5 +1,5 @@
 /** The configuration of a process, as verbs take it: a file, the environment, and flags. */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { loadConfig, type Config } from '#app/config.ts'
 import { makeLog } from '#app/logger.ts'
 import { systemWorld, type World } from '#app/world.ts'
@@ -20,12 +20,20 @@ export function readConfig(given: Given<'config'>): Config {
 
 /** As `readConfig`, for who logs the warnings, or need not repeat what the process said that it asks. */
 export function readQuietly(given: Given<'config'>): Config {
-  const path = given.optional('config') ?? (existsSync('tercet.yaml') ? 'tercet.yaml' : undefined)
+  const path = configPathOf(given)
   return loadConfig({
     ...(path === undefined ? {} : { file: { path, text: readFileSync(path, 'utf8') } }),
     environment: process.env,
     flags: given.configuration,
   })
+}
+
+/** The file of the configuration: that which is named, or that of this directory; undefined where there is none. */
+export function configPathOf(given: Given<'config'>): string | undefined {
+  const ownPath = 'tercet.yaml'
+  return (
+    given.optional('config') ?? (statSync(ownPath, { throwIfNoEntry: false })?.isFile() === true ? ownPath : undefined)
+  )
 }
 
 /** On standard error, where they are in nobody's way. */

@@ -13,7 +13,7 @@ import type { World } from '#app/world.ts'
 import { collectGarbage } from '#core/garbage.ts'
 import { BucketError } from '#bucket/bucket.ts'
 import { greatest } from '#core/lists.ts'
-import { configFlag, readQuietly, worldOf } from './configuration.ts'
+import { configFlag, configPathOf, readQuietly, worldOf } from './configuration.ts'
 import { failureOf } from './failure.ts'
 import { makeVerb } from './verb.ts'
 
@@ -30,7 +30,7 @@ export const up = makeVerb({
   async run(given) {
     const config = readQuietly(given)
     try {
-      return await runProcess(config)
+      return await runProcess(config, configPathOf(given))
     } catch (error) {
       const { text, exitCode } = failureOf(error, value => placeOf(config, value))
       process.stderr.write(`tercet: ${text}${flagHint(config, text)}\n`)
@@ -65,7 +65,7 @@ interface Running {
 }
 
 /** Ends when the process is stopped; the exit code. */
-async function runProcess(config: Config): Promise<number> {
+async function runProcess(config: Config, configPath: string | undefined): Promise<number> {
   const isAgent = config.text('role') === 'agent'
   const world = worldOf(config)
   const heapFlags = heapFlagsOf(config.memory('memory_limit', world.memoryBytes))
@@ -82,7 +82,8 @@ async function runProcess(config: Config): Promise<number> {
   }
   let running: Running
   try {
-    running = await (isAgent ? startAgent : startServer)(config, world, onStarted)
+    const source = configPath === undefined ? '' : `Configuration from ${configPath}\n`
+    running = await (isAgent ? startAgent : startServer)(config, world, { onStarted, source })
   } catch (error) {
     if (!isOfBucket(error)) throw error
     // Nobody may sit before the terminal when a store refuses: it is told like all else that happens to a process.
@@ -206,7 +207,14 @@ function nodeOptions(flags: readonly string[]): { NODE_OPTIONS: string } {
   return { NODE_OPTIONS: [process.env['NODE_OPTIONS'] ?? '', ...allowed].join(' ').trim() }
 }
 
-async function startAgent(config: Config, world: World, onStarted: () => void): Promise<Running> {
+interface Start {
+  /** Is called before the process says that it is ready. */
+  onStarted: () => void
+  /** A line about the file of the configuration; empty where there is none. */
+  source: string
+}
+
+async function startAgent(config: Config, world: World, { onStarted, source }: Start): Promise<Running> {
   const { startTercet } = await import('#app/tercet.ts')
   const agent = await startTercet(config, world)
   onStarted()
@@ -214,13 +222,13 @@ async function startAgent(config: Config, world: World, onStarted: () => void): 
   collectGarbage(true)
   const remotes = agent.remotes.map(remote => `  ${remote.name}`).join('\n')
   process.stdout.write(
-    `Tercet ${version} is ready, as an agent.\n\n${addressLines(agent)}\n\nIt sends to:\n` +
+    `Tercet ${version} is ready, as an agent.\n\n${addressLines(agent)}\n\n${source}It sends to:\n` +
       `${remotes || '  nobody: name agent.remote_write, agent.loki or agent.otlp'}\n`,
   )
   return agent
 }
 
-async function startServer(config: Config, world: World, onStarted: () => void): Promise<Running> {
+async function startServer(config: Config, world: World, { onStarted, source }: Start): Promise<Running> {
   const { startTercet } = await import('#app/tercet.ts')
   const tercet = await startTercet(config, world)
   onStarted()
@@ -235,7 +243,7 @@ async function startServer(config: Config, world: World, onStarted: () => void):
 ${addressLines(tercet)}
 
 In a browser: ${url}
-${placeOfData(config)}
+${placeOfData(config)}${source}
 Try next:
 ${triesOf(config, tercet)}  Grafana data sources: Prometheus, Loki and Tempo, all at ${url}
 `)

@@ -83,6 +83,14 @@ test('with credentials the commands have them, and a process that only reads sug
   assert.doesNotMatch(said.out, /Data in|OTEL_/)
 })
 
+test('the file of the configuration is named, also where nobody named it', async () => {
+  writeFileSync(`${directory}/tercet.yaml`, 'logs.retention: 3d\n')
+  const said = await whileUp([], () => {})
+  rmSync(`${directory}/tercet.yaml`)
+  assert.match(said.out, /^Configuration from tercet\.yaml$/m)
+  assert.doesNotMatch((await whileUp([], () => {})).out, /Configuration from/)
+})
+
 test('a directory that another process has is told with the flag that names another', async () => {
   await whileUp([], async () => {
     const flags = ['--listen.http=127.0.0.1:0', '--listen.otlp_http=off', '--listen.otlp_grpc=off']
