@@ -451,7 +451,7 @@ test(
         )
       const wrong = await runCommand(['check', 'stack', running.url, '--retention', '7d'])
       assert.equal(wrong.code, 1)
-      assert.match(wrong.out, /FAILS +#37 .*20d; 7d was expected/)
+      assert.match(wrong.out, /FAILS +metrics: retention +20d; 7d was expected/)
       cpSync(join(directory, 'data'), kept, { recursive: true })
       await running.stop()
       running = await runTercet([`data_dir=${kept}`, 'metrics.retention=20d'])
