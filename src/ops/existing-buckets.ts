@@ -52,7 +52,8 @@ export async function findInBuckets(config: Config, world: World): Promise<(Find
   for (const signal of signals) {
     try {
       const bucket = await openBucket(config, world, signal)
-      if (isMissingDirectory(bucket)) throw new NotFoundError(`${bucket.description}: no such directory`)
+      if (isNamed(config, signal) && isMissingDirectory(bucket))
+        throw new NotFoundError(`${bucket.description}: no such directory`)
       const found = await finders[signal](bucket)
       findings.push({
         bucket: signal,
@@ -66,6 +67,14 @@ export async function findInBuckets(config: Config, world: World): Promise<(Find
     }
   }
   return findings
+}
+
+/** Did somebody say where it is? A signal without a bucket is an empty directory, which need not be there. */
+function isNamed(config: Config, signal: SignalName): boolean {
+  const shared = config.text('bucket.dir')
+  return (
+    config.text(`${signal}.bucket.dir`) !== '' || (shared !== '' && isMissingDirectory({ description: `${shared}/` }))
+  )
 }
 
 const textOf = (found: LogFields): string =>

@@ -159,6 +159,9 @@ test('buckets in directories that are not there are told, and not called empty',
   const check = await runCommand(['check', 'bucket', '--role=query', `--bucket.dir=${work}/nosuch`, ...flags])
   assert.equal(check.code, 1)
   assert.ok(check.out.includes(missing), check.out)
+  // A signal whose bucket nobody named.
+  const others = ['metrics', 'traces'].map(signal => `--${signal}.bucket.dir=${work}`)
+  assert.equal((await runCommand(['check', 'bucket', '--role=query', `--data_dir=${work}/none`, ...others])).code, 0)
   const shown = await runCommand(['inspect', `--bucket.dir=${work}/nosuch`])
   assert.ok(shown.out.includes(`${missing}\n`), shown.out)
 })
