@@ -36,6 +36,10 @@ export const checkStack = makeVerb({
     'tercet check stack --metrics=http://mimir:8080 --logs=http://loki:3100 --traces=http://tempo:3200',
     'tercet check stack --traces=http://tempo:3200 --otlp=http://tempo:4318',
   ],
+  notes: [
+    'It sends a sample tercet_check_stack, a line of {job="tercet-check-stack"} and a span of the service ' +
+      'tercet-check-stack, which stay there as all data does; with --after it sends nothing.',
+  ],
   async run(given) {
     const [url] = given.words
     if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
