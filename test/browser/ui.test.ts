@@ -405,19 +405,19 @@ if (skip === false) {
   )
 
   test(
-    'from the overview to the lines of a service with errors, whose name is whole',
-    { timeout: 60_000 },
+    'from the overview, a span and a graph to the lines of the same service, whatever its label is',
+    { timeout: 90_000 },
     async () => {
       const full = await runTercet()
       const { context, page, problems } = await open('light')
+      const post = async (path: string, body: object): Promise<void> => {
+        const headers = { 'content-type': 'application/json' }
+        assert.ok((await fetch(full.url + path, { method: 'POST', headers, body: JSON.stringify(body) })).ok)
+      }
       try {
-        const values = [[`${Date.now()}000000`, `level=error ${'the bank did not answer; '.repeat(20)}`]]
-        const reply = await fetch(`${full.url}/loki/api/v1/push`, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify({ streams: [{ stream: { service_name: 'payment' }, values }] }),
-        })
-        assert.equal(reply.status, 204)
+        const nowNs = `${Date.now()}000000`
+        const values = [[nowNs, `level=error ${'the bank did not answer; '.repeat(20)}`]]
+        await post('/loki/api/v1/push', { streams: [{ stream: { service_name: 'payment' }, values }] })
         await page.goto(full.url)
         const where = page.getByRole('link', { name: 'payment', exact: true })
         await where.waitFor()
@@ -426,6 +426,32 @@ if (skip === false) {
         await where.click()
         await page.waitForURL(/\/ui\/logs\?q=/)
         await page.locator('.line').getByText('the bank did not answer').first().waitFor()
+        // A span's lines have the trace's id in their metadata.
+        const id = '5af7651916cd43dd8448eb211c80319c'
+        const ids = { traceId: id, spanId: 'b7ad6b7169203331' }
+        const resource = { attributes: [{ key: 'service.name', value: { stringValue: 'payment' } }] }
+        const record = { ...ids, timeUnixNano: nowNs, body: { stringValue: 'declined' } }
+        await post('/v1/logs', { resourceLogs: [{ resource, scopeLogs: [{ logRecords: [record] }] }] })
+        const span = { ...ids, name: 'POST /charge', kind: 2, startTimeUnixNano: nowNs, endTimeUnixNano: nowNs }
+        await post('/v1/traces', { resourceSpans: [{ resource, scopeSpans: [{ spans: [span] }] }] })
+        await page.goto(`${full.url}/ui/trace/${id}?span=${ids.spanId}`)
+        await page.getByRole('link', { name: 'Its logs' }).click()
+        await page.waitForURL(/trace_id/)
+        await page.locator('.line').getByText('declined').waitFor()
+        // A series of the service has another label than its lines.
+        const samples = Array.from({ length: 20 }, (_, i) => `charges{job="payment"} 1 ${Date.now() - i * 15_000}\n`)
+        await fetch(`${full.url}/api/v1/import/prometheus`, { method: 'POST', body: samples.join('') })
+        await page.goto(`${full.url}/ui/metrics?q=charges&range=5m`)
+        await page.locator('.u-over').first().waitFor()
+        await settled(page)
+        const over = page.locator('.u-over').first()
+        await over.hover()
+        const box = (await over.boundingBox())!
+        await page.mouse.move(box.x + box.width * 0.5, box.y + box.height / 2)
+        await page.mouse.click(box.x + box.width * 0.5, box.y + box.height / 2)
+        await page.getByRole('link', { name: 'logs', exact: true }).click()
+        await page.waitForURL(/service_name/)
+        await page.locator('.line').getByText('declined').waitFor()
         // The cost of an expression that was not run yet is a sentence of its own.
         await page.goto(`${full.url}/ui/metrics`)
         await page.locator('.cm-content').click()

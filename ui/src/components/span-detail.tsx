@@ -1,4 +1,5 @@
 import { duration, secondsOfNs, visible } from '../format.ts'
+import { LogsLink, logQueriesOf, logQueriesOfTrace } from './logs-link.tsx'
 import { linkTo } from '../router.ts'
 import type { SpanRow, TraceTree } from '../trace-tree.ts'
 
@@ -74,14 +75,17 @@ function SpanLinks({ span, traceId }: { span: SpanRow; traceId: string }) {
     errors = `sum(rate(${calls}, status_code="STATUS_CODE_ERROR"}[5m])) / sum(rate(${calls}}[5m]))`,
     rate = `sum by (span_name) (rate(${calls}}[5m]))`,
     latency = `sum by (le) (rate(traces_spanmetrics_latency_bucket{service=${service}}[5m]))`
-  const logs = (q: string, range: string, after: number): string =>
-    linkTo('/ui/logs', { q, range, end: String(at + after) })
   const metrics = (q: string): string => linkTo('/ui/metrics', { q, range: '1h', end: String(at + 1800) })
   return (
     <p>
-      <a href={logs(`{service_name=${service}} |= ${JSON.stringify(traceId)}`, '15m', 600)}>Its logs</a> ·{' '}
-      <a href={logs(`{service_name=${service}}`, '5m', 120)}>all logs of the service then</a> ·{' '}
-      <a href={metrics(rate)}>rate</a> · <a href={metrics(errors)}>errors</a> ·{' '}
+      <LogsLink queries={logQueriesOfTrace(span.service, traceId)} minutes={15} end={at + 600}>
+        Its logs
+      </LogsLink>{' '}
+      ·{' '}
+      <LogsLink queries={logQueriesOf({ service_name: span.service })} minutes={5} end={at + 120}>
+        all logs of the service then
+      </LogsLink>{' '}
+      · <a href={metrics(rate)}>rate</a> · <a href={metrics(errors)}>errors</a> ·{' '}
       <a href={metrics(`histogram_quantile(0.95, ${latency})`)}>duration</a> of the service
     </p>
   )

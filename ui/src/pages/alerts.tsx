@@ -1,6 +1,7 @@
 /** Alerts and their states over time, silences to make and to end, and the route of an alert. */
 import { useState } from 'preact/hooks'
 import { get, queryRange, send, type Series } from '../api.ts'
+import { LogsLink, logQueriesOf } from '../components/logs-link.tsx'
 import { RangePicker } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
 import { Table, type Column } from '../components/table.tsx'
@@ -57,9 +58,6 @@ export function matchersOf(text: string): Matcher[] {
   return found
 }
 
-/** Labels by which logs of the same thing are likely to be found. */
-const relatedLabels: ReadonlySet<string> = new Set(['job', 'app', 'service_name', 'namespace', 'pod'])
-
 function stateOf({ status }: Alert): string {
   if (status.state === 'active') return 'firing'
   if (status.silencedBy.length > 0) return 'silenced'
@@ -68,15 +66,6 @@ function stateOf({ status }: Alert): string {
 
 function graphOf({ labels }: Alert): string {
   return linkTo('/ui/metrics', { q: `ALERTS{alertname=${JSON.stringify(labels['alertname'] ?? '')}}`, range: '6h' })
-}
-
-function logsOf({ labels, startsAt }: Alert): string {
-  const related = Object.entries(labels).filter(([name]) => relatedLabels.has(name))
-  return linkTo('/ui/logs', {
-    q: related.length === 0 ? '{service_name=~".+"}' : selectorOf(Object.fromEntries(related)),
-    range: '30m',
-    end: String(Math.ceil(Date.parse(startsAt) / 1000) + 300),
-  })
 }
 
 function AlertActions({ alert, onSilence }: { alert: Alert; onSilence: (matchers: string) => void }) {
@@ -97,7 +86,13 @@ function AlertActions({ alert, onSilence }: { alert: Alert; onSilence: (matchers
         </a>
       )}
       <a href={graphOf(alert)}>graph</a>
-      <a href={logsOf(alert)}>logs</a>
+      <LogsLink
+        queries={logQueriesOf(alert.labels)}
+        minutes={30}
+        end={Math.ceil(Date.parse(alert.startsAt) / 1000) + 300}
+      >
+        logs
+      </LogsLink>
     </div>
   )
 }

@@ -4,11 +4,12 @@ import { Chart } from '../components/chart.tsx'
 import type { Dot, Line } from '../components/plot.ts'
 import { Editor, placeOf } from '../components/editor.tsx'
 import { Heatmap } from '../components/heatmap.tsx'
+import { LogsLink, logQueriesOf } from '../components/logs-link.tsx'
 import { HistoryPicker, useQueryHistory } from '../components/query-history.tsx'
 import { RangePicker, refreshOf } from '../components/range-picker.tsx'
 import { Head, Status } from '../components/shell.tsx'
 import { Table, type Column } from '../components/table.tsx'
-import { bytes, dateTime, duration, selectorOf, seriesName, short, visible } from '../format.ts'
+import { bytes, dateTime, duration, seriesName, short, visible } from '../format.ts'
 import { useLoad, useRested, useTick } from '../hooks.ts'
 import { go, linkTo, usePlace, withParams } from '../router.ts'
 import { rangeText, stepFor, useRange } from '../time.ts'
@@ -16,25 +17,14 @@ import { rangeText, stepFor, useRange } from '../time.ts'
 const views = ['graph', 'table', 'heatmap', 'json'] as const
 const seriesMax = 1000
 
-/** Labels of a series that logs and spans of the same thing are likely to have. */
-export function relatedLinks(labels: Record<string, string>, time: number): { logs: string; traces: string } {
-  const kept = Object.entries(labels).filter(([name]) =>
-      ['job', 'app', 'service', 'service_name', 'namespace', 'pod', 'container'].includes(name),
-    ),
-    end = String(Math.round(time + 300))
+/** Traces of the service that a series is of. */
+function tracesOf(labels: Readonly<Record<string, string>>, end: number): string {
   const service = labels['service_name'] ?? labels['service'] ?? labels['job'] ?? labels['app']
-  return {
-    logs: linkTo('/ui/logs', {
-      q: kept.length === 0 ? '{service_name=~".+"}' : selectorOf(Object.fromEntries(kept)),
-      range: '10m',
-      end,
-    }),
-    traces: linkTo('/ui/traces', {
-      q: service === undefined ? '{ }' : `{ resource.service.name = ${JSON.stringify(service)} }`,
-      range: '10m',
-      end,
-    }),
-  }
+  return linkTo('/ui/traces', {
+    q: service === undefined ? '{ }' : `{ resource.service.name = ${JSON.stringify(service)} }`,
+    range: '10m',
+    end: String(end),
+  })
 }
 
 /** The question of the address: times are seconds since the epoch, on steps. */
@@ -208,11 +198,15 @@ interface Picked {
 }
 
 function PickedLine({ picked, onClose }: { picked: Picked; onClose: () => void }) {
-  const links = relatedLinks(picked.line.labels, picked.time)
+  const { labels, name } = picked.line
+  const end = Math.round(picked.time + 300)
   return (
     <p class="panel">
-      {picked.line.name} at {dateTime(picked.time * 1000)}: <a href={links.logs}>logs</a> ·{' '}
-      <a href={links.traces}>traces</a> of the same labels and time <button onClick={onClose}>Close</button>
+      {name} at {dateTime(picked.time * 1000)}:{' '}
+      <LogsLink queries={logQueriesOf(labels)} minutes={10} end={end}>
+        logs
+      </LogsLink>{' '}
+      · <a href={tracesOf(labels, end)}>traces</a> of the same labels and time <button onClick={onClose}>Close</button>
     </p>
   )
 }
