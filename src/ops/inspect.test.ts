@@ -24,6 +24,16 @@ async function buckets(): Promise<Record<'metrics' | 'logs' | 'traces', MemoryBu
   return { metrics, logs: new MemoryBucket(clock), traces: new MemoryBucket(clock) }
 }
 
+test('where no bucket has anything, it says where the newest data is', async () => {
+  const empty = new MemoryBucket(clock)
+  const shown = await inspectBuckets({ metrics: empty, logs: empty, traces: empty }, false)
+  assert.match(
+    shown,
+    /^memory: no blocks\n\nmemory: no logs\n\nmemory: no traces\n\n.*POST \/-\/flush cuts blocks of it\.\n$/,
+  )
+  assert.doesNotMatch(await inspectBuckets(await buckets(), false), /flush/)
+})
+
 test('a block is a row, with all its objects and nothing beside it; empty buckets say so', async () => {
   const all = await buckets()
   const metaBytes = (await all.metrics.size(`team/${id}/meta.json`)) + 1000

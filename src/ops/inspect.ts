@@ -134,8 +134,13 @@ export async function inspectBuckets(buckets: Readonly<Record<SignalName, Bucket
     days.length === 0 ? [emptyText(logs, 'logs')] : tableOf(dayColumns, days),
     traceBlocks.length === 0 ? [emptyText(traces, 'traces')] : tableOf(traceColumns, traceBlocks),
   ]
-  return `${tables.map(lines => lines.join('\n')).join('\n\n')}\n`
+  const isEmpty = blocks.length + days.length + traceBlocks.length === 0
+  return `${tables.map(lines => lines.join('\n')).join('\n\n')}\n${isEmpty ? `\n${emptyHint}\n` : ''}`
 }
+
+/** What a process took lately is in none of its buckets. */
+const emptyHint =
+  'What came in lately is in the memory and the log of the running process: POST /-/flush cuts blocks of it.'
 
 function emptyText(bucket: Bucket, what: string): string {
   return `${bucket.description}: ${isMissingDirectory(bucket) ? 'no such directory' : `no ${what}`}`
