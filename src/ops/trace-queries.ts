@@ -76,7 +76,7 @@ function traceLine(trace: FoundTrace): string {
   const spans = spanSets.reduce((sum, set) => sum + set.matched, 0)
   return (
     `${time} ${traceID.padStart(32, '0')} ${String(durationMs).padStart(6)} ms  ` +
-    `${rootServiceName}: ${rootTraceName}  (${spans} spans)`
+    `${rootServiceName}: ${rootTraceName}  (${spans} span${spans === 1 ? '' : 's'})`
   )
 }
 
