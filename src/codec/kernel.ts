@@ -6,7 +6,10 @@ type KernelName = 'write-request' | 'series-key' | 'gram-bitmap' | 'xor-chunk' |
 const compiled = new Map<KernelName, WebAssembly.Module>()
 
 /** A new instance of a kernel, with a memory of its own. `Exports` is what its source exports. */
-export function startKernel<Exports>(name: KernelName, imports: Record<string, Record<string, unknown>> = {}): Exports {
+export function startKernel<Exports>(
+  name: KernelName,
+  imports: Record<string, Record<string, () => void>> = {},
+): Exports {
   let program = compiled.get(name)
   if (program === undefined) {
     program = new WebAssembly.Module(readFileSync(new URL(`./${name}.wasm`, import.meta.url)))
