@@ -4,12 +4,11 @@
  *
  *   node bench/metrics.ts [--quick] [--only=steady,register,million,query] [--peers=tercet,prometheus]
  */
-import { Agent, request } from 'node:http'
 import { bodies, labelBytes, type Shape } from './load.ts'
 import { directoryBytes, isInstalled, Peer, type PeerName } from './peers.ts'
 import { dashboardQueries } from './queries.ts'
+import { closeSenders, sendBodies } from './send-bodies.ts'
 
-const agent = new Agent({ keepAlive: true, maxSockets: 2 })
 const flag = (name: string): string | undefined =>
   process.argv.find(arg => arg.startsWith(`--${name}=`))?.slice(name.length + 3)
 const quick = process.argv.includes('--quick')
@@ -17,44 +16,6 @@ const only = flag('only')?.split(',')
 const peers = (
   (flag('peers')?.split(',') as PeerName[] | undefined) ?? ['tercet', 'victoria-metrics', 'prometheus']
 ).filter(isInstalled)
-
-function post(url: string, body: Uint8Array): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const call = request(
-      url,
-      {
-        method: 'POST',
-        agent,
-        headers: {
-          'content-type': 'application/x-protobuf',
-          'content-encoding': 'snappy',
-          'x-prometheus-remote-write-version': '0.1.0',
-          'content-length': body.length,
-        },
-      },
-      reply => {
-        reply.resume()
-        reply.on('end', () => {
-          resolve(reply.statusCode ?? 0)
-        })
-      },
-    )
-    call.on('error', reject)
-    call.end(body)
-  })
-}
-
-/** Sends every body, two at a time. */
-async function send(url: string, all: Iterable<Uint8Array>): Promise<number> {
-  const queue = all[Symbol.iterator]()
-  let refused = 0
-  const worker = async (): Promise<void> => {
-    for (let next = queue.next(); next.done !== true; next = queue.next())
-      if ((await post(url, next.value)) >= 300) refused++
-  }
-  await Promise.all([worker(), worker()])
-  return refused
-}
 
 interface Row {
   what: string
@@ -86,10 +47,10 @@ async function steady(): Promise<void> {
   for (const name of peers) {
     const peer = await Peer.start(name)
     const registerFrom = peer.cost().cpuSeconds
-    await send(peer.writeUrl, warm)
+    await sendBodies(peer.writeUrl, warm)
     const before = peer.cost().cpuSeconds
     const startedMs = performance.now()
-    const refused = await send(peer.writeUrl, load)
+    const refused = await sendBodies(peer.writeUrl, load)
     const wall = (performance.now() - startedMs) / 1000
     const after = peer.cost()
     if (refused > 0) console.error(`  ${name}: ${refused} requests were refused`)
@@ -110,7 +71,7 @@ async function register(): Promise<void> {
   for (const name of peers) {
     const peer = await Peer.start(name)
     const before = peer.cost().cpuSeconds
-    await send(peer.writeUrl, load)
+    await sendBodies(peer.writeUrl, load)
     note('registering: CPU-s per M new series', 's', name, (peer.cost().cpuSeconds - before) / (series / 1e6))
     await peer.stop()
   }
@@ -123,7 +84,7 @@ async function million(): Promise<void> {
     const peer = await Peer.start(name)
     for (let step = 0; step < 5; step++) {
       for (let from = 0; from < series; from += 50_000)
-        await send(
+        await sendBodies(
           peer.writeUrl,
           bodies(
             Array.from({ length: 50_000 }, (_, i) => labelBytes(from + i)),
@@ -147,7 +108,7 @@ async function query(): Promise<void> {
   const shape: Shape = { series, seriesPerBody: 5000, startMs: endMs - steps * stepMs, stepMs }
   for (const name of peers) {
     let peer = await Peer.start(name)
-    for (let step = 0; step < steps; step++) await send(peer.writeUrl, bodies(keys, shape, step))
+    for (let step = 0; step < steps; step++) await sendBodies(peer.writeUrl, bodies(keys, shape, step))
     if (name === 'tercet') await fetch(`${peer.url}/-/flush`, { method: 'POST' })
     if (name === 'victoria-metrics') await fetch(`${peer.url}/internal/force_flush`)
     await peer.stop(true)
@@ -202,4 +163,4 @@ for (const { what, unit, values } of rows) {
       .join(' | ')} |`,
   )
 }
-agent.destroy()
+closeSenders()

@@ -5,13 +5,10 @@ export interface DashboardQuery {
   parameters: Record<string, string>
 }
 
-export function dashboardQueries(endMs: number): DashboardQuery[] {
-  const end = endMs / 1000
-  const instant = (query: string): DashboardQuery => ({
-    path: '/api/v1/query',
-    parameters: { query, time: String(end) },
-  })
-  const range = (query: string, hours: number, points: number): DashboardQuery => ({
+type RangeQuery = (query: string, hours: number, points: number) => DashboardQuery
+
+function rangeUntil(end: number): RangeQuery {
+  return (query, hours, points) => ({
     path: '/api/v1/query_range',
     parameters: {
       query,
@@ -19,6 +16,30 @@ export function dashboardQueries(endMs: number): DashboardQuery[] {
       end: String(end),
       step: String(Math.max(15, Math.floor((hours * 3600) / points))),
     },
+  })
+}
+
+/** Functions over windows that overlap: 400 steps over a day of one namespace's series. */
+export function functionQueries(endMs: number): DashboardQuery[] {
+  const range = rangeUntil(endMs / 1000)
+  const window = 'bench_http_requests_total_9{namespace="team-3"}[1h]'
+  return [
+    `predict_linear(${window}, 3600)`,
+    `quantile_over_time(0.9, ${window})`,
+    `stddev_over_time(${window})`,
+    `deriv(${window})`,
+    `changes(${window})`,
+    'avg_over_time(bench_http_requests_total_9[1h])',
+    'sum by (job) (rate(bench_http_requests_total_6[5m]))',
+  ].map(query => range(query, 24, 400))
+}
+
+export function dashboardQueries(endMs: number): DashboardQuery[] {
+  const end = endMs / 1000
+  const range = rangeUntil(end)
+  const instant = (query: string): DashboardQuery => ({
+    path: '/api/v1/query',
+    parameters: { query, time: String(end) },
   })
   const one = 'bench_http_requests_total_4{instance="10.0.0.3:9100",handler="/api/v1/resource/3"}'
   return [
