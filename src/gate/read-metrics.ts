@@ -21,8 +21,25 @@ export async function readMetrics({ run, profile, rules, notes }: Reading): Prom
     const isCut = data.length >= most
     if (isCut) notes.add(`metrics: of ${name} ${most} series are counted, there may be more`)
     notes.addWarnings(isCut ? [] : warnings, `metrics: ${name}`)
-    profile.metrics.set(name, metricProfileOf(name, data.map(labelsOf), { type: typeIn(types, name), isCut }))
+    const type = typeIn(types, name)
+    const total = isCounting(name, type) ? await totalOf(run, name) : undefined
+    profile.metrics.set(name, metricProfileOf(name, data.map(labelsOf), { type, isCut, total }))
   }
+}
+
+/** Counters, and the counts of histograms; by name, where nobody has said the type. */
+function isCounting(name: string, type: string | undefined): boolean {
+  if (type === 'counter') return true
+  if (type === undefined) return /_(?:total|count)$/.test(name)
+  return type === 'histogram' && name.endsWith('_count')
+}
+
+/** A recording has the counters from their beginning, of which a first sample is a part. */
+async function totalOf({ telemetry, fromMs, toMs, isWhole = false }: Run, name: string): Promise<number | undefined> {
+  const range = `${selectorOf(name)}[${Math.max(1, Math.ceil(toMs - fromMs))}ms]`
+  const { samples } = await telemetry.promql(`sum(${isWhole ? 'max_over_time' : 'increase'}(${range}))`, toMs)
+  const [sample] = samples
+  return sample === undefined || !Number.isFinite(sample.value) ? undefined : sample.value
 }
 
 /** `http_requests_total` and the parts of a histogram have the type of their family. */

@@ -11,6 +11,8 @@ export interface Run {
   readonly toMs: number
   /** Types of metrics by name, where they were recorded: blocks do not have them. */
   readonly metricTypes?: ReadonlyMap<string, string>
+  /** Is it all that its programs did, so that their counters began with it? */
+  readonly isWhole?: boolean
 }
 
 export interface Reading {

@@ -1,5 +1,6 @@
 /** The requests of a trace: what a service was asked, with the queries and the calls that it made for it. */
 import type { Span, Trace } from '#library/results.ts'
+import { isFailed } from './span-failure.ts'
 import { calleeOf, isCall, isQuery, routeOf, statementOf } from './span-words.ts'
 
 export interface Request {
@@ -61,7 +62,7 @@ export function requestsOf({ traceId, spans }: Pick<Trace, 'traceId' | 'spans'>)
     route: routeOf(entry),
     span: entry,
     durationMs: durationMsOf(entry),
-    isFailed: entry.status === 'error',
+    isFailed: isFailed(entry),
     spans: own,
     queries: innermost(own, tree, isQuery).map(statementOf),
     calls: innermost(own, tree, isCall).map(calleeOf),

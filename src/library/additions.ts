@@ -22,6 +22,14 @@ export interface AddedLine {
   at?: Moment
 }
 
+/** As an exception: `{ name: 'exception', attributes: { 'exception.type': …, 'exception.message': … } }`. */
+export interface AddedEvent {
+  name: string
+  /** Default: the end of the span. */
+  at?: Moment
+  attributes?: AttributeMap
+}
+
 export interface AddedSpan {
   name: string
   service: string
@@ -39,6 +47,7 @@ export interface AddedSpan {
   statusMessage?: string
   attributes?: AttributeMap
   resource?: AttributeMap
+  events?: readonly AddedEvent[]
 }
 
 /** Whole milliseconds apart from the rest: a number has no room for the nanoseconds of our time. */
@@ -95,6 +104,7 @@ function attributesJson(attributes: AttributeMap): object[] {
 function spanJson(span: AddedSpan, nowMs: number): object {
   const { durationMs = 0, startAt, kind = 'internal', status = 'unset', statusMessage = '', attributes = {} } = span
   const startMs = startAt === undefined ? nowMs - durationMs : momentMs(startAt)
+  const endNs = String(BigInt(nanoseconds(startMs)) + BigInt(nanoseconds(durationMs)))
   return {
     traceId: span.traceId,
     spanId: span.spanId,
@@ -102,9 +112,14 @@ function spanJson(span: AddedSpan, nowMs: number): object {
     name: span.name,
     kind: kinds.indexOf(kind),
     startTimeUnixNano: nanoseconds(startMs),
-    endTimeUnixNano: String(BigInt(nanoseconds(startMs)) + BigInt(nanoseconds(durationMs))),
+    endTimeUnixNano: endNs,
     status: { code: statuses.indexOf(status), message: statusMessage },
     attributes: attributesJson(attributes),
+    events: (span.events ?? []).map(({ name, at, attributes: own = {} }) => ({
+      name,
+      timeUnixNano: at === undefined ? endNs : nanoseconds(momentMs(at)),
+      attributes: attributesJson(own),
+    })),
   }
 }
 

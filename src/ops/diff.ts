@@ -59,7 +59,7 @@ async function profileOfRecording(directory: string, rules: Rules): Promise<Prof
     try {
       const metricTypes = readMetricTypes(directory)
       const range = { fromMs: fromMs - marginMs, toMs: toMs + marginMs }
-      const profile = await readRun({ name: directory, telemetry: tercet, ...range, metricTypes }, rules)
+      const profile = await readRun({ name: directory, telemetry: tercet, ...range, metricTypes, isWhole: true }, rules)
       for (const [signal, count] of Object.entries(refused))
         if (count > 0) profile.notes.push(`${count} ${signal} were refused when it was recorded`)
       if (counts.spans > 0 && profile.traces === 0)
