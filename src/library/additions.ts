@@ -56,32 +56,77 @@ function nanoseconds(ms: number): string {
   return String(BigInt(whole) * 1_000_000n + BigInt(Math.round((ms - whole) * 1e6)))
 }
 
-/** JSON lines of one sample each. NaN and infinities are texts there. */
-export function samplesRequest(samples: readonly AddedSample[], nowMs: number): TercetRequest {
-  const lines = samples.map(({ name, labels = {}, value, at }) => {
-    const metric = name === undefined ? labels : { ...labels, __name__: name }
-    if ((metric['__name__'] ?? '') === '') throw new BadDataError('a sample has no name')
-    const shown = Number.isFinite(value) ? value : String(value)
-    return JSON.stringify({ metric, values: [shown], timestamps: [at === undefined ? nowMs : momentMs(at)] })
-  })
-  return { method: 'POST', path: '/api/v1/import', body: lines.join('\n') }
+/** A request with what can be sent, undefined where nothing can, and why the rest is refused: a sentence for each. */
+export interface Additions {
+  readonly request: TercetRequest | undefined
+  readonly count: number
+  readonly problems: readonly string[]
 }
 
-export function linesRequest(lines: readonly AddedLine[], nowMs: number): TercetRequest {
-  const streams = lines.map(({ line, labels, metadata = {}, at }) => ({
-    stream: labels,
-    values: [[nanoseconds(at === undefined ? nowMs : momentMs(at)), line, metadata]],
-  }))
-  return {
-    method: 'POST',
-    path: '/loki/api/v1/push',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ streams }),
-  }
+/** Throws nothing: what is wrong is left out, and is a problem. */
+function additionsOf<Item, Made>(
+  items: readonly Item[],
+  make: (item: Item) => Made,
+  requestOf: (made: readonly Made[]) => TercetRequest,
+): Additions {
+  const made: Made[] = []
+  const problems: string[] = []
+  for (const [i, item] of items.entries())
+    try {
+      made.push(make(item))
+    } catch (error) {
+      if (!(error instanceof BadDataError)) throw error
+      problems.push(`number ${i + 1}: ${error.message}`)
+    }
+  return { request: made.length === 0 ? undefined : requestOf(made), count: items.length, problems }
+}
+
+/** JSON lines of one sample each. NaN and infinities are texts there. */
+export function samplesRequest(samples: readonly AddedSample[], nowMs: number): Additions {
+  return additionsOf(
+    samples,
+    sample => sampleJson(sample, nowMs),
+    lines => ({ method: 'POST', path: '/api/v1/import', body: lines.join('\n') }),
+  )
+}
+
+function sampleJson({ name, labels = {}, value, at }: AddedSample, nowMs: number): string {
+  const metric = name === undefined ? labels : { ...labels, __name__: name }
+  if ((metric['__name__'] ?? '') === '') throw new BadDataError('a sample has no name')
+  if (typeof value !== 'number') throw new BadDataError(`${metric['__name__']}: ${String(value)} is no number`)
+  const shown = Number.isFinite(value) ? value : String(value)
+  return JSON.stringify({ metric, values: [shown], timestamps: [at === undefined ? nowMs : momentMs(at)] })
+}
+
+export function linesRequest(lines: readonly AddedLine[], nowMs: number): Additions {
+  return additionsOf(
+    lines,
+    line => streamJson(line, nowMs),
+    streams => ({
+      method: 'POST',
+      path: '/loki/api/v1/push',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ streams }),
+    }),
+  )
+}
+
+function streamJson({ line, labels, metadata = {}, at }: AddedLine, nowMs: number): object {
+  if (typeof line !== 'string') throw new BadDataError(`a line is a text, and not ${String(line)}`)
+  for (const [name, value] of Object.entries(metadata))
+    if (typeof value !== 'string') throw new BadDataError(`the metadata ${name} is a text, and not ${String(value)}`)
+  return { stream: labels, values: [[nanoseconds(at === undefined ? nowMs : momentMs(at)), line, metadata]] }
 }
 
 const kinds: readonly SpanKind[] = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
 const statuses: readonly SpanStatus[] = ['unset', 'ok', 'error']
+
+/** Throws BadDataError. */
+function indexIn(words: readonly string[], word: string, what: string): number {
+  const index = words.indexOf(word)
+  if (index < 0) throw new BadDataError(`the ${what} ${word} is not one of ${words.join(', ')}`)
+  return index
+}
 
 function valueJson(value: AttributeValue): object {
   if (typeof value === 'string') return { stringValue: value }
@@ -98,11 +143,16 @@ function isList(value: AttributeValue): value is readonly AttributeValue[] {
 }
 
 function attributesJson(attributes: AttributeMap): object[] {
-  return Object.entries(attributes).map(([key, value]) => ({ key, value: valueJson(value) }))
+  // As in OpenTelemetry's API, one without a value is none.
+  const present = Object.entries(attributes).filter(([, value]) => value !== undefined && value !== null)
+  return present.map(([key, value]) => ({ key, value: valueJson(value) }))
 }
 
 function spanJson(span: AddedSpan, nowMs: number): object {
   const { durationMs = 0, startAt, kind = 'internal', status = 'unset', statusMessage = '', attributes = {} } = span
+  for (const name of ['name', 'service', 'traceId', 'spanId'] as const)
+    if (typeof span[name] !== 'string') throw new BadDataError(`the span has no ${name}`)
+  if (!(durationMs >= 0 && durationMs < Infinity)) throw new BadDataError(`${durationMs} ms is no duration of a span`)
   const startMs = startAt === undefined ? nowMs - durationMs : momentMs(startAt)
   const endNs = String(BigInt(nanoseconds(startMs)) + BigInt(nanoseconds(durationMs)))
   return {
@@ -110,10 +160,10 @@ function spanJson(span: AddedSpan, nowMs: number): object {
     spanId: span.spanId,
     parentSpanId: span.parentId ?? '',
     name: span.name,
-    kind: kinds.indexOf(kind),
+    kind: indexIn(kinds, kind, 'kind'),
     startTimeUnixNano: nanoseconds(startMs),
     endTimeUnixNano: endNs,
-    status: { code: statuses.indexOf(status), message: statusMessage },
+    status: { code: indexIn(statuses, status, 'status'), message: statusMessage },
     attributes: attributesJson(attributes),
     events: (span.events ?? []).map(({ name, at, attributes: own = {} }) => ({
       name,
@@ -123,15 +173,18 @@ function spanJson(span: AddedSpan, nowMs: number): object {
   }
 }
 
-export function spansRequest(spans: readonly AddedSpan[], nowMs: number): TercetRequest {
-  const resourceSpans = spans.map(span => ({
-    resource: { attributes: attributesJson({ 'service.name': span.service, ...span.resource }) },
-    scopeSpans: [{ spans: [spanJson(span, nowMs)] }],
-  }))
-  return {
-    method: 'POST',
-    path: '/v1/traces',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ resourceSpans }),
-  }
+export function spansRequest(spans: readonly AddedSpan[], nowMs: number): Additions {
+  return additionsOf(
+    spans,
+    span => ({
+      resource: { attributes: attributesJson({ 'service.name': span.service, ...span.resource }) },
+      scopeSpans: [{ spans: [spanJson(span, nowMs)] }],
+    }),
+    resourceSpans => ({
+      method: 'POST',
+      path: '/v1/traces',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ resourceSpans }),
+    }),
+  )
 }

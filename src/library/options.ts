@@ -1,4 +1,6 @@
 /** What `startTercet` takes. */
+import { BadDataError } from '#core/errors.ts'
+import { nearestOf } from '#core/nearest.ts'
 import type { Moment } from './moment.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -49,4 +51,34 @@ export interface TercetOptions {
   settings?: Settings
   /** Default: nothing is said. */
   log?: LogSink
+}
+
+const names: readonly string[] = Object.keys({
+  storage: 0,
+  time: 0,
+  http: 0,
+  grpc: 0,
+  workers: 0,
+  rules: 0,
+  scrape: 0,
+  alertmanager: 0,
+  settings: 0,
+  log: 0,
+} satisfies Record<keyof TercetOptions, 0>)
+
+/** JavaScript takes any object: an option that nobody reads is a mistake. Throws BadDataError. */
+export function checkOptions(options: TercetOptions): void {
+  for (const name of Object.keys(options))
+    if (!names.includes(name))
+      throw new BadDataError(`there is no option ${name}; the nearest is ${nearestOf(name, names)}`)
+  const { storage = 'memory', time = 'system' } = options
+  if (storage !== 'memory' && typeof (storage as { directory?: unknown } | null)?.directory !== 'string')
+    throw new BadDataError("storage is 'memory' or { directory }")
+  const clock = time as { startAt?: unknown; nowMs?: unknown; after?: unknown } | null
+  const isClock = typeof clock?.nowMs === 'function' && typeof clock.after === 'function'
+  if (time !== 'system' && clock?.startAt === undefined && !isClock)
+    throw new BadDataError("time is 'system', { startAt } or a clock with nowMs and after")
+  for (const name of ['rules', 'scrape', 'alertmanager'] as const)
+    if (options[name] !== undefined && typeof options[name] !== 'string')
+      throw new BadDataError(`${name} is the text of a file`)
 }

@@ -35,6 +35,7 @@ export type {
   Rule,
   Sample,
   Series,
+  SeriesAnswer,
   Span,
   SpanEvent,
   SpanKind,

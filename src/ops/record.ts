@@ -146,8 +146,8 @@ async function finish(
 }
 
 /**
- * Exporters that the command left behind may send after its end: until nothing came for a while, or the time is up. Where
- * nothing has come at all, somebody may only be about to begin.
+ * Exporters that the command left behind may send after its end: until nothing came for a while, or the time is up.
+ * Where nothing has come at all, somebody may only be about to begin.
  */
 async function untilQuiet(tercet: Tercet, clock: Clock, waitMs: number): Promise<Taken> {
   const endMs = clock.monotonicMs() + waitMs

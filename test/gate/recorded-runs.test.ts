@@ -98,7 +98,7 @@ test('a recording that is damaged, or of which a part is missing, is no agreemen
   assert.match(missing.err, /the recording is damaged: traces is missing in it/)
 })
 
-test('what a process that was left behind sends first is in the recording, and no end of it where nothing comes', async () => {
+test('what a process that was left behind sends after the command is in the recording', async () => {
   const push = `setTimeout(() => fetch(process.env.TERCET_URL + '/api/v1/import/prometheus',
     { method: 'POST', body: 'left_behind 1' }), 700)`
   const head = join(directory, 'left-behind')
