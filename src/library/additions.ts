@@ -1,5 +1,6 @@
 /** Telemetry that a caller adds by hand, as the bodies of the protocols that carry it. */
 import { BadDataError } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import { momentMs, type Moment } from './moment.ts'
 import type { AttributeMap, AttributeValue, Labels, SpanKind, SpanStatus } from './results.ts'
 import type { TercetRequest } from './telemetry.ts'
@@ -106,12 +107,29 @@ export function linesRequest(lines: readonly AddedLine[], nowMs: number): Additi
       method: 'POST',
       path: '/loki/api/v1/push',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ streams }),
+      body: JSON.stringify({ streams: joinedStreams(streams) }),
     }),
   )
 }
 
-function streamJson({ line, labels, metadata = {}, at }: AddedLine, nowMs: number): object {
+interface Stream {
+  stream: Labels
+  values: [string, string, Labels][]
+}
+
+/** Lines of the same labels as one stream, in their order. */
+function joinedStreams(all: readonly Stream[]): Stream[] {
+  const streams = new Map<string, Stream>()
+  for (const { stream, values } of all) {
+    const key = JSON.stringify(stream)
+    const known = streams.get(key)
+    if (known === undefined) streams.set(key, { stream, values: [...values] })
+    else addAll(known.values, values)
+  }
+  return [...streams.values()]
+}
+
+function streamJson({ line, labels, metadata = {}, at }: AddedLine, nowMs: number): Stream {
   if (typeof line !== 'string') throw new BadDataError(`a line is a text, and not ${String(line)}`)
   for (const [name, value] of Object.entries(metadata))
     if (typeof value !== 'string') throw new BadDataError(`the metadata ${name} is a text, and not ${String(value)}`)

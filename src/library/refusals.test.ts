@@ -137,6 +137,12 @@ test('an exception is an event of a span', async () => {
   ])
 })
 
+test('a duration that is none is refused, and time that has no end', async () => {
+  for (const duration of ['abc', '', -5, NaN, Infinity, null as unknown as number])
+    await assert.rejects(tercet.clock.advance(duration), /is no duration: give milliseconds, or 5m, 1h/)
+  assert.equal(tercet.clock.nowMs(), nowMs)
+})
+
 test('after close every method says so', async () => {
   const closed = await startTercet({ http: false, time: { startAt: nowMs } })
   await Promise.all([closed.close(), closed.close()])
