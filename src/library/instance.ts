@@ -69,6 +69,12 @@ function configOf(options: TercetOptions, { dataDirectory, textPath }: InstanceW
   return loadConfig({ environment: {}, flags })
 }
 
+/** Threads read and write the disk. Throws BadDataError. */
+function refuseThreads(config: Config, { storage = 'memory' }: TercetOptions): void {
+  if (storage === 'memory' && config.text('workers') !== '0')
+    throw new BadDataError("storage: 'memory' needs workers: 0; threads see what is in a directory alone")
+}
+
 /** Time that is moved by hand stops for nobody else: threads and a log in the bucket wait for time to go by. */
 function refuseUnmovable(config: Config, { world }: InstanceWorld): void {
   if (world.clock === systemClock) return
@@ -89,6 +95,7 @@ export async function startTercet(options: TercetOptions = {}): Promise<Tercet> 
   const given = Object.entries(texts).filter((entry): entry is [string, string] => entry[1] !== undefined)
   const around = await makeInstanceWorld(options, Object.fromEntries(given))
   const config = configOf(options, around)
+  refuseThreads(config, options)
   refuseUnmovable(config, around)
   const running = await startProcess(config, around.world, {}).catch((error: unknown) => {
     throw startFailure(error, around)

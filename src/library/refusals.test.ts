@@ -24,6 +24,8 @@ const options: readonly (readonly [given: object, message: RegExp])[] = [
   [{ storage: {} }, /^storage is 'memory'/],
   [{ time: {} }, /^time is 'system', \{ startAt \} or a clock/],
   [{ time: { nowMs: () => 0 } }, /^time is 'system'/],
+  [{ workers: 1 }, /^storage: 'memory' needs workers: 0; threads see what is in a directory alone$/],
+  [{ settings: { workers: 'auto' } }, /^storage: 'memory' needs workers: 0/],
   [{ rules: 5 }, /^rules is the text of a file$/],
   [{ rules: 'groups: [{ name: a, rules: [{ record: x }] }]' }, /^rules\.yml:1:/],
   [{ scrape: 'scrape_configs: [{ job: 1 }]' }, /^prometheus\.yml:1:18: /],
