@@ -40,8 +40,8 @@ export interface TercetOptions {
   /** Is an address for OTLP over gRPC opened, as above? Default: false. */
   grpc?: boolean | string
   /**
-   * Threads for queries and blocks. Default: 0, all is done on the calling thread; with `startAt` and with `'memory'` it
-   * can only be 0.
+   * Threads for queries and blocks. Default: 0, all is done on the calling thread; with `startAt` and with `'memory'`
+   * it can only be 0.
    */
   workers?: number
   /** The text of a file of rules, in Prometheus' form. */
