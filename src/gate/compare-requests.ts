@@ -42,21 +42,33 @@ function leastFrom(count: number, { increase, factor }: Least): number {
 }
 
 /** Does so large a part of head's requests reach a count that base's seldom do? */
-function growthOf(base: readonly number[], head: readonly number[], least: Least): Growth | undefined {
+function growthOf(before: Counts, after: Counts, least: Least): Growth | undefined {
+  const [base, head] = [before.perRequest, after.perRequest]
   if (base.length === 0 || head.length === 0) return undefined
+  if (Math.min(base.length, head.length) < least.requests) return growthOfFew(before, after, least)
   const [from, to] = [countAt(base, 0.5), countAt(head, 0.5)]
-  if (Math.min(base.length, head.length) < least.requests) return growthOfFew(from, to, least)
   if (to >= leastFrom(from, least) && isOften(base, head, leastFrom(from, least)))
     return { from, to, isTypical: true, isWeak: false }
-  return tailGrowthOf(base, head, least)
+  return tailGrowthOf(base, head, least) ?? smallGrowthOf(before, after, least)
 }
 
-/** One request says less than three: it fails where it grows by twice as much. */
-function growthOfFew(from: number, to: number, least: Least): Growth | undefined {
-  if (to < leastFrom(from, least)) return undefined
+/** One request says less than three: it fails where it grows by twice as much, or asks a statement again and again. */
+function growthOfFew(before: Counts, after: Counts, least: Least): Growth | undefined {
+  const [from, to] = [countAt(before.perRequest, 0.5), countAt(after.perRequest, 0.5)]
+  if (to <= from) return undefined
   const { increase, factor } = least
-  const isWeak = to < leastFrom(from, { ...least, increase: 2 * increase, factor: 2 * factor })
-  return { from, to, isTypical: true, isWeak }
+  const isLarge = to >= leastFrom(from, least)
+  const isSure =
+    isLarge &&
+    (to >= leastFrom(from, { ...least, increase: 2 * increase, factor: 2 * factor }) ||
+      isRepeated(before, after, increase + 1, increase))
+  return isLarge || isRepeated(before, after, 2, 0.9) ? { from, to, isTypical: true, isWeak: !isSure } : undefined
+}
+
+/** Is there a statement that head asks so often for a request, and so much more often than base? */
+function isRepeated(before: Counts, after: Counts, times: number, more: number): boolean {
+  const culprit = culpritOf(before, after)
+  return culprit !== undefined && culprit.to >= times && culprit.to - culprit.from >= more
 }
 
 /** One in ten requests of head against nearly all of base's. */
@@ -73,14 +85,13 @@ function tailGrowthOf(base: readonly number[], head: readonly number[], least: L
 /**
  * From one query to two, or one more of a statement that is repeated: a loop over the little data of a test looks so.
  */
-function smallGrowthOf(base: Counts, head: Counts, least: Least): Growth | undefined {
-  const [was, is] = [base.perRequest, head.perRequest]
-  if (Math.min(was.length, is.length) < least.requests) return undefined
-  const [from, to] = [countAt(was, 0.5), countAt(is, 0.5)]
-  if (to <= from || to >= leastFrom(from, least) || !isOften(was, is, to)) return undefined
-  const culprit = culpritOf(base, head)
-  const isRepeated = culprit !== undefined && culprit.to >= 2 && culprit.to - culprit.from >= 0.9
-  return isRepeated || to >= from * least.factor ? { from, to, isTypical: true, isWeak: true } : undefined
+function smallGrowthOf(before: Counts, after: Counts, least: Least): Growth | undefined {
+  const [base, head] = [before.perRequest, after.perRequest]
+  const [from, to] = [countAt(base, 0.5), countAt(head, 0.5)]
+  if (to <= from || to >= leastFrom(from, least) || !isOften(base, head, to)) return undefined
+  return to >= from * least.factor || isRepeated(before, after, 2, 0.9)
+    ? { from, to, isTypical: true, isWeak: true }
+    : undefined
 }
 
 /** A route with two kinds of requests has a median that jumps between them: how many reach the count decides. */
@@ -123,9 +134,7 @@ export function compareCounts(kind: CountKind, base: Profile, head: Profile, rul
   for (const [key, after] of head.requests.routes) {
     const before = base.requests.routes.get(key)
     if (before === undefined) continue
-    const growth =
-      growthOf(before[kind].perRequest, after[kind].perRequest, least) ??
-      smallGrowthOf(before[kind], after[kind], least)
+    const growth = growthOf(before[kind], after[kind], least)
     if (growth !== undefined) addGrowth(kind, before, after, growth, findings)
   }
 }

@@ -12,6 +12,8 @@ interface Request {
   route?: string
   ms?: number
   queries?: number
+  /** Each is another statement. */
+  isMixed?: boolean
   error?: string
   service?: string
 }
@@ -37,7 +39,7 @@ function spanOf(name: string, kind: SpanKind, service: string, parentId = ''): S
   }
 }
 
-function traceOf({ route = 'GET /a', ms = 10, queries = 0, error, service = 'web' }: Request): {
+function traceOf({ route = 'GET /a', ms = 10, queries = 0, isMixed = false, error, service = 'web' }: Request): {
   traceId: string
   spans: Span[]
 } {
@@ -46,9 +48,9 @@ function traceOf({ route = 'GET /a', ms = 10, queries = 0, error, service = 'web
     durationNs: BigInt(Math.round(ms * 1e6)),
     ...(error === undefined ? {} : { status: 'error' as const, statusMessage: error }),
   }
-  const below = Array.from({ length: queries }, () => ({
+  const below = Array.from({ length: queries }, (_, i) => ({
     ...spanOf('SELECT', 'client', service, root.spanId),
-    attributes: { 'db.system': 'x', 'db.statement': 'SELECT 1' },
+    attributes: { 'db.system': 'x', 'db.statement': isMixed ? `SELECT ${'abcdefgh'[i]}` : 'SELECT 1' },
   }))
   return { traceId: root.traceId, spans: [root, ...below] }
 }
@@ -119,13 +121,17 @@ test('queries: two more of a typical request are a failure, one more warns where
   assert.deepEqual(shown(findingsOf(asking(20), asking(24))), ['warn queries'])
 })
 
-test('queries: one or two requests fail where they make four more, and warn where they make two more', () => {
+test('queries: one or two requests fail where they ask a statement three times, or make four more queries', () => {
   for (const count of [1, 2]) {
     const asking = (queries: number): Profile => profileOf(times(count, { queries }))
-    assert.deepEqual(shown(findingsOf(asking(1), asking(5))), ['fail queries'])
-    assert.deepEqual(shown(findingsOf(asking(1), asking(4))), ['warn queries'])
-    assert.deepEqual(shown(findingsOf(asking(1), asking(2))), [])
-    assert.deepEqual(shown(findingsOf(asking(9), asking(13))), [])
+    assert.deepEqual(shown(findingsOf(asking(1), asking(3))), ['fail queries'])
+    assert.deepEqual(shown(findingsOf(asking(1), asking(2))), ['warn queries'])
+    assert.deepEqual(shown(findingsOf(asking(2), asking(2))), [])
+    assert.deepEqual(shown(findingsOf(asking(2), asking(1))), [])
+    const mixed = (queries: number): Profile => profileOf(times(count, { queries, isMixed: true }))
+    assert.deepEqual(shown(findingsOf(mixed(1), mixed(5))), ['fail queries'])
+    assert.deepEqual(shown(findingsOf(mixed(1), mixed(4))), ['warn queries'])
+    assert.deepEqual(shown(findingsOf(mixed(1), mixed(2))), [])
   }
 })
 

@@ -46,7 +46,7 @@ export const ruleTable = {
     severity: 'fail',
     help:
       'More queries of databases for each request of a route (N+1): the typical count, or that of one in ten. ' +
-      'With fewer requests twice as much is needed. One more query warns where the count grows by the factor, or ' +
+      'With fewer requests twice as much is needed, or the same statement three times. One more query warns where the count grows by the factor, or ' +
       'the same statement is asked again.',
     thresholds: {
       increase: { fallback: 2, help: 'More queries for a request.' },
