@@ -6,7 +6,7 @@ import type { Profile } from './profile.ts'
 import type { RouteProfile } from './request-profile.ts'
 import type { Rules } from './rules.ts'
 
-/** Routes with fewer than these warn of seconds alone. */
+/** Routes with fewer than these warn of half a second alone. */
 const fewRequestsMin = 3
 /** Fewer than these only warn. */
 const sureRequestsMin = 5
@@ -15,12 +15,12 @@ const fewFactor = 3
 const blindFewFactor = 6
 /** Of the least that counts as slower. */
 const fewMillisecondsFactor = 5
-const loneMillisecondsFactor = 50
+const loneMillisecondsFactor = 25
 
 /** Each of head's requests is slower than all of base's, by far: a pause or a cold start slows some of them. */
 export function compareFewRequests(base: Profile, head: Profile, rules: Rules, findings: Findings): void {
   const requests = rules.threshold('latency', 'requests')
-  const shared = sharedShift(base, head, 1)
+  const shared = sharedShift(base, head, { spansMin: 1 })
   const excused = Math.max(0, shared?.log ?? 0)
   const factor = Math.max(rules.threshold('latency', 'factor'), shared === undefined ? blindFewFactor : fewFactor)
   for (const [key, after] of head.requests.routes) {

@@ -14,6 +14,8 @@ const names = { latency: 'median', latency_tail: 'p90' } as const
 /** Below this a duration is more of the clock than of the code. */
 const leastMs = 0.1
 const comparedSpansMin = 10
+/** That spans of less than this take twice as long is of no interest. */
+const worthSayingMs = 2
 const comparedNamesMin = 3
 const evenNamesMin = 5
 const evenSpreadMax = 0.2
@@ -28,14 +30,18 @@ export interface SharedShift {
 }
 
 /** Undefined where too few names of spans are in both runs. */
-export function sharedShift(base: Profile, head: Profile, spansMin = comparedSpansMin): SharedShift | undefined {
+export function sharedShift(
+  base: Profile,
+  head: Profile,
+  { spansMin = comparedSpansMin, leastOwnMs = 2 * leastMs } = {},
+): SharedShift | undefined {
   const shifts: number[] = []
   for (const [key, after] of head.spans.groups) {
     const before = base.spans.groups.get(key)
     if (before === undefined || Math.min(before.ownMs.length, after.ownMs.length) < spansMin) continue
     const was = median(before.ownMs)
     // Times of the span itself: a slow statement makes each span around it slow, too, and counts once.
-    if (was >= 2 * leastMs) shifts.push(Math.log(Math.max(median(after.ownMs), leastMs) / was))
+    if (was >= leastOwnMs) shifts.push(Math.log(Math.max(median(after.ownMs), leastMs) / was))
   }
   if (shifts.length < comparedNamesMin) return undefined
   return { log: median(shifts), isEven: shifts.length >= evenNamesMin && spreadOf(shifts) <= evenSpreadMax }
@@ -161,7 +167,7 @@ export function shownMs(ms: number): string {
 
 /** Says that everything took longer, which excuses routes that are slower by as much. */
 export function compareRuns(base: Profile, head: Profile, rules: Rules, findings: Findings): void {
-  const shift = sharedShift(base, head)?.log
+  const shift = sharedShift(base, head, { leastOwnMs: worthSayingMs })?.log
   if (shift === undefined || shift < Math.log(rules.threshold('slower_run', 'factor'))) return
   const factor = Math.exp(shift).toFixed(1)
   findings.add({

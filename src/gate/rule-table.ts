@@ -46,8 +46,8 @@ export const ruleTable = {
     severity: 'fail',
     help:
       'More queries of databases for each request of a route (N+1): the typical count, or that of one in ten. ' +
-      'With fewer requests twice as much is needed, or the same statement three times. One more query warns where the count grows by the factor, or ' +
-      'the same statement is asked again.',
+      'With fewer requests twice as much is needed, or the same statement three times. One more query warns where ' +
+      'the count grows by the factor, or the same statement is asked again.',
     thresholds: {
       increase: { fallback: 2, help: 'More queries for a request.' },
       factor: { fallback: 1.5, help: 'Queries in head against base.' },
@@ -76,7 +76,7 @@ export const ruleTable = {
     help:
       'Routes whose median is slower, beyond the noise of both runs and what the whole run is slower. ' +
       'With 5 to 9 requests it fails where all of them are slower than all of base, by three times and by 100 ms; ' +
-      'with 3 or 4 it is a warning then, and with 1 or 2 where it is by a second.',
+      'with 3 or 4 it is a warning then, and with 1 or 2 where it is by half a second.',
     thresholds: {
       factor: { fallback: 1.3, help: 'Median of head against base.' },
       milliseconds: { fallback: 20, help: 'Slower by so much at least.' },
