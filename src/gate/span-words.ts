@@ -64,11 +64,7 @@ export function routeOf(span: Span): string {
   const route = attributeOf(span, 'http.route')
   const method = attributeOf(span, 'http.request.method', 'http.method')
   if (route !== undefined) return method === undefined ? route : `${method} ${route}`
-  const procedure = procedureOf(span)
-  if (procedure !== undefined) return procedure
-  // Without a framework's instrumentation the name is the method alone, which is no route.
-  const path = method !== undefined && isMethodAlone(span.name, method) ? pathOf(span) : undefined
-  return path === undefined ? nameOf(span) : withoutVariables(`${method} ${path}`)
+  return procedureOf(span) ?? nameOf(span)
 }
 
 /** `cart.Cart/AddItem`: in the newest conventions the method has the service in it. */
@@ -91,9 +87,16 @@ function pathOf(span: Span): string | undefined {
   return URL.parse(attributeOf(span, 'url.full', 'http.url') ?? '')?.pathname
 }
 
-/** The span's name without numbers and ids. */
-export function nameOf({ name }: Pick<Span, 'name'>): string {
-  return withoutVariables(name)
+/**
+ * The span's name without numbers and ids. That of a client, and of a server without a framework's instrumentation, is
+ * the method alone, which says nothing: they have the path, and clients the host.
+ */
+export function nameOf(span: Span): string {
+  const method = attributeOf(span, 'http.request.method', 'http.method')
+  if (method === undefined || !isMethodAlone(span.name, method)) return withoutVariables(span.name)
+  if (span.kind === 'client') return calleeOf(span)
+  const path = pathOf(span)
+  return path === undefined ? withoutVariables(span.name) : withoutVariables(`${method} ${path}`)
 }
 
 export function isQuery(span: Span): boolean {
@@ -144,5 +147,5 @@ export function calleeOf(span: Span): string {
   const url = URL.parse(attributeOf(span, 'url.full', 'http.url') ?? '')
   const host = attributeOf(span, 'server.address', 'net.peer.name', 'peer.service') ?? url?.hostname ?? ''
   const path = attributeOf(span, 'url.template') ?? url?.pathname ?? attributeOf(span, 'http.target') ?? ''
-  return host + path === '' ? nameOf(span) : withoutVariables(`${method} ${host}${path}`)
+  return host + path === '' ? withoutVariables(span.name) : withoutVariables(`${method} ${host}${path}`)
 }

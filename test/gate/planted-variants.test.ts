@@ -125,6 +125,7 @@ const planted: readonly (readonly [what: string, pair: Pair, ...findings: string
     sometimes(request('/a'), request('/a', { events: [{ name: 'exception', attributes: escaped }] })),
     'fail new_errors',
   ],
+  ['HTTP 500 on another path, without a route', pathsFailing(), 'fail new_errors'],
   ['a failed job', sometimes({ name: 'nightly' }, { name: 'nightly', ...error('no disk') }), 'fail new_errors'],
   [
     'another type on a route that fails',
@@ -241,6 +242,16 @@ const planted: readonly (readonly [what: string, pair: Pair, ...findings: string
     'warn log_growth',
   ],
 ]
+
+/** One path fails before and after. */
+function pathsFailing(): Pair {
+  const ask = (path: string, code: number): MadeSpan =>
+    client('GET', { 'http.request.method': 'GET', 'url.path': path, 'http.response.status_code': code }, 'server')
+  const run = (code: number): MadeRun => ({
+    traces: times(10, i => [ask('/broken', 500), ask(`/orders/${i}`, code)]).flat(),
+  })
+  return [run(200), run(500)]
+}
 
 /** Of a server whose framework is not instrumented: the name is the method, the path is an attribute. */
 function pathsLooping(): Pair {
