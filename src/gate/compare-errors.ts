@@ -3,6 +3,7 @@ import { failedSpansQuery } from './evidence-queries.ts'
 import type { Evidence, Findings } from './finding.ts'
 import { shareGrowthDeviations } from './noise.ts'
 import type { Profile } from './profile.ts'
+import { routeKey } from './request-profile.ts'
 import type { Rules } from './rules.ts'
 import { spanKey, type FailureGroup } from './span-profile.ts'
 
@@ -43,7 +44,7 @@ export function compareErrors(base: Profile, head: Profile, rules: Rules, findin
     const before = known.get(key)
     if (before === undefined) addNew(after, base, rules, findings)
     else if (isGrown(before, after, rules)) addGrowth(before, after, findings)
-    else addNewMessages(before, after, rules, findings)
+    else if (!addNewRoute(before, after, base, head, rules, findings)) addNewMessages(before, after, rules, findings)
   }
 }
 
@@ -90,6 +91,43 @@ function addGrowth(before: Failures, after: Failures, findings: Findings): void 
     head: figuresOf(after),
     evidence: evidenceOf(after),
   })
+}
+
+/**
+ * A route in which the same failure is new, as of handlers that all have one name, where that is no chance. Returns
+ * whether there is one.
+ */
+function addNewRoute(
+  before: Failures,
+  after: Failures,
+  base: Profile,
+  head: Profile,
+  rules: Rules,
+  findings: Findings,
+): boolean {
+  const { service, span } = after
+  const known = new Set(before.groups.map(({ route }) => route))
+  for (const route of new Set(after.groups.map(group => group.route))) {
+    const key = routeKey({ service, route })
+    const [was, is] = [base.requests.routes.get(key)?.requests, head.requests.routes.get(key)?.requests]
+    if (known.has(route) || was === undefined || is === undefined) continue
+    const groups = after.groups.filter(group => group.route === route)
+    const failed = { ...after, groups, count: countOf(groups), of: Math.max(countOf(groups), is) }
+    const isChance = shareGrowthDeviations(before.count, before.of, failed.count, failed.of) < deviationsMin
+    if (failed.count < rules.threshold('new_errors', 'count') || isChance) continue
+    findings.add({
+      kind: 'new_errors',
+      subject: subjectOf(groups[0]!),
+      sentence:
+        `${span} (${service}) fails with ${shownError(groups[0]!)} in ${route}, too: ${Math.round(failed.count)} of ` +
+        `${Math.round(failed.of)} requests; in base none of ${Math.round(was)}`,
+      base: { failed: 0, requests: Math.round(was) },
+      head: { failed: Math.round(failed.count), requests: Math.round(failed.of) },
+      evidence: evidenceOf(failed),
+    })
+    return true
+  }
+  return false
 }
 
 /**
@@ -154,7 +192,7 @@ function figuresOf({ count, of }: Failures): Record<string, number> {
 function evidenceOf({ service, groups }: Failures): Evidence {
   return {
     traceIds: groups.flatMap(({ traceIds }) => traceIds).slice(0, 3),
-    lines: groups.slice(0, 5).map(shownError),
+    lines: [...new Set(groups.map(shownError))].slice(0, 5),
     queries: [failedSpansQuery(service, groups[0]!.rawName, groups[0]!.isByStatus)],
   }
 }

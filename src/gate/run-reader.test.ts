@@ -153,6 +153,20 @@ test('a range without anything is empty', async () => {
   assert.deepEqual(profile.notes, [])
 })
 
+test('a counter has what it counted in a range, and in a recording what it counted at all', async () => {
+  await using server = await startTercet({ http: false, time: { startAt: startMs + 1_200_000 } })
+  const at = (i: number): number => startMs + i * 15_000
+  const counted = Array.from({ length: 80 }, (_, i) => Math.min(i, 40) + 5)
+  await server.addMetrics(counted.map((value, i) => ({ name: 'orders_total', value, at: at(i) })))
+  const totalIn = async (from: number, to: number, isWhole: boolean): Promise<number | undefined> => {
+    const run = { name: 'x', telemetry: server, fromMs: at(from), toMs: at(to), isWhole }
+    return (await readRun(run, new Rules())).metrics.get('orders_total')?.total
+  }
+  assert.equal(await totalIn(0, 80, true), 45)
+  assert.ok(Math.abs(((await totalIn(0, 40, false)) ?? 0) - 40) < 1.5)
+  assert.equal(await totalIn(45, 80, false), 0)
+})
+
 test('types of metrics that a Tercet was told', async () => {
   const point = { timeUnixNano: String(BigInt(startMs) * 1_000_000n), asInt: '1' }
   const sum = { aggregationTemporality: 2, isMonotonic: true, dataPoints: [point] }

@@ -79,7 +79,7 @@ export class SpanProfile {
   #addFailure(span: Span, route: string, weight: number): void {
     const { type, message } = failureOf(span)
     const name = nameOf(span)
-    const key = JSON.stringify([span.service, name, type, message])
+    const key = JSON.stringify([span.service, name, type, message, route])
     let group = this.failures.get(key)
     if (group === undefined) {
       if (this.failures.size >= failuresMax) {

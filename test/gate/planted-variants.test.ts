@@ -126,6 +126,7 @@ const planted: readonly (readonly [what: string, pair: Pair, ...findings: string
     'fail new_errors',
   ],
   ['HTTP 500 on another path, without a route', pathsFailing(), 'fail new_errors'],
+  ['a known failure in another route', handlersFailing(), 'fail new_errors'],
   ['a failed job', sometimes({ name: 'nightly' }, { name: 'nightly', ...error('no disk') }), 'fail new_errors'],
   [
     'another type on a route that fails',
@@ -242,6 +243,21 @@ const planted: readonly (readonly [what: string, pair: Pair, ...findings: string
     'warn log_growth',
   ],
 ]
+
+/** Handlers of all routes have one name, and one of them fails before and after. */
+function handlersFailing(): Pair {
+  const ask = (route: string, more: MadeSpan): MadeSpan =>
+    request(route, { below: [{ name: 'request handler', ...more }] })
+  const run = (more: MadeSpan): MadeRun => ({
+    traces: times(10, () => [
+      ask('/broken', error('no x')),
+      ask('/ok', {}),
+      ask('/fine', {}),
+      ask('/pay', more),
+    ]).flat(),
+  })
+  return [run({}), run(error('no x'))]
+}
 
 /** One path fails before and after. */
 function pathsFailing(): Pair {
