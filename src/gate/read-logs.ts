@@ -45,7 +45,7 @@ async function countLines({ run, profile, notes }: Reading): Promise<void> {
 export async function readLogs(reading: Reading): Promise<void> {
   await countLines(reading)
   if (reading.profile.lines === 0) return
-  await readStreams(reading)
+  await reading.notes.unlessRefused('streams of logs', () => readStreams(reading))
   for (const query of queries) await readLines(reading, query)
 }
 

@@ -147,6 +147,25 @@ test('an answer that is not whole is a note', async () => {
   assert.deepEqual((await read(new Rules(), partial)).notes, ['traces: a block is damaged'])
 })
 
+test('what a server refuses to say is a note, and the rest is compared', async () => {
+  const refusing: Telemetry = Object.assign(Object.create(tercet) as Tercet, {
+    traceql: (...args: Parameters<Tercet['traceql']>) => tercet.traceql(...args),
+    logql: (...args: Parameters<Tercet['logql']>) => tercet.logql(...args),
+    logqlMetrics: (...args: Parameters<Tercet['logqlMetrics']>) => tercet.logqlMetrics(...args),
+    trace: (id: string) => tercet.trace(id),
+    request: async (request: Parameters<Tercet['request']>[0]) =>
+      /search\/tag|loki/.test(request.path)
+        ? { ...(await tercet.request(request)), status: 422 }
+        : tercet.request(request),
+  })
+  const { notes, counts } = await read(new Rules(), refusing)
+  assert.deepEqual([counts.traces, counts.lines, counts.metrics], [130, 6001, 3])
+  assert.deepEqual(
+    notes.map(note => note.split(':', 1)[0]),
+    ["attributes of resources can't be compared", "streams of logs can't be compared"],
+  )
+})
+
 test('a range without anything is empty', async () => {
   const profile = await readRun({ name: 'x', telemetry: tercet, fromMs: 1e12, toMs: 1e12 + 1000 }, new Rules())
   assert.ok(profile.isEmpty)

@@ -13,7 +13,7 @@ export async function readRun(run: Run, rules: Rules): Promise<Profile> {
   const profile = new Profile(run.name, run.fromMs, run.toMs)
   const reading = { run, profile, rules, notes: new Notes() }
   await readTraces(reading)
-  if (profile.traces > 0) await readResources(reading)
+  if (profile.traces > 0) await reading.notes.unlessRefused('attributes of resources', () => readResources(reading))
   await readLogs(reading)
   await readMetrics(reading)
   addAll(profile.notes, reading.notes.sentences())
