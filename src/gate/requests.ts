@@ -69,14 +69,24 @@ export function requestsOf({ traceId, spans }: Pick<Trace, 'traceId' | 'spans'>)
   }))
 }
 
-/** The request that each span belongs to: the nearest entry above it. Spans whose parents are missing have none. */
+/** A job of a trace that somebody else began, whose spans we do not have. */
+function isOrphan(span: Span, tree: SpanTree): boolean {
+  const isWork = span.kind === 'internal' || span.kind === 'unspecified'
+  return isWork && span.parentId !== span.spanId && tree.parentOf(span) === undefined
+}
+
+/**
+ * The request that each span belongs to: the nearest entry above it. Spans whose parents are missing have none, unless
+ * the trace has no other entry.
+ */
 function entriesOf(spans: readonly Span[], tree: SpanTree): Map<Span, Span> {
   const entries = new Map<Span, Span>()
+  const isHere = spans.some(isEntry) ? isEntry : (span: Span): boolean => isOrphan(span, tree)
   for (const span of spans) {
     const path = new Set<Span>()
     let at: Span | undefined = span
     // Parents in a circle are data that somebody made up: the second visit ends the walk.
-    while (at !== undefined && !isEntry(at) && !entries.has(at) && !path.has(at)) {
+    while (at !== undefined && !isHere(at) && !entries.has(at) && !path.has(at)) {
       path.add(at)
       at = tree.parentOf(at)
     }
