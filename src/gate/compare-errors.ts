@@ -1,5 +1,5 @@
 /** Spans that fail in head, and did not in base, or did more seldom. */
-import { failedSpansQuery } from './evidence-queries.ts'
+import { failedSpansQuery, spansQuery } from './evidence-queries.ts'
 import type { Evidence, Findings } from './finding.ts'
 import { shareGrowthDeviations } from './noise.ts'
 import type { Profile } from './profile.ts'
@@ -45,6 +45,33 @@ export function compareErrors(base: Profile, head: Profile, rules: Rules, findin
     if (before === undefined) addNew(after, base, rules, findings)
     else if (isGrown(before, after, rules)) addGrowth(before, after, findings)
     else if (!addNewRoute(before, after, base, head, rules, findings)) addNewMessages(before, after, rules, findings)
+  }
+  findRefused(base, head, rules, findings)
+}
+
+/** Of a route that is refused most requests; tests ask for refusals, too. */
+const refusedShare = 0.5
+
+/** A 4xx is no failure of the server; that it answers nearly everybody so, and base nobody, is worth a look. */
+function findRefused(base: Profile, head: Profile, rules: Rules, findings: Findings): void {
+  for (const [key, { service, route, spanName, refusals, timed }] of head.requests.routes) {
+    const before = base.requests.routes.get(key)
+    if (before === undefined) continue
+    for (const [status, { count, traceIds }] of refusals) {
+      if (before.refusals.has(status) || count < timed.length * refusedShare) continue
+      if (count < rules.threshold('new_errors', 'count')) continue
+      findings.add({
+        kind: 'new_errors',
+        subject: { service, route, error: `status ${status}` },
+        sentence:
+          `${route} (${service}) answers ${status} to ${count} of ${timed.length} requests; in base to none of ` +
+          `${before.timed.length}`,
+        base: { refused: 0, requests: before.timed.length },
+        head: { refused: count, requests: timed.length },
+        evidence: { traceIds, queries: [spansQuery(service, spanName)] },
+        isWeak: true,
+      })
+    }
   }
 }
 

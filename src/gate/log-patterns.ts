@@ -79,10 +79,15 @@ export class LogProfile {
 const messageKeys = ['message', 'msg', '_msg', 'body', 'log', 'content', 'event'] as const
 const errorKeys = ['error', 'err', 'exception'] as const
 
-/** The message without what varies: of JSON and logfmt the message and the error, of several lines the first one. */
+/**
+ * The message without what varies: of JSON and logfmt the message and the error, of several lines the first one, of
+ * Python's tracebacks the last one.
+ */
 export function patternOf(line: string): string {
   const message = jsonMessage(line) ?? logfmtMessage(line) ?? line
-  return withoutVariables(message.trimStart().split('\n', 1)[0] ?? '')
+  const [first = ''] = message.trimStart().split('\n', 1)
+  const isTraceback = first.startsWith('Traceback (most recent call last)')
+  return withoutVariables(isTraceback ? message.slice(message.trimEnd().lastIndexOf('\n') + 1) : first)
 }
 
 function jsonMessage(line: string): string | undefined {

@@ -93,7 +93,7 @@ test('each server of a trace has a request of its own, and calls are counted whe
   )
 })
 
-test('a root that is a job is a request, and one whose parent is missing where there is no other; a client is none', () => {
+test('a root that is a job is a request, and one without its parent where there is no other; a client is none', () => {
   const routes = (...given: Given[]): string[] => requestsOf(traceOf(...given)).map(({ route }) => route)
   assert.deepEqual(routes({ id: 'nightly job' }), ['nightly job'])
   assert.deepEqual(routes({ id: 'GET', kind: 'client' }), [])

@@ -1,7 +1,7 @@
 /** The requests of a trace: what a service was asked, with the queries and the calls that it made for it. */
 import type { Span, Trace } from '#library/results.ts'
 import { isFailed } from './span-failure.ts'
-import { calleeOf, isCall, isQuery, routeOf, statementOf } from './span-words.ts'
+import { calleeOf, isCall, isQuery, refusalOf, routeOf, statementOf } from './span-words.ts'
 
 export interface Request {
   readonly traceId: string
@@ -12,6 +12,8 @@ export interface Request {
   readonly span: Span
   readonly durationMs: number
   readonly isFailed: boolean
+  /** The status that was answered, 4xx alone: others are failures, or none. */
+  readonly refusal: string | undefined
   /** Spans that belong to it, itself among them, those of requests below it left out. */
   readonly spans: readonly Span[]
   /** Each as the statement without its values. */
@@ -63,6 +65,7 @@ export function requestsOf({ traceId, spans }: Pick<Trace, 'traceId' | 'spans'>)
     span: entry,
     durationMs: durationMsOf(entry),
     isFailed: isFailed(entry),
+    refusal: refusalOf(entry),
     spans: own,
     queries: innermost(own, tree, isQuery).map(statementOf),
     calls: innermost(own, tree, isCall).map(calleeOf),

@@ -67,6 +67,12 @@ export function routeOf(span: Span): string {
   return procedureOf(span) ?? nameOf(span)
 }
 
+/** The 4xx that a server has answered. */
+export function refusalOf(span: Span): string | undefined {
+  const status = attributeOf(span, 'http.response.status_code', 'http.status_code')
+  return span.kind === 'server' && status !== undefined && /^4\d\d$/.test(status) ? status : undefined
+}
+
 /** `cart.Cart/AddItem`: in the newest conventions the method has the service in it. */
 function procedureOf(span: Span): string | undefined {
   const service = attributeOf(span, 'rpc.service')

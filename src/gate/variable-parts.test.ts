@@ -47,6 +47,7 @@ test('long texts take no longer than their length', () => {
 const lines: readonly (readonly [string, string])[] = [
   ['{"level":50,"msg":"no stock of 5","err":{"type":"Error","message":"gone"}}', 'no stock of <n>: Error: gone'],
   ['{"message":"x failed","error":"timeout"}', 'x failed: timeout'],
+  ['Traceback (most recent call last):\n  File "a.py", line 5\nKeyError: 17\n', 'KeyError: <n>'],
   ['level=error msg="no stock of 5" err="it is \\"gone\\""', 'no stock of <n>: it is \\"gone\\"'],
   ['Error: it failed\n    at main (x.js:1:2)', 'Error: it failed'],
   ['{"level": "error"', '{"level": "error"'],

@@ -126,6 +126,14 @@ const planted: readonly (readonly [what: string, pair: Pair, ...findings: string
     'fail new_errors',
   ],
   ['HTTP 500 on another path, without a route', pathsFailing(), 'fail new_errors'],
+  [
+    'HTTP 404 for everybody',
+    [
+      { traces: times(5, () => request('/a')) },
+      { traces: times(5, () => request('/a', {}, { 'http.response.status_code': 404 })) },
+    ],
+    'warn new_errors',
+  ],
   ['a known failure in another route', handlersFailing(), 'fail new_errors'],
   ['a failed job', sometimes({ name: 'nightly' }, { name: 'nightly', ...error('no disk') }), 'fail new_errors'],
   [
