@@ -166,6 +166,9 @@ function rounded(value: number): string {
   return String(Number(value.toPrecision(3)))
 }
 
+/** What a runtime holds at the moment: kinds of handles, spaces, states of threads. */
+const runtimeMetrics = /^(?:nodejs|v8js|process|jvm|go|python|cpython|ruby|dotnet|system)[_.]/
+
 /** Bounds of buckets are settings, not what happened. */
 const boundLabels: readonly string[] = ['le', 'quantile', 'vmrange']
 
@@ -174,7 +177,7 @@ function findVanishedValues(base: Metrics, head: Metrics, findings: Findings): v
   const found = new Map<string, { metrics: Set<string>; label: string; gone: readonly string[] }>()
   for (const [name, before] of base) {
     const after = head.get(name)
-    if (after === undefined || after.isCut || before.isCut || rareMetrics.test(name)) continue
+    if (after === undefined || after.isCut || before.isCut || runtimeMetrics.test(name)) continue
     for (const [label, was] of before.labels) {
       const gone = goneValues(label, was, after.labels.get(label))
       if (gone.length === 0) continue

@@ -347,6 +347,8 @@ function unchanged(seed: number, { requests, slower, isShuffled = false }: Circu
       sample('http_requests_total', { ...own, route: '/a' }, requests),
       sample('http_requests_total', { ...own, route: '/b' }, requests),
       sample('db_errors_total', own, part() < 0.5 ? 0 : 12),
+      ...['Timeout', 'Socket'].map(type => sample('nodejs_active_resources', { ...own, type }, 1)),
+      ...(part() < 0.5 ? [sample('nodejs_active_resources', { ...own, type: 'FSReq' }, 1)] : []),
       sample(`queue_${hex(9)}1_depth`, own, part()),
       ...(part() < 0.5 ? [sample('nodejs_gc_duration_seconds_count', own, 12)] : []),
     ],
