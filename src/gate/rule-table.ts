@@ -20,7 +20,7 @@ export interface KindRule {
   readonly thresholds: Readonly<Record<string, Threshold>>
 }
 
-const requests: Threshold = { fallback: 3, help: 'Requests that base and head must each have.' }
+const requests: Threshold = { fallback: 3, help: 'Requests of base and head for which that is enough.' }
 
 export const ruleTable = {
   new_errors: {
@@ -80,7 +80,7 @@ export const ruleTable = {
     thresholds: {
       factor: { fallback: 1.3, help: 'Median of head against base.' },
       milliseconds: { fallback: 20, help: 'Slower by so much at least.' },
-      requests: { fallback: 10, help: 'Requests that base and head must each have.' },
+      requests: { fallback: 10, help: 'Requests of base and head from which on there are statistics.' },
       noise: {
         fallback: 0.1,
         help: 'How far the medians of a route differ between two runs of the same code (0.1: 10 %).',
