@@ -6,7 +6,7 @@ import type { Profile } from './profile.ts'
 import type { RouteProfile } from './request-profile.ts'
 import type { Rules } from './rules.ts'
 
-/** Routes with fewer than these warn of half a second alone. */
+/** Routes with fewer than these warn of half a second alone: one slow request is no rarity. */
 const fewRequestsMin = 3
 /** Fewer than these only warn. */
 const sureRequestsMin = 5
@@ -16,6 +16,7 @@ const blindFewFactor = 6
 /** Of the least that counts as slower. */
 const fewMillisecondsFactor = 5
 const loneMillisecondsFactor = 25
+const loneFactor = 8
 
 /** Each of head's requests is slower than all of base's, by far: a pause or a cold start slows some of them. */
 export function compareFewRequests(base: Profile, head: Profile, rules: Rules, findings: Findings): void {
@@ -27,8 +28,9 @@ export function compareFewRequests(base: Profile, head: Profile, rules: Rules, f
     const before = base.requests.routes.get(key)
     const count = Math.min(before?.timed.length ?? 0, after.timed.length)
     if (before === undefined || count === 0 || count >= requests) continue
-    const slowness = slownessOfFew(before, after, excused, factor)
-    const more = count < fewRequestsMin ? loneMillisecondsFactor : fewMillisecondsFactor
+    const isLone = count < fewRequestsMin
+    const slowness = slownessOfFew(before, after, excused, isLone ? Math.max(factor, loneFactor) : factor)
+    const more = isLone ? loneMillisecondsFactor : fewMillisecondsFactor
     const leastMs = more * rules.threshold('latency', 'milliseconds')
     if (slowness === undefined || slowness.wasMs * (Math.exp(slowness.shift) - 1) < leastMs) continue
     addSlow('latency', before, after, slowness, findings, count < sureRequestsMin)

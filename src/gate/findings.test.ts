@@ -163,6 +163,7 @@ test('latency: a few requests fail where all are much slower, and warn where the
   assert.deepEqual(shown(findingsOf(base, taking(210, 300, 220, 240, 79))), [])
   assert.deepEqual(shown(findingsOf(base, taking(81, 82, 83, 84, 85))), [])
   assert.deepEqual(shown(findingsOf(taking(10), taking(400))), [])
+  assert.deepEqual(shown(findingsOf(taking(100), taking(700))), [])
   assert.deepEqual(shown(findingsOf(taking(10), taking(600))), ['warn latency'])
 })
 

@@ -76,7 +76,7 @@ export const ruleTable = {
     help:
       'Routes whose median is slower, beyond the noise of both runs and what the whole run is slower. ' +
       'With 5 to 9 requests it fails where all of them are slower than all of base, by three times and by 100 ms; ' +
-      'with 3 or 4 it is a warning then, and with 1 or 2 where it is by half a second.',
+      'with 3 or 4 it is a warning then, and with 1 or 2 where it is by eight times and half a second.',
     thresholds: {
       factor: { fallback: 1.3, help: 'Median of head against base.' },
       milliseconds: { fallback: 20, help: 'Slower by so much at least.' },
