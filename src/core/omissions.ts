@@ -7,6 +7,9 @@ export interface Omission {
   reason: string
 }
 
+/** How the warnings of an answer that lacks something begin. */
+export const incompleteText = 'the results are incomplete'
+
 /** Answers name so many at most; what is beyond is counted. */
 const textsMax = 20
 
@@ -29,8 +32,8 @@ export class Omissions {
   /** A warning for each. */
   texts(): string[] {
     const all = this.list()
-    const texts = all.slice(0, textsMax).map(o => `the results are incomplete: block ${o.block}: ${o.reason}`)
-    if (all.length > textsMax) texts.push(`the results are incomplete: ${all.length - textsMax} more blocks`)
+    const texts = all.slice(0, textsMax).map(o => `${incompleteText}: block ${o.block}: ${o.reason}`)
+    if (all.length > textsMax) texts.push(`${incompleteText}: ${all.length - textsMax} more blocks`)
     return texts
   }
 

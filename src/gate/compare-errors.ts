@@ -1,8 +1,9 @@
 /** Spans that fail in head, and did not in base, or did more seldom. */
-import { failedSpansQuery } from './evidence-queries.ts'
+import { failedSpansQuery, spansQuery } from './evidence-queries.ts'
 import type { Evidence, Findings } from './finding.ts'
 import { shareGrowthDeviations } from './noise.ts'
 import type { Profile } from './profile.ts'
+import { routeKey } from './request-profile.ts'
 import type { Rules } from './rules.ts'
 import { spanKey, type FailureGroup } from './span-profile.ts'
 
@@ -30,7 +31,7 @@ function failuresOf({ spans }: Profile): Map<string, Failures> {
   return new Map(
     [...lists].map(([key, groups]) => {
       const { service, span, type } = groups[0]!
-      const count = groups.reduce((sum, group) => sum + group.count, 0)
+      const count = countOf(groups)
       const of = Math.max(count, spans.groups.get(spanKey(service, span))?.count ?? 0)
       return [key, { service, span, type, groups: groups.sort((a, b) => b.count - a.count), count, of }]
     }),
@@ -43,13 +44,39 @@ export function compareErrors(base: Profile, head: Profile, rules: Rules, findin
     const before = known.get(key)
     if (before === undefined) addNew(after, base, rules, findings)
     else if (isGrown(before, after, rules)) addGrowth(before, after, findings)
-    else addNewMessages(before, after, findings)
+    else if (!addNewRoute(before, after, base, head, rules, findings)) addNewMessages(before, after, rules, findings)
+  }
+  findRefused(base, head, rules, findings)
+}
+
+/** Of a route that is refused most requests; tests ask for refusals, too. */
+const refusedShare = 0.5
+
+/** A 4xx is no failure of the server; that it answers nearly everybody so, and base nobody, is worth a look. */
+function findRefused(base: Profile, head: Profile, rules: Rules, findings: Findings): void {
+  for (const [key, { service, route, spanName, refusals, timed }] of head.requests.routes) {
+    const before = base.requests.routes.get(key)
+    if (before === undefined) continue
+    for (const [status, { count, traceIds }] of refusals) {
+      if (before.refusals.has(status) || count < timed.length * refusedShare) continue
+      if (count < rules.threshold('new_errors', 'count')) continue
+      findings.add({
+        kind: 'new_errors',
+        subject: { service, route, error: `status ${status}` },
+        sentence:
+          `${route} (${service}) answers ${status} to ${count} of ${timed.length} requests; in base to none of ` +
+          `${before.timed.length}`,
+        base: { refused: 0, requests: before.timed.length },
+        head: { refused: count, requests: timed.length },
+        evidence: { traceIds, queries: [spansQuery(service, spanName)] },
+        isWeak: true,
+      })
+    }
   }
 }
 
 function addNew(after: Failures, base: Profile, rules: Rules, findings: Findings): void {
   const { service, span, count, of } = after
-  const isRare = count / of < rules.threshold('new_errors', 'share') && count < rules.threshold('new_errors', 'count')
   const spansBefore = Math.round(base.spans.groups.get(spanKey(service, span))?.count ?? 0)
   const [group] = after.groups
   findings.add({
@@ -61,8 +88,12 @@ function addNew(after: Failures, base: Profile, rules: Rules, findings: Findings
     base: { failed: 0, spans: spansBefore },
     head: figuresOf(after),
     evidence: evidenceOf(after),
-    isWeak: isRare,
+    isWeak: isRare(count, of, rules),
   })
+}
+
+function isRare(count: number, of: number, rules: Rules): boolean {
+  return count / of < rules.threshold('new_errors', 'share') && count < rules.threshold('new_errors', 'count')
 }
 
 function isGrown(before: Failures, after: Failures, rules: Rules): boolean {
@@ -89,23 +120,83 @@ function addGrowth(before: Failures, after: Failures, findings: Findings): void 
   })
 }
 
-/** Another reason for as many failures: it can be the same one in other words, and is a warning at most. */
-function addNewMessages(before: Failures, after: Failures, findings: Findings): void {
+/**
+ * A route in which the same failure is new, as of handlers that all have one name, where that is no chance. Returns
+ * whether there is one.
+ */
+function addNewRoute(
+  before: Failures,
+  after: Failures,
+  base: Profile,
+  head: Profile,
+  rules: Rules,
+  findings: Findings,
+): boolean {
+  const { service, span } = after
+  const known = new Set(before.groups.map(({ route }) => route))
+  for (const route of new Set(after.groups.map(group => group.route))) {
+    const key = routeKey({ service, route })
+    const [was, is] = [base.requests.routes.get(key)?.requests, head.requests.routes.get(key)?.requests]
+    if (known.has(route) || was === undefined || is === undefined) continue
+    const groups = after.groups.filter(group => group.route === route)
+    const failed = { ...after, groups, count: countOf(groups), of: Math.max(countOf(groups), is) }
+    const isChance = shareGrowthDeviations(before.count, before.of, failed.count, failed.of) < deviationsMin
+    if (failed.count < rules.threshold('new_errors', 'count') || isChance) continue
+    findings.add({
+      kind: 'new_errors',
+      subject: subjectOf(groups[0]!),
+      sentence:
+        `${span} (${service}) fails with ${shownError(groups[0]!)} in ${route}, too: ${Math.round(failed.count)} of ` +
+        `${Math.round(failed.of)} requests; in base none of ${Math.round(was)}`,
+      base: { failed: 0, requests: Math.round(was) },
+      head: { failed: Math.round(failed.count), requests: Math.round(failed.of) },
+      evidence: evidenceOf(failed),
+    })
+    return true
+  }
+  return false
+}
+
+/**
+ * Messages that base does not have: the same failure in other words mostly, and a warning at most. In many languages
+ * the type of an exception says little (`Error`), so that a message of other words beside those of base is another
+ * failure.
+ */
+function addNewMessages(before: Failures, after: Failures, rules: Rules, findings: Findings): void {
   const known = new Set(before.groups.map(({ message }) => message))
   const fresh = after.groups.filter(({ message }) => !known.has(message))
-  const [group] = fresh
-  if (group === undefined) return
+  if (fresh.length === 0) return
+  const others = fresh.filter(({ message }) => before.groups.every(one => !isAlike(one.message, message)))
+  const shown = others.length > 0 ? others : fresh
+  const [group] = shown
+  const count = countOf(shown)
+  const isBeside = (after.count - countOf(fresh)) / after.of >= before.count / before.of / 2
   findings.add({
     kind: 'new_errors',
-    subject: subjectOf(group),
+    subject: subjectOf(group!),
     sentence:
-      `${group.span} (${group.service}) fails as often as in base, and for another reason: ${shownError(group)}, ` +
-      `${Math.round(group.count)} times`,
+      `${after.span} (${after.service}) fails ${isBeside ? 'for one more' : 'as often as in base, and for another'} ` +
+      `reason: ${shownError(group!)}, ${Math.round(count)} times`,
     base: figuresOf(before),
     head: figuresOf(after),
-    evidence: evidenceOf({ ...after, groups: fresh }),
-    isWeak: true,
+    evidence: evidenceOf({ ...after, groups: shown }),
+    isWeak: others.length === 0 || !isBeside || isRare(count, after.of, rules),
   })
+}
+
+function countOf(groups: readonly FailureGroup[]): number {
+  return groups.reduce((sum, { count }) => sum + count, 0)
+}
+
+/** Do they share half of their words? */
+function isAlike(message: string, other: string): boolean {
+  const [words, otherWords] = [wordsOf(message), wordsOf(other)]
+  const shared = [...words].filter(word => otherWords.has(word)).length
+  return shared * 2 >= Math.min(words.size, otherWords.size)
+}
+
+function wordsOf(message: string): Set<string> {
+  return new Set(message.toLowerCase().match(/[\p{L}_]{2,}/gu) ?? [])
 }
 
 function subjectOf({ service, span, route, type, message }: FailureGroup): Record<string, string> {
@@ -128,7 +219,7 @@ function figuresOf({ count, of }: Failures): Record<string, number> {
 function evidenceOf({ service, groups }: Failures): Evidence {
   return {
     traceIds: groups.flatMap(({ traceIds }) => traceIds).slice(0, 3),
-    lines: groups.slice(0, 5).map(shownError),
-    queries: [failedSpansQuery(service, groups[0]!.rawName)],
+    lines: [...new Set(groups.map(shownError))].slice(0, 5),
+    queries: [failedSpansQuery(service, groups[0]!.rawName, groups[0]!.isByStatus)],
   }
 }

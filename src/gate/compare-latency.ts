@@ -14,12 +14,13 @@ const names = { latency: 'median', latency_tail: 'p90' } as const
 /** Below this a duration is more of the clock than of the code. */
 const leastMs = 0.1
 const comparedSpansMin = 10
+/** That spans of less than this take twice as long is of no interest. */
+const worthSayingMs = 2
 const comparedNamesMin = 3
 const evenNamesMin = 5
 const evenSpreadMax = 0.2
 /** Where a slower machine can't be told from slower code. */
-const blindNoiseFactor = 2.5
-
+const blindNoiseFactor = 4
 /** By how much a run took longer than another, whatever it did: the speed of its machine, mostly. */
 export interface SharedShift {
   /** As a logarithm: the median over the names of spans that are in both runs. */
@@ -29,14 +30,18 @@ export interface SharedShift {
 }
 
 /** Undefined where too few names of spans are in both runs. */
-export function sharedShift(base: Profile, head: Profile): SharedShift | undefined {
+export function sharedShift(
+  base: Profile,
+  head: Profile,
+  { spansMin = comparedSpansMin, leastOwnMs = 2 * leastMs } = {},
+): SharedShift | undefined {
   const shifts: number[] = []
   for (const [key, after] of head.spans.groups) {
     const before = base.spans.groups.get(key)
-    if (before === undefined || Math.min(before.ownMs.length, after.ownMs.length) < comparedSpansMin) continue
+    if (before === undefined || Math.min(before.ownMs.length, after.ownMs.length) < spansMin) continue
     const was = median(before.ownMs)
     // Times of the span itself: a slow statement makes each span around it slow, too, and counts once.
-    if (was >= 2 * leastMs) shifts.push(Math.log(Math.max(median(after.ownMs), leastMs) / was))
+    if (was >= leastOwnMs) shifts.push(Math.log(Math.max(median(after.ownMs), leastMs) / was))
   }
   if (shifts.length < comparedNamesMin) return undefined
   return { log: median(shifts), isEven: shifts.length >= evenNamesMin && spreadOf(shifts) <= evenSpreadMax }
@@ -47,7 +52,7 @@ function excusedShift(shared: SharedShift | undefined): number {
   return shared === undefined || (shared.log < 0 && !shared.isEven) ? 0 : shared.log
 }
 
-interface Slowness {
+export interface Slowness {
   wasMs: number
   isMs: number
   /** Head against base, as a logarithm, less what the whole run is slower. */
@@ -103,7 +108,7 @@ function slownessOf(
 }
 
 /** Logarithms: noise of machines multiplies durations. */
-function logsOf({ timed }: RouteProfile): number[] {
+export function logsOf({ timed }: RouteProfile): number[] {
   return timed.map(({ durationMs }) => Math.log(Math.max(durationMs, leastMs)))
 }
 
@@ -116,12 +121,13 @@ function isSlow(kind: LatencyKind, { wasMs, shift, band }: Slowness, rules: Rule
   )
 }
 
-function addSlow(
+export function addSlow(
   kind: LatencyKind,
   before: RouteProfile,
   after: RouteProfile,
   { wasMs, isMs, band, shared }: Slowness,
   findings: Findings,
+  isWeak = false,
 ): void {
   const { service, route, spanName, timed } = after
   if (kind === 'latency_tail' && findings.has('latency', { service, route })) return
@@ -141,6 +147,7 @@ function addSlow(
       traceIds: shown.slice(0, 3).map(({ traceId }) => traceId),
       queries: [slowSpansQuery(service, spanName, (wasMs + isMs) / 2)],
     },
+    isWeak,
   })
 }
 
@@ -160,7 +167,7 @@ export function shownMs(ms: number): string {
 
 /** Says that everything took longer, which excuses routes that are slower by as much. */
 export function compareRuns(base: Profile, head: Profile, rules: Rules, findings: Findings): void {
-  const shift = sharedShift(base, head)?.log
+  const shift = sharedShift(base, head, { leastOwnMs: worthSayingMs })?.log
   if (shift === undefined || shift < Math.log(rules.threshold('slower_run', 'factor'))) return
   const factor = Math.exp(shift).toFixed(1)
   findings.add({

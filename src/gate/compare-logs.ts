@@ -34,8 +34,7 @@ export function compareLogs(base: Profile, head: Profile, rules: Rules, findings
     const before = known.get(key)
     if (before === undefined) {
       if (after.count >= rules.threshold(newKinds[after.level], 'count')) findings.add(newPattern(after))
-    } else if (after.level === 'error' && isGrown(before, after, base, head, rules))
-      findings.add(grownPattern(before, after))
+    } else if (isGrown(before, after, base, head, rules)) findings.add(grownPattern(before, after))
   }
 }
 
@@ -67,11 +66,13 @@ function isGrown(before: LogPattern, after: LogPattern, base: Profile, head: Pro
 }
 
 function grownPattern(before: LogPattern, after: LogPattern): Found {
-  const { service, pattern, count } = after
+  const { service, level, pattern, count } = after
   return {
     kind: 'log_growth',
     subject: { service, pattern },
-    sentence: `${service} logs an error ${count} times, and ${before.count} times in base: ${pattern}`,
+    sentence:
+      `${service} logs ${level === 'error' ? 'an error' : 'a warning'} ${count} times, ` +
+      `and ${before.count} times in base: ${pattern}`,
     base: { lines: before.count },
     head: { lines: count },
     evidence: evidenceOf(after),

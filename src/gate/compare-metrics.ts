@@ -1,14 +1,18 @@
-/** Metrics and labels that are gone, of another type, new, or of many more series. */
+/** Metrics, labels and their values that are gone, of another type, or new, and counters that count nothing. */
 import { seriesByLabelQuery, seriesQuery } from './evidence-queries.ts'
 import type { Findings } from './finding.ts'
-import type { MetricProfile } from './metric-profile.ts'
+import { isFewValues, type LabelProfile, type MetricProfile } from './metric-profile.ts'
 import type { Profile } from './profile.ts'
 import type { Rules } from './rules.ts'
+import { metricShape } from './variable-parts.ts'
 
 type Metrics = ReadonlyMap<string, MetricProfile>
 
+/** Metrics of the collection of garbage: a short run has one, or none. */
+const rareMetrics = /(?:^|[_.])gc[_.]/
+
 /** A histogram's series have three names, and are one metric: `http_request_duration_seconds`. */
-function familyOf(name: string, metrics: Metrics): string {
+export function familyOf(name: string, metrics: Metrics): string {
   const stem = /^(.+)_(?:bucket|sum|count)$/.exec(name)?.[1]
   if (stem === undefined) return name
   const isWhole = metrics.has(`${stem}_sum`) && metrics.has(`${stem}_count`)
@@ -23,9 +27,9 @@ export function compareMetrics(
 ): void {
   findVanished(base, head, findings)
   findChanged(base, head, findings)
-  findCardinality(base, head, rules, findings)
-  const fresh = new Set([...head.keys()].filter(name => !base.has(name)).map(name => familyOf(name, head)))
-  for (const metric of [...fresh].sort())
+  findStopped(base, head, rules, findings)
+  findVanishedValues(base, head, findings)
+  for (const metric of freshMetrics(base, head))
     findings.add({
       kind: 'new_metrics',
       subject: { metric },
@@ -34,6 +38,20 @@ export function compareMetrics(
       head: { series: seriesOf(metric, head) },
       evidence: { queries: [seriesQuery(queriedName(metric, head))] },
     })
+}
+
+function familiesOf(metrics: Metrics): Map<string, string> {
+  return new Map([...metrics.keys()].map(name => [familyOf(name, metrics), name]))
+}
+
+/** New names; of those that differ in an id one alone. */
+function freshMetrics(base: Metrics, head: Metrics): string[] {
+  const known = familiesOf(base)
+  const byShape = new Map<string, string>()
+  for (const [family, name] of familiesOf(head))
+    if (!base.has(name) && !known.has(family) && !byShape.has(metricShape(family)))
+      byShape.set(metricShape(family), family)
+  return [...byShape.values()].sort()
 }
 
 /** The family's own name, or that of its buckets or counts. */
@@ -45,9 +63,19 @@ function seriesOf(family: string, metrics: Metrics): number {
   return metrics.get(queriedName(family, metrics))?.series ?? 0
 }
 
+/** `jobs_of_42_total` is the same metric as `jobs_of_43_total`, with an id that is another in each run. */
 function findVanished(base: Metrics, head: Metrics, findings: Findings): void {
-  const gone = new Set([...base.keys()].filter(name => !head.has(name)).map(name => familyOf(name, base)))
-  for (const metric of [...gone].sort())
+  const shapes = new Set([...head.keys()].filter(name => !base.has(name)).map(metricShape))
+  const isGone = (name: string): boolean =>
+    !head.has(name) && !rareMetrics.test(name) && !(metricShape(name) !== name && shapes.has(metricShape(name)))
+  const families = familiesOf(head)
+  const gone = new Map([...base.keys()].filter(isGone).map(name => [familyOf(name, base), name]))
+  for (const [metric, name] of [...gone].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const other = families.get(metric)
+    if (other !== undefined) {
+      addChangedType(metric, base.get(name)!, head.get(other)!, findings)
+      continue
+    }
     findings.add({
       kind: 'vanished_metrics',
       subject: { metric },
@@ -56,6 +84,19 @@ function findVanished(base: Metrics, head: Metrics, findings: Findings): void {
       head: { series: 0 },
       evidence: { queries: [seriesQuery(queriedName(metric, base))] },
     })
+  }
+}
+
+function addChangedType(metric: string, before: MetricProfile, after: MetricProfile, findings: Findings): void {
+  const [was, is] = [before, after].map(({ type }) => type ?? 'metric of another form')
+  findings.add({
+    kind: 'changed_types',
+    subject: { metric },
+    sentence: `the metric ${metric} is a ${is}, and a ${was} in base`,
+    base: { series: before.series },
+    head: { series: after.series },
+    evidence: { queries: [seriesQuery(after.name)] },
+  })
 }
 
 function findChanged(base: Metrics, head: Metrics, findings: Findings): void {
@@ -72,14 +113,7 @@ function findChanged(base: Metrics, head: Metrics, findings: Findings): void {
     if (before.type === undefined || after.type === undefined || before.type === after.type) continue
     if (said.has(metric)) continue
     said.add(metric)
-    findings.add({
-      kind: 'changed_types',
-      subject: { metric },
-      sentence: `the metric ${metric} is a ${after.type}, and a ${before.type} in base`,
-      base: { series: before.series },
-      head: { series: after.series },
-      evidence: { queries: [seriesQuery(name)] },
-    })
+    addChangedType(metric, before, after, findings)
   }
 }
 
@@ -100,58 +134,81 @@ function addVanishedLabel(
   })
 }
 
-function findCardinality(base: Metrics, head: Metrics, rules: Rules, findings: Findings): void {
-  const factor = rules.threshold('cardinality', 'factor')
-  const increase = rules.threshold('cardinality', 'increase')
-  const worst = new Map<string, MetricProfile>()
-  for (const [name, after] of head) {
-    const was = base.get(name)?.series ?? 0
-    if (after.series - was < increase || after.series < was * factor) continue
-    const metric = familyOf(name, head)
-    if (after.series > (worst.get(metric)?.series ?? 0)) worst.set(metric, after)
+/** What counts failures is at 0 where they are mended, and comes and goes. */
+const failureWords =
+  /err|fail|exception|timeout|time_out|refus|reject|drop|abort|cancel|retr[iy]|panic|warn|miss|throttl/i
+/** A counter that has so much less is as good as stopped. */
+const stoppedFactor = 10
+
+function findStopped(base: Metrics, head: Metrics, rules: Rules, findings: Findings): void {
+  const least = rules.threshold('stopped_counters', 'count')
+  for (const [name, before] of base) {
+    const [was, is] = [before.total ?? 0, head.get(name)?.total]
+    if (is === undefined || was < 1 || failureWords.test(name) || rareMetrics.test(name)) continue
+    if (is > 0 && (was < least * stoppedFactor || is * stoppedFactor > was)) continue
+    const metric = familyOf(name, base)
+    findings.add({
+      kind: 'stopped_counters',
+      subject: { metric },
+      sentence:
+        is > 0
+          ? `${metric} counts ${rounded(is)} in head, and ${rounded(was)} in base`
+          : `${metric} counts nothing in head, and ${rounded(was)} in base`,
+      base: { counted: was },
+      head: { counted: is },
+      evidence: { queries: [seriesQuery(name)] },
+      isWeak: is > 0 || was < least,
+    })
   }
-  for (const [metric, after] of worst) addCardinality(metric, base.get(after.name), after, findings)
 }
 
-function addCardinality(
-  metric: string,
-  before: MetricProfile | undefined,
-  after: MetricProfile,
-  findings: Findings,
-): void {
-  const [label, grown] = mostGrown(before, after)
-  const most = after.isCut ? `${after.series} series and more` : `${after.series} series`
-  const was = before?.series ?? 0
-  const values = grown === undefined ? 0 : (before?.labels.get(label)?.values ?? 0)
-  findings.add({
-    kind: 'cardinality',
-    subject: label === '' ? { metric } : { metric, label },
-    sentence:
-      `the metric ${metric} has ${most}, and ${was} in base` +
-      (grown === undefined
-        ? ''
-        : `: the label ${label} has ${grown.values} values, and ${values} in base (${grown.samples.join(', ')}, …)`),
-    base: { series: was, values },
-    head: { series: after.series, values: grown?.values ?? 0 },
-    evidence: {
-      lines: grown?.samples.map(value => `${label}=${JSON.stringify(value)}`) ?? [],
-      queries: [seriesByLabelQuery(after.name, label === '' ? '__name__' : label)],
-    },
-  })
+function rounded(value: number): string {
+  return String(Number(value.toPrecision(3)))
 }
 
-/** The label with the most more values. */
-function mostGrown(
-  before: MetricProfile | undefined,
-  after: MetricProfile,
-): readonly [string, { values: number; samples: readonly string[] } | undefined] {
-  const growth = (label: string, values: number): number => values - (before?.labels.get(label)?.values ?? 0)
-  let best: readonly [string, { values: number; samples: readonly string[] } | undefined] = ['', undefined]
-  let most = 0
-  for (const [label, profile] of after.labels) {
-    if (growth(label, profile.values) <= most) continue
-    most = growth(label, profile.values)
-    best = [label, profile]
+/** What a runtime holds at the moment: kinds of handles, spaces, states of threads. */
+const runtimeMetrics = /^(?:nodejs|v8js|process|jvm|go|python|cpython|ruby|dotnet|system)[_.]/
+
+/** Bounds of buckets are settings, not what happened. */
+const boundLabels: readonly string[] = ['le', 'quantile', 'vmrange']
+
+/** Values that a label has in base and not in head, where it has others of them; each set of values once. */
+function findVanishedValues(base: Metrics, head: Metrics, findings: Findings): void {
+  const found = new Map<string, { metrics: Set<string>; label: string; gone: readonly string[] }>()
+  for (const [name, before] of base) {
+    const after = head.get(name)
+    if (after === undefined || after.isCut || before.isCut || runtimeMetrics.test(name)) continue
+    for (const [label, was] of before.labels) {
+      const gone = goneValues(label, was, after.labels.get(label))
+      if (gone.length === 0) continue
+      const key = JSON.stringify([label, gone])
+      const known = found.get(key) ?? { metrics: new Set(), label, gone }
+      known.metrics.add(familyOf(name, base))
+      found.set(key, known)
+    }
   }
-  return best
+  for (const { metrics, label, gone } of found.values()) {
+    const [metric = '', ...others] = metrics
+    const more = others.length === 0 ? '' : ` and ${others.length} more`
+    findings.add({
+      kind: 'vanished_values',
+      subject: { metric, label },
+      sentence: `the label ${label} of ${metric}${more} no longer has the value ${gone.slice(0, 3).join(', ')}`,
+      base: { values: gone.length },
+      head: { values: 0 },
+      evidence: {
+        lines: gone.slice(0, 3).map(value => `${label}=${JSON.stringify(value)}`),
+        queries: [seriesByLabelQuery(queriedName(metric, base), label)],
+      },
+    })
+  }
+}
+
+/** Values with numbers and ids are others in each run, and so are all values of a name that a machine makes up. */
+function goneValues(label: string, was: LabelProfile, is: LabelProfile | undefined): string[] {
+  if (is === undefined || boundLabels.includes(label) || failureWords.test(label)) return []
+  if (!isFewValues(was) || !isFewValues(is)) return []
+  const gone = was.samples.filter(value => !is.samples.includes(value))
+  if (gone.length === was.values) return []
+  return gone.filter(value => !/\d/.test(value.replaceAll(/\bv\d\b/g, '')) && !failureWords.test(value))
 }

@@ -1,4 +1,4 @@
-/** Services, routes and spans that head does not have, routes that it has anew, and names of spans without end. */
+/** Services, routes and spans that head does not have, and routes that base does not have. */
 import { serviceQuery, spansQuery } from './evidence-queries.ts'
 import type { Findings } from './finding.ts'
 import type { Profile } from './profile.ts'
@@ -21,7 +21,6 @@ export function compareNames(base: Profile, head: Profile, rules: Rules, finding
   findVanishedRoutes(base, head, after, rules, findings)
   findVanishedSpans(base, head, after, rules, findings)
   findNewRoutes(base, head, findings)
-  findManyNames(base, head, rules, findings)
 }
 
 function servicesOf({ spans }: Profile): Map<string, number> {
@@ -74,27 +73,6 @@ function findNewRoutes(base: Profile, head: Profile, findings: Findings): void {
       base: { requests: 0 },
       head: { requests: Math.round(requests) },
       evidence: { queries: [spansQuery(service, spanName)] },
-    })
-  }
-}
-
-/** Ids in the names of spans are as dear as ids in labels: metrics of spans have the name as a label. */
-function findManyNames(base: Profile, head: Profile, rules: Rules, findings: Findings): void {
-  const factor = rules.threshold('cardinality', 'factor')
-  const increase = rules.threshold('cardinality', 'increase')
-  for (const [service, names] of head.spans.rawNames) {
-    const was = base.spans.rawNames.get(service)?.size ?? 0
-    if (names.size - was < increase || names.size < was * factor) continue
-    const samples = [...names].slice(-3)
-    findings.add({
-      kind: 'cardinality',
-      subject: { service, label: 'span:name' },
-      sentence:
-        `the spans of ${service} have ${names.size} different names, and ${was} in base (${samples.join(', ')}, …): ` +
-        'what varies belongs into attributes',
-      base: { names: was },
-      head: { names: names.size },
-      evidence: { lines: samples, queries: [serviceQuery(service)] },
     })
   }
 }

@@ -26,25 +26,71 @@ interface Growth {
   from: number
   to: number
   isTypical: boolean
+  /** Too little for a failure: by one query, or in a request or two. */
+  isWeak: boolean
+}
+
+interface Least {
+  increase: number
+  factor: number
+  requests: number
+}
+
+/** What a count must reach to have grown. */
+function leastFrom(count: number, { increase, factor }: Least): number {
+  return Math.max(count + increase, count * factor, 1)
 }
 
 /** Does so large a part of head's requests reach a count that base's seldom do? */
-function growthOf(
-  base: readonly number[],
-  head: readonly number[],
-  leastFrom: (count: number) => number,
-): Growth | undefined {
-  const from = countAt(base, 0.5)
-  const to = countAt(head, 0.5)
-  const least = leastFrom(from)
-  if (to >= least && isOften(base, head, least)) return { from, to, isTypical: true }
+function growthOf(before: Counts, after: Counts, least: Least): Growth | undefined {
+  const [base, head] = [before.perRequest, after.perRequest]
+  if (base.length === 0 || head.length === 0) return undefined
+  if (Math.min(base.length, head.length) < least.requests) return growthOfFew(before, after, least)
+  const [from, to] = [countAt(base, 0.5), countAt(head, 0.5)]
+  if (to >= leastFrom(from, least) && isOften(base, head, leastFrom(from, least)))
+    return { from, to, isTypical: true, isWeak: false }
+  return tailGrowthOf(base, head, least) ?? smallGrowthOf(before, after, least)
+}
+
+/** One request says less than three: it fails where it grows by twice as much, or asks a statement again and again. */
+function growthOfFew(before: Counts, after: Counts, least: Least): Growth | undefined {
+  const [from, to] = [countAt(before.perRequest, 0.5), countAt(after.perRequest, 0.5)]
+  if (to <= from) return undefined
+  const { increase, factor } = least
+  const isLarge = to >= leastFrom(from, least)
+  const isSure =
+    isLarge &&
+    (to >= leastFrom(from, { ...least, increase: 2 * increase, factor: 2 * factor }) ||
+      isRepeated(before, after, increase + 1, increase))
+  return isLarge || isRepeated(before, after, 2, 0.9) ? { from, to, isTypical: true, isWeak: !isSure } : undefined
+}
+
+/** Is there a statement that head asks so often for a request, and so much more often than base? */
+function isRepeated(before: Counts, after: Counts, times: number, more: number): boolean {
+  const culprit = culpritOf(before, after)
+  return culprit !== undefined && culprit.to >= times && culprit.to - culprit.from >= more
+}
+
+/** One in ten requests of head against nearly all of base's. */
+function tailGrowthOf(base: readonly number[], head: readonly number[], least: Least): Growth | undefined {
   if (base.length < tailRequestsMin || head.length < tailRequestsMin) return undefined
-  const tailFrom = countAt(base, 0.98)
-  const tailTo = countAt(head, 0.9)
-  const tailLeast = leastFrom(tailFrom)
-  const isGrown = tailTo >= tailLeast && atLeast(head, tailLeast) >= tailCountMin
+  const tailLeast = leastFrom(countAt(base, 0.98), least)
+  const to = countAt(head, 0.9)
+  const isGrown = to >= tailLeast && atLeast(head, tailLeast) >= tailCountMin
   return isGrown && isOften(base, head, tailLeast)
-    ? { from: countAt(base, 0.9), to: tailTo, isTypical: false }
+    ? { from: countAt(base, 0.9), to, isTypical: false, isWeak: false }
+    : undefined
+}
+
+/**
+ * From one query to two, or one more of a statement that is repeated: a loop over the little data of a test looks so.
+ */
+function smallGrowthOf(before: Counts, after: Counts, least: Least): Growth | undefined {
+  const [base, head] = [before.perRequest, after.perRequest]
+  const [from, to] = [countAt(base, 0.5), countAt(head, 0.5)]
+  if (to <= from || to >= leastFrom(from, least) || !isOften(base, head, to)) return undefined
+  return to >= from * least.factor || isRepeated(before, after, 2, 0.9)
+    ? { from, to, isTypical: true, isWeak: true }
     : undefined
 }
 
@@ -74,19 +120,21 @@ function culpritOf(base: Counts, head: Counts): Culprit | undefined {
   return worst
 }
 
-const words = { queries: 'queries', calls: 'calls of other processes' } as const
+const words = {
+  queries: ['query', 'queries'],
+  calls: ['call of other processes', 'calls of other processes'],
+} as const
 
 export function compareCounts(kind: CountKind, base: Profile, head: Profile, rules: Rules, findings: Findings): void {
-  const requests = rules.threshold(kind, 'requests')
-  const increase = rules.threshold(kind, 'increase')
-  const factor = rules.threshold(kind, 'factor')
-  const leastFrom = (count: number): number => Math.max(count + increase, count * factor, 1)
+  const least = {
+    increase: rules.threshold(kind, 'increase'),
+    factor: rules.threshold(kind, 'factor'),
+    requests: rules.threshold(kind, 'requests'),
+  }
   for (const [key, after] of head.requests.routes) {
     const before = base.requests.routes.get(key)
     if (before === undefined) continue
-    const [was, is] = [before[kind].perRequest, after[kind].perRequest]
-    if (was.length < requests || is.length < requests) continue
-    const growth = growthOf(was, is, leastFrom)
+    const growth = growthOf(before[kind], after[kind], least)
     if (growth !== undefined) addGrowth(kind, before, after, growth, findings)
   }
 }
@@ -95,11 +143,12 @@ function addGrowth(
   kind: CountKind,
   before: RouteProfile,
   after: RouteProfile,
-  { from, to, isTypical }: Growth,
+  { from, to, isTypical, isWeak }: Growth,
   findings: Findings,
 ): void {
   const { service, route, spanName } = after
   const culprit = culpritOf(before[kind], after[kind])
+  const counted = words[kind][to === 1 ? 0 : 1]
   const who = isTypical ? 'a typical request' : 'one in ten requests'
   const more =
     culprit === undefined
@@ -109,7 +158,7 @@ function addGrowth(
   findings.add({
     kind,
     subject: { service, route },
-    sentence: `${who} of ${route} (${service}) makes ${to} ${words[kind]}, and ${from} in base${more}`,
+    sentence: `${who} of ${route} (${service}) makes ${to} ${counted}, and ${from} in base${more}`,
     base: { perRequest: from, requests: before[kind].perRequest.length },
     head: { perRequest: to, requests: after[kind].perRequest.length },
     evidence: {
@@ -117,6 +166,7 @@ function addGrowth(
       lines: culprit === undefined ? [] : [culprit.text],
       queries: [(kind === 'queries' ? queriesBelow : callsBelow)(service, spanName, to)],
     },
+    isWeak,
   })
 }
 

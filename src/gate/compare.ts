@@ -1,6 +1,8 @@
 /** Two runs in, a report out. */
 import { seededRandom } from '#core/random.ts'
+import { compareCardinality } from './compare-cardinality.ts'
 import { compareErrors } from './compare-errors.ts'
+import { compareFewRequests } from './compare-few-requests.ts'
 import { compareLatency, compareRuns } from './compare-latency.ts'
 import { compareLogs } from './compare-logs.ts'
 import { compareMetrics } from './compare-metrics.ts'
@@ -40,9 +42,11 @@ export function compareProfiles(base: Profile, head: Profile, rules: Rules): Rep
   findRepeated(base, head, rules, findings)
   compareLatency('latency', base, head, rules, seededRandom(1), findings)
   compareLatency('latency_tail', base, head, rules, seededRandom(2), findings)
+  compareFewRequests(base, head, rules, findings)
   compareRuns(base, head, rules, findings)
   compareLogs(base, head, rules, findings)
   compareMetrics(base, head, rules, findings)
+  compareCardinality(base, head, rules, findings)
   compareNames(base, head, rules, findings)
   const list = findings.sorted()
   return {

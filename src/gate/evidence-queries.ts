@@ -1,5 +1,6 @@
 /** Queries that show what a finding says, to paste where base or head can be asked. */
 import type { EvidenceQuery } from './finding.ts'
+import { failedCondition } from './span-failure.ts'
 
 /** A text of PromQL, LogQL and TraceQL. */
 function quoted(text: string): string {
@@ -22,8 +23,9 @@ export function serviceQuery(service: string): EvidenceQuery {
   return traceql(`{ resource.service.name = ${quoted(service)} }`)
 }
 
-export function failedSpansQuery(service: string, name: string): EvidenceQuery {
-  return traceql(`{ ${ofSpan(service, name)} && status = error }`)
+/** `isByStatus`: the spans have the status error themselves. */
+export function failedSpansQuery(service: string, name: string, isByStatus: boolean): EvidenceQuery {
+  return traceql(`{ ${ofSpan(service, name)} && ${isByStatus ? 'status = error' : `(${failedCondition})`} }`)
 }
 
 export function slowSpansQuery(service: string, name: string, ms: number): EvidenceQuery {
@@ -36,7 +38,8 @@ export function queriesBelow(service: string, name: string, least: number): Evid
 }
 
 export function callsBelow(service: string, name: string, least: number): EvidenceQuery {
-  return traceql(`{ ${ofSpan(service, name)} } >> { kind = client } | count() >= ${Math.max(1, Math.floor(least))}`)
+  const isCall = 'kind = client || kind = producer'
+  return traceql(`{ ${ofSpan(service, name)} } >> { ${isCall} } | count() >= ${Math.max(1, Math.floor(least))}`)
 }
 
 /** Lines with the longest words of a pattern that do not vary. */
@@ -53,6 +56,16 @@ export function seriesQuery(metric: string): EvidenceQuery {
 export function seriesByLabelQuery(metric: string, label: string): EvidenceQuery {
   const name = /^[a-zA-Z_]\w*$/.test(label) ? label : quoted(label)
   return { language: 'promql', query: `topk(10, count by (${name}) (${selectorOf(metric)}))` }
+}
+
+export function streamsByLabelQuery(_: string, label: string): EvidenceQuery {
+  const count = `count_over_time({service_name=~".+"}[1h])`
+  return { language: 'logql', query: `topk(10, sum by (${label}) (${count}))` }
+}
+
+export function tracesQuery(attribute: string, value: string): EvidenceQuery {
+  const name = /^[\w.:/-]+$/.test(attribute) ? attribute : quoted(attribute)
+  return traceql(`{ resource.${name} = ${quoted(value)} }`)
 }
 
 /** `up`, or `{"http.requests"}` for a name that is no word. */

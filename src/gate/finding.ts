@@ -76,6 +76,10 @@ export class Findings {
     return this.#list.some(one => one.kind === kind && one.subject.service === service && one.subject.route === route)
   }
 
+  hasAny(kind: Kind, isMeant: (subject: Subject) => boolean): boolean {
+    return this.#list.some(one => one.kind === kind && isMeant(one.subject))
+  }
+
   /** Those that fail first. */
   sorted(): Finding[] {
     const order: readonly Severity[] = ['fail', 'warn', 'info']

@@ -12,6 +12,8 @@ interface Request {
   route?: string
   ms?: number
   queries?: number
+  /** Each is another statement. */
+  isMixed?: boolean
   error?: string
   service?: string
 }
@@ -37,7 +39,7 @@ function spanOf(name: string, kind: SpanKind, service: string, parentId = ''): S
   }
 }
 
-function traceOf({ route = 'GET /a', ms = 10, queries = 0, error, service = 'web' }: Request): {
+function traceOf({ route = 'GET /a', ms = 10, queries = 0, isMixed = false, error, service = 'web' }: Request): {
   traceId: string
   spans: Span[]
 } {
@@ -46,9 +48,9 @@ function traceOf({ route = 'GET /a', ms = 10, queries = 0, error, service = 'web
     durationNs: BigInt(Math.round(ms * 1e6)),
     ...(error === undefined ? {} : { status: 'error' as const, statusMessage: error }),
   }
-  const below = Array.from({ length: queries }, () => ({
+  const below = Array.from({ length: queries }, (_, i) => ({
     ...spanOf('SELECT', 'client', service, root.spanId),
-    attributes: { 'db.system': 'x', 'db.statement': 'SELECT 1' },
+    attributes: { 'db.system': 'x', 'db.statement': isMixed ? `SELECT ${'abcdefgh'[i]}` : 'SELECT 1' },
   }))
   return { traceId: root.traceId, spans: [root, ...below] }
 }
@@ -63,6 +65,10 @@ function profileOf(requests: readonly Request[], fill: (profile: Profile) => voi
 
 function times(count: number, request: Request): Request[] {
   return Array.from({ length: count }, () => request)
+}
+
+function times3(text: string): string[] {
+  return [text, text, text]
 }
 
 function findingsOf(base: Profile, head: Profile, rules = new Rules()): Finding[] {
@@ -95,13 +101,38 @@ test('another reason for as many failures is a warning; numbers are no reason', 
   assert.deepEqual(shown(findingsOf(failing('order 17 is gone'), failing('no price'))), ['warn new_errors'])
 })
 
-test('queries: two more of a typical request are a failure, one more is none', () => {
+test('one more reason beside that of base is a failure, unless it shares its words or is rare', () => {
+  const failing = (...errors: string[]): Profile =>
+    profileOf([...times(90, {}), ...times(5, { error: 'the card was declined' }), ...errors.map(error => ({ error }))])
+  const found = (...errors: string[]): string[] => shown(findingsOf(failing(), failing(...errors)))
+  assert.deepEqual(found(...times3('no price of undefined')), ['fail new_errors'])
+  assert.deepEqual(found(...times3('the card of ada was declined')), ['warn new_errors'])
+  assert.deepEqual(found('no price of undefined'), ['warn new_errors'])
+})
+
+test('queries: two more of a typical request are a failure, one more warns where it can be a loop', () => {
   const asking = (queries: number): Profile => profileOf(times(5, { queries }))
-  assert.deepEqual(shown(findingsOf(asking(2), asking(3))), [])
+  assert.deepEqual(shown(findingsOf(asking(2), asking(3))), ['warn queries'])
+  assert.deepEqual(shown(findingsOf(asking(1), asking(2))), ['warn queries'])
+  assert.deepEqual(shown(findingsOf(asking(3), asking(4))), ['warn queries'])
+  assert.deepEqual(shown(findingsOf(asking(3), asking(3))), [])
   assert.deepEqual(shown(findingsOf(asking(2), asking(4))), ['fail queries'])
   assert.deepEqual(shown(findingsOf(asking(0), asking(2))), ['fail queries'])
-  assert.deepEqual(shown(findingsOf(asking(20), asking(24))), [])
-  assert.deepEqual(shown(findingsOf(profileOf(times(2, {})), profileOf(times(2, { queries: 9 })))), [])
+  assert.deepEqual(shown(findingsOf(asking(20), asking(24))), ['warn queries'])
+})
+
+test('queries: one or two requests fail where they ask a statement three times, or make four more queries', () => {
+  for (const count of [1, 2]) {
+    const asking = (queries: number): Profile => profileOf(times(count, { queries }))
+    assert.deepEqual(shown(findingsOf(asking(1), asking(3))), ['fail queries'])
+    assert.deepEqual(shown(findingsOf(asking(1), asking(2))), ['warn queries'])
+    assert.deepEqual(shown(findingsOf(asking(2), asking(2))), [])
+    assert.deepEqual(shown(findingsOf(asking(2), asking(1))), [])
+    const mixed = (queries: number): Profile => profileOf(times(count, { queries, isMixed: true }))
+    assert.deepEqual(shown(findingsOf(mixed(1), mixed(5))), ['fail queries'])
+    assert.deepEqual(shown(findingsOf(mixed(1), mixed(4))), ['warn queries'])
+    assert.deepEqual(shown(findingsOf(mixed(1), mixed(2))), [])
+  }
 })
 
 test('queries: a route that jumps between two kinds of requests is no finding', () => {
@@ -124,9 +155,31 @@ test('a new route that asks a statement ten times is a warning that names it', (
   assert.match(found!.sentence, /SELECT \? 12 times/)
 })
 
-test('latency: fewer than ten requests, and less than 20 ms, are no finding', () => {
+test('latency: a few requests fail where all are much slower, and warn where there are fewer than five', () => {
+  const taking = (...ms: number[]): Profile => profileOf(ms.map(one => ({ ms: one })))
+  const base = taking(10, 12, 14, 80, 11)
+  assert.deepEqual(shown(findingsOf(base, taking(210, 300, 220, 240, 230))), ['fail latency'])
+  assert.deepEqual(shown(findingsOf(base, taking(210, 300, 220))), ['warn latency'])
+  assert.deepEqual(shown(findingsOf(base, taking(210, 300, 220, 240, 79))), [])
+  assert.deepEqual(shown(findingsOf(base, taking(81, 82, 83, 84, 85))), [])
+  assert.deepEqual(shown(findingsOf(taking(10), taking(400))), [])
+  assert.deepEqual(shown(findingsOf(taking(100), taking(700))), [])
+  assert.deepEqual(shown(findingsOf(taking(10), taking(600))), ['warn latency'])
+})
+
+test('latency: a few requests of a machine that is four times as slow are no finding', () => {
+  const run = (factor: number): Profile =>
+    profileOf(['a', 'b', 'c', 'd'].flatMap((route, i) => times(5, { route, ms: 90 * (i + 1) * factor })))
+  assert.deepEqual(shown(findingsOf(run(1), run(4))), [])
+})
+
+test('latency: one route of a machine that is twice as slow is no finding', () => {
+  const run = (factor: number): Profile => profileOf(times(30, {}).map((_, i) => ({ ms: (90 + (i % 7)) * factor })))
+  assert.deepEqual(shown(findingsOf(run(1), run(2))), [])
+})
+
+test('latency: less than 20 ms is no finding', () => {
   const taking = (count: number, ms: number): Profile => profileOf(times(count, { ms }))
-  assert.deepEqual(shown(findingsOf(taking(9, 50), taking(9, 500))), [])
   assert.deepEqual(shown(findingsOf(taking(30, 2), taking(30, 20))), [])
   assert.deepEqual(shown(findingsOf(taking(30, 50), taking(30, 500))), ['fail latency'])
 })
@@ -140,6 +193,12 @@ test('a run in which everything takes three times as long is a warning, and no r
   const run = (factor: number): Profile =>
     profileOf(['a', 'b', 'c', 'd', 'e', 'f'].flatMap((route, i) => times(20, { route, ms: 20 * (i + 1) * factor })))
   assert.deepEqual(shown(findingsOf(run(1), run(3))), ['warn slower_run'])
+})
+
+test('a run of spans of a millisecond that takes twice as long is no finding', () => {
+  const run = (factor: number): Profile =>
+    profileOf(['a', 'b', 'c', 'd', 'e'].flatMap((route, i) => times(20, { route, ms: (0.5 + i / 4) * factor })))
+  assert.deepEqual(shown(findingsOf(run(1), run(2))), [])
 })
 
 test('services, routes and spans that are gone', () => {

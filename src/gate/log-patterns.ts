@@ -34,6 +34,23 @@ export function levelOf(text: string): LogLevel | undefined {
   return /^warn(?:ing)?$/i.test(text) ? 'warn' : undefined
 }
 
+/** pino and bunyan write levels as numbers. */
+const numericLevel = /"level":\s*(\d{2})\b/
+const errorWords = /\b\w*(?:Error|Exception)\b|\b[Uu]nhandled|\b[Uu]ncaught|^Traceback /
+const warningWords = /\b\w+Warning:/
+
+/** Of lines in which nobody has found a level, those that can have one; RE2 reads it as we do. */
+export const alarmingText = [/"level":\s*[456]0\b/, errorWords, warningWords].map(({ source }) => source).join('|')
+
+/** The level of such a line: of an exception, a number of pino's, a warning of Node's. */
+export function levelOfText(line: string): LogLevel | undefined {
+  const text = line.slice(0, jsonCharactersMax)
+  const number = line.startsWith('{') ? Number(numericLevel.exec(text)?.[1]) : NaN
+  if (!Number.isNaN(number)) return number >= 50 ? 'error' : number >= 40 ? 'warn' : undefined
+  if (errorWords.test(text)) return 'error'
+  return warningWords.test(text) ? 'warn' : undefined
+}
+
 export class LogProfile {
   readonly patterns = new Map<string, LogPattern>()
   lines = 0
@@ -62,10 +79,15 @@ export class LogProfile {
 const messageKeys = ['message', 'msg', '_msg', 'body', 'log', 'content', 'event'] as const
 const errorKeys = ['error', 'err', 'exception'] as const
 
-/** The message without what varies: of JSON and logfmt the message and the error, of several lines the first one. */
+/**
+ * The message without what varies: of JSON and logfmt the message and the error, of several lines the first one, of
+ * Python's tracebacks the last one.
+ */
 export function patternOf(line: string): string {
   const message = jsonMessage(line) ?? logfmtMessage(line) ?? line
-  return withoutVariables(message.trimStart().split('\n', 1)[0] ?? '')
+  const [first = ''] = message.trimStart().split('\n', 1)
+  const isTraceback = first.startsWith('Traceback (most recent call last)')
+  return withoutVariables(isTraceback ? message.slice(message.trimEnd().lastIndexOf('\n') + 1) : first)
 }
 
 function jsonMessage(line: string): string | undefined {

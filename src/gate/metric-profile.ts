@@ -1,11 +1,13 @@
 /** The metrics of a run: their series, the values of their labels, their types. */
 import type { Labels } from '#library/results.ts'
 
-const valuesKeptMax = 3
+/** Labels with more values are compared by their number alone. */
+const valuesKeptMax = 30
 
 export interface LabelProfile {
   /** Different values. */
   values: number
+  /** The first of them. */
   readonly samples: readonly string[]
 }
 
@@ -17,13 +19,24 @@ export interface MetricProfile {
   readonly labels: ReadonlyMap<string, LabelProfile>
   /** `counter`, `gauge`, `histogram`, …; undefined where nobody said it. */
   readonly type: string | undefined
+  /** What a counter, or the count of a histogram, counted in the run; undefined where that is not known. */
+  readonly total: number | undefined
+}
+
+/** Do the samples hold all values? */
+export function isFewValues({ values, samples }: LabelProfile): boolean {
+  return values === samples.length
+}
+
+export function labelProfileOf(values: ReadonlySet<string>): LabelProfile {
+  return { values: values.size, samples: [...values].slice(0, valuesKeptMax) }
 }
 
 /** From the label sets of a metric's series. */
 export function metricProfileOf(
   name: string,
   series: readonly Labels[],
-  { type, isCut = false }: { type?: string | undefined; isCut?: boolean } = {},
+  { type, isCut = false, total }: { type?: string | undefined; isCut?: boolean; total?: number | undefined } = {},
 ): MetricProfile {
   const values = new Map<string, Set<string>>()
   for (const labels of series)
@@ -33,8 +46,6 @@ export function metricProfileOf(
       if (known === undefined) values.set(label, new Set([value]))
       else known.add(value)
     }
-  const labels = [...values].map(
-    ([label, set]) => [label, { values: set.size, samples: [...set].slice(0, valuesKeptMax) }] as const,
-  )
-  return { name, series: series.length, isCut, labels: new Map(labels), type }
+  const labels = [...values].map(([label, set]) => [label, labelProfileOf(set)] as const)
+  return { name, series: series.length, isCut, labels: new Map(labels), type, total }
 }

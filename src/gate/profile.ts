@@ -1,7 +1,7 @@
 /** What a comparison knows of a run. */
 import type { Trace } from '#library/results.ts'
 import { LogProfile } from './log-patterns.ts'
-import type { MetricProfile } from './metric-profile.ts'
+import { metricProfileOf, type LabelProfile, type MetricProfile } from './metric-profile.ts'
 import { RequestProfile } from './request-profile.ts'
 import { requestsOf } from './requests.ts'
 import { SpanProfile } from './span-profile.ts'
@@ -25,6 +25,10 @@ export class Profile {
   readonly spans = new SpanProfile()
   readonly logs = new LogProfile()
   readonly metrics = new Map<string, MetricProfile>()
+  /** The streams of log lines, as if they were the series of a metric. */
+  streams: MetricProfile = metricProfileOf('streams', [])
+  /** How many values each attribute of resources has. */
+  readonly resources = new Map<string, LabelProfile>()
   /** Traces that the run has, read or not. */
   traces = 0
   /** Log lines of all levels. */

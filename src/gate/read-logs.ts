@@ -1,12 +1,37 @@
 /** Reads the log lines of a run that have the level warn and above, the newest first. */
+import { bodyText } from '#library/client.ts'
+import { labelsOf, listOf, mapOf, textsOf } from '#library/json.ts'
 import type { LogLine } from '#library/results.ts'
-import { levelOf } from './log-patterns.ts'
+import { QueryError } from '#library/telemetry.ts'
+import { levelOf, levelOfText, alarmingText } from './log-patterns.ts'
+import { metricProfileOf } from './metric-profile.ts'
 import type { Reading } from './reading.ts'
 
 /** Of the API. */
 const pageLines = 5000
 const levels = 'error|err|critical|crit|fatal|alert|emerg|emergency|panic|warn|warning'
-const query = `{service_name=~".+"} | detected_level=~"(?i)(${levels})"`
+const queries = [
+  `{service_name=~".+"} | detected_level=~"(?i)(${levels})"`,
+  `{service_name=~".+"} |~ ${JSON.stringify(alarmingText)} | detected_level="unknown"`,
+]
+
+async function readStreams({ run, profile, rules, notes }: Reading): Promise<void> {
+  const streams = await run.telemetry.request({
+    path: '/loki/api/v1/series',
+    parameters: { 'match[]': '{service_name=~".+"}', start: nanoseconds(run.fromMs), end: nanoseconds(run.toMs) },
+  })
+  if (streams.status >= 400) throw new QueryError('streams', streams.status, bodyText(streams).trim().slice(0, 500))
+  const body = mapOf(JSON.parse(bodyText(streams)))
+  const [all, most] = [listOf(body['data']), rules.reading('series_per_metric')]
+  notes.addWarnings(textsOf(body['warnings']), 'logs')
+  const isCut = all.length > most
+  if (isCut) notes.add(`logs: ${most} streams are looked at, there are more`)
+  profile.streams = metricProfileOf('streams', all.slice(0, most).map(labelsOf), { isCut })
+}
+
+function nanoseconds(ms: number): string {
+  return `${Math.round(ms)}000000`
+}
 
 /** Lines of all levels: a run without warnings and errors is not one without logs. */
 async function countLines({ run, profile, notes }: Reading): Promise<void> {
@@ -18,8 +43,14 @@ async function countLines({ run, profile, notes }: Reading): Promise<void> {
 }
 
 export async function readLogs(reading: Reading): Promise<void> {
-  const { run, profile, rules, notes } = reading
   await countLines(reading)
+  if (reading.profile.lines === 0) return
+  await reading.notes.unlessRefused('streams of logs', () => readStreams(reading))
+  for (const query of queries) await readLines(reading, query)
+}
+
+async function readLines(reading: Reading, query: string): Promise<void> {
+  const { run, profile, rules, notes } = reading
   const most = rules.reading('lines')
   let toMs = run.toMs
   let read = 0
@@ -55,7 +86,8 @@ function keyOf({ timeNs, line, labels }: LogLine): string {
 }
 
 function addLine(profile: Reading['profile'], { line, labels, metadata, parsed }: LogLine): void {
-  const level = levelOf(metadata['detected_level'] ?? labels['detected_level'] ?? parsed['detected_level'] ?? '')
+  const named = metadata['detected_level'] ?? labels['detected_level'] ?? parsed['detected_level'] ?? ''
+  const level = named === 'unknown' ? levelOfText(line) : levelOf(named)
   if (level === undefined) return
   const service = labels['service_name'] ?? metadata['service_name'] ?? ''
   profile.logs.add({ service, level, line: withException(line, metadata), traceId: metadata['trace_id'] })

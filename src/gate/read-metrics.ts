@@ -3,7 +3,7 @@ import { labelsOf, listOf, mapOf, textOf, textsOf } from '#library/json.ts'
 import { QueryError, type TercetRequest } from '#library/telemetry.ts'
 import { selectorOf } from './evidence-queries.ts'
 import { metricProfileOf } from './metric-profile.ts'
-import type { Reading, Run } from './reading.ts'
+import type { Notes, Reading, Run } from './reading.ts'
 
 const namesMax = 20_000
 
@@ -21,8 +21,40 @@ export async function readMetrics({ run, profile, rules, notes }: Reading): Prom
     const isCut = data.length >= most
     if (isCut) notes.add(`metrics: of ${name} ${most} series are counted, there may be more`)
     notes.addWarnings(isCut ? [] : warnings, `metrics: ${name}`)
-    profile.metrics.set(name, metricProfileOf(name, data.map(labelsOf), { type: typeIn(types, name), isCut }))
+    const type = typeIn(types, name)
+    let total: number | undefined
+    if (isCounting(name, type) && !isCut)
+      await notes.unlessRefused(`metrics: what ${name} counted`, async () => {
+        total = await totalOf(run, name, notes)
+      })
+    profile.metrics.set(name, metricProfileOf(name, data.map(labelsOf), { type, isCut, total }))
   }
+}
+
+/** Counters, and the counts of histograms; by name, where nobody has said the type. */
+function isCounting(name: string, type: string | undefined): boolean {
+  if (type === 'counter') return true
+  if (type === undefined) return /_(?:total|count)$/.test(name)
+  return type === 'histogram' && name.endsWith('_count')
+}
+
+/** PromQL remarks on names that do not look like those of counters, too. */
+function isAboutData(warning: string): boolean {
+  return !/^PromQL (?:info|warning)/.test(warning)
+}
+
+/** A recording has the counters from their beginning, of which a first sample is a part. */
+async function totalOf(
+  { telemetry, fromMs, toMs, isWhole = false }: Run,
+  name: string,
+  notes: Notes,
+): Promise<number | undefined> {
+  const range = `${selectorOf(name)}[${Math.max(1, Math.ceil(toMs - fromMs))}ms]`
+  const query = `sum(${isWhole ? 'max_over_time' : 'increase'}(${range}))`
+  const { samples, warnings } = await telemetry.promql(query, toMs)
+  notes.addWarnings(warnings.filter(isAboutData), `metrics: ${name}`)
+  const [sample] = samples
+  return sample === undefined || !Number.isFinite(sample.value) ? undefined : sample.value
 }
 
 /** `http_requests_total` and the parts of a histogram have the type of their family. */

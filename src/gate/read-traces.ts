@@ -4,6 +4,7 @@
  * are asked for.
  */
 import type { AttributeMap, FoundSpan, FoundTrace, Span, SpanKind, SpanStatus } from '#library/results.ts'
+import { failedCondition } from './span-failure.ts'
 import { readAttributes } from './span-words.ts'
 import { spreadOver, type Reading } from './reading.ts'
 
@@ -32,7 +33,7 @@ export async function readTraces(reading: Reading): Promise<void> {
   const listed = await list(reading, '{ }', listedMax)
   reading.profile.traces = listed.length
   const wanted = chosen(reading, listed)
-  const failed = await list(reading, '{ status = error }', listedMax)
+  const failed = await list(reading, `{ ${failedCondition} }`, listedMax)
   addFailed(reading, failed, wanted)
   const starts = new Map([...listed, ...failed].map(({ traceId, startMs }) => [traceId, startMs]))
   const ordered = [...wanted.keys()].sort((a, b) => (starts.get(a) ?? 0) - (starts.get(b) ?? 0))
@@ -160,6 +161,7 @@ const selected = [
   ...readAttributes.map(name => `span.${name}`),
   'event.exception.type',
   'event.exception.message',
+  'event.exception.escaped',
 ]
 
 const kinds: readonly SpanKind[] = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']

@@ -1,5 +1,5 @@
 /** What the readers of a run share. */
-import type { Telemetry } from '#library/telemetry.ts'
+import { QueryError, type Telemetry } from '#library/telemetry.ts'
 import type { Profile } from './profile.ts'
 import type { Rules } from './rules.ts'
 
@@ -11,6 +11,8 @@ export interface Run {
   readonly toMs: number
   /** Types of metrics by name, where they were recorded: blocks do not have them. */
   readonly metricTypes?: ReadonlyMap<string, string>
+  /** Is it all that its programs did, so that their counters began with it? */
+  readonly isWhole?: boolean
 }
 
 export interface Reading {
@@ -26,6 +28,16 @@ export class Notes {
 
   add(sentence: string): void {
     this.#sentences.add(sentence)
+  }
+
+  /** What a server refuses is not compared, which is no reason to compare nothing. Throws what is no refusal. */
+  async unlessRefused(what: string, read: () => Promise<void>): Promise<void> {
+    try {
+      await read()
+    } catch (error) {
+      if (!(error instanceof QueryError)) throw error
+      this.add(`${what} can't be compared: ${error.message}`)
+    }
   }
 
   /** Of an answer that was asked for up to a limit, of which the reader itself says whether that was reached. */

@@ -5,6 +5,7 @@ import type { Request } from './requests.ts'
 const routesMax = 2000
 const requestsPerRouteMax = 4000
 const textsPerRouteMax = 300
+const refusalTracesMax = 3
 
 export interface TimedRequest {
   readonly startMs: number
@@ -39,6 +40,8 @@ export interface RouteProfile {
   readonly timed: TimedRequest[]
   readonly queries: Counts
   readonly calls: Counts
+  /** Requests by the 4xx that they were answered with, of those that were kept. */
+  readonly refusals: Map<string, { count: number; traceIds: string[] }>
 }
 
 /** The key of a route in a profile. */
@@ -64,6 +67,11 @@ export class RequestProfile {
     route.timed.push({ startMs, durationMs: request.durationMs, traceId: request.traceId })
     addCounts(route.queries, request.queries, request.traceId)
     addCounts(route.calls, request.calls, request.traceId)
+    if (request.refusal === undefined) return
+    const known = route.refusals.get(request.refusal) ?? { count: 0, traceIds: [] }
+    known.count++
+    if (known.traceIds.length < refusalTracesMax) known.traceIds.push(request.traceId)
+    route.refusals.set(request.refusal, known)
   }
 
   /** Once all requests are there. */
@@ -83,6 +91,7 @@ export class RequestProfile {
       timed: [],
       queries: { perRequest: [], texts: new Map() },
       calls: { perRequest: [], texts: new Map() },
+      refusals: new Map(),
     }
     this.routes.set(key, made)
     return made

@@ -93,12 +93,14 @@ test('each server of a trace has a request of its own, and calls are counted whe
   )
 })
 
-test('a root that is a job is a request; that of a client, and a span whose parent is missing, are none', () => {
+test('a root that is a job is a request, and one without its parent where there is no other; a client is none', () => {
   const routes = (...given: Given[]): string[] => requestsOf(traceOf(...given)).map(({ route }) => route)
   assert.deepEqual(routes({ id: 'nightly job' }), ['nightly job'])
   assert.deepEqual(routes({ id: 'GET', kind: 'client' }), [])
   assert.deepEqual(routes({ id: 'GET', kind: 'client' }, { id: 'x', kind: 'server', parent: 'GET' }), ['x'])
-  assert.deepEqual(routes({ id: 'x', parent: 'gone' }), [])
+  assert.deepEqual(routes({ id: 'x', parent: 'gone' }), ['x'])
+  assert.deepEqual(routes({ id: 'x', parent: 'gone', kind: 'client' }), [])
+  assert.deepEqual(routes({ id: 'a', kind: 'server' }, { id: 'x', parent: 'gone' }), ['a'])
   assert.deepEqual(routes({ id: 'x', parent: 'gone', kind: 'server' }), ['x'])
   assert.deepEqual(routes({ id: 'x', parent: 'gone', kind: 'consumer' }), ['x'])
 })

@@ -1,6 +1,7 @@
 /** The requests of a trace: what a service was asked, with the queries and the calls that it made for it. */
 import type { Span, Trace } from '#library/results.ts'
-import { calleeOf, isCall, isQuery, routeOf, statementOf } from './span-words.ts'
+import { isFailed } from './span-failure.ts'
+import { calleeOf, isCall, isQuery, refusalOf, routeOf, statementOf } from './span-words.ts'
 
 export interface Request {
   readonly traceId: string
@@ -11,6 +12,8 @@ export interface Request {
   readonly span: Span
   readonly durationMs: number
   readonly isFailed: boolean
+  /** The status that was answered, 4xx alone: others are failures, or none. */
+  readonly refusal: string | undefined
   /** Spans that belong to it, itself among them, those of requests below it left out. */
   readonly spans: readonly Span[]
   /** Each as the statement without its values. */
@@ -61,21 +64,32 @@ export function requestsOf({ traceId, spans }: Pick<Trace, 'traceId' | 'spans'>)
     route: routeOf(entry),
     span: entry,
     durationMs: durationMsOf(entry),
-    isFailed: entry.status === 'error',
+    isFailed: isFailed(entry),
+    refusal: refusalOf(entry),
     spans: own,
     queries: innermost(own, tree, isQuery).map(statementOf),
     calls: innermost(own, tree, isCall).map(calleeOf),
   }))
 }
 
-/** The request that each span belongs to: the nearest entry above it. Spans whose parents are missing have none. */
+/** A job of a trace that somebody else began, whose spans we do not have. */
+function isOrphan(span: Span, tree: SpanTree): boolean {
+  const isWork = span.kind === 'internal' || span.kind === 'unspecified'
+  return isWork && span.parentId !== span.spanId && tree.parentOf(span) === undefined
+}
+
+/**
+ * The request that each span belongs to: the nearest entry above it. Spans whose parents are missing have none, unless
+ * the trace has no other entry.
+ */
 function entriesOf(spans: readonly Span[], tree: SpanTree): Map<Span, Span> {
   const entries = new Map<Span, Span>()
+  const isHere = spans.some(isEntry) ? isEntry : (span: Span): boolean => isOrphan(span, tree)
   for (const span of spans) {
     const path = new Set<Span>()
     let at: Span | undefined = span
     // Parents in a circle are data that somebody made up: the second visit ends the walk.
-    while (at !== undefined && !isEntry(at) && !entries.has(at) && !path.has(at)) {
+    while (at !== undefined && !isHere(at) && !entries.has(at) && !path.has(at)) {
       path.add(at)
       at = tree.parentOf(at)
     }

@@ -20,13 +20,14 @@ export interface KindRule {
   readonly thresholds: Readonly<Record<string, Threshold>>
 }
 
-const requests: Threshold = { fallback: 3, help: 'Requests that base and head must each have.' }
+const requests: Threshold = { fallback: 3, help: 'Requests of base and head for which that is enough.' }
 
 export const ruleTable = {
   new_errors: {
     severity: 'fail',
     help:
-      'Spans that failed in head, and in base did not, by service, name and exception. ' +
+      'Spans that failed in head, and in base did not, by service, name and exception, or by other words beside ' +
+      'those of base. ' +
       'One that is rarer than both thresholds is a warning.',
     thresholds: {
       share: { fallback: 0.05, help: 'Part of the spans of that name which fail.' },
@@ -43,7 +44,10 @@ export const ruleTable = {
   },
   queries: {
     severity: 'fail',
-    help: 'More queries of databases for each request of a route (N+1): the typical count, or that of one in ten.',
+    help:
+      'More queries of databases for each request of a route (N+1): the typical count, or that of one in ten. ' +
+      'With fewer requests twice as much is needed, or the same statement three times. One more query warns where ' +
+      'the count grows by the factor, or the same statement is asked again.',
     thresholds: {
       increase: { fallback: 2, help: 'More queries for a request.' },
       factor: { fallback: 1.5, help: 'Queries in head against base.' },
@@ -60,7 +64,7 @@ export const ruleTable = {
   },
   calls: {
     severity: 'fail',
-    help: 'More requests to other processes for each request of a route, counted as queries are.',
+    help: 'More requests and messages to other processes for each request of a route, counted as queries are.',
     thresholds: {
       increase: { fallback: 2, help: 'More calls for a request.' },
       factor: { fallback: 1.5, help: 'Calls in head against base.' },
@@ -69,11 +73,14 @@ export const ruleTable = {
   },
   latency: {
     severity: 'fail',
-    help: 'Routes whose median is slower, beyond the noise of both runs and what the whole run is slower.',
+    help:
+      'Routes whose median is slower, beyond the noise of both runs and what the whole run is slower. ' +
+      'With 5 to 9 requests it fails where all of them are slower than all of base, by three times and by 100 ms; ' +
+      'with 3 or 4 it is a warning then, and with 1 or 2 where it is by eight times and half a second.',
     thresholds: {
       factor: { fallback: 1.3, help: 'Median of head against base.' },
       milliseconds: { fallback: 20, help: 'Slower by so much at least.' },
-      requests: { fallback: 10, help: 'Requests that base and head must each have.' },
+      requests: { fallback: 10, help: 'Requests of base and head from which on there are statistics.' },
       noise: {
         fallback: 0.1,
         help: 'How far the medians of a route differ between two runs of the same code (0.1: 10 %).',
@@ -109,7 +116,7 @@ export const ruleTable = {
   },
   log_growth: {
     severity: 'warn',
-    help: 'Patterns of errors that both have, and head more often, beyond what chance does.',
+    help: 'Patterns of errors and warnings that both have, and head more often, beyond what chance does.',
     thresholds: {
       factor: { fallback: 2, help: 'Lines in head against base, for as many requests.' },
       count: { fallback: 10, help: 'More lines than base had.' },
@@ -121,11 +128,27 @@ export const ruleTable = {
     help: 'Names of labels that a metric has in base and not in head.',
     thresholds: {},
   },
+  vanished_values: {
+    severity: 'warn',
+    help:
+      'Values without digits that a label has in base and not in head, where it has others of them; ' +
+      'those that name failures come and go.',
+    thresholds: {},
+  },
+  stopped_counters: {
+    severity: 'fail',
+    help:
+      'Counters and histograms that count nothing in head; those that count failures are left out. ' +
+      'With less in base, and with a tenth of what base counted, it is a warning.',
+    thresholds: { count: { fallback: 10, help: 'What base counted.' } },
+  },
   changed_types: { severity: 'fail', help: 'Metrics of another type: counter, gauge, histogram.', thresholds: {} },
   new_metrics: { severity: 'info', help: 'Names of metrics that base does not have.', thresholds: {} },
   cardinality: {
     severity: 'fail',
-    help: 'Metrics with many more series, with the label that has many more values.',
+    help:
+      'Metrics and logs with many more series and streams, many more names of metrics and spans, and values of ' +
+      'resources. Ten ids where base has one value or none fail, too.',
     thresholds: {
       factor: { fallback: 2, help: 'Series in head against base.' },
       increase: { fallback: 100, help: 'More series.' },

@@ -147,10 +147,43 @@ test('an answer that is not whole is a note', async () => {
   assert.deepEqual((await read(new Rules(), partial)).notes, ['traces: a block is damaged'])
 })
 
+test('what a server refuses to say is a note, and the rest is compared', async () => {
+  const refusing: Telemetry = Object.assign(Object.create(tercet) as Tercet, {
+    traceql: (...args: Parameters<Tercet['traceql']>) => tercet.traceql(...args),
+    logql: (...args: Parameters<Tercet['logql']>) => tercet.logql(...args),
+    logqlMetrics: (...args: Parameters<Tercet['logqlMetrics']>) => tercet.logqlMetrics(...args),
+    trace: (id: string) => tercet.trace(id),
+    request: async (request: Parameters<Tercet['request']>[0]) =>
+      /search\/tag|loki/.test(request.path)
+        ? { ...(await tercet.request(request)), status: 422 }
+        : tercet.request(request),
+  })
+  const { notes, counts } = await read(new Rules(), refusing)
+  assert.deepEqual([counts.traces, counts.lines, counts.metrics], [130, 6001, 3])
+  assert.deepEqual(
+    notes.map(note => note.split(':', 1)[0]),
+    ["attributes of resources can't be compared", "streams of logs can't be compared"],
+  )
+})
+
 test('a range without anything is empty', async () => {
   const profile = await readRun({ name: 'x', telemetry: tercet, fromMs: 1e12, toMs: 1e12 + 1000 }, new Rules())
   assert.ok(profile.isEmpty)
   assert.deepEqual(profile.notes, [])
+})
+
+test('a counter has what it counted in a range, and in a recording what it counted at all', async () => {
+  await using server = await startTercet({ http: false, time: { startAt: startMs + 1_200_000 } })
+  const at = (i: number): number => startMs + i * 15_000
+  const counted = Array.from({ length: 80 }, (_, i) => Math.min(i, 40) + 5)
+  await server.addMetrics(counted.map((value, i) => ({ name: 'orders_total', value, at: at(i) })))
+  const totalIn = async (from: number, to: number, isWhole: boolean): Promise<number | undefined> => {
+    const run = { name: 'x', telemetry: server, fromMs: at(from), toMs: at(to), isWhole }
+    return (await readRun(run, new Rules())).metrics.get('orders_total')?.total
+  }
+  assert.equal(await totalIn(0, 80, true), 45)
+  assert.ok(Math.abs(((await totalIn(0, 40, false)) ?? 0) - 40) < 1.5)
+  assert.equal(await totalIn(45, 80, false), 0)
 })
 
 test('types of metrics that a Tercet was told', async () => {

@@ -1,7 +1,8 @@
 /** The spans of a run by service and name: how many there are, how long they work themselves, and which failed. */
 import type { Span } from '#library/results.ts'
 import { SpanTree, type Request } from './requests.ts'
-import { failureOf, nameOf } from './span-words.ts'
+import { failureOf, isFailed } from './span-failure.ts'
+import { nameOf } from './span-words.ts'
 
 const groupsMax = 5000
 const timesPerGroupMax = 500
@@ -30,6 +31,8 @@ export interface FailureGroup {
   readonly message: string
   /** The route of a request that it was in; empty where there was none. */
   readonly route: string
+  /** Does the span itself have the status error? */
+  readonly isByStatus: boolean
   count: number
   readonly traceIds: string[]
 }
@@ -68,7 +71,7 @@ export class SpanProfile {
     for (const { route, spans: own } of requests) for (const span of own) routes.set(span, route)
     const below = childrenOf(spans)
     for (const span of spans) {
-      if (span.status !== 'error' || below.get(span)?.some(child => child.status === 'error') === true) continue
+      if (!isFailed(span) || below.get(span)?.some(isFailed) === true) continue
       this.#addFailure(span, routes.get(span) ?? '', weight)
     }
   }
@@ -76,14 +79,16 @@ export class SpanProfile {
   #addFailure(span: Span, route: string, weight: number): void {
     const { type, message } = failureOf(span)
     const name = nameOf(span)
-    const key = JSON.stringify([span.service, name, type, message])
+    const key = JSON.stringify([span.service, name, type, message, route])
     let group = this.failures.get(key)
     if (group === undefined) {
       if (this.failures.size >= failuresMax) {
         this.omitted++
         return
       }
-      group = { service: span.service, span: name, rawName: span.name, type, message, route, count: 0, traceIds: [] }
+      const isByStatus = span.status === 'error'
+      const words = { service: span.service, span: name, rawName: span.name, type, message, route, isByStatus }
+      group = { ...words, count: 0, traceIds: [] }
       this.failures.set(key, group)
     }
     group.count += weight

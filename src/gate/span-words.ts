@@ -15,13 +15,22 @@ export const readAttributes = [
   'http.url',
   'http.target',
   'url.full',
+  'url.path',
   'url.template',
   'server.address',
   'net.peer.name',
   'peer.service',
   'rpc.system',
+  'rpc.system.name',
   'rpc.service',
   'rpc.method',
+  'rpc.grpc.status_code',
+  'rpc.response.status_code',
+  'messaging.system',
+  'messaging.operation',
+  'messaging.operation.type',
+  'messaging.destination.name',
+  'messaging.destination',
   'db.system.name',
   'db.system',
   'db.query.text',
@@ -55,15 +64,45 @@ export function routeOf(span: Span): string {
   const route = attributeOf(span, 'http.route')
   const method = attributeOf(span, 'http.request.method', 'http.method')
   if (route !== undefined) return method === undefined ? route : `${method} ${route}`
-  const service = attributeOf(span, 'rpc.service')
-  const procedure = attributeOf(span, 'rpc.method')
-  if (service !== undefined && procedure !== undefined) return `${service}/${procedure}`
-  return nameOf(span)
+  return procedureOf(span) ?? nameOf(span)
 }
 
-/** The span's name without numbers and ids. */
-export function nameOf({ name }: Pick<Span, 'name'>): string {
-  return withoutVariables(name)
+/** The 4xx that a server has answered. */
+export function refusalOf(span: Span): string | undefined {
+  const status = attributeOf(span, 'http.response.status_code', 'http.status_code')
+  return span.kind === 'server' && status !== undefined && /^4\d\d$/.test(status) ? status : undefined
+}
+
+/** `cart.Cart/AddItem`: in the newest conventions the method has the service in it. */
+function procedureOf(span: Span): string | undefined {
+  const service = attributeOf(span, 'rpc.service')
+  const method = attributeOf(span, 'rpc.method')
+  if (method === undefined) return undefined
+  if (service !== undefined) return `${service}/${method}`
+  return method.includes('/') ? method : undefined
+}
+
+function isMethodAlone(name: string, method: string): boolean {
+  return name === method || name === `HTTP ${method}` || name === 'HTTP'
+}
+
+/** Of the URL, without what is asked for behind it. */
+function pathOf(span: Span): string | undefined {
+  const path = attributeOf(span, 'url.path', 'http.target')
+  if (path !== undefined) return path.split(/[?#]/, 1)[0]
+  return URL.parse(attributeOf(span, 'url.full', 'http.url') ?? '')?.pathname
+}
+
+/**
+ * The span's name without numbers and ids. That of a client, and of a server without a framework's instrumentation, is
+ * the method alone, which says nothing: they have the path, and clients the host.
+ */
+export function nameOf(span: Span): string {
+  const method = attributeOf(span, 'http.request.method', 'http.method')
+  if (method === undefined || !isMethodAlone(span.name, method)) return withoutVariables(span.name)
+  if (span.kind === 'client') return calleeOf(span)
+  const path = pathOf(span)
+  return path === undefined ? withoutVariables(span.name) : withoutVariables(`${method} ${path}`)
 }
 
 export function isQuery(span: Span): boolean {
@@ -86,39 +125,33 @@ export function statementOf(span: Span): string {
   return table === undefined ? operation : `${operation} ${table}`
 }
 
-/** A request that the span makes of another process, of HTTP or of a remote procedure. */
+/** A request that the span makes of another process, of HTTP or of a remote procedure, or a message that it sends. */
 export function isCall(span: Span): boolean {
-  if (span.kind !== 'client' || isQuery(span)) return false
-  return attributeOf(span, 'http.request.method', 'http.method', 'url.full', 'http.url', 'rpc.system') !== undefined
+  if (isQuery(span)) return false
+  const isMessage = attributeOf(span, 'messaging.system') !== undefined
+  if (span.kind === 'producer') return isMessage
+  if (span.kind !== 'client') return false
+  const protocol = attributeOf(span, 'http.request.method', 'http.method', 'url.full', 'http.url')
+  if (protocol !== undefined || attributeOf(span, 'rpc.system.name', 'rpc.system') !== undefined) return true
+  // What asks for messages, or says that it has done its work, sends none.
+  return isMessage && /^(?:send|publish|create)$/.test(messageOperationOf(span))
 }
 
-/** `GET api.example.com/users/<n>` */
+function messageOperationOf(span: Span): string {
+  return attributeOf(span, 'messaging.operation.type', 'messaging.operation') ?? ''
+}
+
+/** `GET api.example.com/users/<n>`, `cart.Cart/AddItem`, `send mails` */
 export function calleeOf(span: Span): string {
+  const procedure = procedureOf(span)
+  if (procedure !== undefined) return procedure
   const service = attributeOf(span, 'rpc.service')
-  if (service !== undefined) return `${service}/${attributeOf(span, 'rpc.method') ?? ''}`
+  if (service !== undefined) return `${service}/`
+  const destination = attributeOf(span, 'messaging.destination.name', 'messaging.destination')
+  if (destination !== undefined) return withoutVariables(`${messageOperationOf(span) || 'send'} ${destination}`)
   const method = attributeOf(span, 'http.request.method', 'http.method') ?? ''
   const url = URL.parse(attributeOf(span, 'url.full', 'http.url') ?? '')
   const host = attributeOf(span, 'server.address', 'net.peer.name', 'peer.service') ?? url?.hostname ?? ''
   const path = attributeOf(span, 'url.template') ?? url?.pathname ?? attributeOf(span, 'http.target') ?? ''
-  return host + path === '' ? nameOf(span) : withoutVariables(`${method} ${host}${path}`)
-}
-
-export interface Failure {
-  /** Class of an exception, or `error.type`; empty where the span has none. */
-  readonly type: string
-  /** Without numbers and ids. */
-  readonly message: string
-}
-
-/** Why a span with the status error failed. */
-export function failureOf(span: Span): Failure {
-  const exception = span.events.findLast(event => event.name === 'exception')?.attributes ?? {}
-  const type = textOf(exception, ['exception.type']) ?? attributeOf(span, 'error.type', 'exception.type')
-  const message =
-    textOf(exception, ['exception.message']) ?? attributeOf(span, 'exception.message') ?? span.statusMessage
-  const status = attributeOf(span, 'http.response.status_code', 'http.status_code')
-  const fallback = message === '' && status !== undefined ? `status ${status}` : message
-  const line = fallback.trimStart().split('\n', 1)[0] ?? ''
-  // A status is what the failure is, not a number that varies.
-  return { type: type ?? '', message: /^status \d+$/.test(line) ? line : withoutVariables(line) }
+  return host + path === '' ? withoutVariables(span.name) : withoutVariables(`${method} ${host}${path}`)
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { levelOf, LogProfile, mergedPatterns, patternOf } from './log-patterns.ts'
-import { statementShape, withoutVariables } from './variable-parts.ts'
+import { metricShape, statementShape, withoutVariables } from './variable-parts.ts'
 
 const texts: readonly (readonly [string, string])[] = [
   ['GET /users/42/orders/7', 'GET /users/<n>/orders/<n>'],
@@ -13,6 +13,7 @@ const texts: readonly (readonly [string, string])[] = [
   ['at 2026-11-30T10:00:00.123Z and at 2026-11-30 10:00:00,5', 'at <time> and at <time>'],
   ['pointer 0xDEADBEEF, 12 % of 1,024 KiB', 'pointer <id>, <n> % of <n> KiB'],
   ['worker-3 has\n\t taken 5 jobs', 'worker-<n> has taken <n> jobs'],
+  ['no account of ada.l+x@mail.example.org', 'no account of <address>'],
   ['decade facade', 'decade facade'],
   ["Cannot read properties of undefined (reading 'price')", "Cannot read properties of undefined (reading 'price')"],
 ]
@@ -29,6 +30,15 @@ const statements: readonly (readonly [string, string])[] = [
 ]
 for (const [text, shape] of statements) test(`a statement: ${text}`, () => assert.equal(statementShape(text), shape))
 
+const metricNames: readonly (readonly [string, string])[] = [
+  ['orders_of_user_42_total', 'orders_of_user_<n>_total'],
+  ['queue_0af7651916_depth', 'queue_<n>_depth'],
+  ['latency_p99', 'latency_p99'],
+  ['http2_2xx_total', 'http2_2xx_total'],
+]
+for (const [name, shape] of metricNames)
+  test(`a name of a metric: ${name}`, () => assert.equal(metricShape(name), shape))
+
 test('long texts take no longer than their length', () => {
   for (const part of ['a1', '1.', "'", '(?, ', '"x: ', 'ab@', '::', '0x0', 'a-'])
     for (const shape of [withoutVariables, statementShape]) shape(part.repeat(500_000 / part.length))
@@ -37,6 +47,7 @@ test('long texts take no longer than their length', () => {
 const lines: readonly (readonly [string, string])[] = [
   ['{"level":50,"msg":"no stock of 5","err":{"type":"Error","message":"gone"}}', 'no stock of <n>: Error: gone'],
   ['{"message":"x failed","error":"timeout"}', 'x failed: timeout'],
+  ['Traceback (most recent call last):\n  File "a.py", line 5\nKeyError: 17\n', 'KeyError: <n>'],
   ['level=error msg="no stock of 5" err="it is \\"gone\\""', 'no stock of <n>: it is \\"gone\\"'],
   ['Error: it failed\n    at main (x.js:1:2)', 'Error: it failed'],
   ['{"level": "error"', '{"level": "error"'],

@@ -11,6 +11,7 @@ const variableParts: readonly (readonly [RegExp, string])[] = [
   [/\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?)?/g, '<time>'],
   [/\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b/g, '<time>'],
   [/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi, '<id>'],
+  [/\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+/g, '<address>'],
   [/\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?::\d+)?\b/g, '<address>'],
   [/\[[0-9a-f]*:[0-9a-f:]+\](?::\d+)?|(?<![\w:])(?:::1|::ffff:[\d.]+)(?::\d+)?/gi, '<address>'],
   [/\b0x[0-9a-f]+\b/gi, '<id>'],
@@ -24,6 +25,19 @@ export function withoutVariables(text: string): string {
   let shape = text.length > charactersMax ? text.slice(0, charactersMax) : text
   for (const [part, instead] of variableParts) shape = shape.replace(part, instead)
   return shape.replace(/\s+/g, ' ').trim()
+}
+
+/** `jobs_of_<n>_total`: parts of the name of a metric that are numbers or ids. */
+export function metricShape(name: string): string {
+  return name
+    .split(/(?<=[_.:-])|(?=[_.:-])/)
+    .map(part => (/^(?:\d+|(?=[a-f]*\d)[0-9a-f]{8,})$/i.test(part) ? '<n>' : part))
+    .join('')
+}
+
+/** Is the text an id, a number, or has it one? */
+export function isVariable(text: string): boolean {
+  return /\d/.test(text) && withoutVariables(text) !== text
 }
 
 const literals: readonly (readonly [RegExp, string])[] = [

@@ -1,6 +1,6 @@
 /** Asks a Tercet by the HTTP API that everybody uses, over whatever carries the requests. */
 import type { Clock } from '#core/clock.ts'
-import { mapOf, listOf, labelsOf, textOf } from './json.ts'
+import { mapOf, listOf, labelsOf, textOf, textsOf } from './json.ts'
 import { logsAnswerOf, rowsOf } from './logs-answers.ts'
 import { alertsOf, metricsAnswerOf, rangeAnswerOf, rulesOf } from './metrics-answers.ts'
 import { durationMs, momentMs, type Moment } from './moment.ts'
@@ -12,12 +12,14 @@ import type {
   Noted,
   RangeAnswer,
   RowsAnswer,
+  SeriesAnswer,
   Rule,
   Trace,
   TracesAnswer,
 } from './results.ts'
 import {
   QueryError,
+  WrongAnswerError,
   type LogsRange,
   type Steps,
   type Telemetry,
@@ -66,9 +68,12 @@ function cutWarnings(count: number, limit: number, what: string): string[] {
 
 /** The message of an error, which is JSON or plain text. */
 function messageIn(body: string): string {
-  if (!body.startsWith('{')) return body.trim()
-  const { error, message } = mapOf(JSON.parse(body))
-  return textOf(error) || textOf(message) || body.trim()
+  try {
+    const { error, message } = mapOf(JSON.parse(body))
+    return textOf(error) || textOf(message) || body.trim()
+  } catch {
+    return body.trim()
+  }
 }
 
 /** What the headers warn of. */
@@ -96,7 +101,7 @@ export class Client implements Telemetry {
 
   async promql(expression: string, at?: Moment): Promise<MetricsAnswer> {
     const reply = await this.#ask('/api/v1/query', { query: expression, time: seconds(this.#momentMs(at)) })
-    return noted(metricsAnswerOf(jsonOf(reply)), headerWarnings(reply))
+    return noted(answerOf(reply, expression, metricsAnswerOf), headerWarnings(reply))
   }
 
   async promqlRange(expression: string, range: Steps = {}): Promise<RangeAnswer> {
@@ -107,13 +112,18 @@ export class Client implements Telemetry {
       end: seconds(bounds.toMs),
       step: seconds(stepMsOf(range, bounds)),
     })
-    return noted(rangeAnswerOf(jsonOf(reply)), headerWarnings(reply))
+    return noted(answerOf(reply, expression, rangeAnswerOf), headerWarnings(reply))
   }
 
-  async series(selector: string, range: TimeRange = {}): Promise<readonly Labels[]> {
+  async series(selector: string, range: TimeRange = {}): Promise<SeriesAnswer> {
     const { fromMs, toMs } = this.#bounds(range)
     const parameters = { 'match[]': selector, start: seconds(fromMs), end: seconds(toMs) }
-    return listOf(mapOf(jsonOf(await this.#ask('/api/v1/series', parameters, selector)))['data']).map(labelsOf)
+    const reply = await this.#ask('/api/v1/series', parameters, selector)
+    const { data, warnings } = mapOf(jsonOf(reply, selector))
+    // Not among what is compared or printed of a list.
+    return Object.defineProperty(listOf(data).map(labelsOf), 'warnings', {
+      value: [...textsOf(warnings), ...headerWarnings(reply)],
+    }) as unknown as SeriesAnswer
   }
 
   async logql(query: string, range: LogsRange = {}): Promise<LogsAnswer> {
@@ -128,13 +138,13 @@ export class Client implements Telemetry {
       direction: 'backward',
     }
     const reply = await this.#ask('/loki/api/v1/query_range', parameters, query, categorized)
-    const answer = logsAnswerOf(jsonOf(reply))
+    const answer = answerOf(reply, query, logsAnswerOf)
     return noted(answer, [...headerWarnings(reply), ...cutWarnings(answer.lines.length, limit, 'lines')])
   }
 
   async logqlMetrics(query: string, at?: Moment): Promise<MetricsAnswer> {
     const reply = await this.#ask('/loki/api/v1/query', { query, time: nanoseconds(this.#momentMs(at)) })
-    return noted(metricsAnswerOf(jsonOf(reply)), headerWarnings(reply))
+    return noted(answerOf(reply, query, metricsAnswerOf), headerWarnings(reply))
   }
 
   async logqlRange(query: string, range: Steps = {}): Promise<RangeAnswer> {
@@ -145,7 +155,7 @@ export class Client implements Telemetry {
       end: nanoseconds(bounds.toMs),
       step: seconds(stepMsOf(range, bounds)),
     })
-    return noted(rangeAnswerOf(jsonOf(reply)), headerWarnings(reply))
+    return noted(answerOf(reply, query, rangeAnswerOf), headerWarnings(reply))
   }
 
   async logsql(query: string, range: LogsRange = {}): Promise<RowsAnswer> {
@@ -153,11 +163,12 @@ export class Client implements Telemetry {
     const limit = range.limit ?? 1000
     const parameters = { query, start: seconds(fromMs), end: seconds(toMs + 1), limit: String(limit) }
     const reply = await this.#ask('/select/logsql/query', parameters)
-    const rows = rowsOf(bodyText(reply))
+    const rows = rowsIn(reply, query)
     return { rows, warnings: [...headerWarnings(reply), ...cutWarnings(rows.length, limit, 'rows')] }
   }
 
   async traceql(query: string, range: TracesRange = {}): Promise<TracesAnswer> {
+    refuseNumbers(query)
     const limit = range.limit ?? 100
     const spss = Math.min(range.spansPerTrace ?? spansPerTraceMax, spansPerTraceMax)
     const reply = await this.#ask(
@@ -165,7 +176,7 @@ export class Client implements Telemetry {
       { q: query, ...wholeSeconds(this.#bounds(range)), limit: String(limit), spss: String(spss) },
       query,
     )
-    const answer = tracesAnswerOf(jsonOf(reply))
+    const answer = answerOf(reply, query, tracesAnswerOf)
     return noted(answer, [...headerWarnings(reply), ...cutWarnings(answer.traces.length, limit, 'traces')])
   }
 
@@ -173,7 +184,7 @@ export class Client implements Telemetry {
     const bounds = this.#bounds(range)
     const parameters = { q: query, ...wholeSeconds(bounds), step: seconds(stepMsOf(range, bounds)) }
     const reply = await this.#ask('/api/metrics/query_range', parameters, query)
-    return noted(traceMetricsOf(jsonOf(reply)), headerWarnings(reply))
+    return noted(answerOf(reply, query, traceMetricsOf), headerWarnings(reply))
   }
 
   async trace(traceId: string): Promise<Trace | undefined> {
@@ -181,18 +192,18 @@ export class Client implements Telemetry {
     const reply = await this.#carry({ path, headers: { accept: 'application/json' } })
     if (reply.status === 404) return undefined
     refuseFailure(reply, traceId)
-    const body = mapOf(jsonOf(reply))
+    const body = mapOf(jsonOf(reply, traceId))
     const spans = spansOf(body['trace'])
     if (spans.length === 0) return undefined
     return { traceId, spans, warnings: [...headerWarnings(reply), ...partialWarnings(body)] }
   }
 
   async alerts(): Promise<readonly Alert[]> {
-    return alertsOf(jsonOf(await this.#ask('/api/v1/alerts', {}, 'alerts')))
+    return alertsOf(jsonOf(await this.#ask('/api/v1/alerts', {}, 'alerts'), 'alerts'))
   }
 
   async rules(): Promise<readonly Rule[]> {
-    return rulesOf(jsonOf(await this.#ask('/api/v1/rules', {}, 'rules')))
+    return rulesOf(jsonOf(await this.#ask('/api/v1/rules', {}, 'rules'), 'rules'))
   }
 
   async #ask(
@@ -220,8 +231,40 @@ export function bodyText({ body }: TercetReply): string {
   return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
 }
 
-function jsonOf(reply: TercetReply): unknown {
-  return JSON.parse(bodyText(reply))
+/** Throws QueryError for an answer that is none of a Tercet. */
+function jsonOf(reply: TercetReply, query: string): unknown {
+  return parsed(reply, query, JSON.parse)
+}
+
+function rowsIn(reply: TercetReply, query: string): Labels[] {
+  return parsed(reply, query, rowsOf)
+}
+
+function parsed<Answer>(reply: TercetReply, query: string, parse: (text: string) => Answer): Answer {
+  const text = bodyText(reply)
+  try {
+    return parse(text)
+  } catch {
+    const shown = text.trim().slice(0, 100)
+    throw new QueryError(query, reply.status, `the answer is no JSON, as that of a Tercet is: ${shown}`)
+  }
+}
+
+/** Throws QueryError for an answer that is none of a Tercet, and for one of another kind. */
+function answerOf<Answer>(reply: TercetReply, query: string, of: (json: unknown) => Answer): Answer {
+  const json = jsonOf(reply, query)
+  try {
+    return of(json)
+  } catch (error) {
+    throw error instanceof WrongAnswerError ? new QueryError(query, reply.status, error.message) : error
+  }
+}
+
+/** A search would answer the traces of the first part. Throws QueryError. */
+function refuseNumbers(query: string): void {
+  const words = query.replaceAll(/"(?:[^"\\]|\\.)*"|`[^`]*`/g, '')
+  if (/\|\s*(?:rate|compare|\w+_over_time)\s*\(/.test(words))
+    throw new QueryError(query, 400, 'it gives numbers, and no traces: ask with traceqlRange')
 }
 
 /** Throws QueryError for an answer that is an error. */

@@ -268,13 +268,13 @@ test('what the types do not allow is told to programs that have none', async () 
   const wrong: [add: () => Promise<void>, said: RegExp][] = [
     [() => tercet.addMetrics({ name: 'a', value: 1 } as never), /addMetrics takes an array/],
     [() => tercet.addLogs([{ line: 'a' }] as never), /a line has no labels/],
-    [() => tercet.addLogs([{ labels: { app: 'a' } }] as never), /a line has no text/],
-    [() => tercet.addSpans([{ name: 'a', service: 's' }] as never), /a span has no traceId/],
+    [() => tercet.addLogs([{ labels: { app: 'a' } }] as never), /a line is a text, and not undefined/],
+    [() => tercet.addSpans([{ name: 'a', service: 's' }] as never), /the span has no traceId/],
     [
       () => tercet.addSpans([{ ...span, kind: 'sever' }] as never),
-      /kind "sever" is none of unspecified, internal, server/,
+      /the kind sever is not one of unspecified, internal, server/,
     ],
-    [() => tercet.addSpans([{ ...span, status: 'fine' }] as never), /status "fine" is none of unset, ok, error/],
+    [() => tercet.addSpans([{ ...span, status: 'fine' }] as never), /the status fine is not one of unset, ok, error/],
   ]
   for (const [add, said] of wrong) await assert.rejects(add(), said)
   assert.deepEqual((await tercet.traceql('{}')).traces, [])

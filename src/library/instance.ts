@@ -4,9 +4,10 @@ import { loadConfig, type Config } from '#app/config.ts'
 import { startTercet as startProcess, type Tercet as RunningTercet } from '#app/tercet.ts'
 import { systemClock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
+import { StartError } from '#core/start-error.ts'
 import type { SettlingClock } from '#core/settling-clock.ts'
 import { linesRequest, samplesRequest, spansRequest } from './additions.ts'
-import type { AddedLine, AddedSample, AddedSpan } from './additions.ts'
+import type { AddedLine, AddedSample, AddedSpan, Additions } from './additions.ts'
 import { bodyText, Client, type Carrier } from './client.ts'
 import { makeInstanceWorld, type InstanceWorld } from './instance-world.ts'
 import { mapOf, numberOf } from './json.ts'
@@ -68,6 +69,12 @@ function configOf(options: TercetOptions, { dataDirectory, textPath }: InstanceW
   return loadConfig({ environment: {}, flags })
 }
 
+/** Threads read and write the disk. Throws BadDataError. */
+function refuseThreads(config: Config, { storage = 'memory' }: TercetOptions): void {
+  if (storage === 'memory' && config.text('workers') !== '0')
+    throw new BadDataError("storage: 'memory' needs workers: 0; threads see what is in a directory alone")
+}
+
 /** Time that is moved by hand stops for nobody else: threads and a log in the bucket wait for time to go by. */
 function refuseUnmovable(config: Config, { world }: InstanceWorld): void {
   if (world.clock === systemClock) return
@@ -88,9 +95,20 @@ export async function startTercet(options: TercetOptions = {}): Promise<Tercet> 
   const given = Object.entries(texts).filter((entry): entry is [string, string] => entry[1] !== undefined)
   const around = await makeInstanceWorld(options, Object.fromEntries(given))
   const config = configOf(options, around)
+  refuseThreads(config, options)
   refuseUnmovable(config, around)
-  const running = await startProcess(config, around.world, {})
+  const running = await startProcess(config, around.world, {}).catch((error: unknown) => {
+    throw startFailure(error, around)
+  })
   return new Instance(running, around)
+}
+
+/** In the words of who called: the texts have no directory, and what the system refuses is the start's failure. */
+function startFailure(error: unknown, { textPath, dataDirectory }: InstanceWorld): unknown {
+  if (error instanceof BadDataError && error.message.includes(textPath('')))
+    return new BadDataError(error.message.replaceAll(textPath(''), ''), { cause: error })
+  const isOfSystem = error instanceof Error && 'syscall' in error
+  return isOfSystem ? new StartError(`in ${dataDirectory}`, error) : error
 }
 
 /** Requests of the instance's own process. Throws BadDataError when it was closed. */
@@ -128,35 +146,51 @@ class Instance extends Client implements Tercet {
     const addressNamed = (name: string) => running.addresses.find(one => one.name === name)?.address
     this.url = addressNamed('http') === undefined ? undefined : running.url
     this.grpcAddress = addressNamed('otlp_grpc')
-    this.clock = { nowMs: () => world.clock.nowMs(), advance: duration => advance(virtualClock, duration) }
+    this.clock = {
+      nowMs: () => world.clock.nowMs(),
+      advance: async duration => {
+        this.#refuseClosed()
+        await advance(virtualClock, duration)
+      },
+    }
   }
 
   async addMetrics(samples: readonly AddedSample[]): Promise<void> {
-    await this.#add(samplesRequest(samples, this.clock.nowMs()))
+    await this.#add(samplesRequest(samples, this.clock.nowMs()), 'samples')
   }
 
   async addLogs(lines: readonly AddedLine[]): Promise<void> {
-    await this.#add(linesRequest(lines, this.clock.nowMs()))
+    await this.#add(linesRequest(lines, this.clock.nowMs()), 'lines')
   }
 
   async addSpans(spans: readonly AddedSpan[]): Promise<void> {
-    const reply = await this.#add(spansRequest(spans, this.clock.nowMs()))
-    const { rejectedSpans, errorMessage } = mapOf(mapOf(JSON.parse(bodyText(reply)))['partialSuccess'])
-    if (numberOf(rejectedSpans) > 0) throw new BadDataError(`${numberOf(rejectedSpans)} spans: ${String(errorMessage)}`)
+    await this.#add(spansRequest(spans, this.clock.nowMs()), 'spans')
   }
 
-  async #add(request: TercetRequest): Promise<TercetReply> {
-    const reply = await this.request(request)
+  /** Throws BadDataError once what is right was added. */
+  async #add({ request, count, problems }: Additions, what: string): Promise<void> {
+    this.#refuseClosed()
+    const reply = request === undefined ? undefined : await this.request(request)
+    const [problem] = problems
+    if (problem !== undefined)
+      throw new BadDataError(`${problems.length} of ${count} ${what} were refused; the first: ${problem}`)
+    if (reply === undefined) return
     if (reply.status >= 300) throw new BadDataError(bodyText(reply).trim())
-    return reply
+    refusePartial(reply, count, what)
   }
 
-  flush(): Promise<void> {
-    return this.#running.flush()
+  #refuseClosed(): void {
+    if (this.#closed !== undefined) throw new BadDataError('this Tercet was closed')
   }
 
-  reload(): Promise<void> {
-    return this.#running.reload()
+  async flush(): Promise<void> {
+    this.#refuseClosed()
+    await this.#running.flush()
+  }
+
+  async reload(): Promise<void> {
+    this.#refuseClosed()
+    await this.#running.reload()
   }
 
   close(): Promise<void> {
@@ -166,6 +200,17 @@ class Instance extends Client implements Tercet {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+/** OTLP says in its answer what it did not take. Throws BadDataError. */
+function refusePartial(reply: TercetReply, count: number, what: string): void {
+  const text = bodyText(reply)
+  if (!text.startsWith('{')) return
+  const { rejectedSpans, errorMessage } = mapOf(mapOf(JSON.parse(text))['partialSuccess'])
+  if (numberOf(rejectedSpans) > 0)
+    throw new BadDataError(
+      `${numberOf(rejectedSpans)} of ${count} ${what} were refused; the first: ${String(errorMessage)}`,
+    )
 }
 
 async function advance(clock: SettlingClock | undefined, duration: Duration): Promise<void> {

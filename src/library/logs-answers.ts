@@ -1,6 +1,7 @@
 /** Answers of Loki's and VictoriaLogs' APIs as results. */
 import { bigintOf, labelsOf, listOf, mapOf, textOf, textsOf } from './json.ts'
 import type { Labels, LogLine, LogsAnswer } from './results.ts'
+import { WrongAnswerError } from './telemetry.ts'
 
 function lineOf(labels: Labels, value: unknown): LogLine {
   const [time, line, categories] = listOf(value)
@@ -23,7 +24,8 @@ function byTime(a: LogLine, b: LogLine): number {
 export function logsAnswerOf(json: unknown): LogsAnswer {
   const body = mapOf(json)
   const { resultType, result } = mapOf(body['data'])
-  if (resultType !== 'streams') throw new TypeError(`the answer is a ${textOf(resultType)}, where lines are expected`)
+  if (resultType !== 'streams')
+    throw new WrongAnswerError('it gives numbers, and no lines: ask with logqlMetrics or logqlRange')
   const lines = listOf(result).flatMap(item => {
     const { stream, values } = mapOf(item)
     const labels = labelsOf(stream)

@@ -1,5 +1,6 @@
 /** Answers of Prometheus' API, and of Loki's where it gives numbers, as results. */
 import { labelsOf, listOf, mapOf, numberOf, textOf, textsOf, type JsonMap } from './json.ts'
+import { WrongAnswerError } from './telemetry.ts'
 import type {
   Alert,
   Histogram,
@@ -63,13 +64,15 @@ export function metricsAnswerOf(json: unknown): MetricsAnswer {
   const warnings = warningsOf(body)
   if (resultType === 'vector') return { samples: listOf(result).map(sampleOf), warnings }
   if (resultType === 'scalar') return { samples: [{ labels: {}, ...pointOf(result) }], warnings }
-  throw new TypeError(`the answer is a ${textOf(resultType)}, where samples at one time are expected`)
+  if (resultType === 'matrix') throw new WrongAnswerError('it gives series over a time: ask for a range')
+  throw new WrongAnswerError(`it gives a ${textOf(resultType)}, where numbers are expected`)
 }
 
 export function rangeAnswerOf(json: unknown): RangeAnswer {
   const body = mapOf(json)
   const { resultType, result } = mapOf(body['data'])
-  if (resultType !== 'matrix') throw new TypeError(`the answer is a ${textOf(resultType)}, where series are expected`)
+  if (resultType === 'streams') throw new WrongAnswerError('it gives lines, and no numbers: ask with logql')
+  if (resultType !== 'matrix') throw new WrongAnswerError(`it gives a ${textOf(resultType)}, where series are expected`)
   return { series: listOf(result).map(seriesOf), warnings: warningsOf(body) }
 }
 

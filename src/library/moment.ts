@@ -16,7 +16,8 @@ export function momentMs(moment: Moment): number {
 
 /** Throws BadDataError. */
 export function durationMs(duration: Duration): number {
-  const ms = typeof duration === 'number' ? duration : parseDurationMs(duration)
-  if (ms === undefined || !(ms >= 0)) throw new BadDataError(`${duration} is no duration: give milliseconds, or 5m, 1h`)
+  const ms = typeof duration === 'string' ? parseDurationMs(duration) : duration
+  if (typeof ms !== 'number' || !(ms >= 0 && ms < Infinity))
+    throw new BadDataError(`${duration} is no duration: give milliseconds, or 5m, 1h`)
   return ms
 }

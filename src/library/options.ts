@@ -70,16 +70,19 @@ const optionNames: Readonly<Record<keyof TercetOptions, true>> = {
 export function checkOptions(options: TercetOptions): void {
   refuseUnknown('startTercet', options, optionNames)
   const { storage = 'memory', time = 'system' } = options
-  if (storage !== 'memory' && typeof (storage as { directory?: unknown }).directory !== 'string')
+  if (storage !== 'memory' && typeof (storage as { directory?: unknown } | null)?.directory !== 'string')
     throw new BadDataError("storage is 'memory' or { directory: './data' }")
-  const isClock = typeof time === 'object' && ('startAt' in time || ('nowMs' in time && 'after' in time))
-  if (time !== 'system' && !isClock)
+  const clock = time as { startAt?: unknown; nowMs?: unknown; after?: unknown } | null
+  const isClock = typeof clock?.nowMs === 'function' && typeof clock.after === 'function'
+  if (time !== 'system' && clock?.startAt === undefined && !isClock)
     throw new BadDataError("time is 'system', { startAt: '2026-01-01T00:00:00Z' } or a clock with nowMs and after")
   for (const name of ['rules', 'scrape', 'alertmanager'] as const) refusePath(name, options[name])
 }
 
 /** A text in YAML of a whole file has a colon and a blank, a line break or a brace. */
-function refusePath(name: string, text: string | undefined): void {
-  if (text !== undefined && /^\s*[^\s:{]+\.ya?ml\s*$/.test(text))
+function refusePath(name: string, text: unknown): void {
+  if (text === undefined) return
+  if (typeof text !== 'string') throw new BadDataError(`${name} is the text of a file`)
+  if (/^\s*[^\s:{]+\.ya?ml\s*$/.test(text))
     throw new BadDataError(`${name} is the text of a file, not its path: readFileSync(${JSON.stringify(text)}, 'utf8')`)
 }

@@ -45,6 +45,9 @@ export interface Noted {
   readonly warnings: readonly string[]
 }
 
+/** Label sets. */
+export type SeriesAnswer = readonly Labels[] & Noted
+
 /** Of an expression at one time. A scalar is one sample without labels. */
 export interface MetricsAnswer extends Noted {
   readonly samples: readonly Sample[]

@@ -2,11 +2,11 @@
 import type { Duration, Moment } from './moment.ts'
 import type {
   Alert,
-  Labels,
   LogsAnswer,
   MetricsAnswer,
   RangeAnswer,
   RowsAnswer,
+  SeriesAnswer,
   Rule,
   Trace,
   TracesAnswer,
@@ -60,8 +60,8 @@ export interface Telemetry {
   /** PromQL at one time; default: now. */
   promql(expression: string, at?: Moment): Promise<MetricsAnswer>
   promqlRange(expression: string, range?: Steps): Promise<RangeAnswer>
-  /** The label sets of the series that a selector matches. */
-  series(selector: string, range?: TimeRange): Promise<readonly Labels[]>
+  /** The label sets of the series that a selector matches: a list with `warnings`. */
+  series(selector: string, range?: TimeRange): Promise<SeriesAnswer>
   /** LogQL that gives lines. */
   logql(query: string, range?: LogsRange): Promise<LogsAnswer>
   /** LogQL that gives numbers, at one time; default: now. */
@@ -78,7 +78,12 @@ export interface Telemetry {
   rules(): Promise<readonly Rule[]>
 }
 
-/** A query that was refused: `status` and the message are the server's. */
+/** An answer of another kind than the method gives. */
+export class WrongAnswerError extends Error {
+  override name = 'WrongAnswerError'
+}
+
+/** A query that was refused, or that gives what its method does not: `status` and the message are the server's. */
 export class QueryError extends Error {
   override name = 'QueryError'
   readonly query: string

@@ -3,7 +3,7 @@ export { startTercet, type Tercet, type TercetClock } from './instance.ts'
 export { BadDataError, ConflictError } from '#core/errors.ts'
 export { StartError } from '#core/start-error.ts'
 export { connectTercet, type ConnectionOptions } from './connection.ts'
-export type { AddedLine, AddedSample, AddedSpan } from './additions.ts'
+export type { AddedEvent, AddedLine, AddedSample, AddedSpan } from './additions.ts'
 export type { Duration, Moment } from './moment.ts'
 export type { CallerClock, LogLevel, LogSink, Settings, TercetOptions } from './options.ts'
 export {
@@ -35,6 +35,7 @@ export type {
   Rule,
   Sample,
   Series,
+  SeriesAnswer,
   Span,
   SpanEvent,
   SpanKind,

@@ -5,6 +5,7 @@
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { bitmapOf } from '#codec/gram-bitmap.ts'
 import { writeTime } from '#codec/log-time.ts'
+import { xxhash53 } from '#codec/xxhash64.ts'
 import { sharedCopy } from '#core/shared-bytes.ts'
 import { compareBytes } from '#core/text.ts'
 import type { Labels } from '#model/labels.ts'
@@ -15,6 +16,8 @@ import { blockBytes, closeBlocks, sortEntries, type ClosedChunk } from './closed
 /** As Loki cuts them: at about 1.5 MiB compressed. */
 const chunkBytes = 1536 * 1024
 const encodedMax = 16
+/** From so many entries of one time on they are looked up by their hash. */
+const hashedRunMin = 32
 
 export class OpenChunk {
   readonly createdMs: number
@@ -26,6 +29,8 @@ export class OpenChunk {
   #size = 0
   /** Where the entries of the last time begin. */
   readonly #run: number[] = []
+  /** The same by the hash of their bytes, once they are many. */
+  readonly #runByHash = new Map<number, number>()
   #inOrder = true
   #minMs = 0
   #minSubNs = 0
@@ -83,8 +88,8 @@ export class OpenChunk {
         out.at = start
         return false
       }
-    } else this.#run.length = 0
-    this.#run.push(start)
+    } else this.#endRun()
+    this.#addToRun(start)
     this.#note(ms, subNs)
     this.#lastMs = ms
     this.#lastSubNs = subNs
@@ -138,8 +143,32 @@ export class OpenChunk {
 
   /** Is the entry that was written at `start` one that the run of its time has already? */
   #isInRun(start: number): boolean {
+    if (this.#run.length < hashedRunMin) return this.#run.some((_, i) => this.#isSame(i, start))
+    const known = this.#runByHash.get(this.#hashFrom(start, this.#block.at))
+    return known !== undefined && (this.#isSame(known, start) || this.#run.some((_, i) => this.#isSame(i, start)))
+  }
+
+  /** Is the entry at this place of the run the one that begins at `start`? */
+  #isSame(place: number, start: number): boolean {
     const { buffer, at } = this.#block
-    return this.#run.some((from, i) => compareBytes(buffer, from, this.#run[i + 1] ?? start, buffer, start, at) === 0)
+    return compareBytes(buffer, this.#run[place]!, this.#run[place + 1] ?? start, buffer, start, at) === 0
+  }
+
+  #addToRun(start: number): void {
+    this.#run.push(start)
+    const { length } = this.#run
+    if (length < hashedRunMin) return
+    for (let place = length === hashedRunMin ? 0 : length - 1; place < length; place++)
+      this.#runByHash.set(this.#hashFrom(this.#run[place]!, this.#run[place + 1] ?? this.#block.at), place)
+  }
+
+  #endRun(): void {
+    this.#run.length = 0
+    if (this.#runByHash.size > 0) this.#runByHash.clear()
+  }
+
+  #hashFrom(from: number, to: number): number {
+    return xxhash53(this.#block.buffer.subarray(from, to))
   }
 
   #note(ms: number, subNs: number): void {
@@ -189,7 +218,8 @@ export class OpenChunk {
       this.#block = new ByteWriter(Math.min(blockBytes + 4096, this.#block.at + 1024))
     else this.#block.reset()
     this.#isShared = false
-    this.#entries = this.#size = this.#run.length = 0
+    this.#entries = this.#size = 0
+    this.#endRun()
     this.#inOrder = true
   }
 

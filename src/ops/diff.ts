@@ -1,9 +1,11 @@
 /** Compares two recordings, or two ranges of time of a server. */
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { BadDataError, UnavailableError } from '#core/errors.ts'
 import { systemFiles } from '#core/files.ts'
+import { incompleteText } from '#core/omissions.ts'
 import { compareProfiles, type Report } from '#gate/compare.ts'
 import type { Profile } from '#gate/profile.ts'
 import type { Run } from '#gate/reading.ts'
@@ -17,7 +19,7 @@ import { QueryError } from '#library/telemetry.ts'
 import { startTercet } from '#library/instance.ts'
 import { refusedCredentials, unreachable, type Server } from './client.ts'
 import type { Range } from './range-text.ts'
-import { readMetricTypes, readRecording } from './recording.ts'
+import { readMetricTypes, readRecording, type SignalCounts } from './recording.ts'
 
 export const reportForms = ['text', 'json', 'markdown'] as const
 export type ReportForm = (typeof reportForms)[number]
@@ -50,6 +52,10 @@ async function profileOfRecording(directory: string, rules: Rules): Promise<Prof
   if (recording.state === 'running')
     throw new BadDataError(`${directory}: the recording was not finished: its command still runs, or it was killed`)
   const { fromMs, toMs, refused, counts } = recording
+  const gone = Object.entries(directoryOf).find(([signal, name]) => {
+    return counts[signal as keyof SignalCounts] > 0 && !existsSync(join(directory, name))
+  })
+  if (gone !== undefined) throw new BadDataError(`${directory}: the recording is damaged: ${gone[1]} is missing in it`)
   const work = await mkdtemp(join(tmpdir(), 'tercet-diff-'))
   try {
     const tercet = await startTercet({
@@ -60,11 +66,14 @@ async function profileOfRecording(directory: string, rules: Rules): Promise<Prof
     try {
       const metricTypes = readMetricTypes(directory)
       const range = { fromMs: fromMs - marginMs, toMs: toMs + marginMs }
-      const profile = await readRun({ name: directory, telemetry: tercet, ...range, metricTypes }, rules)
+      const profile = await readRun({ name: directory, telemetry: tercet, ...range, metricTypes, isWhole: true }, rules)
+      refuseDamaged(directory, profile)
       for (const [signal, count] of Object.entries(refused))
         if (count > 0) profile.notes.push(`${count} ${signal} were refused when it was recorded`)
-      if (counts.spans > 0 && profile.traces === 0)
-        profile.notes.push(`${counts.spans} spans were recorded, with times that are not those of the recording`)
+      const found = { spans: profile.traces, samples: profile.metrics.size, lines: profile.lines }
+      for (const [signal, count] of Object.entries(counts) as [keyof SignalCounts, number][])
+        if (count > 0 && found[signal] === 0)
+          profile.notes.push(`${count} ${signal} were recorded, with times that are not those of the recording`)
       return profile
     } finally {
       await tercet.close()
@@ -72,6 +81,17 @@ async function profileOfRecording(directory: string, rules: Rules): Promise<Prof
   } finally {
     await rm(work, { recursive: true, force: true })
   }
+}
+
+const directoryOf = { samples: 'metrics', lines: 'logs', spans: 'traces' } as const satisfies Record<
+  keyof SignalCounts,
+  string
+>
+
+/** What can't be read is neither gone nor the same. Throws BadDataError. */
+function refuseDamaged(directory: string, { notes }: Profile): void {
+  const [damage] = notes.filter(note => note.includes(incompleteText))
+  if (damage !== undefined) throw new BadDataError(`${directory}: the recording is damaged: ${damage}`)
 }
 
 export interface Ranges {

@@ -145,12 +145,16 @@ async function finish(
   output.err(`tercet: ${summaryOf(taken, toMs - begun.fromMs, directory, exitCode)}`)
 }
 
-/** Exporters that the command left behind may send after its end: until nothing came for a while, or the time is up. */
+/**
+ * Exporters that the command left behind may send after its end: until nothing came for a while, or the time is up.
+ * Where nothing has come at all, somebody may only be about to begin.
+ */
 async function untilQuiet(tercet: Tercet, clock: Clock, waitMs: number): Promise<Taken> {
   const endMs = clock.monotonicMs() + waitMs
   let taken = await readTaken(tercet)
   let lastMs = clock.monotonicMs()
-  while (clock.monotonicMs() < endMs && clock.monotonicMs() - lastMs < quietMs) {
+  const isQuiet = (): boolean => taken.requests + totalOf(taken.counts) > 0 && clock.monotonicMs() - lastMs >= quietMs
+  while (clock.monotonicMs() < endMs && !isQuiet()) {
     await sleep(clock, lookEveryMs)
     const now = await readTaken(tercet)
     if (now.requests !== taken.requests || totalOf(now.counts) !== totalOf(taken.counts)) lastMs = clock.monotonicMs()
@@ -167,9 +171,12 @@ function refusedLines({ refused, refusedRequests }: Taken): string[] {
   return lines
 }
 
+const nothingHint =
+  'nothing was sent: is the command instrumented with OpenTelemetry, and does it shut the SDK down before it ends?'
+
 function summaryOf({ counts }: Taken, ms: number, directory: string, exitCode: number): string {
   const { spans, samples, lines } = counts
   const said = `${spans} spans, ${samples} samples and ${lines} log lines in ${(ms / 1000).toFixed(1)} s`
-  const hint = totalOf(counts) === 0 ? '; nothing was sent: is the command instrumented with OpenTelemetry?' : ''
+  const hint = totalOf(counts) === 0 ? `; ${nothingHint}` : ''
   return `recorded ${said} to ${directory} (exit code ${exitCode})${hint}`
 }

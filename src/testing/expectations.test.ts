@@ -119,6 +119,56 @@ test('requests: their queries, failures and durations; a route without requests 
   )
 })
 
+test('requests: a failure that nobody has set a status for, and messages that are sent', async () => {
+  await using tercet = await startTercet({ http: false, time: { startAt } })
+  const common = { service: 'shop', traceId: traceId(1) }
+  const attributes = { 'http.request.method': 'GET', 'http.route': '/pay', 'http.response.status_code': 503 }
+  const messaging = { 'messaging.system': 'kafka', 'messaging.destination.name': 'mails' }
+  await tercet.addSpans([
+    { ...common, name: 'GET /pay', spanId: spanId(1), kind: 'server', attributes },
+    ...[2, 3].map(n => ({
+      ...common,
+      name: 'send mails',
+      spanId: spanId(n),
+      parentId: spanId(1),
+      kind: 'producer' as const,
+      attributes: messaging,
+    })),
+  ])
+  const pay = expectTelemetry(tercet).requests('GET /pay')
+  assert.match((await failureOf(pay.toSucceed())).message, /expected no failed request, found 1 of 1/)
+  assert.match((await failureOf(pay.toMakeCalls({ atMost: 1 }))).message, /found 2; 2 × send mails/)
+})
+
+test('a bound that is none is refused, where it would always hold', async () => {
+  await using tercet = await startTercet({ http: false, time: { startAt } })
+  await addRequest(tercet, 1, 3)
+  const expect = expectTelemetry(tercet)
+  for (const bound of [{}, { atMost: NaN }, { atMost: undefined }, undefined, null, '3'] as unknown as {
+    atMost: number
+  }[]) {
+    const works = [
+      expect.metric('up').toBe(bound),
+      expect.metric('up').toBeOrAbsent(bound),
+      expect.metric('up').toHaveSeries(bound),
+      expect.logs('{app="shop"}').toHaveLines(bound),
+      expect.traces('{ }').toHaveSpansPerTrace(bound),
+      expect.requests('GET /cart').toMakeQueries(bound),
+    ]
+    for (const work of works) await assert.rejects(work, /an expectation needs a number, atMost or atLeast/)
+  }
+  for (const share of [0, 90, NaN])
+    await assert.rejects(expect.requests('GET /cart').toTake({ atMost: 1, share }), /is not between 0 and 1/)
+})
+
+test('logs: how many streams', async () => {
+  await using tercet = await startTercet({ http: false, time: { startAt } })
+  await tercet.addLogs([0, 1, 2, 2].map(user => ({ labels: { app: 'shop', user: String(user) }, line: 'hello' })))
+  const logs = expectTelemetry(tercet).logs('{app="shop"}')
+  await logs.toHaveStreams(3)
+  assert.match((await failureOf(logs.toHaveStreams({ atMost: 1 }))).message, /expected at most 1 streams, found 3\n/)
+})
+
 test('logs: a line that should not be there is shown', async () => {
   await using tercet = await startTercet({ http: false, time: { startAt } })
   await tercet.addLogs([{ labels: { app: 'shop' }, line: 'panic: no stock' }])

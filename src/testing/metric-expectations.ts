@@ -2,7 +2,7 @@
 import type { Sample } from '#library/results.ts'
 import type { Telemetry, TimeRange } from '#library/telemetry.ts'
 import { arrivedMetrics } from './arrived.ts'
-import { boundText, isWithin, type Bound } from './bound.ts'
+import { boundText, checkBound, isWithin, type Bound } from './bound.ts'
 import { notWhole, type Check, type Outcome } from './checking.ts'
 import type { Failure } from './failure.ts'
 import { sampleText } from './shown-telemetry.ts'
@@ -28,6 +28,7 @@ export class MetricExpectations {
 
   /** Every series of the answer has such a value, and there is one at least. */
   async toBe(bound: Bound): Promise<void> {
+    checkBound(bound)
     await this.#look(samples => {
       const wrong = samples.filter(({ value }) => !isWithin(value, bound))
       if (samples.length > 0 && wrong.length === 0) return undefined
@@ -38,6 +39,7 @@ export class MetricExpectations {
 
   /** As `toBe`, and no series at all is 0: counters are not there before their first event. */
   async toBeOrAbsent(bound: Bound): Promise<void> {
+    checkBound(bound)
     await this.#look(samples => {
       const wrong = samples.filter(({ value }) => !isWithin(value, bound))
       if (wrong.length === 0 && (samples.length > 0 || isWithin(0, bound))) return undefined
@@ -62,6 +64,7 @@ export class MetricExpectations {
 
   /** As many series: a label that takes ever more values fails here. */
   async toHaveSeries(bound: Bound): Promise<void> {
+    checkBound(bound)
     await this.#look(samples =>
       isWithin(samples.length, bound)
         ? undefined

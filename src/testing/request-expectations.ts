@@ -1,11 +1,12 @@
 /** Expectations about the requests of a route: what each asks of databases and services, and how long it takes. */
+import { BadDataError } from '#core/errors.ts'
 import { requestsOf, type Request } from '#gate/requests.ts'
 import { refuseUnknown } from '#library/fields.ts'
 import { durationMs, type Duration } from '#library/moment.ts'
 import type { Trace } from '#library/results.ts'
 import type { Telemetry, TimeRange } from '#library/telemetry.ts'
 import { arrivedTraces } from './arrived.ts'
-import { boundText, isWithin, type Bound } from './bound.ts'
+import { boundText, checkBound, isWithin, type Bound } from './bound.ts'
 import { notWhole, type Check, type Outcome } from './checking.ts'
 import { traceLines } from './shown-telemetry.ts'
 
@@ -57,6 +58,7 @@ export class RequestExpectations {
     refuseUnknown('toTake', bound, { atMost: true, share: true })
     const { atMost, share = 0.9 } = bound
     const mostMs = durationMs(atMost)
+    if (!(share > 0 && share <= 1)) throw new BadDataError(`a share of ${share} is not between 0 and 1`)
     await this.#look(0, found => {
       const slowest = found.toSorted((a, b) => a.request.durationMs - b.request.durationMs)
       const at = slowest[Math.ceil(share * found.length) - 1] ?? slowest[0]
@@ -79,7 +81,8 @@ export class RequestExpectations {
     })
   }
 
-  #look(bound: Bound, judge: (found: readonly Found[]) => Judgement | undefined): Promise<void> {
+  async #look(bound: Bound, judge: (found: readonly Found[]) => Judgement | undefined): Promise<void> {
+    checkBound(bound)
     return this.#check(async () => {
       const { traces, warnings } = await this.#telemetry.traceql('{ }', {
         ...this.#range,

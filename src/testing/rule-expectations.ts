@@ -54,7 +54,9 @@ export class RuleExpectations {
   #firings(alert: string, labels: Labels): readonly Firing[] {
     const { alerts, firings } = this.#run
     if (!alerts.includes(alert))
-      throw new BadDataError(`no rule has the alert ${alert}; there are ${alerts.join(', ')}`)
+      throw new BadDataError(
+        `no rule has the alert ${alert}; ${alerts.length === 0 ? 'there is none' : `there are ${alerts.join(', ')}`}`,
+      )
     return firings.filter(firing => firing.alert === alert && hasLabels(firing, labels))
   }
 

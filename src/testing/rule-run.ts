@@ -1,6 +1,7 @@
 /** Rules over a stretch of time that goes by at once: over made-up series, or over telemetry that was recorded. */
 import { encodeSnappy } from '#codec/snappy.ts'
 import { BadDataError } from '#core/errors.ts'
+import { incompleteText } from '#core/omissions.ts'
 import { addAll, greatest } from '#core/lists.ts'
 import { startTercet, type Tercet } from '#library/instance.ts'
 import { bodyText } from '#library/client.ts'
@@ -241,6 +242,7 @@ async function recordedSamples(
   const reply = await telemetry.request({ path: '/api/v1/export', parameters })
   const text = bodyText(reply)
   if (reply.status >= 400) throw new BadDataError(text.trim())
+  refusePartial(selector, [reply.header('x-tercet-warning') ?? ''])
   return text
     .split('\n')
     .filter(line => line !== '')
@@ -252,6 +254,12 @@ async function recordedSamples(
       }
       return { labels: Labels.fromObject(metric), timesMs: timestamps, values: values.map(exportedValue) }
     })
+}
+
+/** Rules over a part of what was recorded prove nothing. Throws BadDataError. */
+function refusePartial(query: string, warnings: readonly string[]): void {
+  const partial = warnings.find(warning => warning.includes(incompleteText))
+  if (partial !== undefined) throw new BadDataError(`what was recorded is not whole: ${partial} (in ${query})`)
 }
 
 /** JSON has no numbers for these. */
@@ -286,7 +294,8 @@ async function recordedLines(
 ): Promise<readonly LogLine[]> {
   const pages: (readonly LogLine[])[] = []
   for (let toMs = endMs; ;) {
-    const { lines } = await telemetry.logql(query, { from: startMs, to: toMs, limit: linesMax })
+    const { lines, warnings } = await telemetry.logql(query, { from: startMs, to: toMs, limit: linesMax })
+    refusePartial(query, warnings)
     pages.push(lines)
     if (lines.length < linesMax) break
     const firstMs = lines[0]!.timeMs

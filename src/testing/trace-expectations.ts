@@ -2,7 +2,7 @@
 import type { FoundTrace, Trace } from '#library/results.ts'
 import type { Telemetry, TimeRange } from '#library/telemetry.ts'
 import { arrivedTraces } from './arrived.ts'
-import { boundText, isWithin, type Bound } from './bound.ts'
+import { boundText, checkBound, isWithin, type Bound } from './bound.ts'
 import { notWhole, type Check } from './checking.ts'
 import { traceLines } from './shown-telemetry.ts'
 
@@ -56,7 +56,8 @@ export class TraceExpectations {
     })
   }
 
-  #look(bound: Bound, judge: (traces: readonly FoundTrace[]) => Judgement | undefined): Promise<void> {
+  async #look(bound: Bound, judge: (traces: readonly FoundTrace[]) => Judgement | undefined): Promise<void> {
+    checkBound(bound)
     return this.#check(async () => {
       const range = { ...this.#range, limit: lookedAtMax }
       const { traces, warnings } = await this.#telemetry.traceql(this.#query, range)

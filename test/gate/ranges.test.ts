@@ -33,7 +33,8 @@ before(async () => {
       }
     }),
   )
-  const { path, headers, body } = spansRequest(requests, Date.now())
+  const { request } = spansRequest(requests, Date.now())
+  const { path = '', headers, body } = request ?? {}
   const reply = await fetch(`${run.url}${path}`, { method: 'POST', headers: { ...headers }, body: String(body) })
   assert.equal(reply.status, 200)
 })

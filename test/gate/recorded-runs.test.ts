@@ -1,6 +1,6 @@
 /** The gate with real processes: a shop is recorded, unchanged and with each defect, and compared by the verbs. */
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Report } from '../../src/gate/compare.ts'
@@ -80,6 +80,32 @@ test('what can not be compared has the exit code 2', async () => {
   const { code, err } = await runCommand(['diff', ...away])
   assert.equal(code, 2)
   assert.match(err, /http:\/\/127\.0\.0\.1:1 can't be reached/)
+})
+
+test('a recording that is damaged, or of which a part is missing, is no agreement', async () => {
+  const damaged = join(directory, 'damaged')
+  cpSync(base, damaged, { recursive: true })
+  const files = readdirSync(join(damaged, 'traces'), { recursive: true, encoding: 'utf8' })
+  const meta = files.find(name => name.endsWith('meta.json')) ?? ''
+  const whole = readFileSync(join(damaged, 'traces', meta))
+  writeFileSync(join(damaged, 'traces', meta), whole.subarray(0, 50))
+  const broken = await runCommand(['diff', base, damaged])
+  assert.equal(broken.code, 2, broken.out)
+  assert.match(broken.err, /damaged: the recording is damaged: traces: .* meta\.json/)
+  rmSync(join(damaged, 'traces'), { recursive: true })
+  const missing = await runCommand(['diff', damaged, base])
+  assert.equal(missing.code, 2, missing.out)
+  assert.match(missing.err, /the recording is damaged: traces is missing in it/)
+})
+
+test('what a process that was left behind sends after the command is in the recording', async () => {
+  const push = `setTimeout(() => fetch(process.env.TERCET_URL + '/api/v1/import/prometheus',
+    { method: 'POST', body: 'left_behind 1' }), 700)`
+  const head = join(directory, 'left-behind')
+  const command = ['sh', '-c', '"$0" -e "$1" & exit 0', process.execPath, push]
+  const { code, err } = await runCommand(['record', '-o', head, '--', ...command])
+  assert.equal(code, 0, err)
+  assert.match(err, /0 spans, 1 samples and 0 log lines/)
 })
 
 test('a command gives its exit code, and what is no command 127; a recording is not overwritten', async () => {
