@@ -18,7 +18,7 @@ import { below, seededRandom } from '#core/random.ts'
 import type { ResourceSpans } from '#model/trace.ts'
 import { encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { bodies, labelBytes } from './load.ts'
-import { freePort } from '../test/peers.ts'
+import { freePort } from '../test/free-port.ts'
 
 const option = (name: string, fallback: number): number =>
   Number(process.argv.find(a => a.startsWith(`--${name}=`))?.split('=')[1] ?? fallback)

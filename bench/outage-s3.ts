@@ -12,19 +12,12 @@ import { join } from 'node:path'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { bodies, labelBytes } from './load.ts'
 import { urlOf } from '../test/url.ts'
+import { freePort } from '../test/free-port.ts'
 
 const awayMinutes = Number(process.argv[2] ?? 30)
 const rate = Number(process.argv[3] ?? 2000)
 const directory = mkdtempSync(join(tmpdir(), 'bench-outage-'))
 const wait = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await new Promise(resolve => probe.once('listening', resolve))
-  const address = probe.address()
-  await new Promise(resolve => probe.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
 
 const s3Port = await freePort()
 const server = spawn('bash', ['tools/s3-server.sh', `${directory}/ceph`, String(s3Port)], {

@@ -1,9 +1,9 @@
 /** Starts Tercet and the real peers on free ports, each in a directory of its own, and reads what they cost. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '../test/free-port.ts'
 
 export type PeerName = 'tercet' | 'victoria-metrics' | 'prometheus'
 
@@ -17,19 +17,6 @@ const clockTicks = Number(spawnSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }
 
 export function isInstalled(name: PeerName): boolean {
   return name === 'tercet' || spawnSync('which', [name]).status === 0
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => {
-        resolve(typeof address === 'object' && address !== null ? address.port : 0)
-      })
-    })
-  })
 }
 
 /** One running server under test. */

@@ -1,10 +1,9 @@
 /** A real S3 server (Ceph's RADOS gateway from Debian) for tests, with buckets in it. */
 import { execFile, spawn, spawnSync } from 'node:child_process'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
-import { listening } from './listening.ts'
+import { freePort } from './free-port.ts'
 
 export const cephKeys = { accessKeyId: 'test', secretAccessKey: 'testtesttest' } as const
 export const isCephInstalled = ['radosgw', 'ceph-mon', 'ceph-osd'].every(
@@ -25,14 +24,6 @@ export interface Ceph {
   /** One that owns nothing and may do nothing but what a policy says. */
   createUser(name: string): Promise<CephUser>
   stop(): Promise<void>
-}
-
-/** The server takes the port and the next one. */
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  const port = await listening(probe)
-  await new Promise(resolve => probe.close(resolve))
-  return port
 }
 
 export async function startCeph(directory: string, buckets: readonly string[]): Promise<Ceph> {

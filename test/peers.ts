@@ -3,9 +3,7 @@
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
-import { listening } from './listening.ts'
 
 export function programPath(name: string): string | undefined {
   return (process.env['PATH'] ?? '')
@@ -39,18 +37,6 @@ export function needs(...names: string[]): { skip: string | false } {
         ? false
         : `NOT TESTED: ${missing.join(', ')} not there, or too old (tools/fetch-peers.sh build/peers)`,
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await listening(server)
-  const { port } = server.address() as { port: number }
-  await new Promise<void>(resolve => {
-    server.close(() => {
-      resolve()
-    })
-  })
-  return port
 }
 
 export class Peer {

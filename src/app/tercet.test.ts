@@ -4,8 +4,8 @@ import { createServer, type Server } from 'node:net'
 import test, { after } from 'node:test'
 import { rmSync, writeFileSync } from 'node:fs'
 import { silentLog, type Log } from '#core/log.ts'
-import { freePort } from '../../test/peers.ts'
 import { runTercet, temporaryDirectory } from '../../test/run-tercet.ts'
+import { freePort } from '../../test/free-port.ts'
 
 const directory = temporaryDirectory()
 after(() => {

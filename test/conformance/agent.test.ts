@@ -11,11 +11,12 @@ import { urlOf } from '../url.ts'
 import { startTercet, type Tercet } from '../../src/app/tercet.ts'
 import { loadConfig } from '../../src/app/config.ts'
 import { systemWorld } from '../../src/app/world.ts'
-import { freePort, needs, Peer } from '../peers.ts'
+import { needs, Peer } from '../peers.ts'
 import { until } from '../until.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
 import { listening } from '../listening.ts'
+import { freePort } from '../free-port.ts'
 
 const directory = temporaryDirectory()
 let server: Server

@@ -10,11 +10,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { systemFiles } from '#core/files.ts'
 import { checkAlertmanagerFiles } from '../../src/ops/check-files.ts'
-import { freePort, needs, Peer, programPath } from '../peers.ts'
+import { needs, Peer, programPath } from '../peers.ts'
 import { until } from '../until.ts'
 import { urlOf } from '../url.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { listening } from '../listening.ts'
+import { freePort } from '../free-port.ts'
 
 interface Received {
   receiver: string

@@ -12,10 +12,11 @@ import { silentLog } from '#core/log.ts'
 import { loadConfig } from '../../src/app/config.ts'
 import { startTercet, type Tercet } from '../../src/app/tercet.ts'
 import { systemWorld } from '../../src/app/world.ts'
-import { freePort, needs, Peer } from '../peers.ts'
+import { needs, Peer } from '../peers.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
 import { until } from '../until.ts'
 import { urlOf } from '../url.ts'
+import { freePort } from '../free-port.ts'
 
 const retryAfterSeconds = 1
 /** Forty of the exporter, five of the scrape. */

@@ -5,13 +5,14 @@ import { after, before, test } from 'node:test'
 import { decodeSnappy, encodeSnappy } from '#codec/snappy.ts'
 import { WriteBatch } from '#model/write-batch.ts'
 import { decodeWriteRequest } from '#wire/remote-write/v1.ts'
-import { freePort, needs, Peer } from '../peers.ts'
+import { needs, Peer } from '../peers.ts'
 import { protobuf, type Schema } from '../protobuf.ts'
 import { runTercet, type Running } from '../run-tercet.ts'
 import { showWriteBatch } from '../show-batch.ts'
 import { until } from '../until.ts'
 import { urlOf } from '../url.ts'
 import { postWrite, writeBody, type TestSeries } from '../write-request.ts'
+import { freePort } from '../free-port.ts'
 
 /** The newest sample is ten seconds old. */
 const endMs = Math.floor(Date.now() / 1000) * 1000 - 10_000

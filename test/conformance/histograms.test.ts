@@ -8,10 +8,11 @@ import { after, before, test } from 'node:test'
 import { encodeSnappy } from '#codec/snappy.ts'
 import { below, seededRandom } from '#core/random.ts'
 import { invalidHistograms, validHistograms, writeV1, writeV2, type NamedSeries } from '../histogram-messages.ts'
-import { freePort, needs, Peer } from '../peers.ts'
+import { needs, Peer } from '../peers.ts'
 import type { Message } from '../protobuf.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { urlOf } from '../url.ts'
+import { freePort } from '../free-port.ts'
 
 const isSkipped = needs('prometheus')
 const directory = temporaryDirectory()

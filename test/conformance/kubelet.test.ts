@@ -19,10 +19,10 @@ import type { KubeObject } from '#deploy/tree.ts'
 import { KubeApi, type RoleRule } from '../kube-api.ts'
 import { objectsOfText } from '../kube-objects.ts'
 import { Kubelet, type Pod } from '../kubelet.ts'
-import { freePort } from '../peers.ts'
 import { untilTrue } from '../until.ts'
 import { urlOf } from '../url.ts'
 import { postWrite, writeBody } from '../write-request.ts'
+import { freePort } from '../free-port.ts'
 
 const helm = join(process.cwd(), 'node_modules/.bin/helm')
 const runs = {

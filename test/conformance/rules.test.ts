@@ -9,11 +9,12 @@ import { after, before, test } from 'node:test'
 import { systemFiles } from '#core/files.ts'
 import { urlOf } from '../url.ts'
 import { replayRules } from '../../src/ops/rules-replay.ts'
-import { freePort, needs, Peer, programPath } from '../peers.ts'
+import { needs, Peer, programPath } from '../peers.ts'
 import { until } from '../until.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
 import { listening } from '../listening.ts'
+import { freePort } from '../free-port.ts'
 
 const directory = temporaryDirectory()
 interface Sent {

@@ -7,10 +7,11 @@ import { createServer, type Server } from 'node:http'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { urlOf } from '../url.ts'
-import { freePort, needs, Peer } from '../peers.ts'
+import { needs, Peer } from '../peers.ts'
 import { until } from '../until.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { listening } from '../listening.ts'
+import { freePort } from '../free-port.ts'
 
 const text = `# HELP http_requests_total Requests.
 # TYPE http_requests_total counter

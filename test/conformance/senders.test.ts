@@ -6,11 +6,11 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { cpSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { after, before, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { until } from '../until.ts'
+import { freePort } from '../free-port.ts'
 
 const has = (name: string): boolean => spawnSync('which', [name]).status === 0
 const hasPrometheus = has('prometheus') && has('prometheus-node-exporter')
@@ -27,19 +27,6 @@ for (const [name, there] of [
 let running: Running
 const directory = temporaryDirectory()
 const children: ChildProcess[] = []
-
-async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => {
-        resolve(typeof address === 'object' && address !== null ? address.port : 0)
-      })
-    })
-  })
-}
 
 function start(name: string, parameters: readonly string[]): void {
   children.push(spawn(name, parameters, { stdio: 'ignore', cwd: directory }))

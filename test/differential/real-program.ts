@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { enginePath } from '../engines/programs.ts'
-import { freePort } from '../peers.ts'
+import { freePort } from '../free-port.ts'
 
 export interface ProgramRun {
   url: string

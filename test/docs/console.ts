@@ -1,12 +1,11 @@
 /** Blocks of commands with what they print, run as a reader would: in an empty directory, in the order of the page. */
 import { spawn, spawnSync, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { compileCacheDirectory } from '../../src/app/version.ts'
-import { listening } from '../listening.ts'
 import { until } from '../until.ts'
+import { freePort } from '../free-port.ts'
 
 export interface Command {
   text: string
@@ -216,11 +215,4 @@ export class Sandbox {
     await this.#stopServer()
     rmSync(this.directory, { recursive: true, force: true })
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await listening(server)
-  await new Promise(resolve => server.close(resolve))
-  return port
 }

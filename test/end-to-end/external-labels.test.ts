@@ -7,11 +7,12 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { systemClock, type Clock } from '#core/clock.ts'
-import { freePort, Peer, programPath } from '../peers.ts'
+import { Peer, programPath } from '../peers.ts'
 import { runCommand } from '../run-cli.ts'
 import { runTercet, temporaryDirectory } from '../run-tercet.ts'
 import { until } from '../until.ts'
 import { postWrite, writeBody } from '../write-request.ts'
+import { freePort } from '../free-port.ts'
 
 interface Meta {
   ulid: string

@@ -6,7 +6,6 @@
  */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { createServer } from 'node:net'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,6 +26,7 @@ import { urlOf } from '../url.ts'
 import { runCommand } from '../run-cli.ts'
 import { runTercet, temporaryDirectory } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
+import { freePort } from '../free-port.ts'
 
 const installed = ['radosgw', 'ceph-mon', 'ceph-osd'].every(name => spawnSync('which', [name]).status === 0)
 if (!installed)
@@ -37,20 +37,6 @@ if (!installed)
 let server: ChildProcess | undefined
 let endpoint = ''
 const directory = temporaryDirectory()
-
-/** Two neighbouring free ports: the server takes both. */
-async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => {
-        resolve(typeof address === 'object' && address !== null ? address.port : 0)
-      })
-    })
-  })
-}
 
 const keys = { accessKeyId: 'test', secretAccessKey: 'testtesttest' }
 const open = (bucket: string, overrides: Partial<typeof keys> = {}): Promise<Bucket> =>

@@ -7,9 +7,9 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PutBucketPolicyCommand } from '@aws-sdk/client-s3'
 import { cephKeys, type Ceph } from '../ceph.ts'
-import { freePort } from '../peers.ts'
 import { until } from '../until.ts'
 import { enginePath } from './programs.ts'
+import { freePort } from '../free-port.ts'
 
 export interface Engine {
   url: string
