@@ -8,9 +8,10 @@ import { chunkKey, filterKey, oldChunkKey, openChunkObject, type ChunkRef, type 
 import type { ClosedChunk } from './closed-chunk.ts'
 import { readSnapshot, type ChunkSnapshot } from './open-chunk.ts'
 import type { IndexedChunk } from './index-file.ts'
+import type { ChunkColumns } from './line-columns.ts'
 import { ByteLru } from '#store/byte-lru.ts'
 import type { ChunkSource, LineBlock, OpenedChunk } from './select.ts'
-import { bitsOf, TokenFilter } from './token-filter.ts'
+import { gramsOf, TokenFilter } from './token-filter.ts'
 
 const noLines = new BlockLines(new Uint8Array(0), 0, true)
 
@@ -95,6 +96,7 @@ export class ChunkReader {
       entries,
       kilobytes,
       isInMemory: false,
+      columns: () => this.#columns(tenant, chunk, key),
       open: async needles => {
         try {
           return await this.#openIndexed(tenant, chunk, key, needles ?? [], onDamage)
@@ -115,19 +117,37 @@ export class ChunkReader {
     needles: readonly Uint8Array[],
     onDamage: DamageListener | undefined,
   ): Promise<OpenedChunk | undefined> {
-    const bits = needles.map(bitsOf).filter(b => b.length > 0)
-    // A small chunk costs one request, as its filter does; a larger one is not fetched in vain.
-    const isSmall = chunk.kilobytes <= smallKilobytes && this.#filters.get(key) === undefined
-    const filter = bits.length === 0 || isSmall ? undefined : await this.#filter(tenant, chunk, key)
+    const grams = needles.map(gramsOf).filter(g => g.length > 0)
+    const isUnfiltered = grams.length === 0 || this.#isSmall(chunk, key)
+    const filter = isUnfiltered ? undefined : await this.#filter(tenant, chunk, key)
     if (filter !== undefined) {
       let some = false
-      for (let block = 0; block < filter.blocks && !some; block++) some = bits.every(b => filter.mayContain(block, b))
+      for (let block = 0; block < filter.blocks && !some; block++) some = grams.every(g => filter.mayContain(block, g))
       if (!some) {
         this.skipped++
         return undefined
       }
     }
     return this.#opened(key, await this.#fetch(tenant, chunk, key), filter, onDamage)
+  }
+
+  /** What can be counted without fetching the chunk; undefined where there is nothing. */
+  async #columns(tenant: string, chunk: IndexedChunk, key: string): Promise<ChunkColumns | undefined> {
+    if (this.#isSmall(chunk, key)) return undefined
+    const filter = await this.#filter(tenant, chunk, key)
+    try {
+      const columns = filter?.columns()
+      const entries = columns?.blocks.reduce((sum, block) => sum + block.entries, 0)
+      return entries === chunk.entries ? columns : undefined
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      return undefined
+    }
+  }
+
+  /** A small chunk costs one request, as its filter does; a larger one is not fetched in vain. */
+  #isSmall(chunk: IndexedChunk, key: string): boolean {
+    return chunk.kilobytes <= smallKilobytes && this.#filters.get(key) === undefined
   }
 
   /** The token filter beside a chunk; undefined when there is none that can be used. */
@@ -239,7 +259,7 @@ export class ChunkReader {
 
   #opened(key: string, inner: InnerChunk, filter?: TokenFilter, onDamage?: DamageListener): OpenedChunk {
     const usable = filter?.blocks === inner.blocks.length ? filter : undefined
-    const bitsMemo = new Map<Uint8Array, Uint32Array>()
+    const gramsMemo = new Map<Uint8Array, Uint32Array>()
     const orLeftOut = <T>(work: () => T): T | undefined => {
       try {
         return work()
@@ -266,9 +286,9 @@ export class ChunkReader {
         // Looking through a block as one text costs less than finding its lines.
         mayContain: needle => {
           if (usable !== undefined) {
-            let bits = bitsMemo.get(needle)
-            if (bits === undefined) bitsMemo.set(needle, (bits = bitsOf(needle)))
-            if (!usable.mayContain(i, bits)) return false
+            let grams = gramsMemo.get(needle)
+            if (grams === undefined) gramsMemo.set(needle, (grams = gramsOf(needle)))
+            if (!usable.mayContain(i, grams)) return false
           }
           const text = orLeftOut(bytes)
           return text !== undefined && Buffer.from(text.buffer, text.byteOffset, text.length).includes(needle)

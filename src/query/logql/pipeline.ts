@@ -108,6 +108,8 @@ export class Pipeline {
   readonly #search: { needle: Uint8Array; step: number; isWhole: boolean } | undefined
   /** Texts that a line must contain as it is stored. */
   readonly needles: readonly Uint8Array[]
+  /** Do its stages look at labels and metadata alone? Then lines that have the same pass alike. */
+  readonly readsLabelsOnly: boolean
   linesSeen = 0
   bytesSeen = 0
   linesPassed = 0
@@ -144,6 +146,7 @@ export class Pipeline {
     )
     // The step that the search has answered already is left out.
     this.#steps = steps.filter((_, i) => this.#search?.isWhole !== true || i !== this.#search.step)
+    this.readsLabelsOnly = stages.every(readsLabelsOnly)
     this.#afterUnwrap = (metric?.unwrap?.filters ?? []).map(compileLabelFilter)
   }
 
@@ -288,9 +291,35 @@ export class Pipeline {
     for (let i = first; i < end; i++) if (isExcluded?.(i) !== true) visit(i, metadata.pairs(lines, i))
   }
 
+  /**
+   * The entry of a line that has this metadata, where it passes; undefined where it does not. Only for a pipeline that
+   * reads labels only: the line itself is not there.
+   */
+  entryOf(base: Labels, pairs: readonly string[]): Entry | undefined {
+    const { entry } = this
+    entry.reset(base, noBytes, 0, 0, 0, 0, pairs)
+    for (const step of this.#steps) if (!step(entry)) return undefined
+    return entry
+  }
+
   /** Filters behind the unwrap. */
   passesUnwrap(entry: Entry): boolean {
     return this.#afterUnwrap.every(test => test(entry))
+  }
+}
+
+const noBytes = new Uint8Array(0)
+
+function readsLabelsOnly(stage: Stage): boolean {
+  switch (stage.kind) {
+    case 'label-filter':
+    case 'drop':
+    case 'keep':
+      return true
+    case 'label-format':
+      return stage.formats.every(({ from }) => from !== undefined)
+    default:
+      return false
   }
 }
 
