@@ -8,7 +8,6 @@ import type { Grouping, RangeAggregation, Stage } from '#lang/logql/ast.ts'
 import type { LineBlock, LogsReader, OpenedChunk } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
 import type { Budget } from '../budget.ts'
-import { pacedSort } from '#core/paced-sort.ts'
 import { toBytes, toDurationSeconds, toFloat } from './conversions.ts'
 import { Entry, errorLabel } from './entry.ts'
 import { Pipeline } from './pipeline.ts'
@@ -16,6 +15,7 @@ import { addCounts, countAhead, type LineCounts } from './counted-lines.ts'
 import { exclusion, openAhead, planChunks, type ChunkTask } from './scan.ts'
 import { labelsOf, makeSeries, type Grid, type Series, type Vector } from './series.ts'
 import type { QueryStats } from './stats.ts'
+import { sortSamples } from './sample-sort.ts'
 import { overWindows } from './sliding-windows.ts'
 
 /** What the parts of a metric query share. */
@@ -236,12 +236,23 @@ class Accumulator {
 
   async sort(budget: Budget): Promise<void> {
     if (this.inOrder) return
-    const order = Array.from({ length: this.count }, (_, i) => i)
-    await pacedSort(order, (a, b) => this.times[a]! - this.times[b]!, budget)
-    this.times = Float64Array.from(order, i => this.times[i]!)
-    this.values = Float64Array.from(order, i => this.values[i]!)
+    const { times, values } = await sortSamples(this, this.count, budget)
+    this.times = times
+    this.values = values
     this.inOrder = true
   }
+}
+
+/** Series by the values of the labels that are grouped by, one after another; undefined: a line does not have it. */
+interface ValueNode {
+  next: Map<string | undefined, ValueNode>
+  series: Accumulator | undefined
+}
+
+function nextOf(node: ValueNode, value: string | undefined): ValueNode {
+  let next = node.next.get(value)
+  if (next === undefined) node.next.set(value, (next = { next: new Map(), series: undefined }))
+  return next
 }
 
 const countsOnly: ReadonlySet<string> = new Set(['count_over_time', 'rate', 'absent_over_time'])
@@ -407,20 +418,19 @@ class SampleCollector {
 
   #lookUp(entry: Entry): Accumulator | undefined {
     if (this.#grouping === undefined || this.#grouping.isWithout) return this.#lookUpLabels(entry)
-    // What is grouped by, as one text; a label that is not there differs from an empty one.
-    let key = ''
-    for (const name of this.#grouping.labels) {
-      const value = entry.get(name)
-      key += value === undefined ? '-' : `${value.length}:${value}`
-    }
-    let series = this.#byValues.get(key)
-    if (series === undefined) {
-      series = this.#lookUpLabels(entry)
-      if (series !== undefined) this.#byValues.set(key, series)
+    const { labels } = this.#grouping
+    let node: ValueNode | undefined = this.#byValues
+    for (let i = 0; i < labels.length && node !== undefined; i++) node = node.next.get(entry.get(labels[i]!))
+    if (node?.series !== undefined) return node.series
+    const series = this.#lookUpLabels(entry)
+    if (series !== undefined) {
+      node = this.#byValues
+      for (const name of labels) node = nextOf(node, entry.get(name))
+      node.series = series
     }
     return series
   }
-  readonly #byValues = new Map<string, Accumulator>()
+  readonly #byValues: ValueNode = { next: new Map(), series: undefined }
 
   #lookUpLabels(entry: Entry): Accumulator | undefined {
     const names: string[] = []
