@@ -92,7 +92,7 @@ export const banned: readonly (readonly [word: RegExp, instead: string, allowedI
   [
     /from 'node:fs(\/promises)?'/,
     'the Files that were handed in',
-    /^src\/(core|bucket|app|ops|cli)\/|^src\/codec\/(write-request|series-key|gram-bitmap)\.ts$/,
+    /^src\/(core|bucket|app|ops|cli)\/|^src\/codec\/(write-request|series-key|gram-bitmap|line-search)\.ts$/,
   ],
   [/\bnew RegExp\(/, 'lang/regex (linear time)', /^$/],
   [/^export \* /m, 'import the file you need', /^$/],
