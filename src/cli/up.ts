@@ -8,7 +8,7 @@ import type { Config } from '#app/config.ts'
 import { optionNames } from '#app/options.ts'
 import { compileCacheDirectory, isBuilt, version } from '#app/version.ts'
 import type { World } from '#app/world.ts'
-import { collectGarbage } from '#core/garbage.ts'
+import { collectGarbage, countBuffersAsHeap } from '#core/garbage.ts'
 import { BucketError } from '#bucket/bucket.ts'
 import { greatest } from '#core/lists.ts'
 import { configFlag, readQuietly, worldOf } from './configuration.ts'
@@ -58,9 +58,11 @@ interface Running {
 async function runProcess(config: Config): Promise<number> {
   const isAgent = config.text('role') === 'agent'
   const world = worldOf(config)
-  const heapFlags = heapFlagsOf(config.memory('memory_limit', world.memoryBytes))
+  const memoryBytes = config.memory('memory_limit', world.memoryBytes)
+  const heapFlags = heapFlagsOf(memoryBytes)
   if (isAgent) await becomeSmall(heapFlags)
   else if (heapFlags.length > 0) replaceProcess(heapFlags, {})
+  if (!isAgent && memoryBytes >= roomyBytes) countBuffersAsHeap()
   // Once: a process that is replaced reads its configuration again.
   for (const warning of config.warnings) world.log.warn('the configuration has something unknown', { warning })
   const dataDir = config.text('data_dir')
@@ -82,6 +84,9 @@ async function runProcess(config: Config): Promise<number> {
   const exitCode = await untilStopped(running, world, pidFile)
   process.exit(exitCode)
 }
+
+/** A server with this much memory has room for buffers that are collected later. */
+const roomyBytes = 1024 * 1024 * 1024
 
 /** The file may be another's by now. */
 function removeOwn(pidFile: string): void {
