@@ -103,16 +103,16 @@ export function syntaxError(text: string, at: number, to: number, message: strin
   return new BadQueryError(`parse error at line ${line}, col ${column}: ${message}`, at, to)
 }
 
-const goUnitsNs: Readonly<Record<string, number>> = {
-  ns: 1,
-  us: 1e3,
-  µs: 1e3,
-  '\u03bcs': 1e3,
-  ms: 1e6,
-  s: 1e9,
-  m: 6e10,
-  h: 3.6e12,
-}
+const goUnitsNs: ReadonlyMap<string, number> = new Map([
+  ['ns', 1],
+  ['us', 1e3],
+  ['µs', 1e3],
+  ['\u03bcs', 1e3],
+  ['ms', 1e6],
+  ['s', 1e9],
+  ['m', 6e10],
+  ['h', 3.6e12],
+])
 
 /** One number and its unit, as most durations are; undefined for others, and for what is none. */
 function singleDurationNs(text: string): number | undefined {
@@ -124,7 +124,7 @@ function singleDurationNs(text: string): number | undefined {
     else if (code < 48 || code > 57) break
   }
   if (at === dots || dots > 1) return undefined
-  const unit = ownOf(goUnitsNs, text.slice(at))
+  const unit = goUnitsNs.get(text.slice(at))
   return unit === undefined ? undefined : Number(text.slice(0, at)) * unit
 }
 
@@ -140,7 +140,7 @@ export function parseGoDurationNs(text: string): number | undefined {
   if (!/^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|\u03bcs|ms|s|m|h))+$/.test(body)) return undefined
   let total = 0
   for (const [, number, unit] of body.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|\u03bcs|ms|s|m|h)/g))
-    total += Number(number) * goUnitsNs[unit!]!
+    total += Number(number) * goUnitsNs.get(unit!)!
   return total > goDurationMaxNs ? undefined : sign * Math.round(total)
 }
 

@@ -56,18 +56,32 @@ const placesMax = 200
 
 const textBytesMax = 6
 const textsMax = 4096
-const texts = new Map<number, string>()
 
-/** Text of bytes, all of them ASCII; the same object for the same short text, mostly. */
-export function asciiText(bytes: Uint8Array, from: number, to: number): string {
-  if (to - from > textBytesMax) return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('latin1')
-  let key = to - from
-  for (let i = from; i < to; i++) key = key * 128 + bytes[i]!
-  let text = texts.get(key)
-  if (text === undefined) {
-    text = Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('latin1')
-    if (texts.size >= textsMax) texts.clear()
-    texts.set(key, text)
+/** Texts of values, all of them ASCII; the same object for the same short text, mostly. */
+export class AsciiTexts {
+  readonly #short = new Map<number, string>()
+  #bytes: Uint8Array = new Uint8Array(0)
+  /** The same bytes, for they make texts. */
+  #buffer: Buffer = Buffer.from(this.#bytes)
+
+  text(bytes: Uint8Array, from: number, to: number): string {
+    if (to - from > textBytesMax) return this.#slice(bytes, from, to)
+    let key = to - from
+    for (let i = from; i < to; i++) key = key * 128 + bytes[i]!
+    let text = this.#short.get(key)
+    if (text === undefined) {
+      text = this.#slice(bytes, from, to)
+      if (this.#short.size >= textsMax) this.#short.clear()
+      this.#short.set(key, text)
+    }
+    return text
   }
-  return text
+
+  #slice(bytes: Uint8Array, from: number, to: number): string {
+    if (this.#bytes !== bytes) {
+      this.#bytes = bytes
+      this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    }
+    return this.#buffer.toString('latin1', from, to)
+  }
 }

@@ -3,7 +3,7 @@
  * read so is what json-line.ts reads of the line's text; an unusual line is left to that.
  */
 import { joinName, type FieldSink } from './json-line.ts'
-import { asciiText, KeyPlaces, unusual } from './stored-fields.ts'
+import { AsciiTexts, KeyPlaces, unusual } from './stored-fields.ts'
 
 /** How reading goes on: behind what was read, not at all, or by the text. */
 type Outcome = 0 | 1 | -1
@@ -31,6 +31,7 @@ function isSpace(code: number): boolean {
 export class StoredJson {
   readonly #keys: KeyPlaces
   readonly #sink: FieldSink
+  readonly #texts = new AsciiTexts()
   #bytes: Uint8Array = new Uint8Array(0)
   #at = 0
   #end = 0
@@ -136,7 +137,7 @@ export class StoredJson {
     if (to < 0) return unusual
     for (let i = from; i < to; i++) if (this.#bytes[i]! > 127) return unusual
     this.#at = to + 1
-    return this.#sink(name, asciiText(this.#bytes, from, to)) ? goesOn : stopped
+    return this.#sink(name, this.#texts.text(this.#bytes, from, to)) ? goesOn : stopped
   }
 
   /** Moves behind the closing quote; false when there is none. */
@@ -181,7 +182,7 @@ export class StoredJson {
     this.#at = at
     const isNumber = code === 45 || (code >= 48 && code <= 57)
     if (isNumber && !isWanted) return goesOn
-    const text = asciiText(bytes, from, at)
+    const text = this.#texts.text(bytes, from, at)
     if (!isNumber && text !== 'true' && text !== 'false' && text !== 'null') return unusual
     if (!isWanted || code === letterN) return goesOn
     return this.#sink(name, text) ? goesOn : stopped

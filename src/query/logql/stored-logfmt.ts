@@ -3,7 +3,7 @@
  * is read so is what logfmt-line.ts reads of the line's text; an unusual line is left to that.
  */
 import { labelName, type FieldSink } from './json-line.ts'
-import { asciiText, KeyPlaces, unusual } from './stored-fields.ts'
+import { AsciiTexts, KeyPlaces, unusual } from './stored-fields.ts'
 
 const quote = 34
 const equals = 61
@@ -16,6 +16,7 @@ const escapes = new Set([34, 92, 47, 98, 102, 110, 114, 116, 39])
 export class StoredLogfmt {
   readonly #keys: KeyPlaces
   readonly #sink: FieldSink
+  readonly #texts = new AsciiTexts()
 
   /** `wanted`: names of labels. The sink gets each of these pairs, and returns false when it wants no more. */
   constructor(wanted: ReadonlySet<string>, sink: FieldSink) {
@@ -49,7 +50,7 @@ export class StoredLogfmt {
       }
       if (!key.isWanted) continue
       for (let i = valueFrom; i < valueTo; i++) if (bytes[i]! > 127) return false
-      if (!this.#sink(key.name, asciiText(bytes, valueFrom, valueTo))) return true
+      if (!this.#sink(key.name, this.#texts.text(bytes, valueFrom, valueTo))) return true
     }
   }
 }
