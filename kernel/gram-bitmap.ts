@@ -39,10 +39,8 @@ function addLine(from: usize, to: usize): void {
     const bytes = v128.load(at)
     const h = v128.xor(i32x4.mul(i8x16.swizzle(bytes, first), m1), i32x4.mul(i8x16.swizzle(bytes, second), m2))
     const bit = i32x4.mul(v128.xor(h, i32x4.shr_u(h, 15)), m3)
-    // By lane: the byte of the bitmap, and above it the bit in that byte. What is not kept has no bit, instead of
-    // being passed over: a branch that goes either way costs more than the store.
-    const isDropped = i32x4.ne(v128.and(bit, i32x4.splat(3)), i32x4.splat(0))
-    const which = v128.or(v128.or(v128.and(i32x4.shr_u(bit, 16), i32x4.splat(7)), isDropped), i32x4.splat(0x80808000))
+    // By lane: the byte of the bitmap, and above it the bit in that byte.
+    const which = v128.or(v128.and(i32x4.shr_u(bit, 16), i32x4.splat(7)), i32x4.splat(0x80808000))
     const marks = v128.or(i32x4.shr_u(bit, 19), i32x4.shl(i8x16.swizzle(bitOf, which), 16))
     const low = <u64>i64x2.extract_lane(marks, 0),
       high = <u64>i64x2.extract_lane(marks, 1)
@@ -54,7 +52,7 @@ function addLine(from: usize, to: usize): void {
   for (; at + 6 <= to; at++) {
     const h = ((load<u32>(at) & 0xffffff) * 0x9e3779b1) ^ ((load<u32>(at + 3) & 0xffffff) * 0x85ebca77)
     const bit = (h ^ (h >>> 15)) * 0x2c1b3c6d
-    if ((bit & 3) == 0) mark(<usize>(bit >>> 19), 1 << ((bit >>> 16) & 7))
+    mark(<usize>(bit >>> 19), 1 << ((bit >>> 16) & 7))
   }
 }
 

@@ -10,7 +10,7 @@ import { optionNames } from '#app/options.ts'
 import { compileCacheDirectory, isBuilt, version } from '#app/version.ts'
 import type { Tercet } from '#app/tercet.ts'
 import type { World } from '#app/world.ts'
-import { collectGarbage } from '#core/garbage.ts'
+import { collectGarbage, countBuffersAsHeap } from '#core/garbage.ts'
 import { BucketError } from '#bucket/bucket.ts'
 import { greatest } from '#core/lists.ts'
 import { configFlag, configPathOf, readQuietly, worldOf } from './configuration.ts'
@@ -68,9 +68,11 @@ interface Running {
 async function runProcess(config: Config, configPath: string | undefined): Promise<number> {
   const isAgent = config.text('role') === 'agent'
   const world = worldOf(config)
-  const heapFlags = heapFlagsOf(config.memory('memory_limit', world.memoryBytes))
+  const memoryBytes = config.memory('memory_limit', world.memoryBytes)
+  const heapFlags = heapFlagsOf(memoryBytes)
   if (isAgent) await becomeSmall(heapFlags)
   else if (heapFlags.length > 0) replaceProcess(heapFlags, {})
+  if (!isAgent && memoryBytes >= roomyBytes) countBuffersAsHeap()
   // Once: a process that is replaced reads its configuration again.
   for (const warning of config.warnings) world.log.warn('the configuration has something unknown', { warning })
   const dataDir = config.text('data_dir')
@@ -93,6 +95,9 @@ async function runProcess(config: Config, configPath: string | undefined): Promi
   const exitCode = await untilStopped(running, world, pidFile)
   process.exit(exitCode)
 }
+
+/** A server with this much memory has room for buffers that are collected later. */
+const roomyBytes = 1024 * 1024 * 1024
 
 /** The file may be another's by now. */
 function removeOwn(pidFile: string): void {

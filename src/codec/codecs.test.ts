@@ -123,7 +123,7 @@ test('random histogram chunks come back, integer and float', () => {
 
 test('the committed kernels are what their sources build to', () => {
   const directory = mkdtempSync(join(tmpdir(), 'tercet-kernel-'))
-  for (const kernel of ['write-request', 'series-key', 'gram-bitmap', 'xor-chunk', 'crc32c']) {
+  for (const kernel of ['write-request', 'series-key', 'gram-bitmap', 'xor-chunk', 'crc32c', 'line-search']) {
     const built = join(directory, `${kernel}.wasm`)
     const { status, stderr } = spawnSync(
       process.execPath,

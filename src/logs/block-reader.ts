@@ -8,9 +8,10 @@ import { chunkKey, filterKey, oldChunkKey, openChunkObject, type ChunkRef, type 
 import type { ClosedChunk } from './closed-chunk.ts'
 import { readSnapshot, type ChunkSnapshot } from './open-chunk.ts'
 import type { IndexedChunk } from './index-file.ts'
+import type { ChunkColumns } from './line-columns.ts'
 import { ByteLru } from '#store/byte-lru.ts'
 import type { ChunkSource, LineBlock, OpenedChunk } from './select.ts'
-import { bitsOf, TokenFilter } from './token-filter.ts'
+import { gramsOf, TokenFilter } from './token-filter.ts'
 
 const noLines = new BlockLines(new Uint8Array(0), 0, true)
 
@@ -49,6 +50,34 @@ async function firstOf(
   return undefined
 }
 
+/** So much of each cache one query fills. */
+const queryShare = 7 / 8
+
+/** Bytes that may still be put into a cache. */
+class Allowance {
+  #left: number
+
+  constructor(bytes: number) {
+    this.#left = bytes
+  }
+
+  takes(bytes: number): boolean {
+    if (bytes > this.#left) return false
+    this.#left -= bytes
+    return true
+  }
+}
+
+/**
+ * What one query puts into the caches. One that reads more than they hold would push out what it read first, and find
+ * nothing of it when it is asked again; what is not kept also leaves memory sooner.
+ */
+export interface CacheShare {
+  readonly chunks: Allowance
+  readonly bytes: Allowance
+  readonly blocks: Allowance
+}
+
 export class ChunkReader {
   readonly #options: ChunkReaderOptions
   readonly #chunks: ByteLru<InnerChunk>
@@ -69,6 +98,16 @@ export class ChunkReader {
     this.#blocks = new ByteLru(options.cacheBytes / 2)
   }
 
+  /** What a query that begins now may put into the caches. */
+  share(): CacheShare {
+    const { cacheBytes } = this.#options
+    return {
+      chunks: new Allowance((cacheBytes / 2) * queryShare),
+      bytes: new Allowance((cacheBytes / 8) * queryShare),
+      blocks: new Allowance((cacheBytes / 2) * queryShare),
+    }
+  }
+
   get cacheStats(): { bytes: number; hits: number; misses: number } {
     const bytes = this.#chunks.bytes + this.#blocks.bytes + this.#bytes.bytes + this.#filters.bytes
     return { bytes, hits: this.#blocks.hits, misses: this.#blocks.misses }
@@ -86,7 +125,7 @@ export class ChunkReader {
   }
 
   /** A chunk that the index lists. Damage throws, unless somebody hears of it: then the chunk is left out. */
-  indexed(tenant: string, chunk: IndexedChunk, onDamage?: DamageListener): ChunkSource {
+  indexed(tenant: string, chunk: IndexedChunk, share = this.share(), onDamage?: DamageListener): ChunkSource {
     const { fromMs, throughMs, entries, kilobytes } = chunk
     const key = chunkKey(tenant, chunk, false)
     return {
@@ -95,9 +134,10 @@ export class ChunkReader {
       entries,
       kilobytes,
       isInMemory: false,
+      columns: () => this.#columns(tenant, chunk, key),
       open: async needles => {
         try {
-          return await this.#openIndexed(tenant, chunk, key, needles ?? [], onDamage)
+          return await this.#openIndexed(tenant, chunk, key, needles ?? [], share, onDamage)
         } catch (error) {
           if (onDamage === undefined || !isDamage(error)) throw error
           this.#chunks.delete(key)
@@ -113,21 +153,40 @@ export class ChunkReader {
     chunk: IndexedChunk,
     key: string,
     needles: readonly Uint8Array[],
+    share: CacheShare,
     onDamage: DamageListener | undefined,
   ): Promise<OpenedChunk | undefined> {
-    const bits = needles.map(bitsOf).filter(b => b.length > 0)
-    // A small chunk costs one request, as its filter does; a larger one is not fetched in vain.
-    const isSmall = chunk.kilobytes <= smallKilobytes && this.#filters.get(key) === undefined
-    const filter = bits.length === 0 || isSmall ? undefined : await this.#filter(tenant, chunk, key)
+    const grams = needles.map(gramsOf).filter(g => g.length > 0)
+    const isUnfiltered = grams.length === 0 || this.#isSmall(chunk, key)
+    const filter = isUnfiltered ? undefined : await this.#filter(tenant, chunk, key)
     if (filter !== undefined) {
       let some = false
-      for (let block = 0; block < filter.blocks && !some; block++) some = bits.every(b => filter.mayContain(block, b))
+      for (let block = 0; block < filter.blocks && !some; block++) some = grams.every(g => filter.mayContain(block, g))
       if (!some) {
         this.skipped++
         return undefined
       }
     }
-    return this.#opened(key, await this.#fetch(tenant, chunk, key), filter, onDamage)
+    return this.#opened(key, await this.#fetch(tenant, chunk, key, share), share, filter, onDamage)
+  }
+
+  /** What can be counted without fetching the chunk; undefined where there is nothing. */
+  async #columns(tenant: string, chunk: IndexedChunk, key: string): Promise<ChunkColumns | undefined> {
+    if (this.#isSmall(chunk, key)) return undefined
+    const filter = await this.#filter(tenant, chunk, key)
+    try {
+      const columns = filter?.columns()
+      const entries = columns?.blocks.reduce((sum, block) => sum + block.entries, 0)
+      return entries === chunk.entries ? columns : undefined
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      return undefined
+    }
+  }
+
+  /** A small chunk costs one request, as its filter does; a larger one is not fetched in vain. */
+  #isSmall(chunk: IndexedChunk, key: string): boolean {
+    return chunk.kilobytes <= smallKilobytes && this.#filters.get(key) === undefined
   }
 
   /** The token filter beside a chunk; undefined when there is none that can be used. */
@@ -147,14 +206,14 @@ export class ChunkReader {
     return filter ?? undefined
   }
 
-  async #fetch(tenant: string, chunk: IndexedChunk, key: string): Promise<InnerChunk> {
+  async #fetch(tenant: string, chunk: IndexedChunk, key: string, share: CacheShare): Promise<InnerChunk> {
     const known = this.#chunks.get(key)
     if (known !== undefined) return known
     const bytes = await this.read(tenant, chunk)
     this.fetched++
     this.fetchedBytes += bytes.length
     const inner = openChunkObject(bytes)
-    this.#chunks.set(key, inner, bytes.length)
+    if (share.chunks.takes(bytes.length)) this.#chunks.set(key, inner, bytes.length)
     return inner
   }
 
@@ -182,7 +241,7 @@ export class ChunkReader {
   #oldThroughMs = -Infinity
 
   /** A finished chunk that the index does not list yet. */
-  closed(tenant: string, chunk: ClosedChunk, onDamage?: DamageListener): ChunkSource {
+  closed(tenant: string, chunk: ClosedChunk, share: CacheShare, onDamage?: DamageListener): ChunkSource {
     const { fromMs, throughMs } = chunk.ref
     const key = chunkKey(tenant, chunk.ref, false)
     return {
@@ -193,7 +252,7 @@ export class ChunkReader {
       isInMemory: true,
       open: async () => {
         try {
-          return this.#opened(key, openChunkObject(await this.#closedBytes(tenant, chunk)), undefined, onDamage)
+          return this.#opened(key, openChunkObject(await this.#closedBytes(tenant, chunk)), share, undefined, onDamage)
         } catch (error) {
           if (onDamage === undefined || !isDamage(error)) throw error
           await onDamage.missing(error)
@@ -237,9 +296,15 @@ export class ChunkReader {
     }
   }
 
-  #opened(key: string, inner: InnerChunk, filter?: TokenFilter, onDamage?: DamageListener): OpenedChunk {
+  #opened(
+    key: string,
+    inner: InnerChunk,
+    share: CacheShare,
+    filter?: TokenFilter,
+    onDamage?: DamageListener,
+  ): OpenedChunk {
     const usable = filter?.blocks === inner.blocks.length ? filter : undefined
-    const bitsMemo = new Map<Uint8Array, Uint32Array>()
+    const gramsMemo = new Map<Uint8Array, Uint32Array>()
     const orLeftOut = <T>(work: () => T): T | undefined => {
       try {
         return work()
@@ -252,11 +317,13 @@ export class ChunkReader {
     }
     const blocks = inner.blocks.map((block, i): LineBlock => {
       const name = `${key}#${i}`
+      /** Of a block that was searched, and whose lines are asked for next. */
+      let searched: Uint8Array | undefined
       const bytes = (): Uint8Array => {
-        const known = this.#blocks.get(name)?.bytes ?? this.#bytes.get(name)
+        const known = searched ?? this.#blocks.get(name)?.bytes ?? this.#bytes.get(name)
         if (known !== undefined) return known
         const read = inner.readBlock(i)
-        this.#bytes.set(name, read, read.length)
+        if (share.bytes.takes(read.length)) this.#bytes.set(name, read, read.length)
         return read
       }
       return {
@@ -266,19 +333,23 @@ export class ChunkReader {
         // Looking through a block as one text costs less than finding its lines.
         mayContain: needle => {
           if (usable !== undefined) {
-            let bits = bitsMemo.get(needle)
-            if (bits === undefined) bitsMemo.set(needle, (bits = bitsOf(needle)))
-            if (!usable.mayContain(i, bits)) return false
+            let grams = gramsMemo.get(needle)
+            if (grams === undefined) gramsMemo.set(needle, (grams = gramsOf(needle)))
+            if (!usable.mayContain(i, grams)) return false
           }
           const text = orLeftOut(bytes)
-          return text !== undefined && Buffer.from(text.buffer, text.byteOffset, text.length).includes(needle)
+          if (text === undefined) return false
+          const isFound = Buffer.from(text.buffer, text.byteOffset, text.length).includes(needle)
+          searched = isFound ? text : undefined
+          return isFound
         },
         lines: () => {
           let lines = this.#blocks.get(name)
           if (lines === undefined) {
             lines = orLeftOut(() => new BlockLines(bytes(), block.entries, inner.version >= 4))
+            searched = undefined
             if (lines === undefined) return noLines
-            this.#blocks.set(name, lines, lines.heldBytes)
+            if (share.blocks.takes(lines.heldBytes)) this.#blocks.set(name, lines, lines.heldBytes)
           }
           return lines
         },

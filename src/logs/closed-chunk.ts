@@ -14,7 +14,8 @@ import {
   type ChunkRef,
   type PackedBlock,
 } from './chunk.ts'
-import { encodeFilter } from './token-filter.ts'
+import { columnsOf, encodeColumns, type BlockColumns } from './line-columns.ts'
+import { encodeFilter, foldBitmap } from './token-filter.ts'
 
 /** As Loki cuts them: a block at 256 KiB of lines. */
 export const blockBytes = 256 * 1024
@@ -46,10 +47,11 @@ export interface ChunkOwner {
   labels: Labels
 }
 
-/** Blocks of a chunk, the bitmaps of their token filters, and whether the blocks overlap in time. */
+/** Blocks of a chunk, what lies beside it of each, and whether the blocks overlap in time. */
 interface ChunkBlocks {
   blocks: readonly PackedBlock[]
   bitmaps: readonly Uint8Array[]
+  columns: readonly (BlockColumns | undefined)[]
   overlaps: boolean
 }
 
@@ -57,7 +59,7 @@ interface ChunkBlocks {
 export function closeBlocks(
   { tenant, fingerprint, labels }: ChunkOwner,
   symbols: readonly string[],
-  { blocks, bitmaps, overlaps }: ChunkBlocks,
+  { blocks, bitmaps, columns, overlaps }: ChunkBlocks,
 ): ClosedChunk {
   const { fromMs, throughMs } = timesOf(blocks)
   const inner = encodeInnerChunk(codecs.zstd, symbols, blocks)
@@ -66,7 +68,7 @@ export function closeBlocks(
   return {
     ref: { fingerprint: fingerprint.toString(16), fromMs, throughMs, checksum },
     bytes: sharedCopy(bytes),
-    filter: encodeFilter(bitmaps),
+    filter: encodeFilter(bitmaps, encodeColumns(blocks, columns, symbols)),
     path: undefined,
     size: bytes.length,
     kilobytes: Math.round(size / 1024),
@@ -100,6 +102,7 @@ export function orderChunk(owner: ChunkOwner, object: Uint8Array): ClosedChunk {
   return closeBlocks(owner, inner.symbols(), {
     blocks: packed.map(({ block }) => block),
     bitmaps: packed.map(({ bitmap }) => bitmap),
+    columns: packed.map(({ columns }) => columns),
     overlaps: false,
   })
 }
@@ -129,9 +132,15 @@ export function sortEntries(bytes: Uint8Array, entries: number): { bytes: Uint8A
   return { bytes: out.subarray(0, at), entries: kept }
 }
 
-/** Blocks of the usual size, and their bitmaps, from entries in order. */
-function packBlocks(bytes: Uint8Array, entries: number): { block: PackedBlock; bitmap: Uint8Array }[] {
-  const blocks: { block: PackedBlock; bitmap: Uint8Array }[] = []
+interface OrderedBlock {
+  block: PackedBlock
+  bitmap: Uint8Array
+  columns: BlockColumns | undefined
+}
+
+/** Blocks of the usual size, and what lies beside them, from entries in order. */
+function packBlocks(bytes: Uint8Array, entries: number): OrderedBlock[] {
+  const blocks: OrderedBlock[] = []
   const lines = new BlockLines(bytes, entries, true)
   for (let from = 0; from < entries;) {
     const startAt = from === 0 ? 0 : lines.pairsTo[from - 1]!
@@ -151,7 +160,7 @@ function packBlocks(bytes: Uint8Array, entries: number): { block: PackedBlock; b
       size,
       packed: new Uint8Array(compress(codecs.zstd, text)),
     }
-    blocks.push({ block, bitmap: bitmapOf(text, to - from) })
+    blocks.push({ block, bitmap: foldBitmap(bitmapOf(text, to - from)), columns: columnsOf(text, to - from) })
     from = to
   }
   return blocks

@@ -12,7 +12,7 @@ import { codecs, compress, encodeChunkObject, encodeInnerChunk, openChunkObject 
 import { detectLevel } from './detected-level.ts'
 import { fingerprintOf, StreamHead } from './head.ts'
 import { decodeIndex, encodeIndex } from './index-file.ts'
-import { bitsOf, encodeFilter, TokenFilter } from './token-filter.ts'
+import { encodeFilter, foldBitmap, gramsOf, TokenFilter } from './token-filter.ts'
 
 test("an index of one stream is the example's 256 bytes; its fingerprint is the stream's", () => {
   const labels = new Labels(['app', 'x'])
@@ -143,8 +143,8 @@ test("a stream's chunk: sorted, without duplicates, with a filter that lets thro
   )
   const filter = new TokenFilter(chunk.filter!)
   for (const needle of ['three three', 'another at', 'five five'])
-    assert.equal(filter.mayContain(0, bitsOf(Buffer.from(needle))), true)
-  assert.equal(filter.mayContain(0, bitsOf(Buffer.from('something else that is nowhere'))), false)
+    assert.equal(filter.mayContain(0, gramsOf(Buffer.from(needle))), true)
+  assert.equal(filter.mayContain(0, gramsOf(Buffer.from('something else that is nowhere'))), false)
 })
 
 test('a token filter never hides a text that is there', () => {
@@ -160,15 +160,15 @@ test('a token filter never hides a text that is there', () => {
       block.writeU8(0)
     }
     const bitmap = bitmapOf(block.bytes(), 3)
-    const filter = new TokenFilter(encodeFilter([bitmap]))
+    const filter = new TokenFilter(encodeFilter([foldBitmap(bitmap)], new Uint8Array(0)))
     // The bitmap says no more than the lines do: it is that of their texts and nothing else.
     const wanted = new Uint8Array(bitmap.length)
-    for (const bit of bitsOf(line)) wanted[bit >>> 3]! |= 1 << (bit & 7)
+    for (const gram of gramsOf(line)) wanted[gram >>> 19]! |= 1 << ((gram >>> 16) & 7)
     assert.deepEqual(bitmap, wanted)
     for (let i = 0; i < 20; i++) {
       const from = below(random, line.length)
       const to = from + below(random, line.length - from + 1)
-      assert.equal(filter.mayContain(0, bitsOf(line.subarray(from, to))), true)
+      assert.equal(filter.mayContain(0, gramsOf(line.subarray(from, to))), true)
     }
   }
 })

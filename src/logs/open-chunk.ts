@@ -11,6 +11,8 @@ import { compareBytes } from '#core/text.ts'
 import type { Labels } from '#model/labels.ts'
 import { BlockLines, readPairs } from './block-lines.ts'
 import { codecs, compress, decompress, type PackedBlock } from './chunk.ts'
+import { columnsOf, type BlockColumns } from './line-columns.ts'
+import { foldBitmap } from './token-filter.ts'
 import { blockBytes, closeBlocks, sortEntries, type ClosedChunk } from './closed-chunk.ts'
 
 /** As Loki cuts them: at about 1.5 MiB compressed. */
@@ -43,6 +45,9 @@ export class OpenChunk {
   readonly #sealed: PackedBlock[] = []
   packedBytes = 0
   readonly #bitmaps: Uint8Array[] = []
+  readonly #columns: (BlockColumns | undefined)[] = []
+  /** Bytes of the bitmaps and columns. */
+  #besideBytes = 0
   #sealedSize = 0
   #sealedEntries = 0
   readonly #symbolOf = new Map<string, number>()
@@ -63,7 +68,7 @@ export class OpenChunk {
   }
   /** Bytes that the chunk holds in memory. */
   get heldBytes(): number {
-    return this.packedBytes + this.#block.buffer.length + this.#symbolBytes * 2 + this.#bitmaps.length * 8192
+    return this.packedBytes + this.#block.buffer.length + this.#symbolBytes * 2 + this.#besideBytes
   }
   get isFull(): boolean {
     return this.packedBytes >= chunkBytes || this.#symbolBytes >= chunkBytes
@@ -210,7 +215,11 @@ export class OpenChunk {
       size: this.#size,
       packed,
     })
-    this.#bitmaps.push(bitmapOf(bytes, entries))
+    const bitmap = foldBitmap(bitmapOf(bytes, entries))
+    this.#bitmaps.push(bitmap)
+    const columns = columnsOf(bytes, entries)
+    this.#columns.push(columns)
+    this.#besideBytes += bitmap.length + (columns?.heldBytes ?? 0)
     this.packedBytes += packed.length
     this.#sealedSize += this.#size
     this.#sealedEntries += this.#entries
@@ -264,6 +273,7 @@ export class OpenChunk {
     return closeBlocks({ tenant, fingerprint, labels }, this.#symbols, {
       blocks: this.#sealed,
       bitmaps: this.#bitmaps,
+      columns: this.#columns,
       overlaps: this.#overlaps,
     })
   }

@@ -4,7 +4,7 @@ import { Omissions } from '#core/omissions.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import type { DamagedBlock } from '#store/damage.ts'
-import type { ChunkReader, DamageListener } from './block-reader.ts'
+import type { CacheShare, ChunkReader, DamageListener } from './block-reader.ts'
 import type { ChunkRef } from './chunk.ts'
 import type { IndexCatalogue } from './index-catalogue.ts'
 import { chunkName } from './merge.ts'
@@ -49,6 +49,7 @@ interface FoundStream {
 export class Reader implements LogsReader {
   readonly #tenant: string
   readonly #source: LogsSource
+  readonly #share: CacheShare
   readonly #retainedFrom: (fromMs: number) => number
   readonly omissions = new Omissions()
 
@@ -56,6 +57,7 @@ export class Reader implements LogsReader {
   constructor(tenant: string, source: LogsSource, retainedFrom: (fromMs: number) => number) {
     this.#tenant = tenant
     this.#source = source
+    this.#share = source.chunks.share()
     this.#retainedFrom = retainedFrom
   }
 
@@ -111,7 +113,7 @@ export class Reader implements LogsReader {
     const { chunks } = this.#source
     const all = closed.map(chunk => ({
       name: chunkName(chunk.ref),
-      source: chunks.closed(this.#tenant, chunk, this.#listenerFor(chunk.ref, false)),
+      source: chunks.closed(this.#tenant, chunk, this.#share, this.#listenerFor(chunk.ref, false)),
     }))
     if (open !== undefined) all.push({ name: '', source: chunks.open(open) })
     return all
@@ -133,7 +135,7 @@ export class Reader implements LogsReader {
           const name = chunkName(chunk)
           if (into.names.has(name)) continue
           into.names.add(name)
-          into.chunks.push(reader.indexed(this.#tenant, chunk, this.#listenerFor(chunk, true)))
+          into.chunks.push(reader.indexed(this.#tenant, chunk, this.#share, this.#listenerFor(chunk, true)))
         }
       }
     }

@@ -5,7 +5,9 @@ import type { Labels } from '#model/labels.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { readPairs, type Lines } from './block-lines.ts'
 
-export { readPairs, type Lines }
+import type { ChunkColumns, CountedBlock } from './line-columns.ts'
+
+export { readPairs, type ChunkColumns, type CountedBlock, type Lines }
 
 export interface LineBlock {
   /** First and last time, whole milliseconds, both inclusive. */
@@ -42,6 +44,8 @@ export interface ChunkSource {
    * undefined then, and for a chunk that is damaged. Throws PlanStaleError for one that was replaced meanwhile.
    */
   open(needles?: readonly Uint8Array[]): Promise<OpenedChunk | undefined>
+  /** What can be counted without fetching the chunk, its blocks in the same order; undefined where there is nothing. */
+  columns?(): Promise<ChunkColumns | undefined>
 }
 
 /** A stream and its chunks that touch the time, in order of their start; chunks may overlap and repeat lines. */

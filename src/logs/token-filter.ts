@@ -1,82 +1,134 @@
 /**
- * Which texts the lines of a block can contain: a bitmap of hashes of six bytes in a row. A quarter of them, chosen by
- * their own hash, is kept; so those of a searched text that are kept must all be there. It lies beside the chunk, made
- * of it, and can be made again. Form: docs/formats/log-token-filter.md.
+ * Which texts the lines of a block can contain: a bitmap of hashes of six bytes in a row; those of a searched text must
+ * all be there. It lies beside the chunk, made of it, and can be made again. Form: docs/formats/log-token-filter.md.
  *
- *   "TCTF" · u8 version 2 · u8 log2 of the bits of a block's bitmap · u16 blocks · the bitmaps · u32 CRC-32C
+ *   "TCTF" · u8 version 3 · u8 16 · u16 blocks · u8 log2 of the bits of each bitmap · bitmaps · columns · u32 CRC-32C
  *
- * Numbers are big endian. The checksum is of all that stands before it: a bit that is lost would hide lines. Version 1
- * had none, and is not used; nor is one of a version that is not known.
+ * Numbers are big endian. The checksum is of all that stands before it: a bit that is lost would hide lines. Columns
+ * are those of line-columns.ts. Version 2 had bitmaps of 2^16 bits, a quarter of the hashes in them, and no columns.
+ * Version 1 had no checksum, and is not used; nor is one of a version that is not known.
  */
-import { bitmapBytes, bitsLog2, gramBytes } from '#codec/gram-bitmap.ts'
+import { ByteReader } from '#codec/byte-reader.ts'
+import { ByteWriter } from '#codec/byte-writer.ts'
+import { bitsLog2, gramBytes } from '#codec/gram-bitmap.ts'
 import { crc32c } from '#codec/crc32c.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { ownFormats } from '#core/own-formats.ts'
+import { ChunkColumns } from './line-columns.ts'
 
 const magic = 0x54435446
-const version = ownFormats['token-filter'].written
-const headBytes = 8
+const { written, oldest, newest } = ownFormats['token-filter']
 const checksumBytes = 4
 
-/** The bits that a block's bitmap must have for a line of it to contain the text; empty when nothing can be said. */
-export function bitsOf(needle: Uint8Array): Uint32Array {
-  const bits: number[] = []
-  for (let at = 0; at + gramBytes <= needle.length; at++) {
+/** Hashes of the text's grams: what `TokenFilter.mayContain` looks for. Empty when nothing can be said. */
+export function gramsOf(needle: Uint8Array): Uint32Array {
+  const count = Math.max(0, needle.length - gramBytes + 1)
+  const grams = new Uint32Array(count)
+  for (let at = 0; at < count; at++) {
     const a = needle[at]! | (needle[at + 1]! << 8) | (needle[at + 2]! << 16)
     const b = needle[at + 3]! | (needle[at + 4]! << 8) | (needle[at + 5]! << 16)
     const h = Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca77)
-    const bit = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d)
-    if ((bit & 3) === 0) bits.push(bit >>> (32 - bitsLog2))
+    grams[at] = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d)
   }
-  return Uint32Array.from(bits)
+  return grams
 }
 
-export function encodeFilter(bitmaps: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(headBytes + bitmaps.length * bitmapBytes + checksumBytes)
-  const view = new DataView(out.buffer)
-  view.setUint32(0, magic)
-  view.setUint8(4, version)
-  view.setUint8(5, bitsLog2)
-  view.setUint16(6, bitmaps.length)
-  bitmaps.forEach((bitmap, i) => {
-    out.set(bitmap, headBytes + i * bitmapBytes)
-  })
-  view.setUint32(out.length - checksumBytes, crc32c(out, 0, out.length - checksumBytes))
-  return out
+/** A bitmap is halved while no more than this part of its bits would be set, down to the least size. */
+const densityMax = 0.5
+const leastLog2 = 9
+
+/** By byte: its bits in pairs, as four bits, and how many of these are set. */
+const halves = new Uint8Array(256)
+const halfCounts = new Uint8Array(256)
+for (let byte = 0; byte < 256; byte++)
+  for (let pair = 0; pair < 4; pair++)
+    if (((byte >>> (pair * 2)) & 3) !== 0) {
+      halves[byte]! |= 1 << pair
+      halfCounts[byte]!++
+    }
+
+/** The bitmap of a block with few grams in fewer bits: two neighbours become one, again and again. */
+export function foldBitmap(bitmap: Uint8Array): Uint8Array {
+  let folded = bitmap
+  while (folded.length > (1 << leastLog2) / 8) {
+    let set = 0
+    for (const byte of folded) set += halfCounts[byte]!
+    if (set > folded.length * 4 * densityMax) break
+    const half = new Uint8Array(folded.length / 2)
+    for (let i = 0; i < half.length; i++) half[i] = halves[folded[i * 2]!]! | (halves[folded[i * 2 + 1]!]! << 4)
+    folded = half
+  }
+  return folded
 }
 
-/** A chunk's bitmaps, one for each of its blocks. */
+/** `bitmaps`: one for each block, folded. `columns`: of the same blocks; none where it has no bytes. */
+export function encodeFilter(bitmaps: readonly Uint8Array[], columns: Uint8Array): Uint8Array {
+  const out = new ByteWriter(bitmaps.reduce((sum, { length }) => sum + length + 1, columns.length + 32))
+  out.writeU32(magic)
+  out.writeU8(written)
+  out.writeU8(bitsLog2)
+  out.writeU16(bitmaps.length)
+  for (const { length } of bitmaps) out.writeU8(Math.log2(length * 8))
+  for (const bitmap of bitmaps) out.writeBytes(bitmap)
+  out.writeBytes(columns)
+  out.writeU32(crc32c(out.buffer, 0, out.at))
+  return out.copy()
+}
+
+/** A chunk's bitmaps, one for each of its blocks, and its columns. */
 export class TokenFilter {
   readonly #bytes: Uint8Array
   readonly blocks: number
+  readonly version: number
+  /** By block: where its bitmap is, and the log2 of its bits. */
+  readonly #bitmapAt: Uint32Array
+  readonly #bitLogs: Uint8Array
+  readonly #columnsAt: number
 
   /** Throws CorruptDataError. */
   constructor(bytes: Uint8Array) {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    if (
-      bytes.length < headBytes ||
-      view.getUint32(0) !== magic ||
-      view.getUint8(4) !== version ||
-      view.getUint8(5) !== bitsLog2
-    )
-      throw new CorruptDataError(`token filter: not a filter of version ${version}`)
-    this.blocks = view.getUint16(6)
-    if (bytes.length !== headBytes + this.blocks * bitmapBytes + checksumBytes)
+    const input = new ByteReader(bytes, 0, Math.max(0, bytes.length - checksumBytes))
+    if (input.readU32() !== magic) throw new CorruptDataError('token filter: not a filter')
+    this.version = input.readU8()
+    if (this.version < oldest || this.version > newest)
+      throw new CorruptDataError(`token filter: version ${this.version}, and ${oldest} to ${newest} are read`)
+    if (input.readU8() !== bitsLog2) throw new CorruptDataError('token filter: bitmaps of another size')
+    this.blocks = input.readU16()
+    this.#bitLogs = this.version === 2 ? new Uint8Array(this.blocks).fill(bitsLog2) : input.readBytes(this.blocks)
+    this.#bitmapAt = new Uint32Array(this.blocks)
+    for (let block = 0; block < this.blocks; block++) {
+      const log2 = this.#bitLogs[block]!
+      if (log2 < leastLog2 || log2 > bitsLog2) throw new CorruptDataError(`token filter: a bitmap of 2^${log2} bits`)
+      this.#bitmapAt[block] = input.at
+      input.skip((1 << log2) / 8)
+    }
+    this.#columnsAt = input.at
+    if (this.version === 2 && input.at < input.end)
       throw new CorruptDataError(`token filter: ${bytes.length} bytes for ${this.blocks} blocks`)
-    if (crc32c(bytes, 0, bytes.length - checksumBytes) !== view.getUint32(bytes.length - checksumBytes))
+    if (crc32c(bytes, 0, input.end) !== new ByteReader(bytes, input.end).readU32())
       throw new CorruptDataError('token filter: wrong checksum')
     this.#bytes = bytes
   }
 
-  get heldBytes(): number {
-    return this.#bytes.length
+  /** What can be counted without the lines; undefined where there is nothing. Throws CorruptDataError. */
+  columns(): ChunkColumns | undefined {
+    const bytes = this.#bytes.subarray(this.#columnsAt, this.#bytes.length - checksumBytes)
+    return bytes.length === 0 ? undefined : new ChunkColumns(bytes, this.blocks)
   }
 
-  /** False: no line of the block contains the text that these bits are of. */
-  mayContain(block: number, bits: Uint32Array): boolean {
-    const from = headBytes + block * bitmapBytes
-    for (let i = 0; i < bits.length; i++) {
-      const bit = bits[i]!
+  get heldBytes(): number {
+    return this.#bytes.length + this.blocks * 5
+  }
+
+  /** False: no line of the block contains the text that has these grams. */
+  mayContain(block: number, grams: Uint32Array): boolean {
+    const from = this.#bitmapAt[block]!
+    const shift = 32 - this.#bitLogs[block]!
+    const isQuarter = this.version === 2
+    for (let i = 0; i < grams.length; i++) {
+      const gram = grams[i]!
+      if (isQuarter && (gram & 3) !== 0) continue
+      const bit = gram >>> shift
       if ((this.#bytes[from + (bit >>> 3)]! & (1 << (bit & 7))) === 0) return false
     }
     return true

@@ -19,7 +19,8 @@ import {
   type LogIndex,
 } from '#logs/index-file.ts'
 import { chunkName, mergeIndexes } from '#logs/merge.ts'
-import { encodeFilter, TokenFilter } from '#logs/token-filter.ts'
+import { columnsOf, encodeColumns, type BlockColumns } from '#logs/line-columns.ts'
+import { encodeFilter, foldBitmap, TokenFilter } from '#logs/token-filter.ts'
 import { Labels } from '#model/labels.ts'
 import type { ObjectInfo } from '#bucket/bucket.ts'
 import { damageOf, isOld, quarantine, type DataCheck, type FindingKind } from './data-check.ts'
@@ -145,8 +146,7 @@ class TenantCheck {
           )?.message
     if (problem === undefined) return
     if (isRepair) {
-      const bitmaps = inner.blocks.map((block, i) => bitmapOf(inner.readBlock(i), block.entries))
-      await bucket.put(key, encodeFilter(bitmaps))
+      await bucket.put(key, filterOf(inner))
     }
     this.#found(filter === undefined ? 'note' : 'damaged', key, problem, isRepair ? 'rebuilt' : undefined)
   }
@@ -293,4 +293,18 @@ function streamOf(ref: ChunkRef, bytes: Uint8Array, inner: InnerChunk): IndexedS
   const entries = inner.blocks.reduce((sum, block) => sum + block.entries, 0)
   const chunk = { ...ref, kilobytes: Math.round(size / 1024), entries }
   return { fingerprint: ref.fingerprint, labels: Labels.from(pairs), chunks: [chunk] }
+}
+
+/** The token filter of a chunk, made of its lines. */
+function filterOf(inner: InnerChunk): Uint8Array {
+  const { blocks, version } = inner
+  const bitmaps: Uint8Array[] = []
+  const columns: (BlockColumns | undefined)[] = []
+  for (let i = 0; i < blocks.length; i++) {
+    const { entries } = blocks[i]!
+    const bytes = inner.readBlock(i)
+    bitmaps.push(foldBitmap(bitmapOf(bytes, entries)))
+    columns.push(version === 4 ? columnsOf(bytes, entries) : undefined)
+  }
+  return encodeFilter(bitmaps, encodeColumns(blocks, columns, inner.symbols()))
 }

@@ -103,27 +103,45 @@ export function syntaxError(text: string, at: number, to: number, message: strin
   return new BadQueryError(`parse error at line ${line}, col ${column}: ${message}`, at, to)
 }
 
-const goUnitsNs: Readonly<Record<string, number>> = {
-  ns: 1,
-  us: 1e3,
-  µs: 1e3,
-  '\u03bcs': 1e3,
-  ms: 1e6,
-  s: 1e9,
-  m: 6e10,
-  h: 3.6e12,
+const goUnitsNs: ReadonlyMap<string, number> = new Map([
+  ['ns', 1],
+  ['us', 1e3],
+  ['µs', 1e3],
+  ['\u03bcs', 1e3],
+  ['ms', 1e6],
+  ['s', 1e9],
+  ['m', 6e10],
+  ['h', 3.6e12],
+])
+
+/** One number and its unit, as most durations are; undefined for others, and for what is none. */
+function singleDurationNs(text: string): number | undefined {
+  let at = 0
+  let dots = 0
+  for (; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === 46) dots++
+    else if (code < 48 || code > 57) break
+  }
+  if (at === dots || dots > 1) return undefined
+  const unit = goUnitsNs.get(text.slice(at))
+  return unit === undefined ? undefined : Number(text.slice(0, at)) * unit
 }
+
+const goDurationMaxNs = 9.223372036854775e18
 
 /** Go's duration, in nanoseconds. */
 export function parseGoDurationNs(text: string): number | undefined {
+  const single = singleDurationNs(text)
+  if (single !== undefined) return single > goDurationMaxNs ? undefined : Math.round(single)
   const sign = text.startsWith('-') ? -1 : 1
   const body = text.replace(/^[+-]/, '')
   if (body === '0') return 0
   if (!/^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|\u03bcs|ms|s|m|h))+$/.test(body)) return undefined
   let total = 0
   for (const [, number, unit] of body.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|\u03bcs|ms|s|m|h)/g))
-    total += Number(number) * goUnitsNs[unit!]!
-  return total > 9.223372036854775e18 ? undefined : sign * Math.round(total)
+    total += Number(number) * goUnitsNs.get(unit!)!
+  return total > goDurationMaxNs ? undefined : sign * Math.round(total)
 }
 
 function durationNs(text: string): number | undefined {

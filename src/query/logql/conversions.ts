@@ -6,8 +6,21 @@ import { parseGoDurationNs } from '#lang/logql/lexer.ts'
 /** A number, or why the text is none, in the words of Go. */
 export type Converted = number | { error: string }
 
+/** Digits with a dot at most, not so many that the number has no end. */
+function isDecimal(text: string): boolean {
+  const { length } = text
+  let dots = 0
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 46) dots++
+    else if (code < 48 || code > 57) return false
+  }
+  return dots < 2 && length > dots && length < 300
+}
+
 /** A float as Go parses it. */
 export function toFloat(text: string): Converted {
+  if (isDecimal(text)) return Number(text)
   const plain = text.replaceAll('_', '')
   if (
     /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(plain) &&

@@ -176,9 +176,9 @@ export class Entry {
     }
     const parsed = this.#parsedAt(name)
     if (parsed >= 0) {
-      this.parsedNames.splice(parsed, 1)
-      this.parsedValues.splice(parsed, 1)
       this.parsedCount--
+      leaveOut(this.parsedNames, parsed, this.parsedCount)
+      leaveOut(this.parsedValues, parsed, this.parsedCount)
       this.gone.push(name)
     }
     this.#removeMeta(name)
@@ -188,9 +188,9 @@ export class Entry {
   #removeMeta(name: string): void {
     const meta = this.#metaAt(name)
     if (meta >= 0) {
-      this.metaNames.splice(meta, 1)
-      this.metaValues.splice(meta, 1)
       this.metaCount--
+      leaveOut(this.metaNames, meta, this.metaCount)
+      leaveOut(this.metaValues, meta, this.metaCount)
     }
   }
 
@@ -216,6 +216,11 @@ export class Entry {
     if (this.error !== '') visit(errorLabel, this.error)
     if (this.errorDetails !== '') visit(errorDetailsLabel, this.errorDetails)
   }
+}
+
+/** Moves what is behind `at` forward; `count` items are left. */
+function leaveOut(list: string[], at: number, count: number): void {
+  for (let i = at; i < count; i++) list[i] = list[i + 1]!
 }
 
 /** Text of bytes; what is not UTF-8 becomes U+FFFD. */

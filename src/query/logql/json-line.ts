@@ -28,7 +28,8 @@ export function labelName(key: string): string {
 
 const joined = new Map<string, Map<string, string>>()
 
-function joinName(prefix: string, key: string): string {
+/** The name of a field from that of the object that it is in ('' for the outermost one) and its key. */
+export function joinName(prefix: string, key: string): string {
   const name = labelName(key.trim())
   if (prefix === '' || name === '') return prefix === '' ? name : prefix
   let inner = joined.get(prefix)

@@ -13,6 +13,8 @@ export interface LineFilter {
   readonly needle: Uint8Array | undefined
   /** Passing is the same as containing the needle. */
   readonly isNeedle: boolean
+  /** The needle is in small letters, and lines have it in any. */
+  readonly isFolded: boolean
 }
 
 type Test = (entry: Entry) => boolean
@@ -29,18 +31,19 @@ export function compileLineFilter(op: LineFilterOp, operands: readonly LineOpera
   const list = kept.length === 0 ? operands.slice(0, 1) : kept
   const tests = list.map(operand => compileOperand(op, operand))
   const one: Test = tests.length === 1 ? tests[0]!.test : entry => tests.some(t => t.test(entry))
-  if (isNegated) return { test: entry => !one(entry), needle: undefined, isNeedle: false }
-  return {
-    test: one,
-    needle: tests.length === 1 ? tests[0]!.needle : undefined,
-    isNeedle: tests.length === 1 && tests[0]!.isNeedle,
-  }
+  if (isNegated) return unsearched(entry => !one(entry))
+  return tests.length === 1 ? tests[0]! : unsearched(one)
+}
+
+/** A filter of which nothing can be looked for. */
+function unsearched(test: Test): LineFilter {
+  return { test, needle: undefined, isNeedle: false, isFolded: false }
 }
 
 function compileOperand(op: LineFilterOp, { value, isIp }: LineOperand): LineFilter {
   if (isIp) {
     const ip = compileIp(value)
-    return { test: entry => ip.findIn(entry.line), needle: undefined, isNeedle: false }
+    return unsearched(entry => ip.findIn(entry.line))
   }
   switch (op) {
     case '|=':
@@ -58,13 +61,14 @@ function compileOperand(op: LineFilterOp, { value, isIp }: LineOperand): LineFil
         test: entry => looksLike(entry.line, parts),
         needle: longest === '' ? undefined : Buffer.from(longest),
         isNeedle: false,
+        isFolded: false,
       }
     }
   }
 }
 
 function contains(value: string): LineFilter {
-  if (value === '') return { test: () => true, needle: undefined, isNeedle: false }
+  if (value === '') return unsearched(() => true)
   const needle = Buffer.from(value)
   return {
     test: entry =>
@@ -73,6 +77,7 @@ function contains(value: string): LineFilter {
         : entry.line.includes(value),
     needle,
     isNeedle: true,
+    isFolded: false,
   }
 }
 
@@ -85,14 +90,26 @@ function matching(source: string): LineFilter {
   const alternatives = plainAlternatives(source)
   if (alternatives !== undefined) {
     const tests = alternatives.map(contains)
-    return { test: entry => tests.some(t => t.test(entry)), needle: undefined, isNeedle: false }
+    return unsearched(entry => tests.some(t => t.test(entry)))
   }
+  const test: Test = entry => regex.matcher(entry.line).find()
+  const folded = foldedLiteral(source)
+  if (folded !== undefined) return { test, needle: Buffer.from(folded.text), isNeedle: folded.isWhole, isFolded: true }
   const literal = requiredLiteral(source)
-  return {
-    test: entry => regex.matcher(entry.line).find(),
-    needle: literal === undefined ? undefined : Buffer.from(literal),
-    isNeedle: false,
-  }
+  return { test, needle: literal === undefined ? undefined : Buffer.from(literal), isNeedle: false, isFolded: false }
+}
+
+/**
+ * Of an expression that begins with `(?i)`, the longest text that every match contains in small or capital letters, in
+ * small ones, and whether a line that contains it matches. Letters that are other characters' small or capital ones,
+ * too, are left out: `k` is that of U+212A, `s` of U+017F.
+ */
+export function foldedLiteral(source: string): { text: string; isWhole: boolean } | undefined {
+  if (!source.startsWith('(?i)')) return undefined
+  const rest = source.slice(4)
+  const parts = (stretchesOf(rest) ?? []).flatMap(stretch => stretch.split(/[^\x20-\x7e]|[ks]/iu))
+  const text = longestOf(parts)?.toLowerCase()
+  return text === undefined ? undefined : { text, isWhole: text === rest.toLowerCase() }
 }
 
 /**
@@ -115,11 +132,26 @@ function plainAlternatives(source: string): string[] | undefined {
  * of three characters.
  */
 export function requiredLiteral(source: string): string | undefined {
-  if (/^\(\?[a-zA-Z]*i/.test(source) || source.includes('(?i')) return undefined
+  return longestOf(stretchesOf(source) ?? [])
+}
+
+function longestOf(texts: readonly string[]): string | undefined {
+  return texts.reduce<string | undefined>(
+    (best, text) => (text.length >= stretchLeast && text.length > (best?.length ?? 0) ? text : best),
+    undefined,
+  )
+}
+
+const stretchLeast = 3
+
+/** Plain stretches at the top level, of three characters or more, that every match contains; undefined: not known. */
+function stretchesOf(source: string): string[] | undefined {
+  // Letters may be small or capital ones from there on.
+  if (/\(\?[a-zA-Z-]*i/.test(source)) return undefined
   const stretches: string[] = []
   let current = ''
   const flush = (): void => {
-    if (current.length >= 3) stretches.push(current)
+    if (current.length >= stretchLeast) stretches.push(current)
     current = ''
   }
   for (let i = 0; i < source.length; i++) {
@@ -166,10 +198,7 @@ export function requiredLiteral(source: string): string | undefined {
     if (literal !== undefined) current += literal
   }
   flush()
-  return stretches.reduce<string | undefined>(
-    (best, s) => (best === undefined || s.length > best.length ? s : best),
-    undefined,
-  )
+  return stretches
 }
 
 /** A line against literals with gaps between: no going back. */

@@ -2,6 +2,7 @@
  * A compiled pipeline, and how it runs over the lines of a block: the bytes are searched first, and only lines that
  * can pass become text.
  */
+import { findLines } from '#codec/line-search.ts'
 import { TemplateAllowance } from '#lang/gotemplate/allowance.ts'
 import type { Grouping, LogExpr, Stage, Unwrap } from '#lang/logql/ast.ts'
 import { readPairs, type Lines } from '#logs/select.ts'
@@ -80,12 +81,12 @@ const unitsOfStep = 8
 
 /** Numbers of lines: of a list, or all from `first` to before `end`; forward or backward. */
 class LineList {
-  readonly #list: readonly number[] | undefined
+  readonly #list: ArrayLike<number> | undefined
   readonly #first: number
   readonly #isBackward: boolean
   readonly count: number
 
-  constructor(list: readonly number[] | undefined, first: number, end: number, isBackward: boolean) {
+  constructor(list: ArrayLike<number> | undefined, first: number, end: number, isBackward: boolean) {
     this.#list = list
     this.#first = first
     this.#isBackward = isBackward
@@ -105,9 +106,11 @@ export class Pipeline {
   readonly #afterUnwrap: EntryTest[]
   readonly #allowance: TemplateAllowance
   /** The filter by which blocks are searched, and its place among the steps. */
-  readonly #search: { needle: Uint8Array; step: number; isWhole: boolean } | undefined
+  readonly #search: LineSearch | undefined
   /** Texts that a line must contain as it is stored. */
   readonly needles: readonly Uint8Array[]
+  /** Do its stages look at labels and metadata alone? Then lines that have the same pass alike. */
+  readonly readsLabelsOnly: boolean
   linesSeen = 0
   bytesSeen = 0
   linesPassed = 0
@@ -127,16 +130,21 @@ export class Pipeline {
       passesErrors: metric === undefined || !(metric.hasNoLabels || metric.grouping?.isWithout === false),
     }
     const steps: Step[] = []
-    const searches: { needle: Uint8Array; step: number; isWhole: boolean }[] = []
+    const searches: LineSearch[] = []
     let isStored = true
     for (const stage of stages) {
       const { step, lineFilter } = compileStage(stage, context)
       if (lineFilter?.needle !== undefined && isStored)
-        searches.push({ needle: lineFilter.needle, step: steps.length, isWhole: lineFilter.isNeedle })
+        searches.push({
+          needle: lineFilter.needle,
+          step: steps.length,
+          isWhole: lineFilter.isNeedle,
+          isFolded: lineFilter.isFolded,
+        })
       if (stage.kind === 'line-format' || stage.kind === 'decolorize' || stage.kind === 'unpack') isStored = false
       steps.push(step)
     }
-    this.needles = searches.map(s => s.needle)
+    this.needles = searches.filter(s => !s.isFolded).map(s => s.needle)
     const leading = searches.filter(s => stages.slice(0, s.step).every(st => st.kind === 'line-filter'))
     this.#search = leading.reduce<(typeof leading)[number] | undefined>(
       (a, b) => (a === undefined || b.needle.length > a.needle.length ? b : a),
@@ -144,6 +152,7 @@ export class Pipeline {
     )
     // The step that the search has answered already is left out.
     this.#steps = steps.filter((_, i) => this.#search?.isWhole !== true || i !== this.#search.step)
+    this.readsLabelsOnly = stages.every(readsLabelsOnly)
     this.#afterUnwrap = (metric?.unwrap?.filters ?? []).map(compileLabelFilter)
   }
 
@@ -233,38 +242,8 @@ export class Pipeline {
     if (first >= end) return new LineList(undefined, 0, 0, false)
     this.linesSeen += end - first
     this.bytesSeen += lines.lineTo[end - 1]! - lines.lineFrom[first]!
-    if (this.#search !== undefined)
-      return new LineList(this.#candidates(lines, first, end, this.#search.needle), 0, 0, isBackward)
+    if (this.#search !== undefined) return new LineList(candidates(lines, first, end, this.#search), 0, 0, isBackward)
     return new LineList(undefined, first, end, isBackward)
-  }
-
-  /** Lines that contain the needle: the block is searched as one text. */
-  #candidates(lines: Lines, first: number, end: number, needle: Uint8Array): number[] {
-    const found: number[] = []
-    const { lineFrom, lineTo } = lines
-    const stop = lineTo[end - 1]!
-    const text = Buffer.from(lines.bytes.buffer, lines.bytes.byteOffset, stop)
-    let i = first
-    for (let at = text.indexOf(needle, lineFrom[first]!); at >= 0; at = text.indexOf(needle, at)) {
-      if (lineTo[i]! <= at) {
-        // The line that this is in, or the next one: by halves.
-        let low = i + 1
-        let high = end
-        while (low < high) {
-          const middle = (low + high) >>> 1
-          if (lineTo[middle]! <= at) low = middle + 1
-          else high = middle
-        }
-        i = low
-        if (i >= end) break
-      }
-      if (at >= lineFrom[i]! && at + needle.length <= lineTo[i]!) {
-        found.push(i)
-        at = lineTo[i]!
-        if (++i >= end) break
-      } else at++
-    }
-    return found
   }
 
   /**
@@ -288,10 +267,62 @@ export class Pipeline {
     for (let i = first; i < end; i++) if (isExcluded?.(i) !== true) visit(i, metadata.pairs(lines, i))
   }
 
+  /**
+   * The entry of a line that has this metadata, where it passes; undefined where it does not. Only for a pipeline that
+   * reads labels only: the line itself is not there.
+   */
+  entryOf(base: Labels, pairs: readonly string[]): Entry | undefined {
+    const { entry } = this
+    entry.reset(base, noBytes, 0, 0, 0, 0, pairs)
+    for (const step of this.#steps) if (!step(entry)) return undefined
+    return entry
+  }
+
   /** Filters behind the unwrap. */
   passesUnwrap(entry: Entry): boolean {
     return this.#afterUnwrap.every(test => test(entry))
   }
+}
+
+const noBytes = new Uint8Array(0)
+
+function readsLabelsOnly(stage: Stage): boolean {
+  switch (stage.kind) {
+    case 'label-filter':
+    case 'drop':
+    case 'keep':
+      return true
+    case 'label-format':
+      return stage.formats.every(({ from }) => from !== undefined)
+    default:
+      return false
+  }
+}
+
+/** A text that lines are searched for, instead of running the step that looks for it where `isWhole`. */
+interface LineSearch {
+  needle: Uint8Array
+  step: number
+  isWhole: boolean
+  /** The needle is in small letters, and lines have it in any. */
+  isFolded: boolean
+}
+
+/** Lines of [first, end) that contain the needle. */
+function candidates(lines: Lines, first: number, end: number, { needle, isFolded }: LineSearch): ArrayLike<number> {
+  const found = findLines(lines, first, end, needle, isFolded)
+  if (found !== undefined) return found
+  // Of long lines, or a long needle.
+  const all: number[] = []
+  for (let i = first; i < end; i++) if (hasNeedle(lines, i, needle, isFolded)) all.push(i)
+  return all
+}
+
+function hasNeedle({ bytes, lineFrom, lineTo }: Lines, i: number, needle: Uint8Array, isFolded: boolean): boolean {
+  const line = Buffer.from(bytes.buffer, bytes.byteOffset + lineFrom[i]!, lineTo[i]! - lineFrom[i]!)
+  if (!isFolded) return line.includes(needle)
+  const small = line.toString('latin1').replaceAll(/[A-Z]+/g, letters => letters.toLowerCase())
+  return small.includes(Buffer.from(needle).toString('latin1'))
 }
 
 /** The first line that is not before the time. */

@@ -5,16 +5,17 @@
 import { ExecutionError, LimitError } from '#core/errors.ts'
 import { compileMatchers } from '#lang/logql/parser.ts'
 import type { Grouping, RangeAggregation, Stage } from '#lang/logql/ast.ts'
-import type { LogsReader } from '#logs/select.ts'
+import type { LineBlock, LogsReader, OpenedChunk } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
 import type { Budget } from '../budget.ts'
-import { pacedSort } from '#core/paced-sort.ts'
 import { toBytes, toDurationSeconds, toFloat } from './conversions.ts'
 import { Entry, errorLabel } from './entry.ts'
 import { Pipeline } from './pipeline.ts'
-import { exclusion, openAhead, planChunks } from './scan.ts'
+import { addCounts, countAhead, type LineCounts } from './counted-lines.ts'
+import { exclusion, openAhead, planChunks, type ChunkTask } from './scan.ts'
 import { labelsOf, makeSeries, type Grid, type Series, type Vector } from './series.ts'
 import type { QueryStats } from './stats.ts'
+import { sortSamples } from './sample-sort.ts'
 import { overWindows } from './sliding-windows.ts'
 
 /** What the parts of a metric query share. */
@@ -50,46 +51,103 @@ export async function evaluateRange(
     isCounted,
     context,
   )
-  const { fromMs, fromSubNs, toMs, toSubNs } = windows
-  const isPlain = pipeline.isEmpty && expr.unwrap === undefined
+  const { fromMs, toMs } = windows
   const { tasks, streams } = await planChunks(context.reader, compileMatchers(expr.log.matchers), fromMs, toMs, nowMs)
   stats.streams += streams
-  for await (const { task, opened } of openAhead(tasks, pipeline.needles)) {
-    stats.chunks++
-    for (const block of opened.blocks) {
-      if (block.maxMs < fromMs || block.minMs > toMs) continue
-      if (!pipeline.needles.every(needle => block.mayContain(needle))) {
-        stats.blocksSkipped++
-        continue
-      }
-      const lines = block.lines()
-      if (isPlain) {
-        const excluded = exclusion(task, lines, opened.symbols)
-        pipeline.scanPlain(lines, opened.symbols, { fromMs, fromSubNs, toMs, toSubNs }, excluded, (i, pairs) => {
-          collector.addPlain(
-            task.labels,
-            pairs,
-            lines.timesMs[i]!,
-            lines.subNs[i]!,
-            lines.lineTo[i]! - lines.lineFrom[i]!,
-          )
-        })
-        await budget.pause()
-        continue
-      }
+  const scan = new RangeScan(expr, pipeline, windows, collector, context)
+  if (pipeline.readsLabelsOnly && !collector.needsSamples) await scan.count(tasks)
+  else await scan.read(tasks)
+  stats.add(pipeline)
+  const series = await collector.finish()
+  return isAbsent ? [absentSeries(expr, series, grid)] : series
+}
+
+/** Brings the lines of chunks to the collector. */
+class RangeScan {
+  readonly #pipeline: Pipeline
+  readonly #windows: Windows
+  readonly #collector: SampleCollector
+  readonly #context: RangeContext
+  readonly #isPlain: boolean
+
+  constructor(
+    expr: RangeAggregation,
+    pipeline: Pipeline,
+    windows: Windows,
+    collector: SampleCollector,
+    context: RangeContext,
+  ) {
+    this.#pipeline = pipeline
+    this.#windows = windows
+    this.#collector = collector
+    this.#context = context
+    this.#isPlain = pipeline.isEmpty && expr.unwrap === undefined
+  }
+
+  async read(tasks: readonly ChunkTask[]): Promise<void> {
+    const { stats } = this.#context
+    for await (const { task, opened } of openAhead(tasks, this.#pipeline.needles)) {
+      stats.chunks++
+      for (const block of opened.blocks) await this.#readBlock(task, opened, block)
+    }
+  }
+
+  /** Lines of chunks that have columns are counted; those that columns don't answer are read. */
+  async count(tasks: readonly ChunkTask[]): Promise<void> {
+    const { stats, budget } = this.#context
+    const pipeline = this.#pipeline
+    const collector = this.#collector
+    const windows = this.#windows
+    const into: LineCounts<Accumulator> = {
+      seriesOf: ({ labels }, pairs) => {
+        const entry = pipeline.entryOf(labels, pairs)
+        return entry === undefined ? undefined : collector.seriesOf(entry)
+      },
+      count: (series, first, end, lines, bytes) => {
+        collector.count(series, first, end, lines, bytes)
+      },
+    }
+    const totals = { lines: 0, bytes: 0, passed: 0 }
+    for await (const chunk of countAhead(tasks, windows, collector.needsSums)) {
+      const { task, counts, opened } = chunk
+      stats.chunks++
+      await addCounts(chunk, windows, into, totals, budget)
+      await budget.pause()
+      for (const [b, block] of (opened?.blocks ?? []).entries())
+        if (counts.length === 0 || counts[b]!.kind === 'read') await this.#readBlock(task, opened!, block)
+    }
+    pipeline.linesSeen += totals.lines
+    pipeline.bytesSeen += totals.bytes
+    pipeline.linesPassed += totals.passed
+  }
+
+  async #readBlock(task: ChunkTask, { symbols }: OpenedChunk, block: LineBlock): Promise<void> {
+    const { stats, budget } = this.#context
+    const pipeline = this.#pipeline
+    const collector = this.#collector
+    const { fromMs, fromSubNs, toMs, toSubNs } = this.#windows
+    if (block.maxMs < fromMs || block.minMs > toMs) return
+    if (!pipeline.needles.every(needle => block.mayContain(needle))) {
+      stats.blocksSkipped++
+      return
+    }
+    const lines = block.lines()
+    const isExcluded = exclusion(task, lines, symbols)
+    const bounds = { fromMs, fromSubNs, toMs, toSubNs }
+    if (this.#isPlain)
+      pipeline.scanPlain(lines, symbols, bounds, isExcluded, (i, pairs) => {
+        const size = lines.lineTo[i]! - lines.lineFrom[i]!
+        collector.addPlain(task.labels, pairs, lines.timesMs[i]!, lines.subNs[i]!, size)
+      })
+    else {
       const visit = (entry: Entry): boolean => {
         collector.add(entry, pipeline)
         return true
       }
-      const isExcluded = exclusion(task, lines, opened.symbols)
-      const use = { bounds: { fromMs, fromSubNs, toMs, toSubNs }, isBackward: false, isExcluded, visit }
-      await pipeline.scanPaced(task.labels, lines, opened.symbols, use, budget)
-      await budget.pause()
+      await pipeline.scanPaced(task.labels, lines, symbols, { bounds, isBackward: false, isExcluded, visit }, budget)
     }
+    await budget.pause()
   }
-  stats.add(pipeline)
-  const series = await collector.finish()
-  return isAbsent ? [absentSeries(expr, series, grid)] : series
 }
 
 /** Windows of the steps: a line at time t is in those of steps k with k·step - range < t - origin <= k·step. */
@@ -178,12 +236,23 @@ class Accumulator {
 
   async sort(budget: Budget): Promise<void> {
     if (this.inOrder) return
-    const order = Array.from({ length: this.count }, (_, i) => i)
-    await pacedSort(order, (a, b) => this.times[a]! - this.times[b]!, budget)
-    this.times = Float64Array.from(order, i => this.times[i]!)
-    this.values = Float64Array.from(order, i => this.values[i]!)
+    const { times, values } = await sortSamples(this, this.count, budget)
+    this.times = times
+    this.values = values
     this.inOrder = true
   }
+}
+
+/** Series by the values of the labels that are grouped by, one after another; undefined: a line does not have it. */
+interface ValueNode {
+  next: Map<string | undefined, ValueNode>
+  series: Accumulator | undefined
+}
+
+function nextOf(node: ValueNode, value: string | undefined): ValueNode {
+  let next = node.next.get(value)
+  if (next === undefined) node.next.set(value, (next = { next: new Map(), series: undefined }))
+  return next
 }
 
 const countsOnly: ReadonlySet<string> = new Set(['count_over_time', 'rate', 'absent_over_time'])
@@ -205,8 +274,10 @@ class SampleCollector {
   readonly #showsEmpty: boolean
   readonly #context: RangeContext
   readonly #isCounted: boolean
-  readonly #needsSamples: boolean
-  readonly #needsSums: boolean
+  /** Are values of lines kept, and not their count alone? */
+  readonly needsSamples: boolean
+  /** Are bytes of lines summed up? */
+  readonly needsSums: boolean
   readonly #byKey = new Map<string, Accumulator>()
   /** The series of lines that have nothing but their stream's labels and one combination of metadata. */
   #plainOf = new Map<readonly string[], Accumulator | undefined>()
@@ -228,8 +299,8 @@ class SampleCollector {
     this.#keepsErrors = grouping?.isWithout === false && grouping.labels.includes(errorLabel)
     this.#context = context
     this.#showsEmpty = grouping === undefined && !expr.log.stages.some(changesNames)
-    this.#needsSums = sizes.has(expr.op)
-    this.#needsSamples = !this.#needsSums && (expr.unwrap !== undefined || !countsOnly.has(expr.op))
+    this.needsSums = sizes.has(expr.op)
+    this.needsSamples = !this.needsSums && (expr.unwrap !== undefined || !countsOnly.has(expr.op))
   }
 
   add(entry: Entry, pipeline: Pipeline): void {
@@ -255,7 +326,7 @@ class SampleCollector {
         entry.remove(unwrap.label)
     }
     this.#refuseError(entry)
-    if (this.#needsSamples) this.#addSample(entry, time, value)
+    if (this.needsSamples) this.#addSample(entry, time, value)
     else this.#addCount(entry, time)
   }
 
@@ -271,7 +342,7 @@ class SampleCollector {
     const end = this.#windows.endStep(time)
     if (first >= end) return
     const series = this.#seriesOf(entry)
-    if (series !== undefined) this.#count(series, first, end, this.#needsSums ? entry.lineBytes : 0)
+    if (series !== undefined) this.count(series, first, end, 1, this.needsSums ? entry.lineBytes : 0)
   }
 
   /** Throws PipelineError for a line with an error, where the query does not group by errors. */
@@ -325,37 +396,41 @@ class SampleCollector {
     const end = this.#windows.endStep(time)
     if (first >= end) return
     const series = this.#plainSeries(base, pairs, this.#plainEntry)
-    if (series !== undefined) this.#count(series, first, end, size)
+    if (series !== undefined) this.count(series, first, end, 1, size)
   }
   readonly #plainEntry = new Entry()
 
-  /** Counts a line in the windows of the steps [first, end). */
-  #count(series: Accumulator, first: number, end: number, size: number): void {
-    const { counts, sums } = series
-    counts[first]! += 1
-    counts[end]! -= 1
+  /** The series of lines with these labels; undefined where there are too many. Throws PipelineError. */
+  seriesOf(entry: Entry): Accumulator | undefined {
+    this.#refuseError(entry)
+    return this.#seriesOf(entry)
+  }
+
+  /** Counts lines and their bytes in the windows of the steps [first, end). */
+  count({ counts, sums }: Accumulator, first: number, end: number, lines: number, bytes: number): void {
+    counts[first]! += lines
+    counts[end]! -= lines
     if (sums !== undefined) {
-      sums[first]! += size
-      sums[end]! -= size
+      sums[first]! += bytes
+      sums[end]! -= bytes
     }
   }
 
   #lookUp(entry: Entry): Accumulator | undefined {
     if (this.#grouping === undefined || this.#grouping.isWithout) return this.#lookUpLabels(entry)
-    // What is grouped by, as one text; a label that is not there differs from an empty one.
-    let key = ''
-    for (const name of this.#grouping.labels) {
-      const value = entry.get(name)
-      key += value === undefined ? '-' : `${value.length}:${value}`
-    }
-    let series = this.#byValues.get(key)
-    if (series === undefined) {
-      series = this.#lookUpLabels(entry)
-      if (series !== undefined) this.#byValues.set(key, series)
+    const { labels } = this.#grouping
+    let node: ValueNode | undefined = this.#byValues
+    for (let i = 0; i < labels.length && node !== undefined; i++) node = node.next.get(entry.get(labels[i]!))
+    if (node?.series !== undefined) return node.series
+    const series = this.#lookUpLabels(entry)
+    if (series !== undefined) {
+      node = this.#byValues
+      for (const name of labels) node = nextOf(node, entry.get(name))
+      node.series = series
     }
     return series
   }
-  readonly #byValues = new Map<string, Accumulator>()
+  readonly #byValues: ValueNode = { next: new Map(), series: undefined }
 
   #lookUpLabels(entry: Entry): Accumulator | undefined {
     const names: string[] = []
@@ -388,7 +463,7 @@ class SampleCollector {
       // Nothing else bounds what series hold that do not count.
       this.#context.budget.take(grid.steps)
     }
-    this.#byKey.set(labels.key, (series = new Accumulator(labels, grid.steps, this.#needsSums, this.#needsSamples)))
+    this.#byKey.set(labels.key, (series = new Accumulator(labels, grid.steps, this.needsSums, this.needsSamples)))
     return series
   }
 
@@ -396,7 +471,7 @@ class SampleCollector {
     const result: Series[] = []
     for (const accumulator of this.#byKey.values()) {
       const series = makeSeries(accumulator.labels, this.#windows.steps)
-      if (this.#needsSamples) await this.#overWindows(accumulator, series)
+      if (this.needsSamples) await this.#overWindows(accumulator, series)
       else this.#fromDifferences(accumulator, series)
       if (series.present.includes(1)) result.push(series)
       if (this.#context.budget.worked(64 + this.#windows.steps)) await this.#context.budget.pause()

@@ -165,7 +165,11 @@ export function exclusion(
 }
 
 /** A query waits for a bucket's answers, each some milliseconds away, and holds few chunks in memory. */
-const chunksAhead = { atOnce: 16, weightMax: 32 * 1024, weightOf: ({ chunk }: ChunkTask): number => chunk.kilobytes }
+export const chunksAhead = {
+  atOnce: 16,
+  weightMax: 32 * 1024,
+  weightOf: ({ chunk }: ChunkTask): number => chunk.kilobytes,
+}
 
 /** Opens the next chunks while one is being read. */
 export async function* openAhead(

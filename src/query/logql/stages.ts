@@ -23,6 +23,8 @@ import {
 import { compileAnchoredMatch, compileLabelFilter } from './label-filter.ts'
 import { compileLineFilter, type LineFilter } from './line-filter.ts'
 import { readLogfmt } from './logfmt-line.ts'
+import { StoredJson } from './stored-json.ts'
+import { StoredLogfmt } from './stored-logfmt.ts'
 
 /** False: the line is out. */
 export type Step = (entry: Entry) => boolean
@@ -172,9 +174,14 @@ class ParserSink {
 function jsonStep(context: StageContext): Step {
   const sink = new ParserSink(context)
   const add = (name: string, value: string): boolean => sink.add(name, value)
+  const stored = context.wanted === undefined ? undefined : new StoredJson(context.wanted, add)
   return entry => {
     if (sink.wantsNothing) return true
     sink.begin()
+    if (stored !== undefined && entry.isStored) {
+      if (stored.read(entry.bytes, entry.from, entry.to)) return !entry.isOut
+      sink.restart()
+    }
     const problem = readJsonFields(entry.line, add, sink.restart)
     if (entry.isOut) return false
     if (problem !== undefined) entry.fail('JSONParserErr', problem)
@@ -224,9 +231,16 @@ function logfmtStep(isStrict: boolean, keepsEmpty: boolean, context: StageContex
     value === '' && !keepsEmpty
       ? true
       : sink.add(labelName(key), mayBeReplaced ? value.replaceAll('\ufffd', ' ') : value)
+  const addStored = (name: string, value: string): boolean =>
+    value === '' && !keepsEmpty ? true : sink.add(name, value)
+  const stored = context.wanted === undefined ? undefined : new StoredLogfmt(context.wanted, addStored)
   return entry => {
     if (sink.wantsNothing) return true
     sink.begin()
+    if (stored !== undefined && entry.isStored) {
+      if (stored.read(entry.bytes, entry.from, entry.to)) return !entry.isOut
+      sink.restart()
+    }
     const problem = readLogfmt(entry.line, isStrict, add)
     if (entry.isOut) return false
     if (problem !== undefined) entry.fail('LogfmtParserErr', problem)

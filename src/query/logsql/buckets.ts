@@ -12,6 +12,21 @@ const dayNs = 86_400_000_000_000n
 const mondayNs = 4n * dayNs
 const mondayMs = Number(mondayNs / 1_000_000n)
 
+/** `2026-01-02T03:04:05` */
+const secondLength = 19
+/** No text begins with it that has a bucket. */
+const noSecond = '\0'
+
+/** Is what stands behind the second `Z`, or a fraction of nine digits at most and `Z`? */
+function isFractionOfUtc(text: string): boolean {
+  const end = text.length - 1
+  if (text.charCodeAt(end) !== 90 || end === secondLength + 1 || end > secondLength + 10) return false
+  if (end === secondLength) return true
+  if (text.charCodeAt(secondLength) !== 46) return false
+  for (let i = secondLength + 1; i < end; i++) if (text.charCodeAt(i) < 48 || text.charCodeAt(i) > 57) return false
+  return true
+}
+
 /** Rounds the values of a field; of times near one another it remembers the text. */
 export class Bucketing {
   readonly #width: number
@@ -23,6 +38,10 @@ export class Bucketing {
   readonly #step: { widthMs: number; offsetMs: number } | undefined
   #lastMs = NaN
   #lastText = ''
+  /** Do all times of a second have the same bucket? Then that of the last second is remembered by its text. */
+  readonly #isOfSeconds: boolean
+  #lastSecond = noSecond
+  #lastSecondBucket = ''
 
   constructor({ width, offset, unit }: Bucket) {
     this.#width = width > 0 ? width : 1
@@ -34,14 +53,23 @@ export class Bucketing {
     const widthMs = this.#wholeWidth / 1e6
     const isOfMs = unit !== 'month' && unit !== 'year' && Number.isInteger(widthMs) && Number.isInteger(shiftMs)
     this.#step = isOfMs ? { widthMs, offsetMs: shiftMs } : undefined
+    this.#isOfSeconds = isOfMs && widthMs % 1000 === 0 && shiftMs % 1000 === 0
   }
 
   /** A text that is no number, time, address or duration is a bucket of its own. */
   of(text: string): string {
+    if (text.startsWith(this.#lastSecond) && isFractionOfUtc(text)) return this.#lastSecondBucket
     const code = text.charCodeAt(0)
     if (!((code >= 48 && code <= 57) || code === 45)) return text
     const instant = instantOf(text)
-    if (instant !== undefined) return this.#ofTime(instant)
+    if (instant !== undefined) {
+      const bucket = this.#ofTime(instant)
+      if (this.#isOfSeconds && isFractionOfUtc(text)) {
+        this.#lastSecond = text.slice(0, secondLength)
+        this.#lastSecondBucket = bucket
+      }
+      return bucket
+    }
     if (this.#isWhole && whole.test(text)) return bucketedWhole(text, this.#width, this.#offset)
     const number = plainNumberOf(text)
     if (!Number.isNaN(number)) return bucketedFraction(number, this.#width, this.#offset)

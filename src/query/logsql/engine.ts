@@ -12,7 +12,7 @@ import { exclusion, openAhead, planChunks, type ChunkTask } from '../logql/scan.
 import { leastNs, mostNs, nsOfMs } from '#lang/logsql/times.ts'
 import { compareValues } from './compare.ts'
 import { compileFilter, planFilter } from './filter.ts'
-import { makePipe } from './pipes.ts'
+import { fieldsReadBy, makePipe } from './pipes.ts'
 import type { PipeOf } from './change.ts'
 import { fieldOf, LazyRow, streamNames, timeLater, type Fields } from './row.ts'
 import { pacedSort } from '#core/paced-sort.ts'
@@ -126,7 +126,7 @@ export class LogsqlEngine {
     const [first, ...rest] = answered.pipes
     const sink = sinkOf(first?.kind === 'stream-context' ? rest : answered.pipes, last, keepRow, context)
     if (first?.kind === 'stream-context') await this.#scanContext(first, answered.filter, scanned, sink, context)
-    else await this.#scan(answered.filter, scanned, sink, context)
+    else await this.#scan(answered.filter, scanned, sink, context, fieldsReadBy(first))
     await catchUp(context)
     await sink.end()
   }
@@ -258,7 +258,14 @@ export class LogsqlEngine {
     return rows
   }
 
-  async #scan(filter: Filter, { range, reader }: Source, sink: Sink, context: PipeContext): Promise<void> {
+  /** `wanted`: fields that the sink reads; undefined where it may read all. */
+  async #scan(
+    filter: Filter,
+    { range, reader }: Source,
+    sink: Sink,
+    context: PipeContext,
+    wanted?: ReadonlySet<string>,
+  ): Promise<void> {
     if (range.fromNs > range.throughNs) return
     const bounds = boundsOf(range)
     const fromMs = bounds.from.ms
@@ -278,7 +285,7 @@ export class LogsqlEngine {
         const lines = block.lines()
         const text = Buffer.from(lines.bytes.buffer, lines.bytes.byteOffset, lines.bytes.length)
         if (needles.some(needle => !text.includes(needle))) continue
-        if (!(await scanLines(task, lines, opened.symbols, bounds, row, test, sink, context))) return
+        if (!(await scanLines(task, lines, opened.symbols, bounds, row, test, sink, context, wanted))) return
         await budget.pause()
       }
     }
@@ -382,6 +389,7 @@ async function scanLines(
   test: (row: LazyRow) => boolean,
   sink: Sink,
   context: PipeContext,
+  wanted: ReadonlySet<string> | undefined,
 ): Promise<boolean> {
   const excluded = exclusion(task, lines, symbols)
   const stream = streamNames(task.labels)
@@ -391,7 +399,7 @@ async function scanLines(
     if (ms === from.ms && lines.subNs[i]! < from.subNs) continue
     if (ms === through.ms && lines.subNs[i]! > through.subNs) continue
     row.reset(stream, lines, i, symbols)
-    if (test(row) && !sink.write(row.fields())) return false
+    if (test(row) && !sink.write(row.fields(wanted))) return false
     context.budget.did(lines.lineTo[i]! - lines.lineFrom[i]!)
     const rest = afterRow(context)
     if (rest !== undefined) await rest

@@ -2,7 +2,7 @@
 import { assert } from '#core/assert.ts'
 import { BadQueryError } from '#core/errors.ts'
 import { greatest } from '#core/lists.ts'
-import type { LogsqlQuery, Pipe } from '#lang/logsql/ast.ts'
+import type { LogsqlQuery, Pipe, StatsFunction } from '#lang/logsql/ast.ts'
 import { conditionOf, jsonArray, type Change, type PipeOf } from './change.ts'
 import { makeExtract, makeExtractRegexp, makeUnpack, makeUnpackWords } from './extract.ts'
 import * as fields from './field-changes.ts'
@@ -74,6 +74,33 @@ const makers: { [K in Pipe['kind']]: MakePipe<K> } = {
 export function makePipe(pipe: Pipe, next: Sink, context: PipeContext): Sink {
   // The entry of a kind takes pipes of that kind, which the compiler does not see through the union.
   return (makers[pipe.kind] as MakePipe<Pipe['kind']>)(pipe, next, context)
+}
+
+/** Functions of stats that read the fields that they name and no others. */
+const namingFunctions: ReadonlySet<StatsFunction> = new Set<StatsFunction>([
+  'avg',
+  'count',
+  'count_uniq',
+  'max',
+  'median',
+  'min',
+  'quantile',
+  'stddev',
+  'sum',
+  'sum_len',
+])
+
+/** The fields that a pipe reads of its rows; undefined: it may read any. */
+export function fieldsReadBy(pipe: Pipe | undefined): ReadonlySet<string> | undefined {
+  if (pipe?.kind !== 'stats') return undefined
+  const names = new Set(pipe.by.map(({ field }) => field))
+  for (const { name, args, condition } of pipe.calls) {
+    if (condition !== undefined || !namingFunctions.has(name)) return undefined
+    if (name === 'count' && args.includes('*')) continue
+    if (args.length === 0 || args.some(arg => arg.endsWith('*'))) return undefined
+    for (const arg of args) names.add(arg)
+  }
+  return names
 }
 
 /** A pipe that gives every row on, changed. */

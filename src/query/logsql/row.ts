@@ -27,12 +27,27 @@ export function fieldOf(row: Fields, name: string): string {
 /** Metadata that is added at admission: left out of rows, unless a query names it. */
 const addedLevel = 'detected_level'
 
+/** The last second that was shown, and its text up to there: rows of one second follow each other. */
+let lastSecond = NaN
+let lastSecondText = ''
+
 /** RFC 3339 in UTC, with as many digits of the second as are needed. */
 export function timeText(ms: number, subNs: number): string {
-  const iso = new Date(ms).toISOString()
-  const fraction = `${iso.slice(20, 23)}${String(subNs).padStart(6, '0')}`.replace(/0+$/, '')
-  return `${iso.slice(0, 19)}${fraction === '' ? '' : `.${fraction}`}Z`
+  const second = Math.floor(ms / 1000)
+  if (second !== lastSecond) {
+    lastSecondText = new Date(second * 1000).toISOString().slice(0, 19)
+    lastSecond = second
+  }
+  const ns = (ms - second * 1000) * 1e6 + subNs
+  if (ns === 0) return `${lastSecondText}Z`
+  // A one in front keeps the zeros behind it.
+  const digits = String(1e9 + ns)
+  let end = digits.length
+  while (digits.charCodeAt(end - 1) === zero) end--
+  return `${lastSecondText}.${digits.slice(1, end)}Z`
 }
+
+const zero = 48
 
 /** A stream as rows show it, made once for its labels. */
 export interface StreamNames {
@@ -132,8 +147,9 @@ export class LazyRow implements FieldSource {
     return this.stream.labels.get(name)
   }
 
-  /** The whole row that an answer shows. */
-  fields(): Fields {
+  /** The row that an answer shows; only the fields of `wanted`, where that is given. */
+  fields(wanted?: ReadonlySet<string>): Fields {
+    if (wanted !== undefined) return this.#someFields(wanted)
     const fields: Fields = new Map([
       ['_time', this.timeText],
       ['_stream_id', this.stream.id],
@@ -145,6 +161,35 @@ export class LazyRow implements FieldSource {
     for (let i = 0; i < this.pairs.length; i += 2)
       if (this.pairs[i] !== addedLevel) fields.set(this.pairs[i]!, this.pairs[i + 1]!)
     return fields
+  }
+
+  #someFields(wanted: ReadonlySet<string>): Fields {
+    const fields: Fields = new Map()
+    for (const name of wanted) {
+      const value = this.#shown(name)
+      if (value !== undefined) fields.set(name, value)
+    }
+    return fields
+  }
+
+  /** A field of the row that an answer shows: metadata before labels, and labels before what every row has. */
+  #shown(name: string): string | undefined {
+    const { pairs } = this
+    if (name !== addedLevel) for (let i = pairs.length - 2; i >= 0; i -= 2) if (pairs[i] === name) return pairs[i + 1]!
+    const { shown, id, text } = this.stream
+    if (shown.has(name)) return shown.get(name)
+    switch (name) {
+      case '_time':
+        return this.timeText
+      case '_stream_id':
+        return id
+      case '_stream':
+        return text
+      case '_msg':
+        return this.message
+      default:
+        return undefined
+    }
   }
 }
 
