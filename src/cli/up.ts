@@ -97,7 +97,7 @@ async function runProcess(config: Config, configPath: string | undefined): Promi
 }
 
 /** A server with this much memory has room for buffers that are collected later. */
-const roomyBytes = 1024 * 1024 * 1024
+const roomyBytes = 2 * 1024 * 1024 * 1024
 
 /** The file may be another's by now. */
 function removeOwn(pidFile: string): void {
