@@ -1,5 +1,5 @@
 /** A recording: a directory with the buckets of a run, and a file that says what it is. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { listOf, mapOf, numberOf, textOf } from '#library/json.ts'
@@ -40,6 +40,8 @@ export function workOf(directory: string): string {
 
 /** Throws BadDataError for a directory that has something else, or a recording that is not to be replaced. */
 export function prepareDirectory(directory: string, isForced: boolean): void {
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === false)
+    throw new BadDataError(`${directory} is no directory, and a recording is one; name another`)
   mkdirSync(directory, { recursive: true })
   const names = readdirSync(directory)
   const foreign = names.find(name => !ownNames.includes(name))
