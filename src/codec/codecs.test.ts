@@ -1,9 +1,5 @@
 /** Snappy, CRC-32C, histogram chunks and the kernel against independent implementations and known bytes. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import snappy from 'snappy'
 import { below, seededRandom, systemRandom } from '#core/random.ts'
@@ -119,34 +115,6 @@ test('random histogram chunks come back, integer and float', () => {
     assert.deepEqual(decoded.layout, layout)
     assert.equal(decoded.flag, 3)
   }
-})
-
-test('the committed kernels are what their sources build to', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'tercet-kernel-'))
-  for (const kernel of ['write-request', 'series-key', 'gram-bitmap', 'xor-chunk', 'crc32c', 'line-search']) {
-    const built = join(directory, `${kernel}.wasm`)
-    const { status, stderr } = spawnSync(
-      process.execPath,
-      [
-        'node_modules/assemblyscript/bin/asc.js',
-        `kernel/${kernel}.ts`,
-        '-o',
-        built,
-        '-O3',
-        '--noAssert',
-        '--enable',
-        'simd',
-        '--runtime',
-        'stub',
-        '--initialMemory',
-        '16',
-      ],
-      { encoding: 'utf8' },
-    )
-    assert.equal(status, 0, stderr)
-    assert.equal(Buffer.compare(readFileSync(built), readFileSync(`src/codec/${kernel}.wasm`)), 0)
-  }
-  rmSync(directory, { recursive: true })
 })
 
 test('ULIDs are valid and sort by time', () => {

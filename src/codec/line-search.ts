@@ -23,8 +23,8 @@ function kernel(): Kernel {
   return (loaded ??= startKernel<Kernel>('line-search'))
 }
 
-/** The longest text that is looked for. */
-export const needleBytesMax = 1024
+/** The longest text that is looked for: at worst a call compares so many bytes, sixteen a step, at each place. */
+export const needleBytesMax = 256
 /** The most bytes of lines: the kernel's memory stays as large as it was once. */
 export const searchedBytesMax = 4 * 1024 * 1024
 

@@ -44,7 +44,7 @@ function familiesOf(metrics: Metrics): Map<string, string> {
   return new Map([...metrics.keys()].map(name => [familyOf(name, metrics), name]))
 }
 
-/** New names; of those that differ in an id one alone. */
+/** New names. Names that differ in an id alone are one. */
 function freshMetrics(base: Metrics, head: Metrics): string[] {
   const known = familiesOf(base)
   const byShape = new Map<string, string>()

@@ -39,7 +39,7 @@ const numericLevel = /"level":\s*(\d{2})\b/
 const errorWords = /\b\w*(?:Error|Exception)\b|\b[Uu]nhandled|\b[Uu]ncaught|^Traceback /
 const warningWords = /\b\w+Warning:/
 
-/** Of lines in which nobody has found a level, those that can have one; RE2 reads it as we do. */
+/** Lines without a level that can be errors all the same. RE2 reads this expression as JavaScript does. */
 export const alarmingText = [/"level":\s*[456]0\b/, errorWords, warningWords].map(({ source }) => source).join('|')
 
 /** The level of such a line: of an exception, a number of pino's, a warning of Node's. */

@@ -131,15 +131,15 @@ export const ruleTable = {
   vanished_values: {
     severity: 'warn',
     help:
-      'Values without digits that a label has in base and not in head, where it has others of them; ' +
-      'those that name failures come and go.',
+      'Values without digits that a label has in base and lacks in head, where head has other values of the label. ' +
+      'Values that name failures are left out: they come and go.',
     thresholds: {},
   },
   stopped_counters: {
     severity: 'fail',
     help:
-      'Counters and histograms that count nothing in head; those that count failures are left out. ' +
-      'With less in base, and with a tenth of what base counted, it is a warning.',
+      'Counters and histograms that count nothing in head. Counters of failures are left out. ' +
+      'It is a warning when base counted less, and when head counts a tenth of what base counted.',
     thresholds: { count: { fallback: 10, help: 'What base counted.' } },
   },
   changed_types: { severity: 'fail', help: 'Metrics of another type: counter, gauge, histogram.', thresholds: {} },

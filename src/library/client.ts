@@ -120,10 +120,7 @@ export class Client implements Telemetry {
     const parameters = { 'match[]': selector, start: seconds(fromMs), end: seconds(toMs) }
     const reply = await this.#ask('/api/v1/series', parameters, selector)
     const { data, warnings } = mapOf(jsonOf(reply, selector))
-    // Not among what is compared or printed of a list.
-    return Object.defineProperty(listOf(data).map(labelsOf), 'warnings', {
-      value: [...textsOf(warnings), ...headerWarnings(reply)],
-    }) as unknown as SeriesAnswer
+    return { series: listOf(data).map(labelsOf), warnings: [...textsOf(warnings), ...headerWarnings(reply)] }
   }
 
   async logql(query: string, range: LogsRange = {}): Promise<LogsAnswer> {

@@ -31,7 +31,7 @@ test('metrics, logs and traces that are added are answered, with their types', a
   assert.deepEqual((await tercet.promql('1 + 1')).samples, [{ labels: {}, timeMs, value: 2 }])
   const { series } = await tercet.promqlRange('up', { from: timeMs - 60_000, step: '1m' })
   assert.deepEqual(series, [{ labels: { __name__: 'up', job: 'a' }, points: [{ timeMs, value: 1 }] }])
-  assert.deepEqual(await tercet.series('{job="a"}'), [{ __name__: 'up', job: 'a' }])
+  assert.deepEqual((await tercet.series('{job="a"}')).series, [{ __name__: 'up', job: 'a' }])
 
   await tercet.addLogs([
     { labels: { app: 'shop' }, line: 'level=error boom', metadata: { trace_id: traceId } },

@@ -45,8 +45,10 @@ export interface Noted {
   readonly warnings: readonly string[]
 }
 
-/** Label sets. */
-export type SeriesAnswer = readonly Labels[] & Noted
+/** Which series there are. */
+export interface SeriesAnswer extends Noted {
+  readonly series: readonly Labels[]
+}
 
 /** Of an expression at one time. A scalar is one sample without labels. */
 export interface MetricsAnswer extends Noted {

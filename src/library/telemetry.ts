@@ -60,7 +60,7 @@ export interface Telemetry {
   /** PromQL at one time; default: now. */
   promql(expression: string, at?: Moment): Promise<MetricsAnswer>
   promqlRange(expression: string, range?: Steps): Promise<RangeAnswer>
-  /** The label sets of the series that a selector matches: a list with `warnings`. */
+  /** The label sets of the series that a selector matches. */
   series(selector: string, range?: TimeRange): Promise<SeriesAnswer>
   /** LogQL that gives lines. */
   logql(query: string, range?: LogsRange): Promise<LogsAnswer>

@@ -1,4 +1,5 @@
 /** What a process with `role: query` would find in its buckets: looked at as it looks, and nothing is written. */
+import { existsSync } from 'node:fs'
 import type { Finding } from '#bucket/s3-admin.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { isUlid } from '#codec/ulid.ts'
@@ -72,9 +73,7 @@ export async function findInBuckets(config: Config, world: World): Promise<(Find
 /** Did somebody say where it is? A signal without a bucket is an empty directory, which need not be there. */
 function isNamed(config: Config, signal: SignalName): boolean {
   const shared = config.text('bucket.dir')
-  return (
-    config.text(`${signal}.bucket.dir`) !== '' || (shared !== '' && isMissingDirectory({ description: `${shared}/` }))
-  )
+  return config.text(`${signal}.bucket.dir`) !== '' || (shared !== '' && !existsSync(shared))
 }
 
 const textOf = (found: LogFields): string =>

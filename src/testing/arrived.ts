@@ -31,7 +31,7 @@ const metricNames = /[a-zA-Z_:][a-zA-Z0-9_:]*/g
 
 /** The names that are nearest to those of the expression. */
 export async function arrivedMetrics(telemetry: Telemetry, expression: string, range: TimeRange): Promise<string[]> {
-  const all = await telemetry.series('{__name__!=""}', range)
+  const { series: all } = await telemetry.series('{__name__!=""}', range)
   const known = new Set(all.map(labels => labels['__name__'] ?? ''))
   if (known.size === 0) return ['no metric has arrived']
   const words = expression.replaceAll(/"[^"]*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]/g, ' ').match(metricNames) ?? []

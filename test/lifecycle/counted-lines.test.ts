@@ -14,6 +14,7 @@ import type { ChunkSource, DeletionNotice, LogsReader, StreamChunks } from '#log
 import { TokenFilter } from '#logs/token-filter.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
+import { countedLinesMax } from '../../src/query/logql/counted-lines.ts'
 import { LogqlEngine, metricOf } from '../../src/query/logql/engine.ts'
 import { driving, makeWorld, openLogs, type World } from '../signal-worlds.ts'
 
@@ -84,7 +85,12 @@ function reading(reader: LogsReader): LogsReader {
     isInMemory,
     open,
   })
-  return withSelect(reader, streams => streams.map(({ labels, chunks }) => ({ labels, chunks: chunks.map(bare) })))
+  return changed(reader, bare)
+}
+
+/** The same reader, with each chunk changed. */
+function changed(reader: LogsReader, change: (chunk: ChunkSource) => ChunkSource): LogsReader {
+  return withSelect(reader, streams => streams.map(({ labels, chunks }) => ({ labels, chunks: chunks.map(change) })))
 }
 
 function withSelect(
@@ -191,6 +197,27 @@ test('chunks are not fetched to be counted, but for those without columns and sm
   assert.deepEqual(await fetchedOf('whole'), [])
   assert.equal((await fetchedOf('traced')).length, 1)
   assert.equal((await fetchedOf('small')).length, 1)
+})
+
+test('a chunk of very many lines is read, for its columns would take much memory at once', async () => {
+  const world = makeWorld(startMs)
+  const engine = await filled(world)
+  const asked = { ...all, query: 'sum(count_over_time({app="whole"}[1m]))' }
+  const expected = await answer(world, engine.reader('fake'), asked)
+  let columnsAsked = 0
+  const withEntries = (entries: number): LogsReader =>
+    changed(engine.reader('fake'), chunk => ({
+      ...chunk,
+      entries,
+      columns: () => {
+        columnsAsked++
+        return chunk.columns?.() ?? Promise.resolve(undefined)
+      },
+    }))
+  assert.deepEqual(await answer(world, withEntries(countedLinesMax + 1), asked), expected)
+  assert.equal(columnsAsked, 0)
+  assert.deepEqual(await answer(world, withEntries(countedLinesMax), asked), expected)
+  assert.ok(columnsAsked > 0)
 })
 
 test('lines that two chunks have count once', async () => {

@@ -1,7 +1,4 @@
-/**
- * One column of a row group, or of one of its rows, decoded: levels of its entries, and the values of those that have
- * one.
- */
+/** One decoded column of a row group, or of one of its rows: the levels of its entries, and their values. */
 import type { Column } from './schema.ts'
 import type { Texts } from './texts.ts'
 

@@ -34,16 +34,24 @@ export interface CountedChunk {
   opened: OpenedChunk | undefined
 }
 
-/** Fetches the columns of the next chunks while one is counted, and opens the chunks of which lines must be read. */
+/** Columns of more lines would take tens of megabytes, for several chunks at once: such a chunk is read. */
+export const countedLinesMax = 500_000
+
+/**
+ * Fetches the columns of the next chunks while one is counted, and opens the chunks of which lines must be read. Throws
+ * what `pause` of the budget throws.
+ */
 export function countAhead(
   tasks: readonly ChunkTask[],
   windows: StepWindows,
   needsLengths: boolean,
+  budget: Budget,
 ): AsyncGenerator<CountedChunk> {
   return workAhead(tasks, chunksAhead, async task => {
     // What a deletion hides is known of lines alone.
-    const columns = task.hidden === undefined ? await task.chunk.columns?.() : undefined
-    const counts = columns === undefined ? undefined : countsOf(columns, task, windows, needsLengths)
+    const isCounted = task.hidden === undefined && task.chunk.entries <= countedLinesMax
+    const columns = isCounted ? await task.chunk.columns?.() : undefined
+    const counts = columns === undefined ? undefined : await countsOf(columns, task, windows, needsLengths, budget)
     if (counts?.every(({ kind }) => kind !== 'read') === true) return { task, columns, counts, opened: undefined }
     const opened = await task.chunk.open()
     // Columns of other blocks say nothing of these.
@@ -54,14 +62,21 @@ export function countAhead(
 }
 
 /** Undefined when the columns turn out to be damaged. */
-function countsOf(
+async function countsOf(
   columns: ChunkColumns,
   task: ChunkTask,
   windows: StepWindows,
   needsLengths: boolean,
-): BlockCount[] | undefined {
+  budget: Budget,
+): Promise<BlockCount[] | undefined> {
+  const counts: BlockCount[] = []
   try {
-    return columns.blocks.map(block => countOf(columns, block, task, windows, needsLengths))
+    for (const block of columns.blocks) {
+      const count = countOf(columns, block, task, windows, needsLengths)
+      counts.push(count)
+      if (budget.worked(64 + (count.kind === 'lines' ? block.entries : 0))) await budget.pause()
+    }
+    return counts
   } catch (error) {
     if (!isDamage(error)) throw error
     return undefined

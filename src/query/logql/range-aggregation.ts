@@ -108,7 +108,7 @@ class RangeScan {
       },
     }
     const totals = { lines: 0, bytes: 0, passed: 0 }
-    for await (const chunk of countAhead(tasks, windows, collector.needsSums)) {
+    for await (const chunk of countAhead(tasks, windows, collector.needsSums, budget)) {
       const { task, counts, opened } = chunk
       stats.chunks++
       await addCounts(chunk, windows, into, totals, budget)
