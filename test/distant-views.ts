@@ -42,6 +42,7 @@ export function metricsView(door: MetricsDoor, { retentionMs = Infinity, ...worl
           const { plan, transfer } = await door.plan(ask)
           return { value: plan, transfer }
         }),
+      changes: asked => over(asked, ask => ({ value: door.changes(ask) })),
       texts: asked => over(asked, async ask => ({ value: await door.texts(ask) })),
       metas: (tenant, ids) => over(ids, list => ({ value: door.metas(tenant, list) })),
       noteDamage: note =>

@@ -5,6 +5,7 @@ import { silentLog } from '#core/log.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { BlockSet } from '#metrics/block-set.ts'
+import { ChangeLog } from '#metrics/change-log.ts'
 import { MetricsDoor } from '#metrics/door.ts'
 import { Head } from '#metrics/head.ts'
 import { HeadSource } from '#metrics/head-source.ts'
@@ -31,14 +32,20 @@ export const scriptEngine = new PromqlEngine(systemClock, limits)
 
 /** An empty store. */
 export function makeHeadStore(): ScriptStore {
-  const head = new Head({ a: 1, b: 2, c: 3, d: 4 }, limits, 2 * hourMs, Infinity)
+  const changes = new ChangeLog(0)
+  const head = new Head({ a: 1, b: 2, c: 3, d: 4 }, limits, 2 * hourMs, Infinity, changes)
   const starts = new Starts()
   return {
     load: (series, stepMs) => {
       loadSeries(head, series, stepMs)
       starts.note(series, stepMs)
     },
-    reader: () => starts.beside(new Reader(new HeadSource(noBlocks, head))),
+    reader: () =>
+      starts.beside(
+        new Reader(
+          new HeadSource({ tenant: 't', blocks: noBlocks, head, changesSince: version => changes.since(version) }),
+        ),
+      ),
   }
 }
 
@@ -59,7 +66,9 @@ class Starts {
   beside(reader: MetricsReader): MetricsReader {
     if (this.#bySeries.size === 0) return reader
     return {
+      tenant: reader.tenant,
       omissions: reader.omissions,
+      changes: since => reader.changes(since),
       damaged: () => reader.damaged(),
       select: async (matchers, fromMs, throughMs) => {
         const set = await reader.select(matchers, fromMs, throughMs)

@@ -269,6 +269,12 @@ export const optionTable = {
     'Form of the blocks that are written: vParquet4 for a Tempo 2.x on the same bucket. Both are read, and vParquet3.',
   ),
   'traces.retention': option('duration', '30d', 'Traces older than this are deleted; inf keeps all.'),
+  'metrics.answer_cache_size': option(
+    'bytes',
+    '32MiB',
+    'Answers of range queries that each thread keeps, so that a dashboard that asks again is evaluated where samples ' +
+      'have changed alone; a 64th of the memory at most; 0 keeps none.',
+  ),
   'traces.cache_size': option(
     'bytes',
     '256MiB',

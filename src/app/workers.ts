@@ -28,7 +28,14 @@ import { offloaded } from '#worker/offload.ts'
 import { Pool, type PoolOptions, type ThreadHandle } from '#worker/pool.ts'
 import { Queries } from '#worker/query-routes.ts'
 import { evaluateRule, unpackSample, type RuleQuery } from '#worker/rules.ts'
-import type { WorkerBucket, WorkerLogs, WorkerSettings, WorkerSignal, WorkerTraces } from '#worker/settings.ts'
+import type {
+  WorkerBucket,
+  WorkerLogs,
+  WorkerMetrics,
+  WorkerSettings,
+  WorkerSignal,
+  WorkerTraces,
+} from '#worker/settings.ts'
 import { startThread } from '#worker/start-thread.ts'
 import { retentionMsOf } from './buckets.ts'
 import { queryThreadsOf, type Context } from './context.ts'
@@ -53,8 +60,19 @@ export interface ServingContext extends Context {
 
 export function makeServingContext(context: Context, startWorker = startThread): ServingContext {
   const { world, limits, tenancy } = context
-  const queries = new Queries({ clock: world.clock, limits, tenancy })
+  const keptAnswerBytes = keptAnswerBytesOf(context)
+  const queries = new Queries({ clock: world.clock, limits, tenancy, keptAnswerBytes })
+  const caches = context.memory.account('caches')
+  caches.measured(() => queries.keptAnswers.bytes)
+  caches.onShortage(() => {
+    queries.keptAnswers.clear()
+  })
   return { ...context, queries, workers: new Workers(context, queries, startWorker) }
+}
+
+/** What each thread may keep of answers of PromQL. */
+function keptAnswerBytesOf({ world, config }: Pick<Context, 'world' | 'config'>): number {
+  return shareOf(world, 1 / 64, config.bytes('metrics.answer_cache_size'))
 }
 
 type WorkerKind = keyof typeof workerShares
@@ -271,10 +289,15 @@ export class Workers {
       limits,
       isTenancyOn: config.text('tenancy') === 'on',
       memoryBytesMax,
-      metrics: this.#signalSettings('metrics'),
+      metrics: this.#metricsSettings(),
       logs: this.#logsSettings(),
       traces: this.#tracesSettings(),
     }
+  }
+
+  #metricsSettings(): WorkerMetrics | undefined {
+    const settings = this.#signalSettings('metrics')
+    return settings && { ...settings, cacheBytes: keptAnswerBytesOf(this.#context) }
   }
 
   #logsSettings(): WorkerLogs | undefined {

@@ -9,7 +9,7 @@ import type { ClosedChunk } from './closed-chunk.ts'
 import { readSnapshot, type ChunkSnapshot } from './open-chunk.ts'
 import type { IndexedChunk } from './index-file.ts'
 import type { ChunkColumns } from './line-columns.ts'
-import { ByteLru } from '#store/byte-lru.ts'
+import { ByteLru } from '#core/byte-lru.ts'
 import type { ChunkSource, LineBlock, OpenedChunk } from './select.ts'
 import { gramsOf, TokenFilter } from './token-filter.ts'
 

@@ -8,6 +8,7 @@ import { Omissions, type Omission } from '#core/omissions.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { unpackMatcher, type CarriedMatcher } from '#lang/regex/carried-matcher.ts'
 import type { BlockMeta } from './block-meta.ts'
+import { allChanged, type Changes } from './change-log.ts'
 import { HeadColumnsBuilder } from './head-columns-builder.ts'
 import type { HeadColumns } from './head-columns.ts'
 import type { Held } from './head.ts'
@@ -60,6 +61,12 @@ export interface DamageNote {
   id: string
   reason: string
   isWhole: boolean
+}
+
+/** What has changed of a tenant since a version. */
+export interface ChangesAsk {
+  tenant: string
+  since: number | undefined
 }
 
 /** Sources that the door looks into. */
@@ -123,6 +130,11 @@ export class MetricsDoor {
       if (texts.length % stepTexts === 0) await pause()
     }
     return { blocks, texts, omissions }
+  }
+
+  /** Without a tenant nothing is known, and nothing that was kept counts. */
+  changes({ tenant: name, since }: ChangesAsk): Changes {
+    return this.#tenant(name)?.changesSince(since) ?? allChanged
   }
 
   /** The meta.json of blocks; undefined for those that are no more. */

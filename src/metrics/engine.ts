@@ -19,6 +19,7 @@ import { BlockSet } from './block-set.ts'
 import type { KeptExemplar } from './exemplars.ts'
 import { MetricsDoor } from './door.ts'
 import { foundBlocks } from './found-blocks.ts'
+import { allChanged } from './change-log.ts'
 import { HeadSource } from './head-source.ts'
 import { Reader } from './reader.ts'
 import { Replay } from './replay.ts'
@@ -272,7 +273,12 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     this.requireReadable()
     const tenant = this.#tenants.get(tenantName)
     const blocks = tenant?.blocks ?? new BlockSet(this.#options.log, this.#options.clock)
-    const source = new HeadSource(blocks, tenant?.head)
+    const source = new HeadSource({
+      tenant: tenantName,
+      blocks,
+      head: tenant?.head,
+      changesSince: version => tenant?.changesSince(version) ?? allChanged,
+    })
     return leavingOut(new Reader(source, fromMs => this.retainedFrom(fromMs)), this.notJoined)
   }
 

@@ -2,18 +2,35 @@
 import type { Omissions } from '#core/omissions.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { BlockSet } from './block-set.ts'
+import type { Changes } from './change-log.ts'
 import type { Head, TimeRange } from './head.ts'
 import type { HeadSelection, MetricsSource, QueryPlan, TextsPlan } from './reader.ts'
 
 const nothing: HeadSelection = { labels: [], read: () => {} }
 
+/** A tenant as this reads it; without a head it has blocks at most. */
+export interface HeadSourceParts {
+  tenant: string
+  blocks: BlockSet
+  head: Head | undefined
+  changesSince: (version: number | undefined) => Changes
+}
+
 export class HeadSource implements MetricsSource {
+  readonly tenant: string
   readonly blocks: BlockSet
   readonly #head: Head | undefined
+  readonly #changesSince: (version: number | undefined) => Changes
 
-  constructor(blocks: BlockSet, head: Head | undefined) {
+  constructor({ tenant, blocks, head, changesSince }: HeadSourceParts) {
+    this.tenant = tenant
     this.blocks = blocks
     this.#head = head
+    this.#changesSince = changesSince
+  }
+
+  changes(since: number | undefined): Promise<Changes> {
+    return Promise.resolve(this.#changesSince(since))
   }
 
   plan(matchers: readonly Matcher[], time: TimeRange, _isForLabels: boolean, omissions: Omissions): Promise<QueryPlan> {

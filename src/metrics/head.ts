@@ -14,6 +14,7 @@ import type { FloatHistogram } from '#model/histogram.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import { AdmittedSamples } from './admitted.ts'
 import { appendXor } from './append-xor.ts'
+import { ChangeLog } from './change-log.ts'
 import type { HeadColumnsBuilder } from './head-columns-builder.ts'
 import { RangeChunks } from './range-chunks.ts'
 import { SeriesTable } from './series-table.ts'
@@ -56,10 +57,13 @@ export class Head {
   readonly #leaving = new Set<RangeChunks>()
   minMs = Infinity
   maxMs = -Infinity
+  /** Is told the time of every sample that becomes visible. */
+  readonly #changes: ChangeLog
   samplesStored = 0
 
   /** `outOfOrderMs` Infinity takes samples of any age. */
-  constructor(seed: HashSeed, limits: Limits, rangeMs: number, outOfOrderMs: number) {
+  constructor(seed: HashSeed, limits: Limits, rangeMs: number, outOfOrderMs: number, changes = new ChangeLog(0)) {
+    this.#changes = changes
     this.table = new SeriesTable(seed, limits)
     this.rangeMs = rangeMs
     this.#outOfOrderMs = outOfOrderMs
@@ -211,6 +215,7 @@ export class Head {
     this.samplesStored++
     if (timeMs > this.maxMs) this.maxMs = timeMs
     if (timeMs < this.minMs) this.minMs = timeMs
+    this.#changes.note(timeMs)
   }
 
   /** Moves the open chunk of a series to its range. */

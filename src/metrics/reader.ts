@@ -9,8 +9,9 @@ import type { SampleColumns } from '#model/sample-columns.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import type { BlockReader, LoadedChunks } from './block-reader.ts'
 import type { BlockSet } from './block-set.ts'
+import type { Changes } from './change-log.ts'
 import type { TimeRange } from './head.ts'
-import type { MetricsReader, SeriesSet } from './select.ts'
+import type { MetricsReader, ReadChanges, SeriesSet } from './select.ts'
 import type { Selection, SelectionPart } from './selection-cache.ts'
 import { removeDeleted } from './tombstones.ts'
 
@@ -56,7 +57,9 @@ export interface TextsPlan {
 
 /** Where a reader gets what it merges: from memory of this thread (head-source.ts), or of another one (view.ts). */
 export interface MetricsSource {
+  readonly tenant: string
   readonly blocks: BlockSet
+  changes(since: number | undefined): Promise<Changes>
   plan(matchers: readonly Matcher[], time: TimeRange, isForLabels: boolean, omissions: Omissions): Promise<QueryPlan>
   /** Names, or the values of `name`. */
   texts(name: string | undefined, time: TimeRange, omissions: Omissions): Promise<TextsPlan>
@@ -71,6 +74,14 @@ export class Reader implements MetricsReader {
   constructor(source: MetricsSource, retainedFrom: (fromMs: number) => number = fromMs => fromMs) {
     this.#source = source
     this.#retainedFrom = retainedFrom
+  }
+
+  get tenant(): string {
+    return this.#source.tenant
+  }
+
+  async changes(since: number | undefined): Promise<ReadChanges> {
+    return { ...(await this.#source.changes(since)), retainedMs: this.#retainedFrom(-Infinity) }
   }
 
   damaged(): readonly DamagedBlock[] {

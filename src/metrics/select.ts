@@ -40,15 +40,30 @@ export interface SeriesSet {
   release(): void
 }
 
+/** How much of earlier answers is still true: those about times from `retainedMs` on, and before `fromMs`. */
+export interface ReadChanges {
+  version: number
+  fromMs: number
+  /** What is older is not shown any more; -Infinity where everything is. */
+  retainedMs: number
+}
+
 /**
  * Made for one request. All times are inclusive milliseconds. Throws PlanStaleError when a block was replaced while it
  * was read; the question can be asked again then.
  */
 export interface MetricsReader {
+  /** The tenant whose data it reads. */
+  readonly tenant: string
   /** What the answers so far lack. */
   readonly omissions: Omissions
   /** The tenant's blocks that are known to be damaged. */
   damaged(): readonly DamagedBlock[]
+  /**
+   * What has changed since a version that an earlier call gave; all has where that is undefined. To be asked before
+   * what is kept is read.
+   */
+  changes(since: number | undefined): Promise<ReadChanges>
   select(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<SeriesSet>
   /** Labels alone, of series that may have samples in the time. */
   series(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<readonly Labels[]>

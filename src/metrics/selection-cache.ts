@@ -6,7 +6,7 @@ import type { Paced } from '#core/pace.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
-import { ByteLru } from '#store/byte-lru.ts'
+import { ByteLru } from '#core/byte-lru.ts'
 import type { BlockReader, BlockSelection } from './block-reader.ts'
 import type { Interval } from './tombstones.ts'
 

@@ -6,6 +6,7 @@ import type { Log } from '#core/log.ts'
 import { grown } from '#core/grown.ts'
 import type { Metadata } from '#model/write-batch.ts'
 import { BlockSet } from './block-set.ts'
+import { ChangeLog, type Changes } from './change-log.ts'
 import { ExemplarStore } from './exemplars.ts'
 import { Head } from './head.ts'
 import { RecordShower } from './shower.ts'
@@ -25,6 +26,7 @@ export interface TenantOptions {
 
 export class Tenant {
   readonly name: string
+  readonly #changes: ChangeLog
   head: Head
   readonly blocks: BlockSet
   readonly exemplars: ExemplarStore
@@ -47,6 +49,8 @@ export class Tenant {
   constructor(name: string, options: TenantOptions) {
     this.name = name
     this.#options = options
+    // Versions of an earlier tenant of the name are lower: none is given out more often than once a microsecond.
+    this.#changes = new ChangeLog(options.clock.monotonicMs() * 1000)
     this.head = this.#makeHead()
     this.blocks = new BlockSet(options.log, options.clock)
     this.exemplars = new ExemplarStore(options.limits.exemplarsMax)
@@ -55,12 +59,18 @@ export class Tenant {
 
   #makeHead(): Head {
     const { seed, limits, blockMs, outOfOrderMs } = this.#options
-    return new Head(seed, limits, blockMs, outOfOrderMs)
+    return new Head(seed, limits, blockMs, outOfOrderMs, this.#changes)
   }
 
   use(): void {
     this.isInUse = true
     this.usedMs = this.#options.clock.monotonicMs()
+  }
+
+  /** What answers about the tenant have changed since the version. */
+  changesSince(version: number | undefined): Changes {
+    this.#changes.look(this.blocks)
+    return this.#changes.since(version)
   }
 
   /** Has the head no samples, and is none on its way there? */

@@ -14,7 +14,8 @@ import type { BlockMeta } from './block-meta.ts'
 import { bucketFiles, localFiles } from './block-files.ts'
 import { BlockReader } from './block-reader.ts'
 import { BlockSet } from './block-set.ts'
-import type { DamageNote, MetricsPlan, MetricsTexts, PlacedBlock, PlanAsk, TextsAsk } from './door.ts'
+import type { ChangesAsk, DamageNote, MetricsPlan, MetricsTexts, PlacedBlock, PlanAsk, TextsAsk } from './door.ts'
+import type { Changes } from './change-log.ts'
 import { labelsOf, readColumns } from './head-columns.ts'
 import type { TimeRange } from './head.ts'
 import { Reader, type MetricsSource, type QueryPlan, type TextsPlan } from './reader.ts'
@@ -23,6 +24,7 @@ import type { MetricsFacts, MetricsReader } from './select.ts'
 /** The other thread's door (door.ts), as it is asked from here. */
 export interface DistantMetricsDoor {
   plan(ask: PlanAsk): Promise<MetricsPlan>
+  changes(ask: ChangesAsk): Promise<Changes>
   texts(ask: TextsAsk): Promise<MetricsTexts>
   metas(tenant: string, ids: readonly string[]): Promise<(BlockMeta | undefined)[]>
   noteDamage(note: DamageNote): Promise<void>
@@ -69,7 +71,7 @@ export class MetricsView {
 /** Blocks of one tenant that queries have asked for, and the way to its head. */
 class TenantView implements MetricsSource {
   readonly blocks: BlockSet
-  readonly #tenant: string
+  readonly tenant: string
   readonly #options: MetricsViewOptions
   /** By id: where the block was, at the last plan. */
   readonly #placed = new Map<string, PlacedBlock>()
@@ -77,7 +79,7 @@ class TenantView implements MetricsSource {
   readonly #used = new Set<string>()
 
   constructor(tenant: string, options: MetricsViewOptions) {
-    this.#tenant = tenant
+    this.tenant = tenant
     this.#options = options
     this.blocks = new BlockSet(silentLog, options.clock)
     this.blocks.comesFrom({
@@ -87,6 +89,10 @@ class TenantView implements MetricsSource {
     })
   }
 
+  changes(since: number | undefined): Promise<Changes> {
+    return this.#options.door.changes({ tenant: this.tenant, since })
+  }
+
   async plan(
     matchers: readonly Matcher[],
     { fromMs, throughMs }: TimeRange,
@@ -94,7 +100,7 @@ class TenantView implements MetricsSource {
     omissions: Omissions,
   ): Promise<QueryPlan> {
     const plan = await this.#options.door.plan({
-      tenant: this.#tenant,
+      tenant: this.tenant,
       matchers: matchers.map(packMatcher),
       fromMs,
       throughMs,
@@ -115,7 +121,7 @@ class TenantView implements MetricsSource {
   }
 
   async texts(name: string | undefined, { fromMs, throughMs }: TimeRange, omissions: Omissions): Promise<TextsPlan> {
-    const found = await this.#options.door.texts({ tenant: this.#tenant, name, fromMs, throughMs })
+    const found = await this.#options.door.texts({ tenant: this.tenant, name, fromMs, throughMs })
     return { texts: found.texts, blocks: await this.#open(found.blocks, found.omissions, omissions) }
   }
 
@@ -129,7 +135,7 @@ class TenantView implements MetricsSource {
     const { readers } = this.blocks
     const unknown = planned.filter(({ id }) => !readers.has(id)).map(({ id }) => id)
     if (unknown.length > 0) {
-      const metas = await this.#options.door.metas(this.#tenant, unknown)
+      const metas = await this.#options.door.metas(this.tenant, unknown)
       for (const meta of metas) if (meta !== undefined) this.#add(meta)
     }
     const opened: BlockReader[] = []
@@ -147,7 +153,7 @@ class TenantView implements MetricsSource {
 
   #add(meta: BlockMeta): void {
     const { ulid } = meta
-    const reader = new BlockReader(meta, bucketFiles(this.#options.bucket, `${this.#tenant}/${ulid}/`))
+    const reader = new BlockReader(meta, bucketFiles(this.#options.bucket, `${this.tenant}/${ulid}/`))
     this.blocks.readers.set(ulid, reader)
     this.#placed.set(ulid, { id: ulid, directory: undefined, deletions: 0 })
   }
@@ -159,7 +165,7 @@ class TenantView implements MetricsSource {
       const { files, bucket } = this.#options
       reader.relocate(
         block.directory === undefined
-          ? bucketFiles(bucket, `${this.#tenant}/${block.id}/`)
+          ? bucketFiles(bucket, `${this.tenant}/${block.id}/`)
           : localFiles(files, block.directory),
         block.directory,
       )
@@ -174,7 +180,7 @@ class TenantView implements MetricsSource {
   /** A block that was moved, or replaced, is planned again. */
   async #lookAgain(id: string): Promise<void> {
     const known = this.#placed.get(id)
-    const now = known === undefined ? undefined : await this.#options.door.lookAgain(this.#tenant, known)
+    const now = known === undefined ? undefined : await this.#options.door.lookAgain(this.tenant, known)
     if (now !== undefined && now.directory === known?.directory) return
     this.#close(id)
   }

@@ -62,6 +62,8 @@ export interface HttpReply {
   isText?: boolean
   /** Of an answer in pieces: bytes of memory that they are made of, until the last one is sent. Default: 0. */
   heldBytes?: number
+  /** It was answered from what was kept: how long that took says nothing of the next time. */
+  isKept?: boolean
   /** To be called where the body is not read to its end, or at all: whoever makes it stops. */
   drop?: () => void
 }

@@ -4,7 +4,7 @@
  */
 import { bytesAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import { isDamage } from '#core/omissions.ts'
-import { ByteLru } from '#store/byte-lru.ts'
+import { ByteLru } from '#core/byte-lru.ts'
 import { rowStarts } from './row-starts.ts'
 import type { BlockLayout } from './schema.ts'
 import { idKey } from './segment.ts'

@@ -16,7 +16,16 @@ import type { LogsPlan, LogsPlanAsk } from '#logs/door.ts'
 import type { IndexedChunk } from '#logs/index-file.ts'
 import type { BlockProblem, BlockToMerge } from '#metrics/block-building.ts'
 import type { BlockMeta as MetricsBlockMeta } from '#metrics/block-meta.ts'
-import type { DamageNote, MetricsPlan, MetricsTexts, PlacedBlock, PlanAsk, TextsAsk } from '#metrics/door.ts'
+import type { Changes } from '#metrics/change-log.ts'
+import type {
+  ChangesAsk,
+  DamageNote,
+  MetricsPlan,
+  MetricsTexts,
+  PlacedBlock,
+  PlanAsk,
+  TextsAsk,
+} from '#metrics/door.ts'
 import type { HeadColumns } from '#metrics/head-columns.ts'
 import type { MergedBlock, WrittenRange } from '#metrics/merge.ts'
 import type { MetricsFacts } from '#metrics/select.ts'
@@ -60,6 +69,8 @@ export interface CarriedReply {
   hasMore: boolean
   /** The answer lacks something. */
   isIncomplete: boolean
+  /** It was answered from what was kept. */
+  isKept: boolean
   /** How long the worker was at it, from the request to this reply. */
   workMs: number
 }
@@ -147,6 +158,7 @@ export type MainCalls = ThreadReports & {
   bucketDirectories: { ask: InBucket; answer: string[] }
   bucketEvict: { ask: InBucket; answer: undefined }
   metricsPlan: { ask: PlanAsk; answer: MetricsPlan }
+  metricsChanges: { ask: ChangesAsk; answer: Changes }
   metricsTexts: { ask: TextsAsk; answer: MetricsTexts }
   metricsMetas: { ask: { tenant: string; ids: readonly string[] }; answer: (MetricsBlockMeta | undefined)[] }
   metricsFacts: { ask: string; answer: MetricsFacts }

@@ -37,6 +37,7 @@ export function mainHandlers({
       const { plan, transfer } = await metrics().plan(ask)
       return { answer: plan, transfer }
     },
+    metricsChanges: ask => ({ answer: metrics().changes(ask) }),
     metricsTexts: async ask => ({ answer: await metrics().texts(ask) }),
     metricsMetas: ({ tenant, ids }) => ({ answer: metrics().metas(tenant, ids) }),
     metricsFacts: async tenant => ({ answer: await metrics().facts(tenant) }),

@@ -7,7 +7,7 @@ import { MemoryWatch } from './memory-watch.ts'
 interface Stage {
   clock: VirtualClock
   watch: MemoryWatch
-  memory: { held: number; garbage: number; collected: number }
+  memory: { held: number; garbage: number; collected: number; kept: number }
   jobs: number[]
   short: (readonly number[])[]
   reported: number[]
@@ -17,11 +17,11 @@ const mebibyte = 1024 ** 2
 
 function stage(): Stage {
   const clock = new VirtualClock(0)
-  const memory = { held: 0, garbage: 0, collected: 0 }
+  const memory = { held: 0, garbage: 0, collected: 0, kept: 0 }
   const jobs: number[] = []
   const short: (readonly number[])[] = []
   const watched = {
-    heldBytes: () => (memory.held + memory.garbage) * mebibyte,
+    heldBytes: () => (memory.held + memory.garbage + memory.kept) * mebibyte,
     collectGarbage: () => {
       memory.collected++
       memory.garbage = 0
@@ -33,6 +33,9 @@ function stage(): Stage {
     memory: watched,
     bytesMax: 100 * mebibyte,
     isBusy: () => jobs.length > 0,
+    letGo: () => {
+      memory.kept = 0
+    },
     onShort: () => {
       short.push(jobs.slice())
     },
@@ -74,6 +77,23 @@ test('a worker that rests for ten seconds collects its garbage once', async () =
   assert.equal(memory.collected, 0)
   await clock.advance(60_000)
   assert.equal(memory.collected, 1)
+})
+
+test('what is only kept goes before work is short of memory, and stays over a rest', async () => {
+  const { clock, watch, memory, jobs, short } = stage()
+  memory.kept = 30
+  jobs.push(7)
+  watch.jobBegan()
+  memory.held = 50
+  await clock.advance(60)
+  jobs.length = 0
+  await clock.advance(20_000)
+  assert.equal(memory.kept, 30)
+  jobs.push(8)
+  watch.jobBegan()
+  memory.held = 80
+  await clock.advance(1000)
+  assert.deepEqual([memory.kept, short], [0, []])
 })
 
 test('what is held is reported while there is work and at its end, and what is left after a rest', async () => {

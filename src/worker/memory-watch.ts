@@ -30,6 +30,8 @@ export interface WatchOptions {
   bytesMax: number
   /** Is any work under way? */
   isBusy: () => boolean
+  /** Others need memory, or there is too little for what is under way: what is only kept may go. */
+  letGo?: () => void
   /** There is too little memory for what is under way. */
   onShort: () => void
   /** So much is held now: called every 50 ms at most while jobs are under way, and when the worker rests. */
@@ -101,6 +103,7 @@ export class MemoryWatch {
     const nowMs = this.#options.clock.monotonicMs()
     if (nowMs - this.#collectedMs < everyMs) return false
     this.#collectedMs = nowMs
+    this.#options.letGo?.()
     this.#options.memory.collectGarbage()
     return true
   }

@@ -175,6 +175,17 @@ test('what was cheap twice is answered where it came in', async () => {
   assert.deepEqual(events, ['worker', 'worker', 'main', 'main', 'main'])
 })
 
+test('what was answered from what a worker had kept is not taken for cheap', async () => {
+  const { ask, events } = stage({
+    '/q': (side, seen) => async () => {
+      seen.push(side)
+      return { status: 200, body: 'done', isKept: true }
+    },
+  })
+  for (let i = 0; i < 4; i++) await ask('/q')
+  assert.deepEqual(events, ['worker', 'worker', 'worker', 'worker'])
+})
+
 test('what turns out to be dear where it came in is given up there, and asked of a worker', async () => {
   let isDear = false
   const { ask, events, clock } = stage({

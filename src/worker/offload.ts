@@ -19,6 +19,7 @@ export interface OffloadOptions {
 const carriedHeaders = [
   'accept',
   'accept-encoding',
+  'cache-control',
   'content-encoding',
   'content-type',
   'x-loki-response-encoding-flags',
@@ -42,7 +43,8 @@ function offloadedRoute(route: Route, options: OffloadOptions, onIncomplete: () 
     if (costs.isCheap(key)) {
       const startedMs = clock.monotonicMs()
       const reply = await tryHere(route, request, clock)
-      costs.note(key, clock.monotonicMs() - startedMs, reply !== undefined && isSmall(reply))
+      if (reply?.isKept !== true)
+        costs.note(key, clock.monotonicMs() - startedMs, reply !== undefined && isSmall(reply))
       if (reply !== undefined) return reply
     }
     const reply = await ask(carried, request.signal, options, key, onIncomplete)
@@ -127,7 +129,7 @@ function ask(
       // One that was told to stop answers, too: that it was cancelled.
       if (attempt.isVoid) return
       if (reply.isIncomplete) onIncomplete()
-      costs.note(key, reply.workMs, !reply.hasMore)
+      if (!reply.isKept) costs.note(key, reply.workMs, !reply.hasMore)
       if (!reply.hasMore) {
         resolve(replyOf(reply, reply.body))
         return

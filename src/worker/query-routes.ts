@@ -15,6 +15,7 @@ import type { Readiness, Route } from '#net/route-table.ts'
 import { LogqlEngine } from '#query/logql/engine.ts'
 import { LogsqlEngine } from '#query/logsql/engine.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
+import { KeptAnswers } from '#query/promql/kept-answers.ts'
 import { TraceMetrics } from '#query/traceql/metrics.ts'
 import { TraceSearch } from '#query/traceql/search.ts'
 import { TagFinder } from '#query/traceql/tags.ts'
@@ -29,11 +30,14 @@ export interface QueryWorld {
   clock: Clock
   limits: Limits
   tenancy: Tenancy
+  /** For answers of PromQL that are kept. */
+  keptAnswerBytes: number
 }
 
 /** Answers queries of all languages; the engines are for whoever asks without a request. */
 export class Queries {
   readonly promql: PromqlEngine
+  readonly keptAnswers: KeptAnswers
   readonly logql: LogqlEngine
   readonly traceql: TraceMetrics
   readonly tempo: TempoAnswers
@@ -45,7 +49,8 @@ export class Queries {
   constructor(world: QueryWorld) {
     const { clock, limits } = world
     this.#world = world
-    this.promql = new PromqlEngine(clock, limits)
+    this.keptAnswers = new KeptAnswers(world.keptAnswerBytes)
+    this.promql = new PromqlEngine(clock, limits, this.keptAnswers)
     this.logql = new LogqlEngine(clock, limits, { seriesMax: limits.logQuerySeriesMax, stepsMax: limits.queryStepsMax })
     this.#logsql = new LogsqlEngine(clock, limits)
     this.traceql = new TraceMetrics(clock, limits)

@@ -42,6 +42,7 @@ export class RequestServer {
         heldBytes: rest === undefined ? undefined : reply.heldBytes,
         hasMore: rest !== undefined,
         isIncomplete: reply.headers?.['x-tercet-warning'] !== undefined,
+        isKept: reply.isKept === true,
         workMs: this.#clock.monotonicMs() - startedMs,
       }
       return { answer, transfer: transferOf(first) }

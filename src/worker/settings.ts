@@ -14,6 +14,12 @@ export interface WorkerSignal {
   retentionMs: number
 }
 
+/** The same of metrics. */
+export interface WorkerMetrics extends WorkerSignal {
+  /** For answers that are kept. */
+  cacheBytes: number
+}
+
 /** The same of logs. */
 export interface WorkerLogs extends WorkerSignal {
   /** Chunk keys end in base64. */
@@ -36,7 +42,7 @@ export interface WorkerSettings {
   isTenancyOn: boolean
   /** JavaScript memory and buffers that the worker may use. */
   memoryBytesMax: number
-  metrics: WorkerSignal | undefined
+  metrics: WorkerMetrics | undefined
   logs: WorkerLogs | undefined
   traces: WorkerTraces | undefined
 }

@@ -35,6 +35,9 @@ export function makeWorker(port: Port, settings: WorkerSettings, world: WorkerWo
     memory: world,
     bytesMax: settings.memoryBytesMax,
     isBusy: () => underWay.isBusy,
+    letGo: () => {
+      forget()
+    },
     onShort: () => {
       link.call('memoryShort', underWay.jobs()).catch(() => {})
     },
@@ -68,7 +71,7 @@ export function makeWorker(port: Port, settings: WorkerSettings, world: WorkerWo
     rule: ask => watched(underWay.run(ask.id, async signal => ({ answer: await rules(ask, signal) }))),
     grpc: ask => watched(underWay.run(ask.id, async signal => ({ answer: await calls(ask, signal) }))),
   })
-  const { routes, rules, calls } = servicesOf(link, settings, world)
+  const { routes, rules, calls, forget } = servicesOf(link, settings, world)
   const server = new RequestServer(clock, routes, underWay)
 }
 
@@ -76,11 +79,18 @@ interface Services {
   routes: Route[]
   rules: (ask: RuleAsk, signal: AbortSignal) => Promise<CarriedSample[]>
   calls: (ask: GrpcAsk, signal: AbortSignal) => Promise<Uint8Array>
+  /** Lets go of what is kept of earlier answers. */
+  forget: () => void
 }
 
 function servicesOf(link: MainLink, settings: WorkerSettings, world: WorkerWorld): Services {
   const tenancy = new Tenancy(settings.isTenancyOn)
-  const queries = new Queries({ clock: world.clock, limits: settings.limits, tenancy })
+  const queries = new Queries({
+    clock: world.clock,
+    limits: settings.limits,
+    tenancy,
+    keptAnswerBytes: settings.metrics?.cacheBytes ?? 0,
+  })
   const metrics = settings.metrics && metricsView(link, settings.metrics, world)
   const logs = settings.logs && logsView(link, settings.logs, world)
   const traces = settings.traces && tracesView(link, settings.traces, world)
@@ -104,6 +114,9 @@ function servicesOf(link: MainLink, settings: WorkerSettings, world: WorkerWorld
     },
     calls: ({ method, message, tenant }, signal) =>
       served(methods.find(one => one.method === method)).handler(message, tenant, signal),
+    forget: () => {
+      queries.keptAnswers.clear()
+    },
   }
 }
 
@@ -149,6 +162,7 @@ function tracesView(link: MainLink, { bucket, ...options }: WorkerTraces, { cloc
 function metricsDoor(link: MainLink): ConstructorParameters<typeof MetricsView>[0]['door'] {
   return {
     plan: ask => link.call('metricsPlan', ask),
+    changes: ask => link.call('metricsChanges', ask),
     texts: ask => link.call('metricsTexts', ask),
     metas: (tenant, ids) => link.call('metricsMetas', { tenant, ids }),
     noteDamage: note => link.call('metricsDamage', note),

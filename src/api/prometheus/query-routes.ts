@@ -115,7 +115,7 @@ class QueryApi {
     const stats = form.get('stats')
     const suffix = stats === null || stats === '' ? '' : `,"stats":${formatStats(result, stats === 'all')}`
     const reply = successPieces(formatResult(result), warnings, result.infos, suffix)
-    return { ...reply, heldBytes: heldBytesOf(result) }
+    return { ...reply, heldBytes: heldBytesOf(result), isKept: result.isKept === true }
   }
 
   readonly query = async (request: HttpRequest): Promise<HttpReply> => {
@@ -146,6 +146,7 @@ class QueryApi {
         startMs,
         endMs,
         stepMs: Math.max(1, Math.floor(stepMs)),
+        isFresh: isFresh(form, request),
         ...this.#queryOptions(form, request),
       }),
     )
@@ -259,6 +260,15 @@ class QueryApi {
     const form = await request.form()
     return success(JSON.stringify(describeExpr(withParameter('query', () => parsePromql(form.get('query') ?? '')))))
   }
+}
+
+/**
+ * Is an answer wanted that nothing was kept of? As VictoriaMetrics and Mimir understand it; and statistics are those of
+ * all steps.
+ */
+function isFresh(form: URLSearchParams, request: HttpRequest): boolean {
+  if (/^(1|t|true|yes|on)$/i.test(form.get('nocache') ?? '') || (form.get('stats') ?? '') !== '') return true
+  return /\bno-(store|cache)\b/i.test(request.header('cache-control') ?? '')
 }
 
 /** How far back selectors look; nothing above 0 is the default's own word. */

@@ -1,4 +1,5 @@
 /** Warnings and infos that accompany a result. Texts follow the reference implementation's. */
+import { positionOf } from '#lang/promql/parser.ts'
 import { formatG } from '#model/histogram.ts'
 
 /** A warning or an information, with its place in the query. */
@@ -42,6 +43,16 @@ export class Annotations {
   }
   #info(text: string, at: { from: number }): void {
     this.#add('info', text, at.from)
+  }
+
+  /** Texts of a level, with their places in the query. */
+  textsOf(level: Annotation['level'], query: string): string[] {
+    return this.all.filter(a => a.level === level).map(a => `${a.text} (${positionOf(query, a.from)})`)
+  }
+
+  /** Does a text count what was found at several steps? It is another one where fewer are evaluated. */
+  get isCounting(): boolean {
+    return this.#forced.size > 0 || this.#overlaps.size > 0
   }
 
   get all(): Annotation[] {

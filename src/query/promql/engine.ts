@@ -1,10 +1,11 @@
 /** The door to PromQL: a query text and a time range become series or an error. */
+import { assert } from '#core/assert.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, BadQueryError, LimitError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import { planningAgain } from '#core/omissions.ts'
 import { unwrap, type Expr } from '#lang/promql/ast.ts'
-import { parsePromql, positionOf, typeOf } from '#lang/promql/parser.ts'
+import { parsePromql, typeOf } from '#lang/promql/parser.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import { compareLabels, Labels } from '#model/labels.ts'
@@ -14,6 +15,7 @@ import { pacedSort } from '#core/paced-sort.ts'
 import { Annotations } from './annotations.ts'
 import { eachPiece, unitsAtOnce, type QueryContext } from './evaluation.ts'
 import { Evaluator } from './evaluator.ts'
+import type { KeptAnswers, KeptRange } from './kept-answers.ts'
 import { prepare } from './prepare.ts'
 import { absent, finishNames, isHistogram, Row, unitsOfRow, type Grid } from './value.ts'
 
@@ -32,6 +34,8 @@ export interface RangeRequest {
   typeLabels?: boolean
   /** Whether functions of counters look at start timestamps; no unless given, as in Prometheus. */
   startTimestamps?: boolean
+  /** All steps are evaluated, whatever is kept of earlier answers. */
+  isFresh?: boolean
 }
 
 /** One series of an answer: floats and histograms apart, each with its times. */
@@ -65,6 +69,8 @@ export interface QueryResult {
   warnings: string[]
   infos: string[]
   stats: QueryStats
+  /** A part of it was kept from an earlier answer: its cost says nothing. */
+  isKept?: boolean
 }
 
 /** How far back an instant selector looks unless a request says otherwise. */
@@ -74,10 +80,13 @@ export const defaultLookbackMs = 300_000
 export class PromqlEngine {
   readonly #clock: Clock
   readonly #limits: Limits
+  readonly #kept: KeptAnswers | undefined
 
-  constructor(clock: Clock, limits: Limits) {
+  /** Without `kept` no answers are kept. */
+  constructor(clock: Clock, limits: Limits, kept?: KeptAnswers) {
     this.#clock = clock
     this.#limits = limits
+    this.#kept = kept
   }
 
   /**
@@ -130,27 +139,37 @@ export class PromqlEngine {
       )
     const parsedMs = this.#clock.monotonicMs()
     const context = this.#contextOf(reader, request, expr)
-    const { budget, annotations } = context
-    const evaluator = new Evaluator(context, gridOf(request))
-    const { series, text } = await answerOf(expr, evaluator)
+    const { budget } = context
+    const { series, text, warnings, infos, isKept } = await this.#answer(context, request, expr)
     const isMatrix = !isInstant || type === 'matrix'
     if (isMatrix) await pacedSort(series, (a, b) => compareLabels(a.labels, b.labels), budget)
-    const shown = (level: 'warning' | 'info'): string[] =>
-      annotations.all.filter(a => a.level === level).map(a => `${a.text} (${positionOf(request.query, a.from)})`)
     return {
       type: isInstant ? type : 'matrix',
       startMs: request.startMs,
       series,
       text,
-      warnings: [...shown('warning'), ...reader.omissions.texts()],
-      infos: shown('info'),
+      warnings: [...warnings, ...reader.omissions.texts()],
+      infos,
       stats: {
         samples: budget.totalSamples,
         peakSamples: budget.peakSamples,
         seconds: (this.#clock.monotonicMs() - startedMs) / 1000,
         parseSeconds: (parsedMs - startedMs) / 1000,
       },
+      isKept,
     }
+  }
+
+  async #answer(context: QueryContext, request: RangeRequest, expr: Expr): Promise<Answer> {
+    const grid = gridOf(request)
+    const isKeepable = request.stepMs > 0 && request.isFresh !== true
+    const range = isKeepable ? await this.#kept?.begin(context, expr, grid) : undefined
+    if (range === undefined) {
+      const { series, text } = await answerOf(expr, new Evaluator(context, grid))
+      return { series, text, ...saidBy(context), isKept: false }
+    }
+    const { rows, isKept, ...said } = (await rowsOf(range, expr, context)) ?? (await freshRows(range, expr, context))
+    return { series: await toSeries(rows, grid, context.budget), text: '', ...said, isKept }
   }
 
   #contextOf(reader: MetricsReader, request: RangeRequest, expr: Expr): QueryContext {
@@ -178,6 +197,60 @@ function gridOf({ startMs, endMs, stepMs }: RangeRequest): Grid {
   return { startMs, intervalMs: stepMs, steps: Math.floor((endMs - startMs) / stepMs) + 1, endMs }
 }
 
+/** Annotations of an answer. */
+interface Said {
+  warnings: string[]
+  infos: string[]
+}
+
+interface Answer extends Said {
+  series: ResultSeries[]
+  text: string
+  isKept: boolean
+}
+
+interface AnswerRows extends Said {
+  rows: readonly Row[]
+  isKept: boolean
+}
+
+function saidBy({ annotations, query }: QueryContext): Said {
+  return { warnings: annotations.textsOf('warning', query), infos: annotations.textsOf('info', query) }
+}
+
+/**
+ * The rows of a query over a range: those that are kept, and what is missing of them evaluated. Undefined where these
+ * can't be put together.
+ */
+async function rowsOf(range: KeptRange, expr: Expr, context: QueryContext): Promise<AnswerRows | undefined> {
+  const found: Row[][] = []
+  for (const grid of range.missing) found.push(await evaluatedRows(expr, new Evaluator(context, grid)))
+  const { warnings, infos } = saidBy(context)
+  if (!range.fits(infos)) return undefined
+  // What is incomplete, or counted over all steps, is not kept.
+  const isLasting = warnings.length === 0 && context.reader.omissions.list().length === 0
+  const whole = await range.finish(found, infos, isLasting && !context.annotations.isCounting)
+  return { ...whole, warnings, isKept: range.isKnown }
+}
+
+/** The same with every step evaluated. */
+async function freshRows(range: KeptRange, expr: Expr, context: QueryContext): Promise<AnswerRows> {
+  const answer = await rowsOf(range.anew(), expr, { ...context, annotations: new Annotations() })
+  assert(answer !== undefined, 'what is evaluated as a whole fits')
+  return answer
+}
+
+/** The rows of a scalar or of a vector. */
+async function evaluatedRows(expr: Expr, evaluator: Evaluator): Promise<Row[]> {
+  const { grid, context } = evaluator
+  const value = await evaluator.eval(expr)
+  assert(value.kind !== 'string', 'a string has no range')
+  if (value.kind === 'vector') return finishNames(value.rows, grid.steps, context.budget)
+  const row = new Row(Labels.empty, false, grid.steps)
+  for (let step = 0; step < grid.steps; step++) row.setFloat(step, value.values[step]!)
+  return [row]
+}
+
 /** A string has a text and no series, every other type has series. */
 async function answerOf(expr: Expr, evaluator: Evaluator): Promise<{ series: ResultSeries[]; text: string }> {
   const { grid } = evaluator
@@ -196,14 +269,8 @@ async function answerOf(expr: Expr, evaluator: Evaluator): Promise<{ series: Res
     const { rows, grid: inside } = await evaluator.evalSubquery(inner)
     return { series: await toSeries(await finishNames(rows, inside.steps, budget), inside, budget), text: '' }
   }
-  const value = await evaluator.eval(expr)
-  if (value.kind === 'string') return { series: [], text: value.value }
-  if (value.kind === 'scalar') {
-    const row = new Row(Labels.empty, false, grid.steps)
-    for (let step = 0; step < grid.steps; step++) row.setFloat(step, value.values[step]!)
-    return { series: await toSeries([row], grid, budget), text: '' }
-  }
-  return { series: await toSeries(await finishNames(value.rows, grid.steps, budget), grid, budget), text: '' }
+  if (inner.kind === 'string') return { series: [], text: inner.value }
+  return { series: await toSeries(await evaluatedRows(expr, evaluator), grid, budget), text: '' }
 }
 
 function emptySeries(labels: Labels): ResultSeries & { timesMs: number[] } {

@@ -1,10 +1,15 @@
 /** Scripts in promqltest notation: every function, aggregation and operator. Covers req-002. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { systemClock } from '#core/clock.ts'
+import { defaultLimits } from '#core/limits.ts'
 import { functions } from '#lang/promql/functions.ts'
+import type { MetricsReader } from '#metrics/select.ts'
 import { makeDistantHeadStore, makeHeadStore, scriptEngine } from '../../../test/head-store.ts'
 import { testScripts, testWrongScripts, type RunScript } from '../../../test/script-suite.ts'
 import { runCommands } from '../script-commands.ts'
+import { PromqlEngine, type QueryResult, type RangeRequest } from './engine.ts'
+import { KeptAnswers } from './kept-answers.ts'
 import { promqlScripts } from './script.ts'
 
 const language = promqlScripts(scriptEngine, makeHeadStore)
@@ -14,6 +19,25 @@ const scripts = testScripts(new URL('testdata/', import.meta.url), run)
 const distantLanguage = promqlScripts(scriptEngine, makeDistantHeadStore)
 const runDistant: RunScript = (text, onCase) => runCommands(text, distantLanguage, onCase)
 testScripts(new URL('testdata/', import.meta.url), runDistant, ', from another thread')
+
+/** Asks for a part of each range first, so that the rest is put together with what was kept. */
+class AskedInParts extends PromqlEngine {
+  override async range(reader: MetricsReader, request: RangeRequest): Promise<QueryResult> {
+    const { startMs, endMs, stepMs } = request
+    const steps = Math.max(0, Math.floor((endMs - startMs) / stepMs))
+    const middle = { startMs: startMs + Math.ceil(steps / 3) * stepMs, endMs: startMs + Math.ceil(steps / 2) * stepMs }
+    await super.range(reader, { ...request, ...middle }).catch(() => {})
+    await super.range(reader, request).catch(() => {})
+    return super.range(reader, request)
+  }
+}
+
+const keptLanguage = promqlScripts(
+  new AskedInParts(systemClock, defaultLimits, new KeptAnswers(1 << 24)),
+  makeDistantHeadStore,
+)
+const runKept: RunScript = (text, onCase) => runCommands(text, keptLanguage, onCase)
+testScripts(new URL('testdata/', import.meta.url), runKept, ', put together from kept answers')
 
 test('the scripts use every function', () => {
   const all = scripts.join('\n')

@@ -35,7 +35,7 @@ export class Row {
   readonly values: Float64Array
   histograms: (FloatHistogram | undefined)[] | undefined
 
-  constructor(labels: Labels, dropName: boolean, steps: number, room?: RowRoom) {
+  constructor(labels: Labels, dropName: boolean, steps: number, room?: RowMemory) {
     this.labels = labels
     this.dropName = dropName
     this.present = room === undefined ? new Uint8Array(steps) : room.present(steps)
@@ -61,11 +61,21 @@ export class Row {
     return histogram
   }
 
-  /** Copies the sample of a step from another row. */
-  copyStep(from: Row, step: number): void {
-    this.present[step] = from.present[step]!
-    this.values[step] = from.values[step]!
-    if (from.present[step] === isHistogram) this.setHistogram(step, from.histogramAt(step))
+  /** Copies the sample of a step from another row, to the same step unless another one is named. */
+  copyStep(from: Row, step: number, to = step): void {
+    this.present[to] = from.present[step]!
+    this.values[to] = from.values[step]!
+    if (from.present[step] === isHistogram) this.setHistogram(to, from.histogramAt(step))
+  }
+
+  /** The steps [first, end) of the row, in the same memory. */
+  part(first: number, end: number): Row {
+    const part = new Row(this.labels, this.dropName, end - first, {
+      present: () => this.present.subarray(first, end),
+      values: () => this.values.subarray(first, end),
+    })
+    part.histograms = this.histograms?.slice(first, end)
+    return part
   }
 
   get isEmpty(): boolean {
@@ -76,6 +86,12 @@ export class Row {
 /** Units of work of a step of the row. */
 export function unitsOfStep(row: Row): number {
   return row.histograms === undefined ? 1 : unitsOfHistogram
+}
+
+/** Where a row's columns are: each is asked for once. */
+export interface RowMemory {
+  present(steps: number): Uint8Array
+  values(steps: number): Float64Array
 }
 
 /** Rows that share a piece of memory: 64, fewer where they are long. */
@@ -89,7 +105,7 @@ function rowsInPiece(steps: number): number {
 /**
  * Memory for many rows of one length, taken in large pieces: a piece of its own for each costs more than filling it.
  */
-export class RowRoom {
+export class RowRoom implements RowMemory {
   #presence = new Uint8Array(0)
   #presenceAt = 0
   #numbers = new Float64Array(0)

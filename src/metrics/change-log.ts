@@ -1,0 +1,88 @@
+/**
+ * Since when which times of a tenant's samples have changed: who keeps answers asks it how much of them is still true.
+ */
+/** The answer to "what has changed since?". */
+export interface Changes {
+  /** To be asked with next time: whatever changes from now on has a later one. */
+  version: number
+  /** Nothing before this time has changed. -Infinity: all of it may have. */
+  fromMs: number
+}
+
+/** Where nothing is known of changes. */
+export const allChanged: Changes = { version: -1, fromMs: -Infinity }
+
+interface Entry {
+  version: number
+  fromMs: number
+}
+
+/** More are joined, the oldest first: then a little more than what changed counts as changed. */
+const entriesMax = 512
+
+/** The blocks of a tenant, as far as what they show goes by it. */
+interface ShownBlocks {
+  readonly readers: Iterable<[id: string, block: { meta: { minTime: number }; deletions: number }]>
+  readonly downsampled: Iterable<[id: string, meta: { minTime: number }]>
+  /** Is the block left out of answers? */
+  isLeftOut(id: string): boolean
+}
+
+/** What a block shows, as a number that is another one when that changes. */
+interface KnownBlock {
+  state: number
+  fromMs: number
+}
+
+export class ChangeLog {
+  /** Both ascending: of entries that reach further back the newest alone counts. */
+  readonly #entries: Entry[] = []
+  readonly #firstVersion: number
+  #version: number
+  /** The earliest time that changed since the last version was given out. */
+  #pendingMs = Infinity
+  #blocks = new Map<string, KnownBlock>()
+
+  /** `firstVersion`: above every version that was given out of an earlier log of the same tenant. */
+  constructor(firstVersion: number) {
+    this.#firstVersion = this.#version = firstVersion
+  }
+
+  /** Samples of this time came, went, or became others. */
+  note(atMs: number): void {
+    if (atMs < this.#pendingMs) this.#pendingMs = atMs
+  }
+
+  /** Notes what became of the blocks since they were looked at last: those that came, went, or show something else. */
+  look(blocks: ShownBlocks): void {
+    const before = this.#blocks
+    const now = new Map<string, KnownBlock>()
+    for (const [id, { meta, deletions }] of blocks.readers) {
+      const state = deletions * 2 + (blocks.isLeftOut(id) ? 1 : 0)
+      now.set(id, { state, fromMs: meta.minTime })
+    }
+    for (const [id, { minTime }] of blocks.downsampled) now.set(id, { state: -1, fromMs: minTime })
+    for (const [id, { state, fromMs }] of now) if (before.get(id)?.state !== state) this.note(fromMs)
+    for (const [id, { fromMs }] of before) if (!now.has(id)) this.note(fromMs)
+    this.#blocks = now
+  }
+
+  /** What has changed since the version; since undefined, all has. */
+  since(version: number | undefined): Changes {
+    this.#close()
+    if (version === undefined || version < this.#firstVersion) return { version: this.#version, fromMs: -Infinity }
+    const first = this.#entries.find(entry => entry.version > version)
+    return { version: this.#version, fromMs: first?.fromMs ?? Infinity }
+  }
+
+  /** What is pending becomes an entry. */
+  #close(): void {
+    const fromMs = this.#pendingMs
+    if (fromMs === Infinity) return
+    this.#pendingMs = Infinity
+    const entries = this.#entries
+    while (entries.length > 0 && entries.at(-1)!.fromMs >= fromMs) entries.pop()
+    entries.push({ version: ++this.#version, fromMs })
+    if (entries.length > entriesMax) entries.splice(0, 2, { version: entries[1]!.version, fromMs: entries[0]!.fromMs })
+  }
+}

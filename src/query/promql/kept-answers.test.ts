@@ -1,0 +1,179 @@
+/** Answers that are put together from what was kept are those of an evaluation of all steps. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { systemClock } from '#core/clock.ts'
+import { defaultLimits } from '#core/limits.ts'
+import { below, seededRandom, type Random } from '#core/random.ts'
+import { parsePromql } from '#lang/promql/parser.ts'
+import { Labels } from '#model/labels.ts'
+import type { Point } from '#model/series-notation.ts'
+import { makeHeadStore, scriptEngine } from '../../../test/head-store.ts'
+import { PromqlEngine, type QueryResult, type RangeRequest } from './engine.ts'
+import { KeptAnswers } from './kept-answers.ts'
+import { reachOf } from './reach.ts'
+import type { ScriptStore } from './script.ts'
+
+const minute = 60_000
+
+test('the reach of a query goes through offsets, ranges and subqueries', () => {
+  const reach = (query: string): number | undefined => reachOf(parsePromql(query), 5 * minute)
+  assert.equal(reach('1'), 0)
+  assert.equal(reach('a'), 5 * minute)
+  assert.equal(reach('a + rate(b[10m] offset 1h)'), 70 * minute)
+  assert.equal(reach('max_over_time(sum(rate(a[5m]))[30m:1m])'), 36 * minute)
+  assert.equal(reach('topk(scalar(b offset 20m), a)'), 25 * minute)
+})
+
+test('queries whose steps depend on the range, or on what comes after them, have none', () => {
+  for (const query of [
+    'a @ 100',
+    'a @ end()',
+    'a offset -1m',
+    'sum(rate(a[5m] offset -1s))',
+    'sum_over_time(a[5m:1m] @ start())',
+    'rate(a[range()])',
+    'a offset (step() * 2)',
+    'rate(a[5m] smoothed)',
+    'info(a)',
+    'sort(a)',
+    'a > end()',
+  ])
+    assert.equal(reachOf(parsePromql(query), minute), undefined, query)
+})
+
+const queries = [
+  'a',
+  'sum by (x) (a)',
+  'rate(a[5m])',
+  'sum(increase(a_total[7m]))',
+  'avg_over_time(b[10m]) > 40',
+  'topk(2, b)',
+  'a / on (x) group_left () sum by (x) (b)',
+  'quantile_over_time(0.7, b[6m])',
+  'histogram_quantile(0.9, rate(h[5m]))',
+  'histogram_quantile(0.9, sum by (le) (bucket))',
+  'absent(b{x="1"})',
+  'max_over_time(rate(a[3m])[10m:1m])',
+  'count_values("v", round(b, 20))',
+  'time() - timestamp(b offset 3m)',
+  'label_replace(a, "z", "$1", "y", "(2)") or b',
+  'scalar(sum(b))',
+  'predict_linear(b[10m], 60)',
+]
+
+/** Everything of an answer but what it cost. */
+function shown({ type, series, warnings, infos, text }: QueryResult): unknown {
+  return { type, series, warnings, infos, text }
+}
+
+function point(random: Random, name: string, atMs: number): Point {
+  if (below(random, 12) === 0) return 'stale'
+  return name === 'b' ? below(random, 100) : Math.floor(atMs / 1000) + below(random, 5)
+}
+
+/** Samples of some series at a time. */
+function append(store: ScriptStore, random: Random, atMs: number): void {
+  for (const name of ['a', 'a_total', 'b'])
+    for (const x of ['1', '2'])
+      for (const y of ['1', '2']) {
+        if (below(random, 4) === 0) continue
+        const labels = Labels.fromObject({ __name__: name, x, y })
+        store.load({ labels, points: [undefined, point(random, name, atMs)] }, atMs)
+      }
+}
+
+function drawnRange(random: Random, nowMs: number): Pick<RangeRequest, 'startMs' | 'endMs' | 'stepMs'> {
+  const stepMs = [15_000, minute][below(random, 2)]!
+  const endMs = Math.floor((nowMs - below(random, 3) * minute) / stepMs) * stepMs + (below(random, 8) === 0 ? 7 : 0)
+  return { startMs: endMs - [5, 20, 40][below(random, 3)]! * minute, endMs, stepMs }
+}
+
+test('while samples come, late ones among them, an answer is what it is without anything kept', async () => {
+  for (let seed = 1; seed <= 8; seed++) {
+    const random = seededRandom(seed)
+    const store = makeHeadStore()
+    const engine = new PromqlEngine(systemClock, defaultLimits, new KeptAnswers(1 << 20))
+    let nowMs = 0
+    let kept = 0
+    for (let round = 0; round < 250; round++) {
+      nowMs += 15_000 * below(random, 3)
+      append(store, random, below(random, 6) === 0 ? Math.max(1, nowMs - below(random, 30) * minute) : nowMs + 1)
+      if (round < 40) continue
+      const query = queries[below(random, queries.length)]!
+      const request = { query, ...drawnRange(random, nowMs) }
+      const [answer, fresh] = [
+        await engine.range(store.reader(), request),
+        await scriptEngine.range(store.reader(), request),
+      ]
+      assert.deepEqual(shown(answer), shown(fresh), `seed ${seed}, round ${round}: ${JSON.stringify(request)}`)
+      if (answer.isKept === true) kept++
+    }
+    assert.ok(kept > 20, `${kept} answers were kept in part`)
+  }
+})
+
+async function filledStore(): Promise<{ store: ScriptStore; engine: PromqlEngine }> {
+  const store = makeHeadStore()
+  const points = Array.from({ length: 60 }, (_, i) => i)
+  store.load({ labels: Labels.fromObject({ __name__: 'a' }), points }, minute)
+  store.load({ labels: Labels.fromObject({ __name__: 'a_total' }), points }, minute)
+  return { store, engine: new PromqlEngine(systemClock, defaultLimits, new KeptAnswers(1 << 20)) }
+}
+
+const request = { query: 'sum(rate(a_total[5m]))', startMs: 10 * minute, endMs: 50 * minute, stepMs: minute }
+
+test('steps that were asked before are not evaluated again', async () => {
+  const { store, engine } = await filledStore()
+  const first = await engine.range(store.reader(), request)
+  assert.equal(first.isKept, false)
+  const again = await engine.range(store.reader(), request)
+  assert.equal(again.isKept, true)
+  assert.equal(again.stats.samples, 0)
+  assert.deepEqual(again.series, first.series)
+  const moved = await engine.range(store.reader(), { ...request, startMs: 12 * minute, endMs: 52 * minute })
+  assert.ok(moved.stats.samples > 0 && moved.stats.samples * 10 < first.stats.samples, String(moved.stats.samples))
+  const fresh = await engine.range(store.reader(), { ...request, isFresh: true })
+  assert.equal(fresh.stats.samples, first.stats.samples)
+})
+
+test('a sample that comes late changes the steps after it, and none before', async () => {
+  const { store, engine } = await filledStore()
+  const first = await engine.range(store.reader(), request)
+  store.load(
+    { labels: Labels.fromObject({ __name__: 'a_total', x: 'late' }), points: [undefined, 5, 900] },
+    18 * minute,
+  )
+  store.load({ labels: Labels.fromObject({ __name__: 'a_total', x: 'late' }), points: [undefined, 50] }, 20 * minute)
+  const again = await engine.range(store.reader(), request)
+  assert.equal(again.isKept, true)
+  const before = (answer: QueryResult): unknown => answer.series[0]!.values.slice(0, 10)
+  assert.deepEqual(before(again), before(first))
+  assert.deepEqual(again.series, (await scriptEngine.range(store.reader(), request)).series)
+  assert.notDeepEqual(again.series, first.series)
+})
+
+test('infos of kept steps stay with the answers that they belong to', async () => {
+  const { store, engine } = await filledStore()
+  const untyped = { ...request, query: 'rate(a[5m])' }
+  const { infos } = await engine.range(store.reader(), untyped)
+  assert.equal(infos.length, 1)
+  assert.deepEqual((await engine.range(store.reader(), untyped)).infos, infos)
+  // What is asked for ends before the series begins: nothing is to be said of it.
+  const early = { ...untyped, startMs: -60 * minute, endMs: -minute }
+  assert.deepEqual((await engine.range(store.reader(), early)).infos, [])
+  const moved = { ...untyped, startMs: 20 * minute, endMs: 59 * minute }
+  assert.deepEqual((await engine.range(store.reader(), moved)).infos, infos)
+})
+
+test('what would take a quarter of the room or more is not kept, and the oldest goes first', async () => {
+  const { store } = await filledStore()
+  const kept = new KeptAnswers(4 * (500 + 9 * 41) + 100)
+  const engine = new PromqlEngine(systemClock, defaultLimits, kept)
+  await engine.range(store.reader(), { ...request, query: '{__name__=~"a.*"}' })
+  assert.equal(kept.bytes, 0)
+  for (let i = 0; i < 6; i++) await engine.range(store.reader(), { ...request, query: `a_total + ${i}` })
+  assert.equal((await engine.range(store.reader(), { ...request, query: 'a_total + 5' })).isKept, true)
+  assert.equal((await engine.range(store.reader(), { ...request, query: 'a_total + 0' })).isKept, false)
+  kept.clear()
+  assert.equal(kept.bytes, 0)
+})

@@ -1,0 +1,265 @@
+/**
+ * Answers of range queries that are kept, step by step, for the next time that the same is asked: what a dashboard
+ * asks again and again is evaluated where samples have changed alone. An answer that is put together from what was
+ * kept is the one that an evaluation of all steps gives.
+ */
+import type { Expr } from '#lang/promql/ast.ts'
+import type { MetricsReader } from '#metrics/select.ts'
+import { ByteLru } from '#core/byte-lru.ts'
+import type { Budget } from '../budget.ts'
+import { reachOf } from './reach.ts'
+import { absent, Row, RowRoom, unitsOfRow, type Grid } from './value.ts'
+
+/** A query: what makes its answer another one, beside its steps, and what it works with. */
+export interface KeptRequest {
+  reader: MetricsReader
+  budget: Budget
+  query: string
+  lookbackMs: number
+  typeLabels: boolean
+  startTimestamps: boolean
+}
+
+interface KeptAnswer extends Steps {
+  rows: readonly Row[]
+  infos: readonly string[]
+  /** The infos are those of just these steps; else some may be of steps that are not among them any more. */
+  isExact: boolean
+  /** Nothing that it is made of has changed up to then (MetricsReader.changes). */
+  version: number
+}
+
+type KeptSteps = Omit<KeptAnswer, 'version'>
+
+/** Steps that follow each other. */
+interface Steps {
+  startMs: number
+  intervalMs: number
+  steps: number
+}
+
+/** What one answer may take of all that is kept. */
+const partMax = 1 / 4
+/** Bytes of a row beside its steps, its labels among them. */
+const rowBytes = 500
+
+export class KeptAnswers {
+  readonly #answers: ByteLru<KeptAnswer>
+  readonly #answerBytesMax: number
+
+  constructor(bytesMax: number) {
+    this.#answers = new ByteLru(bytesMax)
+    this.#answerBytesMax = bytesMax * partMax
+  }
+
+  /** Bytes that are kept. */
+  get bytes(): number {
+    return this.#answers.bytes
+  }
+
+  /** Lets go of all. */
+  clear(): void {
+    this.#answers.clear()
+  }
+
+  /** Finds what is kept of an answer; undefined where such answers are not kept. */
+  async begin(request: KeptRequest, expr: Expr, grid: Grid): Promise<KeptRange | undefined> {
+    const { reader, budget } = request
+    const reachMs = reachOf(expr, request.lookbackMs)
+    // Types and units of metrics may change at any time.
+    if (reachMs === undefined || request.typeLabels || grid.steps < 2) return undefined
+    const key = keyOf(request, grid)
+    const known = this.#answers.get(key)
+    // Asked before anything is read: what changes meanwhile counts as changed.
+    const { version, fromMs, retainedMs } = await reader.changes(known?.version)
+    const firstMs = retainedMs + reachMs
+    const usable = known === undefined ? undefined : part(known, firstMs, fromMs)
+    const keep = (answer: KeptSteps): void => {
+      const lasting = part({ ...answer, version }, firstMs, Infinity)
+      if (lasting === undefined) return
+      const bytes = bytesOf(lasting)
+      if (bytes <= this.#answerBytesMax) this.#answers.set(key, lasting, bytes)
+    }
+    return new KeptRange(grid, usable, keep, budget)
+  }
+}
+
+function keyOf(
+  { reader, query, lookbackMs, startTimestamps }: KeptRequest,
+  { startMs, intervalMs }: Pick<Grid, 'startMs' | 'intervalMs'>,
+): string {
+  return JSON.stringify([reader.tenant, query, intervalMs, mod(startMs, intervalMs), lookbackMs, startTimestamps])
+}
+
+function mod(a: number, b: number): number {
+  return ((a % b) + b) % b
+}
+
+/** The steps of a kept answer at or after `fromMs` and before `beforeMs`; undefined where there are none. */
+function part(kept: KeptAnswer, fromMs: number, beforeMs: number): KeptAnswer | undefined {
+  const { startMs, intervalMs, steps } = kept
+  const first = Math.max(0, Math.ceil((fromMs - startMs) / intervalMs))
+  const end = Math.min(steps, Math.ceil((beforeMs - startMs) / intervalMs))
+  if (first >= end) return undefined
+  if (first === 0 && end === steps) return kept
+  const rows = sliced(kept.rows, first, end)
+  const isExact = kept.infos.length === 0
+  return { ...kept, startMs: startMs + first * intervalMs, steps: end - first, rows, isExact }
+}
+
+function sliced(rows: readonly Row[], first: number, end: number): Row[] {
+  return rows.map(row => row.part(first, end))
+}
+
+/** The same in memory of their own. */
+function copied(rows: readonly Row[]): Row[] {
+  const room = new RowRoom()
+  return rows.map(row => {
+    const copy = new Row(row.labels, row.dropName, row.values.length, room)
+    copySteps(row, copy, 0)
+    return copy
+  })
+}
+
+function bytesOf({ rows, steps }: KeptSteps): number {
+  return rows.length * (rowBytes + steps * 9)
+}
+
+const endOf = ({ startMs, intervalMs, steps }: Steps): number => startMs + steps * intervalMs
+
+function gridOf(startMs: number, beforeMs: number, intervalMs: number): Grid {
+  const steps = Math.round((beforeMs - startMs) / intervalMs)
+  return { startMs, intervalMs, steps, endMs: startMs + (steps - 1) * intervalMs }
+}
+
+/** The steps of one request: those that are kept, and those that are to be evaluated. */
+export class KeptRange {
+  readonly #grid: Grid
+  readonly #budget: Budget
+  /** Of these steps all are known; it touches or overlaps the request. */
+  readonly #known: KeptAnswer | undefined
+  readonly #keep: (answer: KeptSteps) => void
+  /** What is to be evaluated, the earliest first. */
+  readonly missing: readonly Grid[]
+
+  constructor(grid: Grid, known: KeptAnswer | undefined, keep: (answer: KeptSteps) => void, budget: Budget) {
+    this.#grid = grid
+    this.#budget = budget
+    this.#keep = keep
+    const isNear = known !== undefined && known.startMs < endOf(grid) && endOf(known) > grid.startMs
+    this.#known = isNear ? known : undefined
+    this.missing = this.#missing()
+  }
+
+  /** Is a part of the answer known? */
+  get isKnown(): boolean {
+    return this.#known !== undefined
+  }
+
+  #missing(): Grid[] {
+    const grid = this.#grid
+    const known = this.#known
+    if (known === undefined) return [grid]
+    const missing: Grid[] = []
+    const { intervalMs } = grid
+    // One known step more: an evaluation of a single step may put series in another order, and add them up in it.
+    if (grid.startMs < known.startMs) missing.push(gridOf(grid.startMs, known.startMs + intervalMs, intervalMs))
+    if (endOf(grid) > endOf(known)) missing.push(gridOf(endOf(known) - intervalMs, endOf(grid), intervalMs))
+    return missing
+  }
+
+  /**
+   * Can what was missing, and has these infos, be put together with what is known? Not where it is open whether an
+   * info of what is known belongs to the steps that were asked for.
+   */
+  fits(infos: readonly string[]): boolean {
+    const known = this.#known
+    if (known === undefined) return true
+    const isInside = known.startMs >= this.#grid.startMs && endOf(known) <= endOf(this.#grid)
+    return (isInside && known.isExact) || known.infos.every(info => infos.includes(info))
+  }
+
+  /**
+   * The rows of the whole request, and what is to be said of them; `found` has a place for each piece that was missing,
+   * and `infos` are those of all pieces. What is found is kept where it `isLasting`.
+   */
+  async finish(
+    found: readonly (readonly Row[])[],
+    infos: readonly string[],
+    isLasting: boolean,
+  ): Promise<{ rows: readonly Row[]; infos: string[] }> {
+    const known = this.#known
+    const all = [...new Set([...(known?.infos ?? []), ...infos])]
+    const whole = known === undefined ? { ...stepsOf(this.#grid), rows: found[0]! } : await this.#join(known, found)
+    if (isLasting && whole.rows.every(row => row.histograms === undefined))
+      this.#keep(this.#latest({ ...whole, infos: all, isExact: known?.isExact ?? true }))
+    return { rows: this.#asked(whole), infos: all }
+  }
+
+  /** The same request with nothing known. */
+  anew(): KeptRange {
+    return new KeptRange(this.#grid, undefined, this.#keep, this.#budget)
+  }
+
+  /** The steps that were asked for. */
+  #asked(of: Steps & { rows: readonly Row[] }): readonly Row[] {
+    const { startMs, intervalMs, steps } = this.#grid
+    const first = Math.round((startMs - of.startMs) / intervalMs)
+    return first === 0 && steps === of.steps ? of.rows : sliced(of.rows, first, first + steps)
+  }
+
+  /** What was known and what was found, over all steps of both. */
+  async #join(known: KeptAnswer, found: readonly (readonly Row[])[]): Promise<Steps & { rows: readonly Row[] }> {
+    if (this.missing.length === 0) return known
+    const grid = this.#grid
+    const { intervalMs } = grid
+    const startMs = Math.min(grid.startMs, known.startMs)
+    const { steps } = gridOf(startMs, Math.max(endOf(grid), endOf(known)), intervalMs)
+    const joined = new Map<string, Row>()
+    const add = async (rows: readonly Row[], fromMs: number): Promise<void> => {
+      const first = Math.round((fromMs - startMs) / intervalMs)
+      for (const row of rows) {
+        let whole = joined.get(row.labels.key)
+        if (whole === undefined) {
+          this.#budget.take(steps)
+          joined.set(row.labels.key, (whole = new Row(row.labels, false, steps)))
+        }
+        copySteps(row, whole, first)
+        if (this.#budget.worked(unitsOfRow + row.values.length)) await this.#budget.pause()
+      }
+    }
+    await add(known.rows, known.startMs)
+    for (const [i, rows] of found.entries()) await add(rows, this.missing[i]!.startMs)
+    return { startMs, intervalMs, steps, rows: [...joined.values()] }
+  }
+
+  /** The last steps of what was joined: no more than there were before, or were asked for. */
+  #latest(whole: KeptSteps): KeptSteps {
+    const steps = Math.max(this.#grid.steps, this.#known?.steps ?? 0)
+    if (whole.steps <= steps) return whole
+    const first = whole.steps - steps
+    return {
+      startMs: whole.startMs + first * whole.intervalMs,
+      intervalMs: whole.intervalMs,
+      steps,
+      infos: whole.infos,
+      isExact: whole.infos.length === 0,
+      rows: copied(sliced(whole.rows, first, whole.steps).filter(row => !row.isEmpty)),
+    }
+  }
+}
+
+function stepsOf({ startMs, intervalMs, steps }: Grid): Steps {
+  return { startMs, intervalMs, steps }
+}
+
+/** Copies all steps of a row of floats into a longer one, from a step of it on. */
+function copySteps(from: Row, into: Row, first: number): void {
+  if (from.histograms === undefined) {
+    into.values.set(from.values, first)
+    into.present.set(from.present, first)
+    return
+  }
+  for (let step = 0; step < from.present.length; step++)
+    if (from.present[step] !== absent) into.copyStep(from, step, first + step)
+}
