@@ -56,7 +56,7 @@ async function fill(name: PeerName, own: string): Promise<void> {
 }
 
 async function ask(peer: Peer, { path, parameters }: DashboardQuery): Promise<void> {
-  const fields = peer.name === 'victoria-metrics' ? { ...parameters, nocache: '1' } : parameters
+  const fields = { ...parameters, nocache: '1' }
   const reply = await fetch(`${peer.url}${path}`, { method: 'POST', body: new URLSearchParams(fields) })
   const text = await reply.text()
   if (!reply.ok) throw new Error(`${peer.name}: ${parameters['query'] ?? ''}: ${reply.status} ${text.slice(0, 200)}`)

@@ -15,7 +15,7 @@ import { pacedSort } from '#core/paced-sort.ts'
 import { Annotations } from './annotations.ts'
 import { eachPiece, unitsAtOnce, type QueryContext } from './evaluation.ts'
 import { Evaluator } from './evaluator.ts'
-import type { KeptAnswers, KeptRange } from './kept-answers.ts'
+import type { KeptAnswers, KeptRange, Notes } from './kept-answers.ts'
 import { prepare } from './prepare.ts'
 import { absent, finishNames, isHistogram, Row, unitsOfRow, type Grid } from './value.ts'
 
@@ -149,7 +149,7 @@ export class PromqlEngine {
       series,
       text,
       warnings: [...warnings, ...reader.omissions.texts()],
-      infos,
+      infos: [...infos],
       stats: {
         samples: budget.totalSamples,
         peakSamples: budget.peakSamples,
@@ -197,24 +197,18 @@ function gridOf({ startMs, endMs, stepMs }: RangeRequest): Grid {
   return { startMs, intervalMs: stepMs, steps: Math.floor((endMs - startMs) / stepMs) + 1, endMs }
 }
 
-/** Annotations of an answer. */
-interface Said {
-  warnings: string[]
-  infos: string[]
-}
-
-interface Answer extends Said {
+interface Answer extends Notes {
   series: ResultSeries[]
   text: string
   isKept: boolean
 }
 
-interface AnswerRows extends Said {
+interface AnswerRows extends Notes {
   rows: readonly Row[]
   isKept: boolean
 }
 
-function saidBy({ annotations, query }: QueryContext): Said {
+function saidBy({ annotations, query }: QueryContext): Notes {
   return { warnings: annotations.textsOf('warning', query), infos: annotations.textsOf('info', query) }
 }
 
@@ -225,12 +219,12 @@ function saidBy({ annotations, query }: QueryContext): Said {
 async function rowsOf(range: KeptRange, expr: Expr, context: QueryContext): Promise<AnswerRows | undefined> {
   const found: Row[][] = []
   for (const grid of range.missing) found.push(await evaluatedRows(expr, new Evaluator(context, grid)))
-  const { warnings, infos } = saidBy(context)
-  if (!range.fits(infos)) return undefined
-  // What is incomplete, or counted over all steps, is not kept.
-  const isLasting = warnings.length === 0 && context.reader.omissions.list().length === 0
-  const whole = await range.finish(found, infos, isLasting && !context.annotations.isCounting)
-  return { ...whole, warnings, isKept: range.isKnown }
+  const said = saidBy(context)
+  if (!range.fits(said)) return undefined
+  // What is incomplete, or says something that is counted over all steps, is not kept.
+  const isLasting = context.reader.omissions.isEmpty && !context.annotations.isCounting
+  const { rows, notes } = await range.finish(found, said, isLasting)
+  return { rows, ...notes, isKept: range.isKnown }
 }
 
 /** The same with every step evaluated. */

@@ -20,10 +20,18 @@ export interface KeptRequest {
   startTimestamps: boolean
 }
 
+/** Texts that accompany an answer, with their places in the query. */
+export interface Notes {
+  warnings: readonly string[]
+  infos: readonly string[]
+}
+
+const noNotes: Notes = { warnings: [], infos: [] }
+
 interface KeptAnswer extends Steps {
   rows: readonly Row[]
-  infos: readonly string[]
-  /** The infos are those of just these steps; else some may be of steps that are not among them any more. */
+  notes: Notes
+  /** The notes are those of just these steps; else some may be of steps that are not among them any more. */
   isExact: boolean
   /** Nothing that it is made of has changed up to then (MetricsReader.changes). */
   version: number
@@ -103,7 +111,7 @@ function part(kept: KeptAnswer, fromMs: number, beforeMs: number): KeptAnswer | 
   if (first >= end) return undefined
   if (first === 0 && end === steps) return kept
   const rows = sliced(kept.rows, first, end)
-  const isExact = kept.infos.length === 0
+  const isExact = isEmpty(kept.notes)
   return { ...kept, startMs: startMs + first * intervalMs, steps: end - first, rows, isExact }
 }
 
@@ -169,31 +177,31 @@ export class KeptRange {
   }
 
   /**
-   * Can what was missing, and has these infos, be put together with what is known? Not where it is open whether an
-   * info of what is known belongs to the steps that were asked for.
+   * Can what was missing, and has these notes, be put together with what is known? Not where it is open whether a note
+   * of what is known belongs to the steps that were asked for.
    */
-  fits(infos: readonly string[]): boolean {
+  fits(notes: Notes): boolean {
     const known = this.#known
     if (known === undefined) return true
     const isInside = known.startMs >= this.#grid.startMs && endOf(known) <= endOf(this.#grid)
-    return (isInside && known.isExact) || known.infos.every(info => infos.includes(info))
+    return (isInside && known.isExact) || includesAll(notes, known.notes)
   }
 
   /**
    * The rows of the whole request, and what is to be said of them; `found` has a place for each piece that was missing,
-   * and `infos` are those of all pieces. What is found is kept where it `isLasting`.
+   * and `notes` are those of all pieces. What is found is kept where it `isLasting`.
    */
   async finish(
     found: readonly (readonly Row[])[],
-    infos: readonly string[],
+    notes: Notes,
     isLasting: boolean,
-  ): Promise<{ rows: readonly Row[]; infos: string[] }> {
+  ): Promise<{ rows: readonly Row[]; notes: Notes }> {
     const known = this.#known
-    const all = [...new Set([...(known?.infos ?? []), ...infos])]
+    const all = joined(known?.notes ?? noNotes, notes)
     const whole = known === undefined ? { ...stepsOf(this.#grid), rows: found[0]! } : await this.#join(known, found)
     if (isLasting && whole.rows.every(row => row.histograms === undefined))
-      this.#keep(this.#latest({ ...whole, infos: all, isExact: known?.isExact ?? true }))
-    return { rows: this.#asked(whole), infos: all }
+      this.#keep(this.#latest({ ...whole, notes: all, isExact: known?.isExact ?? true }))
+    return { rows: this.#asked(whole), notes: all }
   }
 
   /** The same request with nothing known. */
@@ -215,14 +223,14 @@ export class KeptRange {
     const { intervalMs } = grid
     const startMs = Math.min(grid.startMs, known.startMs)
     const { steps } = gridOf(startMs, Math.max(endOf(grid), endOf(known)), intervalMs)
-    const joined = new Map<string, Row>()
+    const rowOf = new Map<string, Row>()
     const add = async (rows: readonly Row[], fromMs: number): Promise<void> => {
       const first = Math.round((fromMs - startMs) / intervalMs)
       for (const row of rows) {
-        let whole = joined.get(row.labels.key)
+        let whole = rowOf.get(row.labels.key)
         if (whole === undefined) {
           this.#budget.take(steps)
-          joined.set(row.labels.key, (whole = new Row(row.labels, false, steps)))
+          rowOf.set(row.labels.key, (whole = new Row(row.labels, false, steps)))
         }
         copySteps(row, whole, first)
         if (this.#budget.worked(unitsOfRow + row.values.length)) await this.#budget.pause()
@@ -230,7 +238,7 @@ export class KeptRange {
     }
     await add(known.rows, known.startMs)
     for (const [i, rows] of found.entries()) await add(rows, this.missing[i]!.startMs)
-    return { startMs, intervalMs, steps, rows: [...joined.values()] }
+    return { startMs, intervalMs, steps, rows: [...rowOf.values()] }
   }
 
   /** The last steps of what was joined: no more than there were before, or were asked for. */
@@ -242,10 +250,29 @@ export class KeptRange {
       startMs: whole.startMs + first * whole.intervalMs,
       intervalMs: whole.intervalMs,
       steps,
-      infos: whole.infos,
-      isExact: whole.infos.length === 0,
+      notes: whole.notes,
+      isExact: isEmpty(whole.notes),
       rows: copied(sliced(whole.rows, first, whole.steps).filter(row => !row.isEmpty)),
     }
+  }
+}
+
+function isEmpty({ warnings, infos }: Notes): boolean {
+  return warnings.length === 0 && infos.length === 0
+}
+
+function includesAll(notes: Notes, others: Notes): boolean {
+  return (
+    others.warnings.every(text => notes.warnings.includes(text)) &&
+    others.infos.every(text => notes.infos.includes(text))
+  )
+}
+
+/** Each text once. */
+function joined(first: Notes, second: Notes): Notes {
+  return {
+    warnings: [...new Set([...first.warnings, ...second.warnings])],
+    infos: [...new Set([...first.infos, ...second.infos])],
   }
 }
 
