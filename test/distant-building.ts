@@ -2,10 +2,10 @@
 import type { BlockBuilding as LogsBuilding } from '#logs/block-building.ts'
 import type { BlockBuilding as MetricsBuilding } from '#metrics/block-building.ts'
 import type { BlockBuilding as TracesBuilding } from '#traces/block-building.ts'
-import { packTraces, takeTraces, unpackTraces, type CarriedTraces } from '#traces/carried-traces.ts'
-import { Segment } from '#traces/segment.ts'
+import { CarriedIdleTraces, packTraces, takeTraces, type CarriedTraces } from '#traces/carried-traces.ts'
+import type { IdleTraces } from '#traces/segment.ts'
 import { packError, unpackError } from '#worker/carried-error.ts'
-import { decodeOtlpTraces, decodeSpan } from '#wire/otlp/traces.ts'
+import { decodeOtlpFrames, decodeSpan } from '#wire/otlp/traces.ts'
 
 /** What `answer` gives for a clone of the question, cloned; memory of `transfer` is gone on the asking side. */
 async function over<Ask, Answer>(
@@ -45,19 +45,16 @@ export function distantTracesBuilding(building: TracesBuilding): TracesBuilding 
   return {
     first: async (plan, segments, leftOut) =>
       over({ plan, leftOut, carried: await Promise.all(segments.map(packed)) }, ask => {
-        const built = ask.carried.map(carried => {
-          const segment = new Segment(ask.plan.layout, decodeSpan)
-          for (const trace of unpackTraces(carried, message => decodeOtlpTraces(message, true))) segment.add(trace)
-          return segment
-        })
-        return building.first(ask.plan, built, ask.leftOut)
+        const idle = ask.carried.map(carried => new CarriedIdleTraces(carried, decodeOtlpFrames, decodeSpan))
+        return building.first(ask.plan, idle, ask.leftOut)
       }),
     merge: (plan, inputs) => over({ plan, inputs }, ask => building.merge(ask.plan, ask.inputs)),
     verify: block => over(block, ask => building.verify(ask)),
   }
 }
 
-const packed = ({ traces }: Segment): Promise<CarriedTraces> => packTraces(takeTraces(traces), () => Promise.resolve())
+const packed = (idle: IdleTraces): Promise<CarriedTraces> =>
+  packTraces(takeTraces(Array.from({ length: idle.count }, (_, i) => idle.liveAt(i))), () => Promise.resolve())
 
 /** Every second piece of work is done by the other one. */
 export function inTurns<Building extends object>(own: Building, other: Building): Building {

@@ -9,7 +9,7 @@ import { MetricsView } from '#metrics/view.ts'
 import type { TracesDoor } from '#traces/door.ts'
 import type { BlockLayout } from '#traces/schema.ts'
 import { TracesView } from '#traces/view.ts'
-import { decodeOtlpTraces, decodeSpan } from '#wire/otlp/traces.ts'
+import { decodeOtlpFrames, decodeSpan } from '#wire/otlp/traces.ts'
 
 /** Where the other thread finds what is not in memory. */
 export interface ViewWorld {
@@ -84,7 +84,7 @@ export function tracesView(
     retentionMs,
     layout,
     cacheBytes,
-    decodeOutline: message => decodeOtlpTraces(message, true),
+    decodeFrames: decodeOtlpFrames,
     decodeSpan,
     door: {
       plan: asked => over(asked, async ask => ({ value: await door.plan(ask) })),

@@ -5,7 +5,7 @@ import type { Bucket } from '#bucket/bucket.ts'
 import type { BlockMeta } from './block-meta.ts'
 import { BlockReader } from './block-reader.ts'
 import { buildBlock, buildFirstBlock, type BlockPlan, type BuiltBlock } from './block-writer.ts'
-import type { Segment } from './segment.ts'
+import type { IdleTraces } from './segment.ts'
 import type { RowSource } from './shred.ts'
 
 /** A block of traces in memory: its times are those of their spans. */
@@ -26,7 +26,7 @@ export interface BlockBuilding {
   /** A block of idle traces, without those whose keys are left out. Undefined: none is left. */
   first(
     plan: FirstBlockPlan,
-    segments: readonly Segment[],
+    idle: readonly IdleTraces[],
     leftOut?: ReadonlySet<string>,
   ): Promise<BuiltBlock | undefined>
   /** Blocks become one. */
@@ -52,10 +52,10 @@ export class LocalBuilding implements BlockBuilding {
 
   first(
     plan: FirstBlockPlan,
-    segments: readonly Segment[],
+    idle: readonly IdleTraces[],
     leftOut?: ReadonlySet<string>,
   ): Promise<BuiltBlock | undefined> {
-    return buildFirstBlock(plan, segments, this.#world.pause, leftOut)
+    return buildFirstBlock(plan, idle, this.#world.pause, leftOut)
   }
 
   async merge(plan: BlockPlan, inputs: readonly BlockMeta[]): Promise<MergedBlocks> {

@@ -4,8 +4,8 @@ import { crc32 } from 'node:zlib'
 import { ParquetWriter } from '#codec/parquet/file-writer.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { encodeBlooms } from './bloom.ts'
-import type { Segment } from './segment.ts'
-import { mergeRows, shredSegments } from './merge.ts'
+import type { IdleTraces } from './segment.ts'
+import { mergeRows, shredIdle } from './merge.ts'
 import { encodeMeta, type BlockMeta } from './block-meta.ts'
 import { schemaOf, type BlockLayout } from './schema.ts'
 import type { RowSource, TraceShredder } from './shred.ts'
@@ -80,12 +80,12 @@ export async function buildBlock(
 /** A block of idle traces, with the times of their spans; without those that are left out. Undefined: none is left. */
 export async function buildFirstBlock(
   plan: Omit<BlockPlan, 'startMs' | 'endMs'>,
-  segments: readonly Segment[],
+  idle: readonly IdleTraces[],
   pause: () => Promise<void>,
   leftOut?: ReadonlySet<string>,
 ): Promise<BuiltBlock | undefined> {
   const builder = new BlockBuilder(plan.layout)
-  const { startNs, endNs } = await shredSegments(segments, plan.layout, builder.add, pause, leftOut)
+  const { startNs, endNs } = await shredIdle(idle, plan.layout, builder.add, pause, leftOut)
   if (startNs < 0n) return undefined
   const startMs = Number(startNs / 1_000_000n)
   return builder.finish({ ...plan, startMs, endMs: Math.max(startMs, Number(endNs / 1_000_000n) + 1) })

@@ -3,7 +3,7 @@
  * which are whose.
  */
 import type { Span, Trace } from '#model/trace.ts'
-import type { HeldSpans, LiveTrace } from './segment.ts'
+import { treeOf, type HeldSpans, type IdleTraces, type LiveTrace, type SpanDecoder } from './segment.ts'
 
 /** All of it can be cloned. */
 export interface CarriedTraces {
@@ -92,38 +92,82 @@ async function roomFor(
   }
 }
 
-/** The traces again; `outlineOf` reads the resources and scopes of a message. */
-export function unpackTraces(carried: CarriedTraces, outlineOf: (message: Uint8Array) => Trace): LiveTrace[] {
-  const { count, ids, heldFrom, message, resourceAt, scopeAt, rangesFrom, ranges, own, messages } = carried
-  const outlines = new Map<number, Trace>()
-  const heldOf = (at: number): HeldSpans => {
-    const number = message[at]!
-    let outline = outlines.get(number)
-    if (outline === undefined) outlines.set(number, (outline = outlineOf(messages[number]!)))
-    const { resource, schemaUrl, scopes } = outline.resources[resourceAt[at]!]!
+/** Reads the resources and scopes of a message; spans of what it returns are not looked at. */
+export type FrameDecoder = (message: Uint8Array) => Trace
+
+/** Traces that were carried: each is put together when it is asked for. */
+export class CarriedIdleTraces implements IdleTraces {
+  readonly #carried: CarriedTraces
+  readonly #framesOf: FrameDecoder
+  readonly #decode: SpanDecoder
+  /** By message. */
+  readonly #frames: (Trace | undefined)[] = []
+
+  constructor(carried: CarriedTraces, framesOf: FrameDecoder, decode: SpanDecoder) {
+    this.#carried = carried
+    this.#framesOf = framesOf
+    this.#decode = decode
+  }
+
+  get count(): number {
+    return this.#carried.count
+  }
+
+  get spans(): number {
+    let spans = this.#carried.ranges.length / 2
+    for (const own of this.#carried.own.values()) spans += own.length
+    return spans
+  }
+
+  idOf(i: number): Uint8Array {
+    return this.#carried.ids.subarray(16 * i, 16 * (i + 1))
+  }
+
+  liveAt(i: number): LiveTrace {
+    const { heldFrom } = this.#carried
+    const held: HeldSpans[] = []
+    let spans = 0
+    for (let at = heldFrom[i]!; at < heldFrom[i + 1]!; at++) {
+      const one = this.#heldAt(at)
+      held.push(one)
+      spans += one.ranges.length / 2 + (one.spans?.length ?? 0)
+    }
+    return { id: this.idOf(i).slice(), held, spans, bytes: 0, createdMs: 0, lastMs: 0 }
+  }
+
+  rawTree(live: LiveTrace, more?: readonly LiveTrace[]): Trace {
+    return treeOf(live, this.#decode, true, more)
+  }
+
+  #heldAt(at: number): HeldSpans {
+    const { message: numbers, resourceAt, scopeAt, rangesFrom, ranges, own, messages } = this.#carried
+    const number = numbers[at]!
+    const message = messages[number]!
+    const frames = (this.#frames[number] ??= this.#framesOf(message))
+    const { resource, schemaUrl, scopes } = frames.resources[resourceAt[at]!]!
     const { scope, schemaUrl: scopeUrl } = scopes[scopeAt[at]!]!
     return {
       resource,
       schemaUrl,
       scope,
       scopeUrl,
-      message: messages[number]!,
+      message,
       resourceAt: resourceAt[at]!,
       scopeAt: scopeAt[at]!,
-      ranges: Array.from(ranges.subarray(rangesFrom[at], rangesFrom[at + 1])),
+      ranges: listOf(ranges, rangesFrom[at]!, rangesFrom[at + 1]!),
       spans: own.get(at)?.slice(),
     }
   }
-  const traces: LiveTrace[] = []
-  for (let i = 0; i < count; i++) {
-    const held: HeldSpans[] = []
-    let spans = 0
-    for (let at = heldFrom[i]!; at < heldFrom[i + 1]!; at++) {
-      const one = heldOf(at)
-      held.push(one)
-      spans += one.ranges.length / 2 + (one.spans?.length ?? 0)
-    }
-    traces.push({ id: ids.slice(16 * i, 16 * (i + 1)), held, spans, bytes: 0, createdMs: 0, lastMs: 0 })
-  }
-  return traces
+}
+
+function listOf(numbers: Uint32Array, from: number, to: number): number[] {
+  const list: number[] = []
+  for (let i = from; i < to; i++) list.push(numbers[i]!)
+  return list
+}
+
+/** All of the traces again. */
+export function unpackTraces(carried: CarriedTraces, framesOf: FrameDecoder, decode: SpanDecoder): LiveTrace[] {
+  const idle = new CarriedIdleTraces(carried, framesOf, decode)
+  return Array.from({ length: idle.count }, (_, i) => idle.liveAt(i))
 }

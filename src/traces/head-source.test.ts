@@ -6,7 +6,7 @@ import { silentLog } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { Omissions } from '#core/omissions.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
-import { decodeOtlpTraces, decodeSpan } from '#wire/otlp/traces.ts'
+import { decodeOtlpFrames, decodeOtlpTraces, decodeSpan } from '#wire/otlp/traces.ts'
 import { tracesRequest } from '../../test/otlp-schema.ts'
 import { protobuf } from '../../test/protobuf.ts'
 import { BlockList } from './block-list.ts'
@@ -99,8 +99,9 @@ test('what another thread gets is of one instant, and packed as it was then', as
     const ask = { tenant: 't', fromMs: 0, throughMs: Infinity, known: [], knownLive: undefined }
     const { segments, live } = await door.plan(ask)
     assert.ok(pauses() >= at, `${pauses()} pauses`)
-    const outlineOf = (message: Uint8Array) => decodeOtlpTraces(message, true)
-    const traces = [...segments.map(one => one.traces), live!].flatMap(one => unpackTraces(one, outlineOf))
+    const traces = [...segments.map(one => one.traces), live!].flatMap(one =>
+      unpackTraces(one, decodeOtlpFrames, decodeSpan),
+    )
     const ids = traces.map(({ id }) => Buffer.from(id).toString('hex')).sort()
     assert.deepEqual([ids.length, new Set(ids).size, ids.includes(hex(9000, 32))], [4500, 4500, false], `at ${at}`)
     assert.ok(traces.every(({ held }) => held.length > 0))

@@ -6,7 +6,7 @@ import type { Trace } from '#model/trace.ts'
 import { RowAssembler } from './assemble.ts'
 import { rowStarts } from './row-starts.ts'
 import type { BlockLayout } from './schema.ts'
-import { idKey, type Segment } from './segment.ts'
+import { idKey, type IdleTraces, type Segment } from './segment.ts'
 import { Follower, TraceShredder, type RowSource } from './shred.ts'
 
 const groupBytes = 24 * 1024 * 1024
@@ -154,18 +154,37 @@ class RowMerger {
   }
 }
 
+/** A trace among those of several lists. */
+interface IdlePlace {
+  list: IdleTraces
+  i: number
+  id: Uint8Array
+  /** The first six bytes of the id, by which most are told apart. */
+  head: number
+}
+
+/** All of them in the order of their ids, those of one id in the order of the lists. */
+function inOrder(idle: readonly IdleTraces[], leftOut: ReadonlySet<string>): IdlePlace[] {
+  const places: IdlePlace[] = []
+  for (const list of idle)
+    for (let i = 0; i < list.count; i++) {
+      const id = list.idOf(i)
+      if (leftOut.size > 0 && leftOut.has(idKey(id))) continue
+      const head = ((id[0]! << 16) | (id[1]! << 8) | id[2]!) * 0x1000000 + ((id[3]! << 16) | (id[4]! << 8) | id[5]!)
+      places.push({ list, i, id, head })
+    }
+  return places.sort((a, b) => a.head - b.head || Buffer.compare(a.id, b.id))
+}
+
 /** Idle traces into row groups, in order of trace id, each trace once. Times are those of the spans. */
-export async function shredSegments(
-  segments: readonly Segment[],
+export async function shredIdle(
+  idle: readonly IdleTraces[],
   layout: BlockLayout,
   onGroup: (group: TraceShredder, ids: readonly Uint8Array[]) => void,
   pause: () => Promise<void>,
   leftOut: ReadonlySet<string> = new Set(),
 ): Promise<{ startNs: bigint; endNs: bigint }> {
-  const all = segments
-    .flatMap(segment => segment.traces.map(live => ({ live, segment })))
-    .filter(({ live }) => leftOut.size === 0 || !leftOut.has(idKey(live.id)))
-  all.sort((a, b) => Buffer.compare(a.live.id, b.live.id))
+  const all = inOrder(idle, leftOut)
   const group = new TraceShredder(layout)
   let ids: Uint8Array[] = []
   let startNs = -1n
@@ -178,16 +197,14 @@ export async function shredSegments(
     group.reset()
     ids = []
   }
-  for (let i = 0; i < all.length;) {
-    const { live, segment } = all[i]!
-    let next = i + 1
-    while (next < all.length && Buffer.compare(all[next]!.live.id, live.id) === 0) next++
-    group.add(
-      live.id,
-      segment.rawTree(live, next === i + 1 ? undefined : all.slice(i + 1, next).map(other => other.live)),
-    )
-    ids.push(live.id)
-    i = next
+  for (let at = 0; at < all.length;) {
+    const { list, i, id } = all[at]!
+    let next = at + 1
+    while (next < all.length && Buffer.compare(all[next]!.id, id) === 0) next++
+    const more = next === at + 1 ? undefined : all.slice(at + 1, next).map(other => other.list.liveAt(other.i))
+    group.add(id, list.rawTree(list.liveAt(i), more))
+    ids.push(id)
+    at = next
     if (group.rows % 64 === 0) {
       if (group.heldBytes >= groupBytes) end()
       await pause()

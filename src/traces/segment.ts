@@ -41,6 +41,17 @@ export interface LiveTrace {
   lastMs: number
 }
 
+/** Traces that become a block together: in memory one by one, or, where they are carried, in columns. */
+export interface IdleTraces {
+  readonly count: number
+  readonly spans: number
+  /** Sixteen bytes. */
+  idOf(i: number): Uint8Array
+  liveAt(i: number): LiveTrace
+  /** For a shredder: attributes of spans may lie in the message still. `more`: parts of the trace that came later. */
+  rawTree(live: LiveTrace, more?: readonly LiveTrace[]): Trace
+}
+
 export function idKey(id: Uint8Array): string {
   return Buffer.from(id.buffer, id.byteOffset, id.length).toString('latin1')
 }
@@ -75,7 +86,7 @@ function addTo(into: TraceCombiner, live: LiveTrace, decode: SpanDecoder, isRaw:
  * Idle traces, as the bytes that their spans came in, until the block is cut. A query lays them out as rows; without a
  * query they become rows once, in the order of the block.
  */
-export class Segment {
+export class Segment implements IdleTraces {
   /** No other segment of this thread has it. */
   readonly number = nextNumber++
   readonly traces: LiveTrace[] = []
@@ -111,6 +122,16 @@ export class Segment {
     this.bytes += live.bytes
   }
 
+  get count(): number {
+    return this.traces.length
+  }
+  idOf(i: number): Uint8Array {
+    return this.traces[i]!.id
+  }
+  liveAt(i: number): LiveTrace {
+    return this.traces[i]!
+  }
+
   /** Its parts of a trace. */
   find(id: Uint8Array): Trace[] {
     return this.partsOf(id).map(live => treeOf(live, this.#decode))
@@ -124,7 +145,6 @@ export class Segment {
     return this.#byId.get(key) ?? []
   }
 
-  /** For a shredder: attributes of spans may lie in the message still. */
   rawTree(live: LiveTrace, more?: readonly LiveTrace[]): Trace {
     return treeOf(live, this.#decode, true, more)
   }

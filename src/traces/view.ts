@@ -42,7 +42,7 @@ export interface TracesViewOptions {
   cacheBytes: number
   door: DistantTracesDoor
   /** Reads resources and scopes of a message, and where its spans lie. */
-  decodeOutline: (message: Uint8Array) => Trace
+  decodeFrames: (message: Uint8Array) => Trace
   decodeSpan: SpanDecoder
   /** Infinity keeps everything. */
   retentionMs: number
@@ -141,15 +141,16 @@ class TenantView implements TracesSource {
   }
 
   #add(segment: Segment, carried: CarriedTraces): Segment {
-    for (const trace of unpackTraces(carried, this.#options.decodeOutline)) segment.add(trace)
+    const { decodeFrames, decodeSpan } = this.#options
+    for (const trace of unpackTraces(carried, decodeFrames, decodeSpan)) segment.add(trace)
     return segment
   }
 
   async find(id: Uint8Array, fromMs: number, throughMs: number, omissions: Omissions): Promise<TracePlan> {
-    const { door, decodeOutline, decodeSpan } = this.#options
+    const { door, decodeFrames, decodeSpan } = this.#options
     const found = await door.find({ tenant: this.#tenant, id, fromMs, throughMs })
     addAll(omissions, found.omissions)
-    const parts = unpackTraces(found.parts, decodeOutline).map(live => treeOf(live, decodeSpan))
+    const parts = unpackTraces(found.parts, decodeFrames, decodeSpan).map(live => treeOf(live, decodeSpan))
     return { parts, blocks: found.blocks }
   }
 

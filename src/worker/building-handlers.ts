@@ -5,13 +5,11 @@ import { yieldEvery } from '#core/yield.ts'
 import { LocalBuilding as LogsBuilding } from '#logs/block-building.ts'
 import { memoryOfStreams } from '#logs/carried-streams.ts'
 import { LocalBuilding as MetricsBuilding } from '#metrics/block-building.ts'
-import type { Trace } from '#model/trace.ts'
 import { HiddenLines } from '#query/logql/scan.ts'
 import { LocalBuilding as TracesBuilding } from '#traces/block-building.ts'
 import type { BuiltBlock } from '#traces/block-writer.ts'
-import { unpackTraces } from '#traces/carried-traces.ts'
-import { Segment } from '#traces/segment.ts'
-import { decodeOtlpTraces, decodeSpan } from '#wire/otlp/traces.ts'
+import { CarriedIdleTraces } from '#traces/carried-traces.ts'
+import { decodeOtlpFrames, decodeSpan } from '#wire/otlp/traces.ts'
 import type { BuildingCalls } from './calls.ts'
 import type { Answer, Handlers } from './link.ts'
 import { openBucket, served, tracesBucket, type MainLink } from './main-buckets.ts'
@@ -100,12 +98,8 @@ function tracesHandlers(link: () => MainLink, settings: WorkerSettings, { clock 
     new TracesBuilding({ bucket: tracesBucket(link(), served(settings.traces).bucket), pause: yieldEvery(clock) })
   return {
     tracesFirst: async ({ plan, segments, leftOut }) => {
-      const built = segments.map(carried => {
-        const segment = new Segment(plan.layout, decodeSpan)
-        for (const trace of unpackTraces(carried, outlineOf)) segment.add(trace)
-        return segment
-      })
-      const block = await building().first(plan, built, leftOut)
+      const idle = segments.map(carried => new CarriedIdleTraces(carried, decodeOtlpFrames, decodeSpan))
+      const block = await building().first(plan, idle, leftOut)
       return { answer: block, transfer: block === undefined ? [] : memoryOf(block) }
     },
     tracesMerge: async ({ plan, inputs }) => {
@@ -117,10 +111,6 @@ function tracesHandlers(link: () => MainLink, settings: WorkerSettings, { clock 
       return { answer: undefined }
     },
   }
-}
-
-export function outlineOf(message: Uint8Array): Trace {
-  return decodeOtlpTraces(message, true)
 }
 
 /** Memory of a block that may go over with it. */

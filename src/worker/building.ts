@@ -20,7 +20,7 @@ import type { BlockBuilding as TracesBuilding, FirstBlockPlan, MergedBlocks } fr
 import type { BlockMeta } from '#traces/block-meta.ts'
 import type { BlockPlan, BuiltBlock } from '#traces/block-writer.ts'
 import { packTraces, takeTraces, type CarriedTraces } from '#traces/carried-traces.ts'
-import type { Segment } from '#traces/segment.ts'
+import { Segment, type IdleTraces, type LiveTrace } from '#traces/segment.ts'
 import type { MainCalls, WorkerCalls } from './calls.ts'
 import type { Pool } from './pool.ts'
 
@@ -105,6 +105,10 @@ export class WorkerLogsBuilding implements LogsBuilding {
   }
 }
 
+function listed(idle: IdleTraces): readonly LiveTrace[] {
+  return idle instanceof Segment ? idle.traces : Array.from({ length: idle.count }, (_, i) => idle.liveAt(i))
+}
+
 export class WorkerTracesBuilding implements TracesBuilding {
   readonly #pool: Pool<WorkerCalls, MainCalls>
   readonly #local: TracesBuilding
@@ -118,13 +122,13 @@ export class WorkerTracesBuilding implements TracesBuilding {
 
   async first(
     plan: FirstBlockPlan,
-    segments: readonly Segment[],
+    idle: readonly IdleTraces[],
     leftOut?: ReadonlySet<string>,
   ): Promise<BuiltBlock | undefined> {
-    const spans = segments.reduce((sum, segment) => sum + segment.spans, 0)
-    if (spans <= smallSpans) return this.#local.first(plan, segments, leftOut)
+    const spans = idle.reduce((sum, traces) => sum + traces.spans, 0)
+    if (spans <= smallSpans) return this.#local.first(plan, idle, leftOut)
     const carried: CarriedTraces[] = []
-    for (const { traces } of segments) carried.push(await packTraces(takeTraces(traces), this.#pause))
+    for (const traces of idle) carried.push(await packTraces(takeTraces(listed(traces)), this.#pause))
     return this.#pool.run(link => link.call('tracesFirst', { plan, segments: carried, leftOut }), options)
   }
 

@@ -10,8 +10,8 @@ import type { Route } from '#net/route-table.ts'
 import type { GrpcAsk, MainCalls, RuleAsk, WorkerCalls } from './calls.ts'
 import { TracesView } from '#traces/view.ts'
 import { decodeBody } from '#wire/decode-body.ts'
-import { decodeSpan } from '#wire/otlp/traces.ts'
-import { buildingHandlers, outlineOf } from './building-handlers.ts'
+import { decodeOtlpFrames, decodeSpan } from '#wire/otlp/traces.ts'
+import { buildingHandlers } from './building-handlers.ts'
 import { openBucket, served, tracesBucket, type MainLink } from './main-buckets.ts'
 import { Link, type Port } from './link.ts'
 import { MemoryWatch, type WatchedMemory } from './memory-watch.ts'
@@ -154,7 +154,7 @@ function tracesView(link: MainLink, { bucket, ...options }: WorkerTraces, { cloc
       noteDamage: note => link.call('tracesDamage', note),
       isReplaced: block => link.call('tracesReplaced', block),
     },
-    decodeOutline: outlineOf,
+    decodeFrames: decodeOtlpFrames,
     decodeSpan,
   })
 }

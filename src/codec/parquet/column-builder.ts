@@ -20,6 +20,7 @@ const scratch = {
 }
 
 const noInts = new Int32Array(0)
+const noBytes = new Uint8Array(0)
 /** Entries of a page; a page ends where a row does. */
 const pageEntries = 32_768
 const pageBytes = 256 * 1024
@@ -133,7 +134,7 @@ export class ColumnBuilder {
       return
     }
     this.#addLevels(rep)
-    this.#appendString(Buffer.from(text, 'utf8'))
+    this.#appendString(text === '' ? noBytes : Buffer.from(text, 'utf8'))
   }
 
   /** Not for columns with a dictionary. */

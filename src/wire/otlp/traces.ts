@@ -664,6 +664,18 @@ const spansOf = (trace: Trace): Span[] => trace.resources.flatMap(r => r.scopes.
  * `message`; resources and scopes may be those of other messages. With `isOutline` only the frame of each span is read.
  */
 export function decodeOtlpTraces(message: Uint8Array, isOutline = false): Trace {
+  return decodeMessage(message, (input, end) => spanOrProblem(input, end, isOutline))
+}
+
+/** The resources and scopes of a message that was read before, without any spans. Throws CorruptDataError. */
+export function decodeOtlpFrames(message: Uint8Array): Trace {
+  return decodeMessage(message, undefined)
+}
+
+type SpanReader = (input: ByteReader, end: number) => Span
+
+/** Without `readOne` spans are passed over. */
+function decodeMessage(message: Uint8Array, readOne: SpanReader | undefined): Trace {
   const input = new ByteReader(message)
   const resources: ResourceSpans[] = []
   while (input.at < input.end) {
@@ -690,7 +702,7 @@ export function decodeOtlpTraces(message: Uint8Array, isOutline = false): Trace 
           while (input.at < to) {
             const field = input.readUvarint()
             if (field >>> 3 === 1) scoped.scope = repeated.scopes.take(input, endOf(input, field), readScope)
-            else if (field >>> 3 === 2) scoped.spans.push(spanOrProblem(input, endOf(input, field), isOutline))
+            else if (field >>> 3 === 2 && readOne !== undefined) scoped.spans.push(readOne(input, endOf(input, field)))
             else if (field >>> 3 === 3) scoped.schemaUrl = text(input, field)
             else skipField(input, field)
           }
