@@ -1,7 +1,7 @@
 /**
  * AssemblyScript, built by `npm run build:kernel` into src/codec/bloom-positions.wasm: which bits of a bloom filter
- * stand for an id of 16 bytes. Four words of MurmurHash3 x64-128 (of the id, and of the id and a byte of 1) are combined
- * to as many places as the filter has hashes. Its host is src/codec/bloom-positions.ts.
+ * stand for an id of 16 bytes. Four words of MurmurHash3 x64-128 (of the id, and of the id and a byte of 1) are
+ * combined to as many places as the filter has hashes. Its host is src/codec/bloom-positions.ts.
  */
 
 /** Where the host puts the id, and where it finds the places: words of 32 bits. */
