@@ -1,10 +1,11 @@
 /**
  * Writes a block in Prometheus' format: chunk segments and index as series come in, in the order of their labels.
- * Source: docs/formats/prometheus-block.mdSymbols must be known up front, sorted bytewise.
+ * Symbols must be known up front, sorted bytewise. Source: docs/formats/prometheus-block.md.
  */
 import { assert } from '#core/assert.ts'
 import { crc32c } from '#codec/crc32c.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
+import { grown } from '#core/grown.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import type { AppendFile, Files } from '#core/files.ts'
 
@@ -52,6 +53,36 @@ class CountingFile {
   }
 }
 
+const numbersOfPage = 65_536
+
+/** Many numbers of 32 bits, whose memory is never copied to grow. */
+class NumberPages {
+  readonly #pages: Uint32Array[] = []
+  length = 0
+
+  push(value: number): void {
+    const at = this.length % numbersOfPage
+    // Most blocks of many tenants are small.
+    if (at === 0) this.#pages.push(new Uint32Array(this.length === 0 ? smallBytes / 4 : numbersOfPage))
+    let page = this.#pages.at(-1)!
+    if (at === page.length) this.#pages[this.#pages.length - 1] = page = grown(page, new Uint32Array(at * 2))
+    page[at] = value
+    this.length++
+  }
+
+  at(i: number): number {
+    return this.#pages[Math.floor(i / numbersOfPage)]![i % numbersOfPage]!
+  }
+
+  all(): Uint32Array {
+    const all = new Uint32Array(this.length)
+    this.#pages.forEach((page, i) => {
+      all.set(page.subarray(0, this.length - i * numbersOfPage), i * numbersOfPage)
+    })
+    return all
+  }
+}
+
 export class BlockWriter {
   readonly #files: Files
   readonly #directory: string
@@ -60,14 +91,14 @@ export class BlockWriter {
   #segment = -1
   #index!: CountingFile
   readonly #entry = new ByteWriter(1024)
-  /** Postings as (pair, series) entries, in the order of series. */
+  /** Postings as the pairs of all series, one series after the other. */
   #pairOf = new Map<number, number>()
   #pairNames: number[] = []
   #pairValues: number[] = []
-  #entryPair = new Uint32Array(4096)
-  #entrySeries = new Uint32Array(4096)
-  #entries = 0
-  #allSeries: number[] = []
+  readonly #entryPairs = new NumberPages()
+  /** By series: its reference, and how many labels it has. */
+  readonly #seriesRefs = new NumberPages()
+  readonly #labelCounts = new NumberPages()
   #seriesAt = 0
   readonly segmentFiles: { name: string; bytes: number }[] = []
   indexBytes = 0
@@ -146,7 +177,7 @@ export class BlockWriter {
     for (let i = 0; i < labels.length; i += 2) {
       entry.writeUvarint(labels[i]!)
       entry.writeUvarint(labels[i + 1]!)
-      this.#addPosting(labels[i]!, labels[i + 1]!, series)
+      this.#addPosting(labels[i]!, labels[i + 1]!)
     }
     entry.writeUvarint(chunks.length)
     let last: ChunkMeta | undefined
@@ -166,12 +197,13 @@ export class BlockWriter {
     out.writeUvarint(entry.at)
     out.writeBytes(entry.bytes())
     out.writeU32(crc32c(entry.buffer, 0, entry.at))
-    this.#allSeries.push(series)
+    this.#seriesRefs.push(series)
+    this.#labelCounts.push(labels.length / 2)
     this.seriesCount++
     if (out.at >= bufferBytes) await this.#index.flush()
   }
 
-  #addPosting(name: number, value: number, series: number): void {
+  #addPosting(name: number, value: number): void {
     const key = name * 4294967296 + value
     let pair = this.#pairOf.get(key)
     if (pair === undefined) {
@@ -179,16 +211,7 @@ export class BlockWriter {
       this.#pairNames.push(name)
       this.#pairValues.push(value)
     }
-    if (this.#entries === this.#entryPair.length) {
-      const pairs = new Uint32Array(this.#entries * 2)
-      const numbers = new Uint32Array(this.#entries * 2)
-      pairs.set(this.#entryPair)
-      numbers.set(this.#entrySeries)
-      this.#entryPair = pairs
-      this.#entrySeries = numbers
-    }
-    this.#entryPair[this.#entries] = pair
-    this.#entrySeries[this.#entries++] = series
+    this.#entryPairs.push(pair)
   }
 
   /** Ends the files. meta.json is the caller's, written last. */
@@ -211,18 +234,22 @@ export class BlockWriter {
   async #writePostings(): Promise<Uint8Array> {
     const pairs = this.#pairNames.length
     const starts = new Uint32Array(pairs + 1)
-    for (let i = 0; i < this.#entries; i++) starts[this.#entryPair[i]! + 1]!++
+    const entries = this.#entryPairs
+    for (let i = 0; i < entries.length; i++) starts[entries.at(i) + 1]!++
     for (let p = 0; p < pairs; p++) starts[p + 1]! += starts[p]!
-    const sorted = new Uint32Array(this.#entries)
+    const sorted = new Uint32Array(entries.length)
     const next = starts.slice()
-    for (let i = 0; i < this.#entries; i++) sorted[next[this.#entryPair[i]!]!++] = this.#entrySeries[i]!
+    for (let series = 0, i = 0; series < this.seriesCount; series++) {
+      const ref = this.#seriesRefs.at(series)
+      for (const end = i + this.#labelCounts.at(series); i < end; i++) sorted[next[entries.at(i)]!++] = ref
+    }
     // Symbols are sorted, so their numbers sort as their texts do.
     const order = Uint32Array.from({ length: pairs }, (_, i) => i).sort(
       (a, b) => this.#pairNames[a]! - this.#pairNames[b]! || this.#pairValues[a]! - this.#pairValues[b]!,
     )
     const table = new ByteWriter(smallBytes)
     table.writeU32(pairs + 1)
-    await this.#writeList(Uint32Array.from(this.#allSeries), table, emptyText, emptyText)
+    await this.#writeList(this.#seriesRefs.all(), table, emptyText, emptyText)
     for (const pair of order) {
       await this.#writeList(
         sorted.subarray(starts[pair]!, starts[pair + 1]!),

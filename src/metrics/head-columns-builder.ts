@@ -3,27 +3,48 @@ import { grown } from '#core/grown.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import type { CarriedHistograms, HeadColumns } from './head-columns.ts'
 
+/** How long a column is to be that holds so many items now. */
+type RoomFor = (needed: number) => number
+
+const smallest = 1024
+
 /** A column that grows. */
-class Numbers {
-  #values = new Uint32Array(1024)
+class Column<Values extends Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Uint8Array<ArrayBuffer>> {
+  #values: Values
+  readonly #make: (length: number) => Values
+  readonly #roomFor: RoomFor
   length = 0
 
+  constructor(make: (length: number) => Values, roomFor: RoomFor) {
+    this.#make = make
+    this.#values = make(smallest)
+    this.#roomFor = roomFor
+  }
+
   push(value: number): void {
-    if (this.length === this.#values.length)
-      this.#values = grown(this.#values, new Uint32Array(this.#values.length * 2))
+    if (this.length === this.#values.length) this.#grow(this.length + 1)
     this.#values[this.length++] = value
   }
 
-  pushAll(values: Uint32Array): void {
+  pushAll(values: ArrayLike<number>): void {
     const needed = this.length + values.length
-    if (needed > this.#values.length)
-      this.#values = grown(this.#values, new Uint32Array(Math.max(needed, this.#values.length * 2)))
+    if (needed > this.#values.length) this.#grow(needed)
     this.#values.set(values, this.length)
     this.length = needed
   }
 
-  finish(): Uint32Array<ArrayBuffer> {
-    return this.#values.slice(0, this.length)
+  #grow(needed: number): void {
+    const known: { set(source: ArrayLike<number>): void } = this.#make(this.#roomFor(needed))
+    known.set(this.#values)
+    // It is what `make` made.
+    this.#values = known as Values
+  }
+
+  /** With little room left, in the memory of the column itself. */
+  finish(): Values {
+    const isFull = this.length * 8 >= this.#values.length * 7
+    // Of the same kind.
+    return (isFull ? this.#values.subarray(0, this.length) : this.#values.slice(0, this.length)) as Values
   }
 }
 
@@ -47,37 +68,54 @@ class PageNumbers {
   }
 }
 
+/** From so many on what comes is like what came. */
+const tellingSeries = 1000
+
 /** Fills the columns of a selection, a series at a time. */
 export class HeadColumnsBuilder {
   readonly #hasTimes: boolean
-  readonly #chunkMinMs: number[] = []
-  readonly #chunkMaxMs: number[] = []
+  readonly #seriesExpected: number
+  /** Twice as long; or, where the first series tell, as long as all of them need, and a little. */
+  readonly #roomFor: RoomFor = needed => {
+    const share = this.#seriesExpected / Math.max(1, this.#count)
+    const all = this.#count < tellingSeries ? Infinity : Math.ceil(needed * Math.max(1, share) * 1.04)
+    return Math.max(needed, Math.min(needed * 2, all), smallest)
+  }
+  readonly #chunkMinMs = this.#times()
+  readonly #chunkMaxMs = this.#times()
   #count = 0
-  readonly #pairsFrom = new Numbers()
-  readonly #pairs = new Numbers()
+  readonly #pairsFrom = this.#numbers()
+  readonly #pairs = this.#numbers()
   /** By pair of the head: its number here + 1. */
   #numberOf = new Uint32Array(1024)
   #pairCount = 0
-  readonly #textPage = new Numbers()
-  readonly #textAt = new Numbers()
-  readonly #textLength = new Numbers()
+  readonly #textPage = this.#numbers()
+  readonly #textAt = this.#numbers()
+  readonly #textLength = this.#numbers()
   readonly #textPages = new PageNumbers([])
-  readonly #chunksFrom = new Numbers()
-  readonly #chunkPage = new Numbers()
-  readonly #chunkAt = new Numbers()
-  readonly #chunkLength = new Numbers()
-  #copies = new Uint8Array(4096)
-  #copied = 0
+  readonly #chunksFrom = this.#numbers()
+  readonly #chunkPage = this.#numbers()
+  readonly #chunkAt = this.#numbers()
+  readonly #chunkLength = this.#numbers()
+  readonly #copies = new Column(length => new Uint8Array(length), this.#roomFor)
   /** The first place is for the copies. */
   readonly #chunkPages = new PageNumbers([new Uint8Array(0)])
-  readonly #lateFrom = new Numbers()
-  readonly #lateWords = new Numbers()
-  readonly #lateMs: number[] = []
+  readonly #lateFrom = this.#numbers()
+  readonly #lateWords = this.#numbers()
+  readonly #lateMs = this.#times()
   readonly #histograms = new Map<number, CarriedHistograms[]>()
 
-  /** `hasTimes`: the times of chunks are kept, for a block. */
-  constructor(hasTimes = false) {
+  /** `hasTimes`: the times of chunks are kept, for a block. `seriesExpected`: how many series there will be. */
+  constructor(hasTimes = false, seriesExpected = 0) {
     this.#hasTimes = hasTimes
+    this.#seriesExpected = seriesExpected
+  }
+
+  #numbers(): Column<Uint32Array<ArrayBuffer>> {
+    return new Column(length => new Uint32Array(length), this.#roomFor)
+  }
+  #times(): Column<Float64Array<ArrayBuffer>> {
+    return new Column(length => new Float64Array(length), this.#roomFor)
   }
 
   /** Opens the next series; what it has follows. */
@@ -123,12 +161,8 @@ export class HeadColumnsBuilder {
 
   /** A chunk that may grow: it is copied. */
   addCopy(chunk: Uint8Array): void {
-    const needed = this.#copied + chunk.length
-    if (needed > this.#copies.length)
-      this.#copies = grown(this.#copies, new Uint8Array(Math.max(needed, this.#copies.length * 2)))
-    this.#copies.set(chunk, this.#copied)
-    this.#addChunk(0, this.#copied, chunk.length)
-    this.#copied = needed
+    this.#addChunk(0, this.#copies.length, chunk.length)
+    this.#copies.pushAll(chunk)
   }
 
   #addChunk(page: number, at: number, length: number): void {
@@ -154,7 +188,7 @@ export class HeadColumnsBuilder {
   /** Bytes of the columns so far. */
   get bytes(): number {
     const numbers = this.#pairs.length + this.#chunkPage.length * 3 + this.#count * 3 + this.#pairCount * 6
-    return numbers * 4 + this.#copied + this.#lateMs.length * 16
+    return numbers * 4 + this.#copies.length + this.#lateMs.length * 16
   }
 
   /** The columns, and the memory that may go over with them. */
@@ -162,7 +196,7 @@ export class HeadColumnsBuilder {
     this.#pairsFrom.push(this.#pairs.length)
     this.#chunksFrom.push(this.#chunkPage.length)
     this.#lateFrom.push(this.#lateMs.length)
-    const copies = this.#copies.slice(0, this.#copied)
+    const copies = this.#copies.finish()
     const owned = {
       pairsFrom: this.#pairsFrom.finish(),
       pairs: this.#pairs.finish(),
@@ -174,9 +208,9 @@ export class HeadColumnsBuilder {
       chunkAt: this.#chunkAt.finish(),
       chunkLength: this.#chunkLength.finish(),
       lateFrom: this.#lateFrom.finish(),
-      chunkMinMs: Float64Array.from(this.#chunkMinMs),
-      chunkMaxMs: Float64Array.from(this.#chunkMaxMs),
-      lateMs: Float64Array.from(this.#lateMs),
+      chunkMinMs: this.#chunkMinMs.finish(),
+      chunkMaxMs: this.#chunkMaxMs.finish(),
+      lateMs: this.#lateMs.finish(),
       lateWords: this.#lateWords.finish(),
     }
     const columns: HeadColumns = {

@@ -114,7 +114,7 @@ export async function collectRange(
 ): Promise<{ columns: HeadColumns; transfer: ArrayBuffer[] } | undefined> {
   const all = range.series()
   if (all.length === 0) return undefined
-  const builder = new HeadColumnsBuilder(true)
+  const builder = new HeadColumnsBuilder(true, all.length)
   const { postings } = head.table
   for (let from = 0; from < all.length; from += collectSeries) {
     head.collectCut(range, all.subarray(from, from + collectSeries), builder)
