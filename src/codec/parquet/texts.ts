@@ -22,6 +22,14 @@ export class Texts {
     return this.bytes.subarray(this.offsets[i], this.offsets[i + 1])
   }
 
+  /** Is one of them the same bytes? */
+  includes(wanted: Uint8Array): boolean {
+    const { bytes, offsets, count } = this
+    for (let i = 0; i < count; i++)
+      if (offsets[i + 1]! - offsets[i]! === wanted.length && isAt(bytes, offsets[i]!, wanted)) return true
+    return false
+  }
+
   text(i: number): string {
     const known = this.#made[i]
     if (known !== undefined) return known
@@ -32,4 +40,9 @@ export class Texts {
       this.offsets[i + 1]! - this.offsets[i]!,
     ).toString('utf8'))
   }
+}
+
+function isAt(bytes: Uint8Array, at: number, wanted: Uint8Array): boolean {
+  for (let i = 0; i < wanted.length; i++) if (bytes[at + i] !== wanted[i]) return false
+  return true
 }

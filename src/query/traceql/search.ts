@@ -9,7 +9,8 @@ import { rowsAhead, unlessDamaged, type TraceRows, type TracesReader } from '#tr
 import { Budgets, type Budget } from '../budget.ts'
 import { columnAt, intsOf, levelsOf, longsOf, traceIdText } from './columns.ts'
 import { mentionsOf, shownReader, type Mention, type ShownValues } from './shown.ts'
-import { SpanTable, valueType, type Value } from './span-table.ts'
+import { requiredTexts } from './required.ts'
+import { SpanTable, valueType, type Required, type Value } from './span-table.ts'
 import { compileStages, fieldsOfStages, type Spanset } from './spansets.ts'
 
 /** A span of a result; `name` and attributes only where the query mentions them. */
@@ -78,18 +79,19 @@ const shownApart: ReadonlySet<string> = new Set([
   'span:id',
 ])
 
-/** The matches that began last, at most `limit`, in the order in which they were. */
-function newestOf<M extends { row: number }>(
-  matches: readonly M[],
-  starts: BigInt64Array,
-  limit: number,
-): readonly M[] {
-  if (matches.length <= limit) return matches
-  const sorted = BigInt64Array.from(matches, ({ row }) => starts[row]!).sort()
-  const first = sorted[sorted.length - limit]!
-  // Of those that began at once with the oldest, as many as there is room for.
-  let room = limit - (sorted.length - 1 - sorted.lastIndexOf(first))
-  return matches.filter(({ row }) => starts[row]! > first || (starts[row]! === first && room-- > 0))
+/** By the column of their starts: the rows of a row group, those that began last first. */
+const orders = new WeakMap<BigInt64Array, Uint32Array>()
+
+function newestFirst(starts: BigInt64Array): Uint32Array {
+  let order = orders.get(starts)
+  if (order !== undefined) return order
+  // Doubles tell most times apart, and are compared much faster.
+  const rough = Float64Array.from(starts, Number)
+  order = Uint32Array.from(starts, (_, row) => row).sort(
+    (a, b) => rough[b]! - rough[a]! || (starts[a]! === starts[b]! ? a - b : starts[a]! < starts[b]! ? 1 : -1),
+  )
+  orders.set(starts, order)
+  return order
 }
 
 /** Answers TraceQL searches. */
@@ -125,9 +127,12 @@ export class TraceSearch {
     const isNewest = request.hints.get('most_recent')?.type === 'bool'
     const needed = fieldsOfStages(request.stages)
     const mentioned = mentionsOf(request.stages)
+    const required = requiredTexts(request.stages)
     const search = async (rows: TraceRows): Promise<{ part: FoundTrace[]; own: SearchStats }> => {
       const own: SearchStats = { traces: 0, spans: 0, bytes: rows.bytes, blocks: 1 }
-      const part = await unlessDamaged(rows, () => this.#searchRows(rows, request, needed, mentioned, own, budget))
+      const part = await unlessDamaged(rows, () =>
+        this.#searchRows(rows, request, needed, mentioned, required, own, budget),
+      )
       return { part: part ?? [], own }
     }
     for await (const { part, own } of workAhead(
@@ -155,12 +160,13 @@ export class TraceSearch {
     request: SearchRequest,
     needed: readonly Field[],
     mentioned: readonly Mention[],
+    required: readonly Required[],
     stats: SearchStats,
     budget: Budget,
   ): Promise<FoundTrace[]> {
     const table = await SpanTable.open(rows)
     if (table === undefined) return []
-    await table.load(needed)
+    if (!(await table.load(needed, required))) return []
     const times = await rows.columns(['StartTimeUnixNano', 'EndTimeUnixNano'])
     const starts = longsOf(columnAt(times, 'StartTimeUnixNano'))
     const ends = longsOf(columnAt(times, 'EndTimeUnixNano'))
@@ -168,7 +174,8 @@ export class TraceSearch {
     const throughNs = request.throughMs === Infinity ? undefined : BigInt(Math.ceil(request.throughMs)) * 1_000_000n
     const run = compileStages(request.stages, table)
     const matches: { row: number; sets: Spanset[] }[] = []
-    for (let row = 0; row < rows.rows; row++) {
+    for (const row of newestFirst(starts)) {
+      if (matches.length >= request.limit) break
       if ((throughNs !== undefined && starts[row]! > throughNs) || (fromNs !== undefined && ends[row]! < fromNs))
         continue
       const from = table.spanFrom[row]!
@@ -184,16 +191,8 @@ export class TraceSearch {
       if (budget.worked(unitsOfRow + unitsOfSpan * request.stages.length * (to - from))) await budget.pause()
     }
     if (matches.length === 0) return []
-    // Only traces that can be in the answer are laid out.
-    return this.#layOut(
-      table,
-      newestOf(matches, starts, request.limit),
-      mentioned,
-      request.spansPerSet,
-      starts,
-      ends,
-      budget,
-    )
+    matches.sort((a, b) => a.row - b.row)
+    return this.#layOut(table, matches, mentioned, request.spansPerSet, starts, ends, budget)
   }
 
   async #layOut(

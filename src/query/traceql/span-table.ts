@@ -4,6 +4,7 @@
  */
 import { textAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import { assert } from '#core/assert.ts'
+import { encodeUtf8 } from '#core/text.ts'
 import type { Field, Intrinsic } from '#lang/traceql/ast.ts'
 import { fieldKey } from '#lang/traceql/fields.ts'
 import { attributePaths, type OwnPath, type TraceRows } from '#traces/select.ts'
@@ -130,6 +131,66 @@ const intrinsicPlaces = {
   'instrumentation:version': { path: 'rs.ss.Scope.Version', level: 'scope', type: valueType.string, read: 'text' },
 } as const satisfies Record<Intrinsic, IntrinsicPlace>
 
+/** Where the spans of a row group are: their traces, resources and scopes. */
+interface Structure {
+  spanCount: number
+  resourceCount: number
+  scopeCount: number
+  traceOf: Int32Array
+  resourceOf: Int32Array
+  scopeOf: Int32Array
+  spanFrom: Int32Array
+}
+
+/** By the column that it was read from: it is kept for as long as that is. */
+const structures = new WeakMap<ColumnData, Structure>()
+
+function structureOf(data: ColumnData, rows: number): Structure {
+  let structure = structures.get(data)
+  if (structure === undefined) structures.set(data, (structure = readStructure(data, rows)))
+  return structure
+}
+
+function readStructure(data: ColumnData, rows: number): Structure {
+  const { count, valueCount } = data
+  const { rep, def } = levelsOf(data)
+  const traceOf = new Int32Array(valueCount)
+  const resourceOf = new Int32Array(valueCount)
+  const scopeOf = new Int32Array(valueCount)
+  const spanFrom = new Int32Array(rows + 1)
+  let row = -1
+  let resource = -1
+  let scope = -1
+  let span = 0
+  for (let i = 0; i < count; i++) {
+    const r = rep[i]!
+    const d = def[i]!
+    if (r === 0) spanFrom[++row] = span
+    if (r <= 1 && d >= 1) resource++
+    if (r <= 2 && d >= 2) scope++
+    if (d < 3) continue
+    traceOf[span] = row
+    resourceOf[span] = resource
+    scopeOf[span++] = scope
+  }
+  spanFrom[rows] = span
+  return {
+    spanCount: valueCount,
+    resourceCount: resource + 1,
+    scopeCount: scope + 1,
+    traceOf,
+    resourceOf,
+    scopeOf,
+    spanFrom,
+  }
+}
+
+/** A text that every span of an answer has in a field. */
+export interface Required {
+  field: Field
+  text: string
+}
+
 /** Spans are numbered in the order of the rows; fields are columns by owner. */
 export class SpanTable {
   readonly rows: TraceRows
@@ -146,39 +207,21 @@ export class SpanTable {
   linkFrom: Int32Array | undefined
   readonly #fields = new Map<string, FieldColumn>()
 
-  private constructor(rows: TraceRows, structure: ColumnData) {
+  private constructor(rows: TraceRows, structure: Structure) {
     this.rows = rows
-    const { count, valueCount } = structure
-    const { rep, def } = levelsOf(structure)
-    this.spanCount = valueCount
-    this.traceOf = new Int32Array(valueCount)
-    this.resourceOf = new Int32Array(valueCount)
-    this.scopeOf = new Int32Array(valueCount)
-    this.spanFrom = new Int32Array(rows.rows + 1)
-    let row = -1
-    let resource = -1
-    let scope = -1
-    let span = 0
-    for (let i = 0; i < count; i++) {
-      const r = rep[i]!
-      const d = def[i]!
-      if (r === 0) this.spanFrom[++row] = span
-      if (r <= 1 && d >= 1) resource++
-      if (r <= 2 && d >= 2) scope++
-      if (d < 3) continue
-      this.traceOf[span] = row
-      this.resourceOf[span] = resource
-      this.scopeOf[span++] = scope
-    }
-    this.spanFrom[rows.rows] = span
-    this.resourceCount = resource + 1
-    this.scopeCount = scope + 1
+    this.spanCount = structure.spanCount
+    this.resourceCount = structure.resourceCount
+    this.scopeCount = structure.scopeCount
+    this.traceOf = structure.traceOf
+    this.resourceOf = structure.resourceOf
+    this.scopeOf = structure.scopeOf
+    this.spanFrom = structure.spanFrom
   }
 
   /** The table of a row group; undefined where it has no spans. */
   static async open(rows: TraceRows): Promise<SpanTable | undefined> {
     const structure = (await rows.columns(['rs.ss.Spans.StatusCode'])).get('rs.ss.Spans.StatusCode')
-    return structure === undefined ? undefined : new SpanTable(rows, structure)
+    return structure === undefined ? undefined : new SpanTable(rows, structureOf(structure, rows.rows))
   }
 
   /** How many owners a level has. */
@@ -209,20 +252,41 @@ export class SpanTable {
 
   /**
    * Loads fields, in as few reads as possible. An attribute without scope is loaded as the span's and the resource's.
+   * False, with nothing loaded, where the dictionaries of the columns show that no span has a text that is `required`.
    */
-  async load(fields: readonly Field[]): Promise<void> {
+  async load(fields: readonly Field[], required: readonly Required[] = []): Promise<boolean> {
     const wanted = new Map<string, Field>()
     for (const field of fields) {
       const isAny = field.kind === 'attribute' && field.scope === 'any'
       for (const one of isAny ? [scoped(field, 'span'), scoped(field, 'resource')] : [field])
         if (!this.#fields.has(fieldKey(one))) wanted.set(fieldKey(one), one)
     }
-    if (wanted.size === 0) return
+    if (wanted.size === 0) return true
     const intrinsics = [...wanted.values()].flatMap(f => (f.kind === 'intrinsic' ? [f.name] : []))
     const attributes = this.#attributesOf(wanted.values())
     const columns = await this.#read(intrinsics, attributes)
+    if (required.some(one => this.#isAbsent(one, columns))) return false
     for (const name of intrinsics) this.#fields.set(name, this.#intrinsic(intrinsicPlaces[name], columns))
     for (const [level, names] of attributes) this.#attributes(level, names, columns)
+    return true
+  }
+
+  /** Do the dictionaries of all columns that may have the text show that none has? */
+  #isAbsent({ field, text }: Required, columns: ReadonlyMap<string, ColumnData>): boolean {
+    const bytes = encodeUtf8(text)
+    return this.#textPathsOf(field).every(path => {
+      const data = columns.get(path)
+      return data === undefined || (data.indices !== undefined && !textsOf(data).includes(bytes))
+    })
+  }
+
+  /** Columns that may have texts of the field. */
+  #textPathsOf(field: Field): string[] {
+    if (field.kind === 'intrinsic') return [intrinsicPlaces[field.name].path]
+    if (field.scope === 'any') return (['span', 'resource'] as const).flatMap(s => this.#textPathsOf(scoped(field, s)))
+    const level = field.scope === 'instrumentation' ? 'scope' : field.scope
+    const own = attributePaths(this.rows.dedicated, level, field.name).map(({ path }) => path)
+    return [partPath(level, 'Value'), ...own]
   }
 
   /** By level, the names of the attributes among the fields, with the columns of their own that they may have. */
@@ -386,35 +450,47 @@ function readList(
   if (isArray !== undefined) markArrays(isArray, found, targets)
 }
 
+/** Gives the owners of what was found their values of one type. */
 function readValues(
   data: ColumnData,
   type: number,
-  { which, owners }: FoundKeys,
+  found: FoundKeys,
   owner: number,
   targets: readonly FieldColumn[],
 ): void {
-  const { longs } = data
-  const numbers = data.doubles ?? data.bools
-  const attributeOf = attributesByValue(data, owner)
-  for (let k = 0; k < attributeOf.length; k++) {
-    const attribute = attributeOf[k]!
-    const target = which[attribute]!
-    if (target === 0) continue
-    const column = targets[target - 1]!
-    if (longs !== undefined) column.add(owners[attribute]!, type, Number(longs[k]!), digitsOf(longs[k]!))
-    else if (numbers !== undefined) column.add(owners[attribute]!, type, numbers[k]!, '')
-    else column.add(owners[attribute]!, type, 0, textAt(data, k))
+  const { count, attributes } = found
+  const { rep, def } = levelsOf(data)
+  let attribute = -1
+  let k = -1
+  for (let i = 0, p = 0; p < count && i < data.count; i++) {
+    const d = def[i]!
+    if (d <= owner) continue
+    if (rep[i]! <= owner + 1) attribute++
+    const isValue = d === owner + 2
+    if (isValue) k++
+    if (attribute < attributes[p]!) continue
+    // A list has several entries of one attribute.
+    if (attribute > attributes[p]!) p++
+    if (isValue && p < count && attribute === attributes[p]!)
+      addValue(data, k, type, targets[found.targets[p]!]!, found.owners[p]!)
   }
 }
 
+function addValue(data: ColumnData, k: number, type: number, column: FieldColumn, owner: number): void {
+  const { longs } = data
+  const numbers = data.doubles ?? data.bools
+  if (longs !== undefined) column.add(owner, type, Number(longs[k]!), digitsOf(longs[k]!))
+  else if (numbers !== undefined) column.add(owner, type, numbers[k]!, '')
+  else column.add(owner, type, 0, textAt(data, k))
+}
+
 /** Attributes whose values are of none of the types are there all the same. */
-function markOthers({ which, owners, count, keys }: FoundKeys, targets: readonly FieldColumn[]): void {
+function markOthers({ owners, targets: of, count, keys }: FoundKeys, targets: readonly FieldColumn[]): void {
   // Where as many owners have a value as there are keys, none is without.
-  if (targets.every((column, t) => column.filled === keys[t + 1])) return
-  for (let k = 0; k < count; k++) {
-    if (which[k] === 0) continue
-    const column = targets[which[k]! - 1]!
-    if (!column.has(owners[k]!)) (column.others ??= new Set()).add(owners[k]!)
+  if (targets.every((column, t) => column.filled === keys[t])) return
+  for (let p = 0; p < count; p++) {
+    const column = targets[of[p]!]!
+    if (!column.has(owners[p]!)) (column.others ??= new Set()).add(owners[p]!)
   }
 }
 
@@ -440,41 +516,66 @@ function readOwn(data: ColumnData, type: 'string' | 'int', owner: number, column
   }
 }
 
-/** By attribute of the list: which of the wanted names it has (from 1, 0 for none), and its owner. */
+/** The attributes of a list that have one of the wanted names, in the order of the list. */
 interface FoundKeys {
-  which: Int32Array
-  owners: Int32Array
   count: number
-  /** Attributes of each name, by its number in `which`. */
+  /** Their numbers in the list. */
+  attributes: Int32Array
+  owners: Int32Array
+  /** Which of the names each has. */
+  targets: Int32Array
+  /** Attributes of each name. */
   keys: Int32Array
 }
 
 function findKeys(key: ColumnData, names: readonly string[], owner: number): FoundKeys | undefined {
   const texts = textsOf(key)
-  const numberOf = new Int32Array(texts.count)
+  const targetOf = new Int32Array(texts.count)
   let some = false
   for (let t = 0; t < texts.count; t++) {
-    const n = names.indexOf(texts.text(t)) + 1
-    numberOf[t] = n
-    if (n > 0) some = true
+    targetOf[t] = names.indexOf(texts.text(t))
+    if (targetOf[t]! >= 0) some = true
   }
   if (!some) return undefined
-  const which = new Int32Array(key.valueCount)
-  const owners = new Int32Array(key.valueCount)
-  const keys = new Int32Array(names.length + 1)
+  const found = roomForKeys(key, targetOf, names.length)
+  const { attributes, owners, targets } = found
   const { indices } = key
   const { rep, def } = levelsOf(key)
   let at = -1
   let k = 0
-  for (let i = 0; i < key.count; i++) {
-    if (rep[i]! <= owner && def[i]! >= owner) at++
-    if (def[i]! <= owner) continue
-    const number = numberOf[indices === undefined ? k : indices[k]!]!
-    keys[number]!++
-    which[k] = number
-    owners[k++] = at
+  let p = 0
+  for (let i = 0; p < found.count; i++) {
+    const d = def[i]!
+    if (d >= owner && rep[i]! <= owner) at++
+    if (d <= owner) continue
+    const target = targetOf[indices === undefined ? k : indices[k]!]!
+    if (target >= 0) {
+      attributes[p] = k
+      owners[p] = at
+      targets[p++] = target
+    }
+    k++
   }
-  return { which, owners, count: k, keys }
+  return found
+}
+
+/** How many attributes have which name, and room for all of them. */
+function roomForKeys({ indices, valueCount }: ColumnData, targetOf: Int32Array, names: number): FoundKeys {
+  const keys = new Int32Array(names)
+  let count = 0
+  for (let k = 0; k < valueCount; k++) {
+    const target = targetOf[indices === undefined ? k : indices[k]!]!
+    if (target < 0) continue
+    keys[target]!++
+    count++
+  }
+  return {
+    count,
+    keys,
+    attributes: new Int32Array(count),
+    owners: new Int32Array(count),
+    targets: new Int32Array(count),
+  }
 }
 
 /** The different names of attributes that the owners of a level have; `owners` has a 1 for each of them. */
@@ -513,27 +614,14 @@ export function hasOwn(data: ColumnData, level: AttributeLevel, owners: Uint8Arr
   return false
 }
 
-/** The number of the attribute that each value belongs to. */
-function attributesByValue(data: ColumnData, owner: number): Int32Array {
-  const { rep, def } = levelsOf(data)
-  const attributeOf = new Int32Array(data.valueCount)
-  let attribute = -1
-  let k = 0
-  for (let i = 0; i < data.count; i++) {
-    const d = def[i]!
-    if (d > owner && rep[i]! <= owner + 1) attribute++
-    if (d === owner + 2) attributeOf[k++] = attribute
-  }
-  return attributeOf
-}
-
 /** Attributes that are arrays get a list, however many values they have. */
-function markArrays(isArray: ColumnData, { which, owners, count }: FoundKeys, columns: readonly FieldColumn[]): void {
+function markArrays(isArray: ColumnData, found: FoundKeys, columns: readonly FieldColumn[]): void {
   const bools = boolsOf(isArray)
-  for (let k = 0; k < count; k++) {
-    if (which[k] === 0 || bools[k] !== 1) continue
-    const column = columns[which[k]! - 1]!
-    const owner = owners[k]!
+  const { count, attributes, owners, targets } = found
+  for (let p = 0; p < count; p++) {
+    if (bools[attributes[p]!] !== 1) continue
+    const column = columns[targets[p]!]!
+    const owner = owners[p]!
     const value = column.at(owner)
     column.lists ??= new Map()
     if (!column.lists.has(owner)) column.lists.set(owner, value === undefined ? [] : [value])
