@@ -22,8 +22,8 @@ const scratch = {
 const noInts = new Int32Array(0)
 const noBytes = new Uint8Array(0)
 /** Entries of a page; a page ends where a row does. */
-const pageEntries = 32_768
-const pageBytes = 256 * 1024
+const pageEntries = 8192
+const pageBytes = 64 * 1024
 
 /** Where a data page lies in its chunk, in bytes, and the row with which it begins. */
 export interface EncodedPage {

@@ -219,9 +219,25 @@ interface Page {
 function countPresent(def: Uint8Array | undefined, maxDef: number, from: number, to: number): number {
   if (def === undefined) return to - from
   let present = 0
-  // 0 - 1 has the highest bit: a branch that goes either way costs more.
-  for (let i = from; i < to; i++) present += ((def[i]! ^ maxDef) - 1) >>> 31
+  let i = from
+  for (; i < to && ((def.byteOffset + i) & 3) !== 0; i++) if (def[i] === maxDef) present++
+  if (i === to) return present
+  const words = new Uint32Array(def.buffer, def.byteOffset + i, (to - i) >>> 2)
+  present += countBytes(words, maxDef)
+  for (i += words.length * 4; i < to; i++) if (def[i] === maxDef) present++
   return present
+}
+
+/** How many bytes of the words are `byte`: of a difference the bytes that are 0 keep their highest bit to the end. */
+function countBytes(words: Uint32Array, byte: number): number {
+  const pattern = Math.imul(byte, 0x01010101)
+  let count = 0
+  for (let i = 0; i < words.length; i++) {
+    const difference = words[i]! ^ pattern
+    const zeros = ~(((difference & 0x7f7f7f7f) + 0x7f7f7f7f) | difference | 0x7f7f7f7f)
+    count += Math.imul((zeros >>> 7) & 0x01010101, 0x01010101) >>> 24
+  }
+  return count
 }
 
 function readDataV1(
