@@ -537,6 +537,17 @@ function inSeconds(value: { type: number; num: number }): number {
   return value.type === valueType.duration ? value.num / 1e9 : value.num
 }
 
+const oneDouble = new Float64Array(1)
+const itsWords = new Uint32Array(oneDouble.buffer)
+
+/** The least whole number whose power of two is no less than a number from 2 on, read off the bits of the double. */
+function powerAbove(value: number): number {
+  oneDouble[0] = value
+  const high = itsWords[1]!
+  const isPower = (high & 0xfffff) === 0 && itsWords[0] === 0
+  return (high >>> 20) - 1023 + (isPower ? 0 : 1)
+}
+
 /** `shown` is the measured value as it is shown. */
 function gather(
   into: Gathered,
@@ -564,10 +575,7 @@ function gather(
         counts[interval]!--
         return
       }
-      let exponent = Math.ceil(Math.log2(value.num))
-      // The logarithm of a number near a power of two may be off by its last bit.
-      if (2 ** (exponent - 1) >= value.num) exponent--
-      if (2 ** exponent < value.num) exponent++
+      const exponent = powerAbove(value.num)
       const key = value.type === valueType.duration ? exponent : exponent + 1000
       let bucket = into.buckets.get(key)
       if (bucket === undefined) into.buckets.set(key, (bucket = new Float64Array(counts.length)))
