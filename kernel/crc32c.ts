@@ -9,7 +9,10 @@ const tablesAt: usize = 1024
 const slices: usize = 16
 /** Where the host puts bytes, and how many it puts there at most. */
 export const bytesAt: usize = 1024 + 16 * 1024
-export const bytesMax: usize = 64 * 1024
+export const bytesMax: usize = 1024 * 1024
+/** Behind them, by frame: where it begins in the bytes; then where its content begins, and where that ends. */
+export const framesAt: usize = bytesAt + bytesMax
+export const framesMax: usize = 4096
 
 function at(slice: usize, byte: usize): u32 {
   return load<u32>(tablesAt + (slice << 10) + (byte << 2))
@@ -58,4 +61,44 @@ export function update(crc: u32, from: usize, size: usize): u32 {
   }
   for (; i < end; i++) crc = at(0, (crc ^ load<u8>(i)) & 255) ^ (crc >>> 8)
   return crc
+}
+
+/** The length of a frame that is no number of 32 bits. */
+const noLength: u64 = 1 << 32
+
+let contentAt: usize = 0
+
+/** The number before a frame's content, which then begins at `contentAt`. */
+function lengthAt(at: usize, end: usize): u64 {
+  let length: u64 = 0
+  for (let shift: u64 = 0; shift < 35 && at < end; shift += 7) {
+    const byte = <u64>load<u8>(at++)
+    length |= (byte & 127) << shift
+    if (byte < 128) {
+      contentAt = at
+      return length
+    }
+  }
+  return noLength
+}
+
+/**
+ * Checks frames in the first `size` bytes: the length of some data, a byte and the data, and the checksum of these, as
+ * the chunks of Prometheus have them. The place of the content, and its end, are written beside each that is right, 0 for
+ * one that is not. Returns how many are not.
+ */
+export function checkFrames(count: usize, size: usize): u32 {
+  const end = bytesAt + size
+  let wrong: u32 = 0
+  for (let i: usize = 0; i < count; i++) {
+    const place = framesAt + (i << 2)
+    const length = lengthAt(bytesAt + load<u32>(place), end)
+    const behind = contentAt + 1 + <usize>length
+    let isRight = length < noLength && <u64>contentAt + 1 + length + 4 <= <u64>end
+    if (isRight) isRight = ~update(0xffffffff, contentAt, 1 + <usize>length) == bswap<u32>(load<u32>(behind))
+    if (!isRight) wrong++
+    store<u32>(place + (framesMax << 2), isRight ? <u32>(contentAt - bytesAt) : 0)
+    store<u32>(place + (framesMax << 3), isRight ? <u32>(behind - bytesAt) : 0)
+  }
+  return wrong
 }

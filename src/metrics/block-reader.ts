@@ -3,7 +3,7 @@
  * CorruptDataError.
  */
 import { ByteReader } from '#codec/byte-reader.ts'
-import { crc32c } from '#codec/crc32c.ts'
+import { checkFrames, crc32c } from '#codec/crc32c.ts'
 import { decodeHistogramChunk } from '#codec/histogram-chunk.ts'
 import { decodeXorRun, xorRunCount } from '#codec/xor-run.ts'
 import { decodeXor2 } from '#codec/xor2-chunk.ts'
@@ -382,16 +382,12 @@ export class BlockReader {
       return
     }
     let isReported = false
-    for (let i = from; i < to; i++) {
-      try {
-        loaded.place(order[i]!, bytes, refs[order[i]!]! - first, name)
-      } catch (error) {
-        if (onBroken === undefined || !isDamage(error)) throw error
-        loaded.leaveOut(order[i]!)
-        if (!isReported) onBroken(error)
-        isReported = true
-      }
-    }
+    loaded.placeRun(from, to, bytes, first, name, (chunk, error) => {
+      if (onBroken === undefined || !isDamage(error)) throw error
+      loaded.leaveOut(chunk)
+      if (!isReported) onBroken(error)
+      isReported = true
+    })
   }
 
   /** A file's bytes from `start` to the end of the chunk that begins `lastAt` behind it, as far as there are any. */
@@ -473,8 +469,45 @@ export class LoadedChunks {
     this.#leftOut.add(place)
   }
 
-  /** The chunk lies in `bytes` at `at`, as a frame; throws CorruptDataError for a wrong checksum. */
-  place(i: number, bytes: Uint8Array, at: number, name: string): void {
+  /**
+   * The chunks order[from, to) lie in `bytes`, whose first is the one with the reference `first`, as frames. Each time:
+   * a store that loses a bit may do so at any time.
+   */
+  placeRun(
+    from: number,
+    to: number,
+    bytes: Uint8Array,
+    first: number,
+    name: string,
+    onBroken: (chunk: number, error: unknown) => void,
+  ): void {
+    const { order, refs } = this
+    const placeOf = (i: number): number => refs[order[i]!]! - first
+    for (let i = from; i < to;) {
+      const { count, base, frames } = checkFrames(bytes, placeOf, i, to)
+      for (let k = 0; k < count; k++, i++) {
+        const chunk = order[i]!
+        if (frames.to[k] !== 0) this.#placed(chunk, bytes, base + frames.from[k]!, base + frames.to[k]!)
+        else
+          try {
+            this.#place(chunk, bytes, placeOf(i), name)
+          } catch (error) {
+            onBroken(chunk, error)
+          }
+      }
+    }
+  }
+
+  /** The content of a chunk, its encoding first, is bytes[from, to). */
+  #placed(chunk: number, bytes: Uint8Array, from: number, to: number): void {
+    this.#bytes[chunk] = bytes
+    this.#encoding[chunk] = bytes[from]!
+    this.#from[chunk] = from + 1
+    this.#to[chunk] = to
+  }
+
+  /** One that is long, or damaged: throws CorruptDataError with what is wrong. */
+  #place(i: number, bytes: Uint8Array, at: number, name: string): void {
     if (chunkEnd(bytes, at) > bytes.length)
       throw new CorruptDataError(`${name}: the chunk at ${this.refs[i]! % 4294967296} is cut off`)
     let length = 0
@@ -485,14 +518,10 @@ export class LoadedChunks {
       if (byte < 128) break
     }
     const to = from + 1 + length
-    // Each time: a store that loses a bit may do so at any time.
     const expected = ((bytes[to]! << 24) | (bytes[to + 1]! << 16) | (bytes[to + 2]! << 8) | bytes[to + 3]!) >>> 0
     if (crc32c(bytes, from, to) !== expected)
       throw new CorruptDataError(`${name}: the chunk at ${this.refs[i]! % 4294967296} has a wrong checksum`)
-    this.#bytes[i] = bytes
-    this.#encoding[i] = bytes[from]!
-    this.#from[i] = from + 1
-    this.#to[i] = to
+    this.#placed(i, bytes, from, to)
   }
 
   /** Memory for bytes that are about to be fetched. */
