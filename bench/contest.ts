@@ -1,0 +1,71 @@
+/** Programs that do the same work in turns: all of them run at once, and each is asked or sent to after the other. */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { Peer, type PeerName } from './peers.ts'
+import { cpuBetween } from './process-cost.ts'
+import type { Column } from './row.ts'
+
+export interface Contender {
+  column: Column
+  program: PeerName
+  directory: string
+}
+
+export interface Entrant {
+  column: Column
+  peer: Peer
+}
+
+const quietSeconds = 0.02
+const settledWithinMs = 60_000
+
+/** One a program, and a second Tercet. */
+export function contendersOf(programs: readonly PeerName[], root: string, name: string): Contender[] {
+  const named = (column: Column, program: PeerName): Contender => ({
+    column,
+    program,
+    directory: join(root, name, column.replaceAll(' ', '-')),
+  })
+  return programs.flatMap(program =>
+    program === 'tercet' ? [named('tercet', 'tercet'), named('tercet again', 'tercet')] : [named(program, program)],
+  )
+}
+
+export async function startAll(contenders: readonly Contender[]): Promise<Entrant[]> {
+  const entrants: Entrant[] = []
+  for (const { column, program, directory } of contenders) {
+    mkdirSync(directory, { recursive: true })
+    entrants.push({ column, peer: await Peer.start(program, { directory }) })
+  }
+  for (const { peer } of entrants) await settle(peer)
+  return entrants
+}
+
+export async function stopAll(entrants: readonly Entrant[], keep: boolean): Promise<void> {
+  for (const { peer } of entrants) await peer.stop(keep)
+}
+
+/** In another order each time, so that nobody is always the first. */
+export function inTurn<T>(list: readonly T[], turn: number): T[] {
+  const from = turn % Math.max(1, list.length)
+  return [...list.slice(from), ...list.slice(0, from)]
+}
+
+/** Waits until a process is idle: what it merges and compacts after a load belongs to its cost. */
+export async function settle(peer: Peer): Promise<void> {
+  const until = performance.now() + settledWithinMs
+  let quiet = 0
+  for (let last = peer.cost(); quiet < 3 && performance.now() < until;) {
+    await new Promise(resolve => setTimeout(resolve, 500))
+    const now = peer.cost()
+    quiet = cpuBetween(last, now) < quietSeconds ? quiet + 1 : 0
+    last = now
+  }
+}
+
+/** CPU seconds that each entrant takes for a piece of work that is done by all of them. */
+export async function cpuOfEach(entrants: readonly Entrant[], work: () => Promise<void>): Promise<Map<Column, number>> {
+  const before = entrants.map(({ peer }) => peer.cost())
+  await work()
+  return new Map(entrants.map(({ column, peer }, i) => [column, cpuBetween(before[i]!, peer.cost())]))
+}
