@@ -13,6 +13,8 @@ export interface Quiz {
   sums: readonly { work: string; names: readonly string[] }[]
   /** Questions with a row of their own: the row's name by the question's. */
   own: ReadonlyMap<string, string>
+  /** Of `own`: those whose wall time has a row too. */
+  wallOf?: readonly string[]
   peakWork: string
   /** A second column for a process that answers in two ways. */
   also?: { of: Column; column: Column }
@@ -27,19 +29,22 @@ function withAlso(entrants: readonly Entrant[], { also }: Quiz): Entrant[] {
   return other === undefined ? [...entrants] : [...entrants, { column: also!.column, peer: other.peer }]
 }
 
-function noteAsked(figures: Figures, section: Section, work: string, asked: ReadonlyMap<Column, Asked>): void {
+/** Wall time of a single question is a detail, unless a bar is set for it. */
+function noteAsked(figures: Figures, quiz: Quiz, work: string, asked: ReadonlyMap<Column, Asked>): void {
+  const { section } = quiz
+  const isDetail = [...quiz.own.values()].includes(work) && quiz.wallOf?.includes(work) !== true
   for (const [column, { cpuMs, wallMs }] of asked) {
     figures.add({ section, work, unit: 'CPU-ms' }, column, cpuMs)
-    figures.add({ section, work: `${work}, wall`, unit: 'ms' }, column, wallMs)
+    figures.add({ section, work: `${work}, wall`, unit: 'ms', isDetail }, column, wallMs)
   }
 }
 
 function noteTable(figures: Figures, quiz: Quiz, table: AskedTable, temperature: Temperature): void {
   const { section } = quiz
-  for (const { work, names } of quiz.sums) noteAsked(figures, section, `${work}, ${temperature}`, sumsOf(table, names))
+  for (const { work, names } of quiz.sums) noteAsked(figures, quiz, `${work}, ${temperature}`, sumsOf(table, names))
   for (const [name, asked] of table) {
     const work = quiz.own.get(name)
-    if (work !== undefined && temperature === 'warm') noteAsked(figures, section, work, asked)
+    if (work !== undefined && temperature === 'warm') noteAsked(figures, quiz, work, asked)
     for (const [column, { cpuMs, wallMs }] of asked) {
       const detail = { section, isDetail: true }
       figures.add({ ...detail, work: `${temperature}: ${name}`, unit: 'CPU-ms' }, column, cpuMs)

@@ -1,4 +1,4 @@
-/** Programs that do the same work in turns: all of them run at once, and each is asked or sent to after the other. */
+/** Programs that do the same work in turns: one after the other, or all of them at once and asked in turns. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Peer, type PeerName } from './peers.ts'
@@ -63,9 +63,23 @@ export async function settle(peer: Peer): Promise<void> {
   }
 }
 
-/** CPU seconds that each entrant takes for a piece of work that is done by all of them. */
-export async function cpuOfEach(entrants: readonly Entrant[], work: () => Promise<void>): Promise<Map<Column, number>> {
-  const before = entrants.map(({ peer }) => peer.cost())
+/** CPU seconds that a program takes for a piece of work. */
+export async function cpuOf(peer: Peer, work: () => Promise<void>): Promise<number> {
+  const before = peer.cost()
   await work()
-  return new Map(entrants.map(({ column, peer }, i) => [column, cpuBetween(before[i]!, peer.cost())]))
+  return cpuBetween(before, peer.cost())
+}
+
+/** Each by itself, one after the other: started, given its work, and stopped. */
+export async function oneByOne(
+  contenders: readonly Contender[],
+  round: number,
+  keep: boolean,
+  work: (entrant: Entrant) => Promise<void>,
+): Promise<void> {
+  for (const contender of inTurn(contenders, round)) {
+    const [entrant] = await startAll([contender])
+    await work(entrant!)
+    await entrant!.peer.stop(keep)
+  }
 }

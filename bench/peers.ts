@@ -11,7 +11,7 @@ import { type Cost, costOf } from './process-cost.ts'
 export type PeerName = 'tercet' | 'victoria-metrics' | 'prometheus' | 'victoria-logs' | 'loki' | 'tempo'
 
 const readyWithinMs = 180_000
-const stopWithinMs = 180_000
+const stopWithinMs = 45_000
 
 export function isInstalled(name: PeerName): boolean {
   return name === 'tercet' || programPath(name) !== undefined

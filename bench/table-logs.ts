@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { prometheusAnswer, victoriaLogsAnswer } from './answers.ts'
 import { askRounds, type Quiz } from './asked-rows.ts'
 import type { Question } from './asking.ts'
-import { type Contender, contendersOf, cpuOfEach, type Entrant, inTurn, settle, startAll, stopAll } from './contest.ts'
+import { type Contender, contendersOf, cpuOf, oneByOne, settle } from './contest.ts'
 import { type LineLoad, lineLoad } from './log-lines.ts'
 import { type LogQuery, logqlRequest, logQueries, logsqlRequest, otherLogQueries } from './log-queries.ts'
 import { directoryBytes, type Peer, type PeerName } from './peers.ts'
@@ -43,9 +43,9 @@ async function flush(peer: Peer): Promise<void> {
   await settle(peer)
 }
 
-async function pushAll(entrants: readonly Entrant[], load: LineLoad): Promise<void> {
-  for (const [i, body] of load.bodies.entries()) for (const { peer } of inTurn(entrants, i)) await push(peer, body)
-  for (const { peer } of entrants) await flush(peer)
+async function pushAll(peer: Peer, load: LineLoad): Promise<void> {
+  for (const body of load.bodies) await push(peer, body)
+  await flush(peer)
 }
 
 /** Lines and their index of a stopped program, without its write-ahead log. Loki's tenant is `fake`. */
@@ -67,13 +67,12 @@ async function fillRound(
   load: LineLoad,
   round: number,
 ): Promise<void> {
-  const entrants = await startAll(inTurn(contenders, round))
-  const costs = await cpuOfEach(entrants, () => pushAll(entrants, load))
-  for (const [column, seconds] of costs)
-    run.figures.add({ section, work: 'lines in, flushed', unit: 'CPU-s per GB' }, column, (seconds / load.bytes) * 1e9)
-  for (const { column, peer } of entrants)
+  await oneByOne(contenders, round, true, async ({ column, peer }) => {
+    const seconds = await cpuOf(peer, () => pushAll(peer, load))
+    const unit = 'CPU-s per GB'
+    run.figures.add({ section, work: 'lines in, flushed', unit }, column, (seconds / load.bytes) * 1e9)
     run.figures.add({ section, work: 'peak RSS of lines in', unit: 'MiB' }, column, peer.cost().peakBytes / mebibyte)
-  await stopAll(entrants, true)
+  })
   for (const contender of contenders) {
     const share = storedBytes(contender) / load.bytes
     run.figures.add({ section, work: 'stored ÷ line bytes', unit: '' }, contender.column, share)
@@ -102,16 +101,16 @@ function quizOf(start: number, end: number): Quiz {
       ['errors by pod', 'errors by pod'],
       ['needle', 'a needle'],
     ]),
+    wallOf: ['a token that is not there'],
     peakWork: 'peak RSS of the log queries',
   }
 }
 
-/** How long each takes to start on the day of lines, and that nothing is missing then. */
+/** How long each takes to start on the day of lines. */
 async function startRound(run: TableRun, contenders: readonly Contender[], round: number): Promise<void> {
-  const entrants = await startAll(inTurn(contenders, round))
-  for (const { column, peer } of entrants)
+  await oneByOne(contenders, round, true, async ({ column, peer }) => {
     run.figures.add({ section: 'process', work: 'start on a day of lines', unit: 's' }, column, peer.readyMs / 1000)
-  await stopAll(entrants, true)
+  })
 }
 
 export async function logsRows(run: TableRun): Promise<void> {

@@ -4,11 +4,20 @@ import { join } from 'node:path'
 import { prometheusAnswer } from './answers.ts'
 import { askRounds, type Quiz } from './asked-rows.ts'
 import type { Question } from './asking.ts'
-import { type Contender, contendersOf, cpuOfEach, type Entrant, inTurn, settle, startAll, stopAll } from './contest.ts'
+import {
+  type Contender,
+  contendersOf,
+  cpuOf,
+  type Entrant,
+  inTurn,
+  oneByOne,
+  settle,
+  startAll,
+  stopAll,
+} from './contest.ts'
 import { bodies, labelBytes, type Shape } from './load.ts'
-import { directoryBytes, type Peer } from './peers.ts'
+import { directoryBytes, type Peer, type PeerName } from './peers.ts'
 import { type DashboardQuery, dashboardQueries, functionQueries, namedQueries } from './queries.ts'
-import type { Column } from './row.ts'
 import { sendBodies } from './send-bodies.ts'
 import { programsOf, type TableRun } from './table-run.ts'
 
@@ -19,13 +28,6 @@ const stepMs = 15_000
 const keysOf = (from: number, count: number): Uint8Array[] =>
   Array.from({ length: count }, (_, i) => labelBytes(from + i))
 
-async function sendToAll(entrants: readonly Entrant[], list: readonly Uint8Array[], turn: number): Promise<void> {
-  for (const { column, peer } of inTurn(entrants, turn)) {
-    const refused = await sendBodies(peer.writeUrl, list)
-    if (refused > 0) throw new Error(`${column} refused ${refused} bodies`)
-  }
-}
-
 /** Into blocks, as far as a program can be told to. */
 async function flush(peer: Peer): Promise<void> {
   if (peer.name === 'tercet') await fetch(`${peer.url}/-/flush`, { method: 'POST' })
@@ -33,60 +35,70 @@ async function flush(peer: Peer): Promise<void> {
   await settle(peer)
 }
 
-async function flushAll(entrants: readonly Entrant[]): Promise<void> {
-  for (const { peer } of entrants) await flush(peer)
+interface Bodies {
+  /** Sent before anything is counted. */
+  first: readonly Uint8Array[]
+  counted: readonly Uint8Array[]
+  /** In `counted`. */
+  samples: number
 }
 
-function noteEach(run: TableRun, work: string, unit: string, values: ReadonlyMap<Column, number>, scale: number): void {
-  for (const [column, value] of values) run.figures.add({ section, work, unit }, column, value * scale)
-}
-
-const peaksOf = (entrants: readonly Entrant[]): Map<Column, number> =>
-  new Map(entrants.map(({ column, peer }) => [column, peer.cost().peakBytes]))
-
-async function steadyRound(run: TableRun, contenders: readonly Contender[], round: number): Promise<void> {
+/** Samples of series that are known already. */
+function steadyBodies(run: TableRun): Bodies {
   const series = 10_000
   const steps = run.isQuick ? 60 : 300
-  const warmSteps = 10
+  const firstSteps = 10
   const keys = keysOf(0, series)
-  const startMs = Math.floor(Date.now() / stepMs) * stepMs - (steps + 2 * warmSteps) * stepMs
+  const startMs = Math.floor(Date.now() / stepMs) * stepMs - (steps + 2 * firstSteps) * stepMs
   const shape: Shape = { series, seriesPerBody: 2000, startMs, stepMs }
-  const entrants = await startAll(inTurn(contenders, round))
-  for (let step = 0; step < warmSteps; step++) await sendToAll(entrants, [...bodies(keys, shape, step)], step)
-  const millions = (series * steps) / 1e6
-  let sent = new Map<Column, number>()
-  const flushed = await cpuOfEach(entrants, async () => {
-    sent = await cpuOfEach(entrants, async () => {
-      for (let step = warmSteps; step < warmSteps + steps; step++)
-        await sendToAll(entrants, [...bodies(keys, shape, step)], step)
-    })
-    await flushAll(entrants)
-  })
-  noteEach(run, 'remote write, steady', 'CPU-s per M samples', sent, 1 / millions)
-  noteEach(run, 'remote write, steady, flushed', 'CPU-s per M samples', flushed, 1 / millions)
+  const all = Array.from({ length: firstSteps + steps }, (_, step) => [...bodies(keys, shape, step)])
+  return { first: all.slice(0, firstSteps).flat(), counted: all.slice(firstSteps).flat(), samples: series * steps }
+}
+
+async function sendAll(peer: Peer, list: readonly Uint8Array[]): Promise<void> {
+  const refused = await sendBodies(peer.writeUrl, list)
+  if (refused > 0) throw new Error(`${peer.name} refused ${refused} bodies`)
+}
+
+async function steadyWork(run: TableRun, { column, peer }: Entrant, load: Bodies): Promise<void> {
+  await sendAll(peer, load.first)
+  const millions = load.samples / 1e6
+  const sent = await cpuOf(peer, () => sendAll(peer, load.counted))
+  const flushed = await cpuOf(peer, () => flush(peer))
+  const unit = 'CPU-s per M samples'
+  run.figures.add({ section, work: 'remote write, steady', unit }, column, sent / millions)
+  run.figures.add({ section, work: 'remote write, steady, flushed', unit }, column, (sent + flushed) / millions)
   // req-003: beside Prometheus and VictoriaMetrics; the ratio is printed, and no bar.
-  noteEach(run, 'peak RSS with 10 k series', 'MiB', peaksOf(entrants), 1 / mebibyte)
-  await stopAll(entrants, false)
+  run.figures.add({ section, work: 'peak RSS with 10 k series', unit: 'MiB' }, column, peer.cost().peakBytes / mebibyte)
 }
 
-/** A share of the series at a time, to everybody. */
-async function sendSeries(entrants: readonly Entrant[], series: number, shape: Shape, step: number): Promise<void> {
-  const share = 50_000
-  for (let from = 0; from < series; from += share)
-    await sendToAll(entrants, [...bodies(keysOf(from, share), { ...shape, series: share }, step)], from / share)
-}
-
-async function seriesRound(run: TableRun, contenders: readonly Contender[], round: number): Promise<void> {
-  const series = run.isQuick ? 100_000 : 1_000_000
+/** Series that nobody has seen; `first` registers them, `counted` are four more samples of each. */
+function seriesBodies(series: number): Bodies {
   const shape: Shape = { series, seriesPerBody: 2000, startMs: Date.now() - 600_000, stepMs }
-  const entrants = await startAll(inTurn(contenders, round))
-  const registered = await cpuOfEach(entrants, () => sendSeries(entrants, series, shape, 0))
-  noteEach(run, 'registering series', 'CPU-s per M', registered, 1e6 / series)
-  for (let step = 1; step < 5; step++) await sendSeries(entrants, series, shape, step)
-  await flushAll(entrants)
-  const amount = run.isQuick ? '100 k' : '1 M'
-  noteEach(run, `peak RSS with ${amount} series, flushed`, 'MiB', peaksOf(entrants), 1 / mebibyte)
-  await stopAll(entrants, false)
+  const keys = keysOf(0, series)
+  const all = Array.from({ length: 5 }, (_, step) => [...bodies(keys, shape, step)])
+  return { first: all[0]!, counted: all.slice(1).flat(), samples: series * 4 }
+}
+
+async function seriesWork(run: TableRun, { column, peer }: Entrant, load: Bodies): Promise<void> {
+  const series = load.samples / 4
+  const registered = await cpuOf(peer, () => sendAll(peer, load.first))
+  run.figures.add({ section, work: 'registering series', unit: 'CPU-s per M' }, column, (registered / series) * 1e6)
+  await sendAll(peer, load.counted)
+  await flush(peer)
+  const work = `peak RSS with ${run.isQuick ? '100 k' : '1 M'} series, flushed`
+  run.figures.add({ section, work, unit: 'MiB' }, column, peer.cost().peakBytes / mebibyte)
+}
+
+async function writeRounds(run: TableRun, programs: readonly PeerName[]): Promise<void> {
+  const steady = steadyBodies(run)
+  const series = seriesBodies(run.isQuick ? 100_000 : 1_000_000)
+  for (let round = 0; round < run.rounds; round++) {
+    const steadyOnes = contendersOf(programs, run.directory, `steady-${round}`)
+    await oneByOne(steadyOnes, round, false, entrant => steadyWork(run, entrant, steady))
+    const seriesOnes = contendersOf(programs, run.directory, `series-${round}`)
+    await oneByOne(seriesOnes, round, false, entrant => seriesWork(run, entrant, series))
+  }
 }
 
 interface WeekShape {
@@ -112,8 +124,11 @@ function weekOf(run: TableRun): WeekShape {
 async function fillWeek(run: TableRun, contenders: readonly Contender[], week: WeekShape): Promise<void> {
   const keys = keysOf(0, week.series)
   const entrants = await startAll(contenders)
-  for (let step = 0; step < week.steps; step++) await sendToAll(entrants, [...bodies(keys, week.shape, step)], step)
-  await flushAll(entrants)
+  for (let step = 0; step < week.steps; step++) {
+    const list = [...bodies(keys, week.shape, step)]
+    for (const { peer } of inTurn(entrants, step)) await sendAll(peer, list)
+  }
+  for (const { peer } of entrants) await flush(peer)
   await stopAll(entrants, true)
   for (const { column, program, directory } of contenders) {
     const own = directoryBytes(program === 'tercet' ? join(directory, 'bucket') : directory)
@@ -156,10 +171,7 @@ function quizOf(endMs: number): Quiz {
 
 export async function metricsRows(run: TableRun): Promise<void> {
   const programs = programsOf(run, ['victoria-metrics', 'prometheus'])
-  for (let round = 0; round < run.rounds; round++) {
-    await steadyRound(run, contendersOf(programs, run.directory, `steady-${round}`), round)
-    await seriesRound(run, contendersOf(programs, run.directory, `series-${round}`), round)
-  }
+  await writeRounds(run, programs)
   const contenders = contendersOf(programs, run.directory, 'week')
   const week = weekOf(run)
   await fillWeek(run, contenders, week)

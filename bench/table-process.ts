@@ -14,7 +14,7 @@ const allRoles = ['--listen.otlp_http=127.0.0.1:0', '--listen.otlp_grpc=127.0.0.
 
 /** Every program from an empty directory: how long until it is ready, and what it holds when nothing happens. */
 export async function processRows(run: TableRun): Promise<void> {
-  const idleMs = run.isQuick ? 10_000 : 45_000
+  const idleMs = run.isQuick ? 10_000 : 20_000
   for (let round = 0; round < run.rounds; round++) {
     const contenders = contendersOf(programsOf(run, everybody), run.directory, `idle-${round}`)
     for (const { column, program, directory } of inTurn(contenders, round)) {
@@ -38,7 +38,7 @@ interface RowProgram {
 /** Their rows are lines of JSON among whatever else they print. */
 const agentProgram = (isQuick: boolean): RowProgram => ({
   file: 'bench/agent.ts',
-  args: ['--rows', `--minutes=${isQuick ? 1 : 5}`],
+  args: ['--rows', `--minutes=${isQuick ? 1 : 4}`],
   problem: cgroupProblem,
 })
 const bucketPrograms: readonly RowProgram[] = [

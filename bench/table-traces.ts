@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { tempoAnswer } from './answers.ts'
 import { askRounds, type Quiz } from './asked-rows.ts'
 import type { Question } from './asking.ts'
-import { type Contender, contendersOf, cpuOfEach, type Entrant, inTurn, settle, startAll, stopAll } from './contest.ts'
+import { type Contender, contendersOf, cpuOf, oneByOne, settle } from './contest.ts'
 import { directoryBytes, type Peer } from './peers.ts'
 import { programsOf, type TableRun } from './table-run.ts'
 import { otherTraceQueries, traceQueries, type TraceQuery } from './trace-queries.ts'
@@ -47,13 +47,11 @@ async function untilTempoFlushed(peer: Peer, traces: number): Promise<void> {
   }
 }
 
-async function sendAll(entrants: readonly Entrant[], load: SpanLoad): Promise<void> {
-  for (const [i, body] of load.bodies.entries()) for (const { peer } of inTurn(entrants, i)) await send(peer, body)
-  for (const { peer } of entrants) {
-    if (peer.name === 'tercet') await fetch(`${peer.url}/-/flush`, { method: 'POST' })
-    if (peer.name === 'tempo') await untilTempoFlushed(peer, load.traces)
-    await settle(peer)
-  }
+async function sendAll(peer: Peer, load: SpanLoad): Promise<void> {
+  for (const body of load.bodies) await send(peer, body)
+  if (peer.name === 'tercet') await fetch(`${peer.url}/-/flush`, { method: 'POST' })
+  if (peer.name === 'tempo') await untilTempoFlushed(peer, load.traces)
+  await settle(peer)
 }
 
 /** Spans in; the data stays. */
@@ -63,14 +61,13 @@ async function fillRound(
   load: SpanLoad,
   round: number,
 ): Promise<void> {
-  const entrants = await startAll(inTurn(contenders, round))
-  const costs = await cpuOfEach(entrants, () => sendAll(entrants, load))
-  const unit = 'CPU-s per M'
-  for (const [column, seconds] of costs)
-    run.figures.add({ section, work: 'spans in, in the bucket', unit }, column, (seconds / load.spans) * 1e6)
-  for (const { column, peer } of entrants)
+  const note = 'Tempo writes a block half a minute after its last span; what it takes meanwhile is in it'
+  await oneByOne(contenders, round, true, async ({ column, peer }) => {
+    const seconds = await cpuOf(peer, () => sendAll(peer, load))
+    const work = { section, work: 'spans in, in the bucket', unit: 'CPU-s per M', note } as const
+    run.figures.add(work, column, (seconds / load.spans) * 1e6)
     run.figures.add({ section, work: 'peak RSS of spans in', unit: 'MiB' }, column, peer.cost().peakBytes / mebibyte)
-  await stopAll(entrants, true)
+  })
   for (const { column, program, directory } of contenders) {
     const bytes = directoryBytes(join(directory, program === 'tercet' ? 'bucket/traces' : 'blocks/single-tenant'))
     run.figures.add({ section, work: 'bytes stored per span', unit: '' }, column, bytes / load.spans)
@@ -97,6 +94,7 @@ function quizOf(load: SpanLoad, start: number, end: number): Quiz {
       ['{ span.no.such.attribute = "x" }', 'an attribute that no span has'],
       ['{ span.user.id = "nobody" }', 'a value that no span has'],
     ]),
+    wallOf: ['a trace by its id'],
     peakWork: 'peak RSS of the trace queries',
   }
 }

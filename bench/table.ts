@@ -79,7 +79,7 @@ const run: TableRun = {
   directory: mkdtempSync(join(tmpdir(), 'tercet-table-')),
   effort: values.quick
     ? { repeatsMin: 2, repeatsMax: 10, wallMs: 100 }
-    : { repeatsMin: 3, repeatsMax: 30, wallMs: 600 },
+    : { repeatsMin: 2, repeatsMax: 30, wallMs: 500 },
   answers: {},
   disagreements: [],
 }
