@@ -10,7 +10,7 @@ export interface Quiz {
   section: Section
   questions: readonly Question[]
   /** Sums of many questions: the row's name, and the questions' names. */
-  sums: readonly { work: string; names: readonly string[] }[]
+  sums: readonly { work: string; names: readonly string[]; note?: string }[]
   /** Questions with a row of their own: the row's name by the question's. */
   own: ReadonlyMap<string, string>
   /** Of `own`: those whose wall time has a row too. */
@@ -30,18 +30,25 @@ function withAlso(entrants: readonly Entrant[], { also }: Quiz): Entrant[] {
 }
 
 /** Wall time of a single question is a detail, unless a bar is set for it. */
-function noteAsked(figures: Figures, quiz: Quiz, work: string, asked: ReadonlyMap<Column, Asked>): void {
+function noteAsked(
+  figures: Figures,
+  quiz: Quiz,
+  work: string,
+  asked: ReadonlyMap<Column, Asked>,
+  note: { note?: string } = {},
+): void {
   const { section } = quiz
   const isDetail = [...quiz.own.values()].includes(work) && quiz.wallOf?.includes(work) !== true
   for (const [column, { cpuMs, wallMs }] of asked) {
-    figures.add({ section, work, unit: 'CPU-ms' }, column, cpuMs)
+    figures.add({ section, work, unit: 'CPU-ms', ...note }, column, cpuMs)
     figures.add({ section, work: `${work}, wall`, unit: 'ms', isDetail }, column, wallMs)
   }
 }
 
 function noteTable(figures: Figures, quiz: Quiz, table: AskedTable, temperature: Temperature): void {
   const { section } = quiz
-  for (const { work, names } of quiz.sums) noteAsked(figures, quiz, `${work}, ${temperature}`, sumsOf(table, names))
+  for (const { work, names, note } of quiz.sums)
+    noteAsked(figures, quiz, `${work}, ${temperature}`, sumsOf(table, names), note === undefined ? {} : { note })
   for (const [name, asked] of table) {
     const work = quiz.own.get(name)
     if (work !== undefined && temperature === 'warm') noteAsked(figures, quiz, work, asked)

@@ -129,6 +129,27 @@ export interface StartOptions {
   tercetFlags?: readonly string[]
 }
 
+const running = new Set<ChildProcess>()
+
+/** Whatever ends this process ends the child too. */
+function remember(child: ChildProcess): void {
+  running.add(child)
+  const kill = (): boolean => child.kill('SIGKILL')
+  const end = (): never => process.exit(1)
+  process.on('exit', kill).on('SIGINT', end).on('SIGTERM', end)
+  child.once('exit', () => {
+    running.delete(child)
+    process.off('exit', kill).off('SIGINT', end).off('SIGTERM', end)
+  })
+}
+
+/** After a failure: nobody is left. */
+export async function endAll(): Promise<void> {
+  const ends = [...running].map(child => new Promise(resolve => child.once('exit', resolve)))
+  for (const child of running) child.kill('SIGKILL')
+  await Promise.all(ends)
+}
+
 /** One running server under test. */
 export class Peer {
   readonly name: PeerName
@@ -154,6 +175,7 @@ export class Peer {
     const ports = { http: await freePort(), grpc: await freePort(), otlp: await freePort(), gossip: await freePort() }
     const startedMs = performance.now()
     const child = Peer.#spawn(name, directory, ports, options)
+    remember(child)
     await untilReady(name, child, `http://${addressOf(ports)}${programs[name].readyPath}`)
     return new Peer(name, directory, ports, child, performance.now() - startedMs)
   }

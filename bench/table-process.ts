@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { cgroupProblem } from './cgroup.ts'
-import { contendersOf, inTurn } from './contest.ts'
+import { contendersOf, inTurn, oneByOne } from './contest.ts'
 import { Peer, type PeerName } from './peers.ts'
 import { parseRow } from './row.ts'
 import { programsOf, type TableRun } from './table-run.ts'
@@ -10,11 +10,13 @@ import { programsOf, type TableRun } from './table-run.ts'
 const mebibyte = 1024 * 1024
 const everybody: readonly PeerName[] = ['victoria-metrics', 'prometheus', 'victoria-logs', 'loki', 'tempo']
 /** As it comes: it watches itself, and listens for every protocol that has a port of its own. */
-const allRoles = ['--listen.otlp_http=127.0.0.1:0', '--listen.otlp_grpc=127.0.0.1:0']
+const allRoles = ['--listen.otlp_http=127.0.0.1:0', '--listen.otlp_grpc=127.0.0.1:0', '--log.level=warn']
 
 /** Every program from an empty directory: how long until it is ready, and what it holds when nothing happens. */
 export async function processRows(run: TableRun): Promise<void> {
-  const idleMs = run.isQuick ? 10_000 : 20_000
+  const idleMs = run.isQuick ? 10_000 : 30_000
+  // Once before anything counts: from then on programs are in the page cache, and compiled code is kept.
+  await oneByOne(contendersOf(programsOf(run, everybody), run.directory, 'first-start'), 0, false, async () => {})
   for (let round = 0; round < run.rounds; round++) {
     const contenders = contendersOf(programsOf(run, everybody), run.directory, `idle-${round}`)
     for (const { column, program, directory } of inTurn(contenders, round)) {

@@ -14,8 +14,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { messageOf } from '#core/errors.ts'
 import { Figures } from './figures.ts'
-import { isInstalled, type PeerName, settingsOf, versionOf } from './peers.ts'
+import { endAll, isInstalled, type PeerName, settingsOf, versionOf } from './peers.ts'
 import { markdownOf } from './row.ts'
 import { closeSenders } from './send-bodies.ts'
 import { againstOf, type TableFile } from './table-file.ts'
@@ -106,12 +107,23 @@ function print(file: TableFile): void {
   console.log(`\nSettings:\n\n${settings.map(text => `    ${text.replaceAll('\n', '\n    ')}`).join('\n\n')}`)
 }
 
+/** A part that fails is named, and the others go on. */
+async function attempt(name: Part): Promise<void> {
+  try {
+    await parts[name](run)
+  } catch (error) {
+    process.exitCode = 1
+    console.error(`NOT MEASURED: the rest of ${name}: ${messageOf(error)}`)
+    await endAll()
+  }
+}
+
 async function measure(): Promise<TableFile> {
   const startedAt = new Date().toISOString()
   const machine = machineOf()
   for (const name of chosenParts()) {
     console.error(`${name}, ${new Date().toISOString()}`)
-    await parts[name](run)
+    await attempt(name)
     if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(fileOf(startedAt, machine), null, 1))
   }
   return fileOf(startedAt, machine)
