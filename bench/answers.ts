@@ -6,6 +6,7 @@ export interface Answer {
   count: number
   /** Values of all series. */
   points: number
+  /** Of the values without their signs: those of gauges cancel each other out. */
   sum: number
   /** What has to agree beside `count`: the sum, the mean, or nothing. */
   compares: 'count' | 'sum' | 'mean'
@@ -34,7 +35,7 @@ export function prometheusAnswer(text: string, compares: Answer['compares']): An
 
 function numbersOf(values: readonly number[]): { points: number; sum: number } {
   const finite = values.filter(value => Number.isFinite(value))
-  return { points: finite.length, sum: finite.reduce((sum, value) => sum + value, 0) }
+  return { points: finite.length, sum: finite.reduce((sum, value) => sum + Math.abs(value), 0) }
 }
 
 /** Of VictoriaLogs: lines, or rows of `stats` with their value in `valueField`. */

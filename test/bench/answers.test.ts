@@ -17,7 +17,7 @@ describe('what an answer holds', () => {
       { values: [[1, 'NaN']] },
     ])
     assert.deepEqual(prometheusAnswer(matrix, 'sum'), { count: 2, points: 2, sum: 5, compares: 'sum' })
-    assert.deepEqual(prometheusAnswer(data('vector', [{ value: [1, '7'] }]), 'mean').sum, 7)
+    assert.equal(prometheusAnswer(data('vector', [{ value: [1, '7'] }, { value: [1, '-2'] }]), 'mean').sum, 9)
     const streams = data('streams', [
       {
         values: [
