@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Cgroup } from './cgroup.ts'
 import { startExporters } from './exporters.ts'
+import type { Row } from './row.ts'
 
 const option = (name: string, fallback: number): number =>
   Number(process.argv.find(a => a.startsWith(`--${name}=`))?.split('=')[1] ?? fallback)
@@ -118,6 +119,30 @@ const bar = (what: string, value: number, most: number, unit = ''): void => {
   if (!isMet) problems.push(what)
   console.log(`${isMet ? 'met   ' : 'MISSED'} ${what}: ${value}${unit}, at most ${most}${unit}`)
 }
+
+/** The rows of the issue's table that are of an agent. */
+function printRows(wrongSamples: number): void {
+  const shape = `agent, ${targets} × ${series} series`
+  const row = (what: string, unit: string, value: number): Row => ({
+    section: 'process',
+    work: `${shape}: ${what}`,
+    unit,
+    values: { tercet: [value] },
+  })
+  const counters = group?.counters()
+  const rows = [
+    row('peak RSS', 'MiB', peakMiB),
+    row('samples lost or sent twice', '', wrongSamples),
+    ...(counters === undefined
+      ? []
+      : [
+          row('times at the limit of memory', '', counters.limitHits),
+          row('CPU-s a minute', 's', counters.cpuSeconds / minutes),
+        ]),
+  ]
+  for (const each of rows) console.log(JSON.stringify(each))
+}
+
 try {
   console.log(`ready after ${readySeconds.toFixed(1)} s`)
   for (let minute = 0; minute <= minutes && end === undefined; minute++) {
@@ -126,6 +151,7 @@ try {
     if (minute === option('warm', 1)) console.log(`scrapes missed while it started: ${exporters.takeMissed()}`)
   }
   const { missed, lost, duplicates } = await exporters.settle()
+  if (process.argv.includes('--rows')) printRows(lost + duplicates)
   bar(`processes that ended by themselves (${end ?? 'none'})`, end === undefined ? 0 : 1, 0)
   bar('scrapes that did not come once it had started', missed, 0)
   bar('samples lost', lost, 0)

@@ -47,14 +47,14 @@ export function* bodies(keys: readonly Uint8Array[], shape: Shape, step: number)
   for (let from = 0; from < keys.length; from += shape.seriesPerBody) {
     const parts: Uint8Array[] = []
     for (let i = from; i < Math.min(from + shape.seriesPerBody, keys.length); i++) {
-      // Counters that grow by a little, some of them not at all; every tenth a gauge with decimals.
+      // Counters that grow by a little and never fall, some of them not at all; every tenth a gauge with decimals.
       value.setFloat64(
         0,
         i % 10 === 9
           ? Math.round(Math.sin(i + step / 10) * 1e4) / 100
           : i % 10 < 3
             ? 100 + i
-            : 1000 + step * (1 + (i % 17)) + ((step * 7 + i) % 5),
+            : 1000 + step * (5 + (i % 17)) + ((step * 7 + i) % 5),
         true,
       )
       const sample: number[] = [0x09, ...new Uint8Array(value.buffer), 0x10]

@@ -10,77 +10,13 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ByteWriter } from '#codec/byte-writer.ts'
-import { encodeSnappy } from '#codec/snappy.ts'
-import { below, seededRandom } from '#core/random.ts'
-import { encodeUtf8 } from '#core/text.ts'
 import { urlOf } from '../test/url.ts'
+import { lineLoad } from './log-lines.ts'
+import { logqlRequest, logQueries } from './log-queries.ts'
 
 const option = (name: string, fallback: number): number =>
   Number(process.argv.find(a => a.startsWith(`--${name}=`))?.split('=')[1] ?? fallback)
 const megabytes = option('mb', 243)
-const random = seededRandom(7)
-const pick = <T>(list: readonly T[]): T => list[below(random, list.length)]!
-const hex = (length: number): string => Array.from({ length }, () => below(random, 16).toString(16)).join('')
-const apps = ['web', 'api', 'auth', 'cart', 'search', 'mail', 'worker', 'nginx'] as const
-const levels = ['info', 'info', 'info', 'info', 'info', 'debug', 'warn', 'error'] as const
-
-function line(app: string): string {
-  const level = pick(levels)
-  const ms = (below(random, 200_000) / 100).toFixed(2)
-  const user = below(random, 50_000)
-  if (app === 'api' || app === 'cart')
-    return (
-      `{"level":"${level}","msg":"${pick(['request done', 'cache miss', 'user logged in', 'retrying'])}",` +
-      `"user":{"id":${user},"region":"${pick(['eu', 'us', 'ap'])}"},` +
-      `"status":${pick([200, 200, 200, 301, 404, 500])},"latency_ms":${ms},"trace_id":"${hex(32)}"}`
-    )
-  if (app === 'nginx')
-    return (
-      `10.${below(random, 4)}.${below(random, 255)}.${below(random, 255)} - - [20/Nov/2026:10:00:00 +0000] ` +
-      `"${pick(['GET', 'POST'])} /api/${pick(['orders', 'users', 'items'])}/${below(random, 1000)} ` +
-      `HTTP/1.1" ${pick([200, 200, 304, 404, 500])} ${below(random, 20_000)} "-" "Mozilla/5.0"`
-    )
-  return (
-    `level=${level} caller=${pick(['http.go', 'db.go', 'main.go'])}:${below(random, 400)} ` +
-    `msg="${pick(['request done', 'query finished', 'job started', 'connection reset by peer'])}" ` +
-    `method=${pick(['GET', 'POST'])} ` +
-    `path=/api/${pick(['orders', 'users', 'items'])}/${below(random, 1000)} ` +
-    `status=${pick([200, 200, 200, 404, 500])} duration=${ms}ms user=${user} req=${hex(16)}`
-  )
-}
-
-function field(out: ByteWriter, tag: number, bytes: Uint8Array): void {
-  out.writeU8(tag)
-  out.writeUvarint(bytes.length)
-  out.writeBytes(bytes)
-}
-
-function pushBody(streams: Map<string, { ms: number; text: string }[]>): Uint8Array {
-  const out = new ByteWriter(1 << 20)
-  const stream = new ByteWriter(1 << 18)
-  const entry = new ByteWriter(1024)
-  const time = new ByteWriter(32)
-  for (const [labels, entries] of streams) {
-    stream.reset()
-    field(stream, 0x0a, encodeUtf8(labels))
-    for (const { ms, text } of entries) {
-      time.reset()
-      time.writeU8(0x08)
-      time.writeUvarint(Math.floor(ms / 1000))
-      time.writeU8(0x10)
-      time.writeUvarint((ms % 1000) * 1e6)
-      entry.reset()
-      field(entry, 0x0a, time.bytes())
-      field(entry, 0x12, encodeUtf8(text))
-      field(stream, 0x12, entry.bytes())
-    }
-    field(out, 0x0a, stream.bytes())
-  }
-  return encodeSnappy(out.bytes())
-}
-
-/** User and system seconds of a process. */
 function cpuOf(pid: number): number {
   const parts = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
   return (Number(parts[11]) + Number(parts[12])) / 100
@@ -127,25 +63,7 @@ const pid = child.pid!
 try {
   const endMs = Math.floor(Date.now() / 1000) * 1000
   const startMs = endMs - 86_400_000
-  const wanted = megabytes * 1e6
-  let bytes = 0
-  let lines = 0
-  const bodies: Uint8Array[] = []
-  while (bytes < wanted) {
-    const streams = new Map<string, { ms: number; text: string }[]>()
-    for (let i = 0; i < 4000 && bytes < wanted; i++) {
-      const app = pick(apps)
-      const key = `{app="${app}", env="prod", pod="${app}-${below(random, 3)}"}`
-      const text = line(app)
-      const ms = startMs + Math.min(86_399_000, Math.floor((bytes / wanted) * 86_400_000))
-      const list = streams.get(key)
-      if (list === undefined) streams.set(key, [{ ms, text }])
-      else list.push({ ms, text })
-      bytes += text.length
-      lines++
-    }
-    bodies.push(pushBody(streams))
-  }
+  const { bodies, bytes, lines } = lineLoad(megabytes * 1e6, startMs)
   console.log(
     `${(bytes / 1e6).toFixed(0)} MB in ${lines} lines of ${(bytes / lines).toFixed(0)} bytes, ` +
       `${bodies.length} requests`,
@@ -175,46 +93,18 @@ try {
       `flush ${((wall2 - wall1) / 1000).toFixed(2)} s; ` +
       `stored ${(stored / bytes).toFixed(3)} of the line bytes; peak RSS ${rssOf(pid).toFixed(0)} MiB`,
   )
-  const queries: [string, string][] = [
-    ['needle', '{env="prod"} |= "deadbeefcafe4711"'],
-    ['rare word', '{app="web"} |= "connection reset" |= "status=500"'],
-    ['absent token', '{app="api"} |= "no-such-token-here"'],
-    ['newest 100', '{env="prod"}'],
-    ['regex', '{app="web"} |~ "path=/api/orders/99[0-9] status=5.."'],
-    ['json filter', '{app="api"} | json | status>=500 | user_region="eu"'],
-    ['logfmt filter', '{app="auth"} | logfmt | status="404" | duration>1900ms'],
-    ['pattern', '{app="nginx"} | pattern `<ip> - - <_> "<method> <path> <_>" <status> <size> <_>` | status="500"'],
-    ['count by level', 'sum by (detected_level) (count_over_time({env="prod"}[1h]))'],
-    ['count by app', 'sum by (app) (count_over_time({env="prod"}[1h]))'],
-    ['rate of errors', 'sum by (app) (rate({env="prod"} |= "error" [1h]))'],
-    ['bytes', 'sum by (app) (bytes_over_time({env="prod"}[1h]))'],
-    ['topk path', 'topk(5, sum by (method, status) (count_over_time({app="search"} | logfmt [24h])))'],
-    ['status by json', 'sum by (status) (count_over_time({app="cart"} | json [1h]))'],
-    ['quantile', 'quantile_over_time(0.95, {app="api"} | json | unwrap latency_ms [1h]) by (app)'],
-    [
-      'avg unwrap',
-      'avg by (method) (avg_over_time({app="web"} | logfmt | unwrap duration(duration) [1h]) by (method))',
-    ],
-  ]
   for (const round of process.argv.includes('--ingest') ? [] : ['cold', 'warm']) {
     const from = cpuOf(pid)
     const at = performance.now()
     const parts: string[] = []
-    for (const [name, query] of queries) {
+    for (const query of logQueries) {
       const c = cpuOf(pid)
       const w = performance.now()
-      const reply = await fetch(
-        urlOf(url, '/loki/api/v1/query_range', {
-          query,
-          start: String(startMs / 1000),
-          end: String(endMs / 1000),
-          step: '3600',
-          limit: '100',
-        }),
-      )
+      const { path, parameters } = logqlRequest(query, startMs / 1000, endMs / 1000)
+      const reply = await fetch(urlOf(url, path, parameters))
       const text = await reply.text()
-      if (reply.status !== 200) throw new Error(`${query}: ${text}`)
-      parts.push(`${name} ${(performance.now() - w).toFixed(0)} ms/${(cpuOf(pid) - c).toFixed(2)}`)
+      if (reply.status !== 200) throw new Error(`${query.logql}: ${text}`)
+      parts.push(`${query.name} ${(performance.now() - w).toFixed(0)} ms/${(cpuOf(pid) - c).toFixed(2)}`)
     }
     console.log(
       `${round}: ${(cpuOf(pid) - from).toFixed(2)} CPU-s, ` +

@@ -81,3 +81,27 @@ export function dashboardQueries(endMs: number): DashboardQuery[] {
     range('histogram_quantile(0.9, sum by (le) (rate(bench_http_requests_total_5[1h])))', 168, 100),
   ]
 }
+
+/** Queries whose cost is looked at by itself: what the row is called, and the query. */
+export function namedQueries(endMs: number): { work: string; query: DashboardQuery }[] {
+  const all = [...dashboardQueries(endMs), ...functionQueries(endMs)]
+  const find = (beginning: string, hours: number): DashboardQuery => {
+    const found = all.find(
+      ({ parameters: { query, start, end } }) =>
+        query!.startsWith(beginning) && (end === undefined ? 0 : (Number(end) - Number(start)) / 3600) === hours,
+    )
+    if (found === undefined) throw new Error(`no query begins with ${beginning} over ${hours} h`)
+    return found
+  }
+  return [
+    { work: 'predict_linear over 1 h, 24 h', query: find('predict_linear', 24) },
+    { work: 'quantile_over_time over 1 h, 24 h', query: find('quantile_over_time', 24) },
+    { work: 'sum of rates, 24 h', query: find('sum(rate(', 24) },
+    { work: 'avg_over_time over 1 h, 24 h', query: find('avg_over_time', 24) },
+    { work: 'avg_over_time over 1 h, 7 d', query: find('avg_over_time', 168) },
+    { work: 'a single series, one moment', query: find('bench_http_requests_total_4{', 0) },
+    { work: 'a single series, 1 h', query: find('rate(bench_http_requests_total_4{', 1) },
+    { work: 'a single series, 24 h', query: find('rate(bench_http_requests_total_4{', 24) },
+    { work: 'a single series, 7 d', query: find('rate(bench_http_requests_total_4{', 168) },
+  ]
+}

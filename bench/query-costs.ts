@@ -47,7 +47,7 @@ async function fill(name: PeerName, own: string): Promise<void> {
   const shape: Shape = { series, seriesPerBody: 5000, startMs: endMs - steps * stepMs, stepMs }
   const keys = Array.from({ length: series }, (_, i) => labelBytes(i))
   mkdirSync(own)
-  const peer = await Peer.start(name, own)
+  const peer = await Peer.start(name, { directory: own })
   for (let step = 0; step < steps; step++)
     if ((await sendBodies(peer.writeUrl, bodies(keys, shape, step))) > 0) throw new Error(`${name} refused a body`)
   if (name === 'tercet') await fetch(`${peer.url}/-/flush`, { method: 'POST' })
@@ -67,7 +67,10 @@ async function measure(name: PeerName, queries: readonly DashboardQuery[]): Prom
   const own = join(directory, name)
   if (!existsSync(own)) await fill(name, own)
   const isProfiled = values.profile !== undefined && name === 'tercet'
-  const peer = await Peer.start(name, own, isProfiled ? ['--cpu-prof', `--cpu-prof-dir=${values.profile}`] : [])
+  const peer = await Peer.start(name, {
+    directory: own,
+    nodeFlags: isProfiled ? ['--cpu-prof', `--cpu-prof-dir=${values.profile}`] : [],
+  })
   const costs: number[] = []
   for (const query of queries) {
     await ask(peer, query)

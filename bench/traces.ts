@@ -9,80 +9,13 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { below, seededRandom } from '#core/random.ts'
-import type { Attribute, ResourceSpans, Span } from '#model/trace.ts'
-import { encodeOtlpTraces } from '#wire/otlp/traces.ts'
+import { urlOf } from '../test/url.ts'
+import { traceQueries } from './trace-queries.ts'
+import { spanLoad } from './trace-spans.ts'
 
 const option = (name: string, fallback: number): number =>
   Number(process.argv.find(a => a.startsWith(`--${name}=`))?.split('=')[1] ?? fallback)
 const wanted = option('spans', 200_000)
-const random = seededRandom(3)
-const pick = <T>(list: readonly T[]): T => list[below(random, list.length)]!
-const bytes = (length: number): Uint8Array => Uint8Array.from({ length }, () => 1 + below(random, 255))
-const services = ['frontend', 'cart', 'checkout', 'payments', 'inventory', 'users-db'] as const
-const text = (key: string, value: string): Attribute => ({ key, value: { kind: 'string', value } })
-const int = (key: string, value: number): Attribute => ({ key, value: { kind: 'int', value: BigInt(value) } })
-const none = new Uint8Array(0)
-
-function makeTrace(startNs: bigint): ResourceSpans[] {
-  const traceId = bytes(16)
-  const byService = new Map<string, Span[]>()
-  const ids: Uint8Array[] = []
-  for (let i = 0; i < 5 + below(random, 12); i++) {
-    const service = i === 0 ? 'frontend' : pick(services)
-    const at = startNs + BigInt(below(random, 200_000_000))
-    const status = pick([200, 200, 200, 200, 404, 500])
-    const id = bytes(8)
-    const span: Span = {
-      traceId,
-      spanId: id,
-      parentSpanId: i === 0 ? none : pick(ids),
-      traceState: '',
-      flags: 1,
-      name: pick(['GET /api/v1/users', 'POST /api/v1/orders', 'SELECT', 'charge', 'publish']),
-      kind: 1 + below(random, 5),
-      startNs: at,
-      endNs: at + BigInt(below(random, 400_000_000)),
-      attributes: [
-        text('http.method', pick(['GET', 'POST'])),
-        int('http.status_code', status),
-        text('http.route', pick(['/api/v1/users', '/api/v1/orders'])),
-        text('http.url', `http://${service}.local/x?id=${below(random, 1000)}`),
-        text('user.id', `u${below(random, 5000)}`),
-        int('retry', below(random, 3)),
-        text('db.system', pick(['postgresql', 'redis'])),
-      ],
-      droppedAttributes: 0,
-      events:
-        below(random, 10) === 0
-          ? [{ timeNs: at, name: 'exception', attributes: [text('exception.type', 'TimeoutError')], dropped: 0 }]
-          : [],
-      droppedEvents: 0,
-      links: [],
-      droppedLinks: 0,
-      statusCode: status === 500 ? 2 : 0,
-      statusMessage: '',
-    }
-    ids.push(id)
-    const list = byService.get(service)
-    if (list === undefined) byService.set(service, [span])
-    else list.push(span)
-  }
-  return [...byService].map(([service, spans]) => ({
-    resource: {
-      attributes: [
-        text('service.name', service),
-        text('k8s.cluster.name', 'c1'),
-        text('k8s.pod.name', `${service}-${below(random, 3)}`),
-        text('deployment.environment', 'prod'),
-      ],
-      dropped: 0,
-    },
-    schemaUrl: '',
-    scopes: [{ scope: { name: `otel-${service}`, version: '1.0', attributes: [], dropped: 0 }, schemaUrl: '', spans }],
-  }))
-}
-
 function cpuOf(pid: number): number {
   const parts = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
   return (Number(parts[11]) + Number(parts[12])) / 100
@@ -127,24 +60,7 @@ const pid = child.pid!
 try {
   const endMs = Date.now()
   const startMs = endMs - 3_000_000
-  let spans = 0
-  let size = 0
-  let oneId = ''
-  const bodies: Uint8Array[] = []
-  while (spans < wanted) {
-    const resources: ResourceSpans[] = []
-    for (let own = 0; own < 500;) {
-      const trace = makeTrace(BigInt(Math.floor(startMs + (spans / wanted) * 2_900_000)) * 1_000_000n)
-      resources.push(...trace)
-      const count = trace.reduce((sum, r) => sum + r.scopes[0]!.spans.length, 0)
-      own += count
-      spans += count
-      if (spans > wanted / 2 && oneId === '')
-        oneId = Buffer.from(trace[0]!.scopes[0]!.spans[0]!.traceId).toString('hex')
-    }
-    bodies.push(encodeOtlpTraces({ resources }))
-    size += bodies.at(-1)!.length
-  }
+  const { bodies, spans, bytes: size, oneId } = spanLoad(wanted, startMs, endMs - 100_000)
   console.log(`${spans} spans, ${(size / 1e6).toFixed(1)} MB of OTLP, ${bodies.length} requests`)
   const cpu0 = cpuOf(pid)
   const wall0 = performance.now()
@@ -180,50 +96,15 @@ try {
       `stored ${(sizeOf(join(directory, 'bucket/traces')) / spans).toFixed(0)} bytes a span; ` +
       `peak RSS ${rssOf(pid).toFixed(0)} MiB`,
   )
-  const range = { start: String(Math.floor(startMs / 1000)), end: String(Math.ceil(endMs / 1000)) }
-  const searches = [
-    '{ }',
-    '{ status = error }',
-    '{ resource.service.name = "checkout" && span.http.status_code >= 500 }',
-    '{ kind = server && duration > 350ms }',
-    '{ span.http.method =~ "P.*" }',
-    '{ span.user.id = "u77" }',
-    '{ span.user.id = "nobody" }',
-    '{ .db.system = "redis" && span.retry > 1 }',
-    '{ event:name = "exception" && status = error }',
-    '{ name = "charge" } >> { name = "SELECT" }',
-    '{ resource.service.name = "frontend" } > { status = error }',
-    '{ } | count() > 15',
-    '{ status = error } | avg(duration) > 350ms',
-    '{ resource.service.name = "cart" } | by(span.http.route)',
-    '{ nestedSetParent < 0 && duration > 390ms }',
-  ]
-  const metrics = [
-    '{ } | rate() by (resource.service.name)',
-    '{ status = error } | count_over_time()',
-    '{ } | quantile_over_time(duration, .5, .99) by (resource.service.name)',
-    '{ } | histogram_over_time(duration)',
-    '{ span.http.status_code >= 500 } | rate() by (span.http.route)',
-  ]
-  const paths: [string, string][] = [
-    ...searches.map((q): [string, string] => [
-      q,
-      `/api/search?${new URLSearchParams({ q, ...range, limit: '20' }).toString()}`,
-    ]),
-    ...metrics.map((q): [string, string] => [
-      q,
-      `/api/metrics/query_range?${new URLSearchParams({ q, ...range, step: '60s' }).toString()}`,
-    ]),
-    ['by id', `/api/traces/${oneId}`],
-  ]
+  const queries = traceQueries(Math.floor(startMs / 1000), Math.ceil(endMs / 1000), oneId)
   for (const round of process.argv.includes('--ingest') ? [] : ['cold', 'warm']) {
     const from = cpuOf(pid)
     const at = performance.now()
     const parts: string[] = []
-    for (const [name, path] of paths) {
+    for (const { name, path, parameters } of queries) {
       const c = cpuOf(pid)
       const w = performance.now()
-      const reply = await fetch(`${url}${path}`)
+      const reply = await fetch(urlOf(url, path, parameters))
       const body = await reply.text()
       if (reply.status !== 200) throw new Error(`${name}: ${body}`)
       parts.push(`${(performance.now() - w).toFixed(0).padStart(5)} ms ${(cpuOf(pid) - c).toFixed(2)} ${name}`)
