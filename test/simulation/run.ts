@@ -441,6 +441,8 @@ class Run {
       durability,
       syncAlways,
       leaseMs,
+      // A steady load and a lone push, at the intervals of a cheap and of a dear log.
+      commitIntervalMs: seed % 2 === 0 ? 200 : 3000,
       retentionMs,
       readOnly: on === 'reader',
     })
