@@ -163,6 +163,9 @@ export class CachedBucket implements Bucket {
   get requests(): RequestCounts | undefined {
     return this.#inner.requests
   }
+  get gapBytes(): number | undefined {
+    return this.#inner.gapBytes
+  }
   windDown(graceMs: number): void {
     this.#inner.windDown?.(graceMs)
   }

@@ -27,8 +27,12 @@ interface OpenedBlock {
   /** Column numbers by the path that vParquet5 has. */ columnOf: ReadonlyMap<string, number>
 }
 
-/** A block that is not larger is fetched and held as a whole: a footer, ids and columns are three requests else. */
+/**
+ * A block that is not larger is fetched and held as a whole: a footer, ids and columns are three requests else. Where a
+ * request costs more, so may be what is fetched in vain.
+ */
 const wholeBytesMax = 512 * 1024
+const wholeGapsMax = 1.5
 
 function heldBytes(data: ColumnData): number {
   return (
@@ -42,6 +46,9 @@ function heldBytes(data: ColumnData): number {
 
 export class BlockReader {
   readonly #bucket: Bucket
+  readonly #wholeBytesMax: number
+  /** Columns that are being read, by block, group and number: who wants them meanwhile waits for the same answer. */
+  readonly #underWay = new Map<string, Promise<ReadonlyMap<number, ColumnData>>>()
   readonly #blocks: ByteLru<OpenedBlock>
   readonly #blooms: ByteLru<BloomFilter>
   readonly #columns: ByteLru<ColumnData>
@@ -53,6 +60,7 @@ export class BlockReader {
 
   constructor(bucket: Bucket, cacheBytes: number) {
     this.#bucket = bucket
+    this.#wholeBytesMax = Math.max(wholeBytesMax, (bucket.gapBytes ?? 0) * wholeGapsMax)
     this.#blocks = new ByteLru(cacheBytes / 8)
     this.#blooms = new ByteLru(cacheBytes / 4)
     this.#columns = new ByteLru((cacheBytes * 9) / 16)
@@ -85,11 +93,11 @@ export class BlockReader {
         throw new CorruptDataError(`${key} has ${bytes.length} bytes at ${from} where meta.json promises ${to - from}`)
       return bytes
     }
-    const isSmall = meta.size <= wholeBytesMax
+    const isSmall = meta.size <= this.#wholeBytesMax
     const whole = isSmall ? await fetch(0, meta.size) : undefined
     const read = async (from: number, to: number): Promise<Uint8Array> =>
       whole === undefined ? fetch(from, to) : whole.subarray(from, to)
-    const file = await ParquetFile.open(read, meta.size, meta.footerSize, meta.checksums?.footer)
+    const file = await ParquetFile.open(read, meta.size, meta.footerSize, meta.checksums?.footer, this.#bucket.gapBytes)
     const opened = { file, columnOf: new Map(file.columns.map(({ path }, i) => [plainPath(path), i])) }
     const wholeBytes = isSmall ? meta.size : 0
     this.#blocks.set(meta.blockId, opened, 4096 + file.columns.length * 200 * file.rowGroups.length + wholeBytes)
@@ -106,25 +114,62 @@ export class BlockReader {
       dedicated: meta.dedicated,
       bytes: to - from,
       paths: allPaths,
-      columns: async paths => {
-        const out = new Map<string, ColumnData>()
-        const missing: number[] = []
-        for (const path of paths) {
-          const number = opened.columnOf.get(path)
-          if (number === undefined) continue
-          const known = this.#columns.get(`${meta.blockId} ${group} ${number}`)
-          if (known === undefined) missing.push(number)
-          else out.set(path, known)
-        }
-        if (missing.length > 0) {
-          for (const [number, data] of await opened.file.read(group, missing)) {
-            this.#columns.set(`${meta.blockId} ${group} ${number}`, data, heldBytes(data))
-            out.set(plainPath(data.column.path), data)
-          }
-        }
-        return out
+      columns: paths => this.#readColumns(meta, opened, group, paths),
+      // One request for all that a query will want: where requests are cheap, what it does not get to is not read.
+      ahead: paths => {
+        if (this.#bucket.gapBytes !== undefined) this.#readColumns(meta, opened, group, paths).catch(() => {})
       },
     }))
+  }
+
+  async #readColumns(
+    { blockId }: BlockMeta,
+    { file, columnOf }: OpenedBlock,
+    group: number,
+    paths: readonly string[],
+  ): Promise<ReadonlyMap<string, ColumnData>> {
+    const out = new Map<string, ColumnData>()
+    const coming = new Map<number, Promise<ReadonlyMap<number, ColumnData>>>()
+    const missing: number[] = []
+    for (const path of paths) {
+      const number = columnOf.get(path)
+      if (number === undefined) continue
+      const key = `${blockId} ${group} ${number}`
+      const known = this.#columns.get(key)
+      const underWay = known === undefined ? this.#underWay.get(key) : undefined
+      if (known !== undefined) out.set(path, known)
+      else if (underWay !== undefined) coming.set(number, underWay)
+      else missing.push(number)
+    }
+    if (missing.length > 0) {
+      const reading = this.#fetchColumns(blockId, file, group, missing)
+      for (const number of missing) coming.set(number, reading)
+    }
+    for (const [number, reading] of coming) {
+      const data = (await reading).get(number)
+      if (data !== undefined) out.set(plainPath(data.column.path), data)
+    }
+    return out
+  }
+
+  #fetchColumns(
+    blockId: string,
+    file: ParquetFile,
+    group: number,
+    numbers: readonly number[],
+  ): Promise<ReadonlyMap<number, ColumnData>> {
+    const keyOf = (number: number): string => `${blockId} ${group} ${number}`
+    const reading = file
+      .read(group, numbers)
+      .then(read => {
+        for (const [number, data] of read) this.#columns.set(keyOf(number), data, heldBytes(data))
+        return read
+      })
+      .finally(() => {
+        for (const number of numbers) this.#underWay.delete(keyOf(number))
+      })
+    for (const number of numbers) this.#underWay.set(keyOf(number), reading)
+    return reading
   }
 
   async #mayHave(meta: BlockMeta, id: Uint8Array): Promise<boolean> {
