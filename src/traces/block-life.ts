@@ -490,7 +490,7 @@ export class BlockLife {
     for (const retired of this.#list.retired()) {
       if (retired.retiredMs > nowMs - removeRetiredMs) continue
       if (!(await this.#mayWrite())) return
-      await deleteBlock(bucket, retired.tenant, retired.blockId)
+      await deleteBlock(bucket, retired)
       this.#list.forget(retired)
     }
   }

@@ -38,6 +38,8 @@ export interface RetiredBlock {
   tenant: string
   blockId: string
   retiredMs: number
+  /** Where this process retired it: its objects are known without a listing. */
+  meta?: BlockMeta
 }
 
 export class BlockList {
@@ -231,7 +233,7 @@ export class BlockList {
     this.#live.delete(key)
     this.damage.delete(meta.tenant, meta.blockId)
     this.#removed.add(key)
-    this.#retired.set(key, { tenant: meta.tenant, blockId: meta.blockId, retiredMs: nowMs })
+    this.#retired.set(key, { tenant: meta.tenant, blockId: meta.blockId, retiredMs: nowMs, meta })
   }
 
   /** Its objects are gone. */
