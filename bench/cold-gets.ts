@@ -60,7 +60,8 @@ const files = new MemoryFiles()
 
 async function makeTraces(): Promise<{ bucket: MemoryBucket; traceId: string }> {
   const clock = new VirtualClock(endMs - hours * hourMs)
-  const bucket = new MemoryBucket(clock, files)
+  // As a store over a network has it.
+  const bucket = Object.assign(new MemoryBucket(clock, files), { gapBytes: megabyte })
   const tenant = defaultTenants.traces
   const engine = await openTraces(clock, { bucket, files, directory: 'traces', defaultTenant: tenant, ...memory })
   const load = new SpanLoad(spansAnHour * bytesOfSpan, hourMs - minuteMs)
@@ -76,6 +77,8 @@ async function makeTraces(): Promise<{ bucket: MemoryBucket; traceId: string }> 
     await driving(clock, engine.flush())
     await clock.advance(Math.max(0, startMs + hourMs - clock.nowMs()))
   }
+  // The last hour's block stands alone.
+  await driving(clock, engine.maintain())
   await driving(clock, engine.close())
   return { bucket, traceId }
 }

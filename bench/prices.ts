@@ -7,6 +7,7 @@
  * `rate` 1 is 10,000 samples, 1 MB of lines and 500 spans a second. What is counted begins after `skip` minutes; the
  * month is that times as much. Storage is not in it.
  */
+import '../test/simulation/synchronous-zlib.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
