@@ -12,6 +12,7 @@ import type { HeldGroups } from './held-groups.ts'
 import { blockPrefix } from './block-writer.ts'
 import { BloomFilter, shardOf } from './bloom.ts'
 import type { BlockMeta } from './block-meta.ts'
+import { JoinedReading } from './joined-reading.ts'
 import { Meetings } from './meetings.ts'
 import { plainPath } from './schema.ts'
 import type { TraceRows } from './select.ts'
@@ -52,24 +53,33 @@ export class BlockReader {
   readonly #blocks: ByteLru<OpenedBlock>
   readonly #blooms: ByteLru<BloomFilter>
   readonly #columns: ByteLru<ColumnData>
+  readonly #joined: JoinedReading
   /** Traces that several blocks have, or blocks and memory. */
   readonly meetings: Meetings
   /** Ranges and objects that were fetched. */
-  reads = 0
-  readBytes = 0
+  #reads = 0
+  #readBytes = 0
 
   constructor(bucket: Bucket, cacheBytes: number) {
     this.#bucket = bucket
     this.#wholeBytesMax = Math.max(wholeBytesMax, (bucket.gapBytes ?? 0) * wholeGapsMax)
     this.#blocks = new ByteLru(cacheBytes / 8)
-    this.#blooms = new ByteLru(cacheBytes / 4)
+    this.#blooms = new ByteLru(cacheBytes / 8)
+    this.#joined = new JoinedReading(bucket, cacheBytes / 8)
     this.#columns = new ByteLru((cacheBytes * 9) / 16)
     this.meetings = new Meetings(cacheBytes / 16)
   }
 
+  get reads(): number {
+    return this.#reads + this.#joined.reads
+  }
+  get readBytes(): number {
+    return this.#readBytes + this.#joined.readBytes
+  }
+
   get cacheStats(): { bytes: number; hits: number; misses: number } {
     return {
-      bytes: this.#blocks.bytes + this.#blooms.bytes + this.#columns.bytes + this.meetings.bytes,
+      bytes: this.#blocks.bytes + this.#blooms.bytes + this.#joined.bytes + this.#columns.bytes + this.meetings.bytes,
       hits: this.#columns.hits,
       misses: this.#columns.misses,
     }
@@ -77,17 +87,18 @@ export class BlockReader {
 
   /** Lets go of so many bytes of what is kept, the cheapest to get again first. */
   release(bytes: number): void {
-    for (const cache of [this.#columns, this.meetings, this.#blocks, this.#blooms])
+    for (const cache of [this.#columns, this.meetings, this.#blocks, this.#joined, this.#blooms])
       if (bytes > 0) bytes -= cache.release(bytes)
   }
 
-  async #open(meta: BlockMeta): Promise<OpenedBlock> {
+  /** `isOneOfMany`: others are opened beside it. */
+  async #open(meta: BlockMeta, isOneOfMany = false): Promise<OpenedBlock> {
     const known = this.#blocks.get(meta.blockId)
     if (known !== undefined) return known
     const key = `${blockPrefix(meta.tenant, meta.blockId)}data.parquet`
     const fetch = async (from: number, to: number): Promise<Uint8Array> => {
-      this.reads++
-      this.readBytes += to - from
+      this.#reads++
+      this.#readBytes += to - from
       const bytes = await this.#bucket.getRange(key, from, to - from)
       if (bytes.length !== to - from)
         throw new CorruptDataError(`${key} has ${bytes.length} bytes at ${from} where meta.json promises ${to - from}`)
@@ -95,8 +106,12 @@ export class BlockReader {
     }
     const isSmall = meta.size <= this.#wholeBytesMax
     const whole = isSmall ? await fetch(0, meta.size) : undefined
-    const read = async (from: number, to: number): Promise<Uint8Array> =>
-      whole === undefined ? fetch(from, to) : whole.subarray(from, to)
+    const footer = isSmall ? undefined : await this.#joined.footer(meta, isOneOfMany)
+    const tail = footer === undefined ? undefined : withFileEnd(footer)
+    const read = async (from: number, to: number): Promise<Uint8Array> => {
+      if (whole !== undefined) return whole.subarray(from, to)
+      return tail !== undefined && from === meta.size - tail.length ? tail : fetch(from, to)
+    }
     const file = await ParquetFile.open(read, meta.size, meta.footerSize, meta.checksums?.footer, this.#bucket.gapBytes)
     const opened = { file, columnOf: new Map(file.columns.map(({ path }, i) => [plainPath(path), i])) }
     const wholeBytes = isSmall ? meta.size : 0
@@ -105,8 +120,8 @@ export class BlockReader {
   }
 
   /** One for each row group. */
-  async rows(meta: BlockMeta): Promise<BlockRows[]> {
-    const opened = await this.#open(meta)
+  async rows(meta: BlockMeta, isOneOfMany = true): Promise<BlockRows[]> {
+    const opened = await this.#open(meta, isOneOfMany)
     const allPaths = [...opened.columnOf.keys()]
     return opened.file.rowGroups.map(({ rows, from, to }, group) => ({
       rows,
@@ -173,6 +188,8 @@ export class BlockReader {
   }
 
   async #mayHave(meta: BlockMeta, id: Uint8Array): Promise<boolean> {
+    const known = await this.#joined.mayHave(meta, id)
+    if (known !== undefined) return known
     const shard = shardOf(id, meta.bloomShards)
     const key = `${meta.blockId} ${shard}`
     let filter = this.#blooms.get(key)
@@ -184,7 +201,7 @@ export class BlockReader {
   }
 
   async #bloom(meta: BlockMeta, shard: number): Promise<BloomFilter> {
-    this.reads++
+    this.#reads++
     const bytes = await this.#bucket.get(`${blockPrefix(meta.tenant, meta.blockId)}bloom-${shard}`)
     const checksum = meta.checksums?.blooms[shard]
     if (checksum !== undefined && crc32(bytes) !== checksum)
@@ -212,7 +229,7 @@ export class BlockReader {
       }
     }
     if (!(await guarded(false, true, () => this.#mayHave(meta, id)))) return undefined
-    const groups = await this.rows(meta)
+    const groups = await this.rows(meta, false)
     for (let group = 0; group < groups.length; group++) {
       const found = await guarded(true, undefined, () => this.#findIn(meta, group, groups[group]!, id, held))
       if (found !== undefined) return found
@@ -264,6 +281,15 @@ export class BlockReader {
   forget(meta: BlockMeta): void {
     this.#blocks.delete(meta.blockId)
   }
+}
+
+/** A footer as it stands at the end of its file. */
+function withFileEnd(footer: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(footer.length + 8)
+  bytes.set(footer)
+  new DataView(bytes.buffer).setUint32(footer.length, footer.length, true)
+  bytes.set(Buffer.from('PAR1'), footer.length + 4)
+  return bytes
 }
 
 /** Ids ascend. */

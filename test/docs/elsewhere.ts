@@ -32,6 +32,7 @@ export const elsewhere: readonly Elsewhere[] = [
   { page: 'docs/existing-buckets.md', begins: 'ok   metrics', reason: 'output; docs/start/buckets.md runs the same' },
   { page: 'docs/existing-buckets.md', begins: 'level=info', reason: 'output of test/engines/read-only.test.ts' },
   { page: 'docs/existing-buckets.md', begins: '"index/index_', reason: 'a warning of test/engines/read-only.test.ts' },
+  { page: 'docs/formats/joined-filters.md', begins: 'head', reason: picture },
   { page: 'docs/formats/log-token-filter.md', begins: '"TCTF"', reason: picture },
   { page: 'docs/formats/log-token-filter.md', begins: 'uvarint combinations', reason: picture },
   { page: 'docs/formats/loki-chunk.md', begins: 'u32 metaLength', reason: picture },
