@@ -1,18 +1,8 @@
 /** A bucket that counts what an object store is asked, and is paid for: by signal, kind of request and kind of key. */
 import type { Bucket, ObjectInfo, PutOptions } from '#bucket/bucket.ts'
+import { dollarsPerMillion } from '#bucket/request-prices.ts'
+import type { BucketOperation } from '#bucket/store-requests.ts'
 import { sleep, type Clock } from '#core/clock.ts'
-
-export const requestKinds = ['put', 'get', 'head', 'list', 'delete'] as const
-export type RequestKind = (typeof requestKinds)[number]
-
-/** AWS' prices in us-east-1, dollars a million requests; storage and traffic to other regions are not in them. */
-export const dollarsPerMillion: Readonly<Record<RequestKind, number>> = {
-  put: 5,
-  list: 5,
-  get: 0.4,
-  head: 0.4,
-  delete: 0,
-}
 
 /** A listing answers so many keys a request. */
 const keysPerPage = 1000
@@ -43,7 +33,7 @@ function kindOfKey(key: string): string {
 
 export interface RequestCount {
   signal: string
-  request: RequestKind
+  request: BucketOperation
   key: string
   count: number
   bytes: number
@@ -53,9 +43,9 @@ export interface RequestCount {
 export class RequestLedger {
   readonly #counts = new Map<string, RequestCount>()
   /** Called for each request. */
-  onRequest: (signal: string, request: RequestKind, key: string, bytes: number) => void = () => {}
+  onRequest: (signal: string, request: BucketOperation, key: string, bytes: number) => void = () => {}
 
-  add(signal: string, request: RequestKind, key: string, bytes: number, count = 1): void {
+  add(signal: string, request: BucketOperation, key: string, bytes: number, count = 1): void {
     this.onRequest(signal, request, key, bytes)
     const kind = kindOfKey(key)
     const name = `${signal} ${request} ${kind}`
@@ -69,7 +59,7 @@ export class RequestLedger {
   all(): RequestCount[] {
     return [...this.#counts.values()].sort((a, b) => dollarsOf(b) - dollarsOf(a) || b.count - a.count)
   }
-  count(request: RequestKind, signal?: string): number {
+  count(request: BucketOperation, signal?: string): number {
     return this.all().reduce(
       (sum, one) => sum + (one.request === request && (signal ?? one.signal) === one.signal ? one.count : 0),
       0,
@@ -105,7 +95,7 @@ export class CountingBucket implements Bucket {
     this.description = `counted ${signal}`
   }
 
-  async #counted<T>(request: RequestKind, key: string, work: () => Promise<T>, bytesOf: (result: T) => number) {
+  async #counted<T>(request: BucketOperation, key: string, work: () => Promise<T>, bytesOf: (result: T) => number) {
     if (this.latencyMs > 0) await sleep(this.#clock, this.latencyMs)
     let bytes = 0
     try {

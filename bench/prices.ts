@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import { bucketOperations } from '#bucket/store-requests.ts'
 import { systemClock } from '#core/clock.ts'
 import { systemFiles } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
@@ -28,7 +29,7 @@ import { loadConfig } from '../src/app/config.ts'
 import { startTercet, type Tercet } from '../src/app/tercet.ts'
 import { systemWorld } from '../src/app/world.ts'
 import { holdingTime } from '../src/library/held-calls.ts'
-import { CountingBucket, dollarsOf, requestKinds, RequestLedger } from './counting-bucket.ts'
+import { CountingBucket, dollarsOf, RequestLedger } from './counting-bucket.ts'
 import { LineLoad, SampleLoad, SpanLoad } from './outage-load.ts'
 import { figure, printRows, type ResultRow } from './result-row.ts'
 
@@ -188,7 +189,7 @@ function rowsOf(durability: string, ledger: RequestLedger, seconds: number, line
     values: { tercet: value },
     note,
   })
-  const kinds = requestKinds.map(kind => `${kind} ${figure(ledger.count(kind) / (seconds / 60))}`).join(', ')
+  const kinds = bucketOperations.map(kind => `${kind} ${figure(ledger.count(kind) / (seconds / 60))}`).join(', ')
   if (!process.argv.includes('--json')) printDetails(where, all, perMonth, seconds)
   return [
     row('a month on S3', '$', dollars(all), `requests a minute: ${kinds}`),

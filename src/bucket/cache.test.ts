@@ -144,7 +144,7 @@ test('cached: a page whose copy is damaged is fetched again, and evicted pages a
   assert.equal(inner.reads, 5)
 })
 
-test('cached: pages that are missing beside each other are one request, whoever else asks for them meanwhile', async () => {
+test('cached: missing pages beside each other are one request, whoever else asks for them meanwhile', async () => {
   const { inner, open, content } = await setUp(10 * mib)
   const key = 't/b/chunks/000001'
   const cache = await open()
