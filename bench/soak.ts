@@ -1,6 +1,6 @@
 /**
- * A steady load of all signals on an S3 store, in real time: memory of the process, and bytes that it puts for each byte
- * of lines that came in.
+ * A steady load of all signals on an S3 store, in real time: memory of the process, and the bytes that it puts for each
+ * byte of lines that came in.
  *
  *   node bench/soak.ts [--minutes=20] [--rate=1] [--durability=local] [--json] [--KEY=VALUE …]
  *
