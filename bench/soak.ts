@@ -125,6 +125,10 @@ for (let n = 0; n < minutes * 60; n++) {
     )
 }
 const during = { ...put }
+const { memory } = (await (await fetch(`${url}/api/tercet/memory`)).json()) as {
+  memory: { account: string; bytes: number }[]
+}
+const accounts = memory.map(({ account, bytes }) => `${account} ${(bytes / 1024 ** 2).toFixed(0)}`).join(', ')
 const peak = mebibytes('VmHWM')
 const end = rss.slice(-60).reduce((sum, one) => sum + one, 0) / Math.min(60, rss.length)
 if (refused.length > 0) console.error(`${refused.length} refused: ${refused[0]!}`)
@@ -137,7 +141,7 @@ const row = (work: string, unit: string, value: number, note = ''): ResultRow =>
 printRows(
   [
     row('RSS at the peak', 'MiB', peak, `${cpuSeconds()} CPU-s`),
-    row('RSS in the last minute', 'MiB', end),
+    row('RSS in the last minute', 'MiB', end, `MiB of accounts: ${accounts}`),
     row('bytes put', 'bytes a byte of lines', during.all / lineBytes, `${during.count} puts`),
     row('of these log', 'bytes a byte of lines', during.log / lineBytes),
   ],

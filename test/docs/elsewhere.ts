@@ -54,6 +54,7 @@ export const elsewhere: readonly Elsewhere[] = [
   { page: 'docs/releasing.md', begins: 'npm run build:site', reason: 'test/docs/site.test.ts builds it' },
   { page: 'docs/releasing.md', begins: 'node tools/release-version.ts', reason: 'changes the checkout' },
   { page: 'docs/releasing.md', begins: 'cosign verify', reason: 'asks a registry of images' },
+  { page: 'docs/sizing.md', begins: '3 signals', reason: 'formulas' },
   { page: 'docs/sizing.md', begins: 'budget', reason: 'formulas' },
   { page: 'docs/sizing.md', begins: 'samples', reason: 'formulas' },
   { page: 'docs/library.md', begins: 'npm install', reason: registry },
