@@ -11,7 +11,7 @@ const words = ['request done', 'cache miss', 'query finished', 'connection reset
 const hex = (random: Random, length: number): string =>
   Array.from({ length }, () => below(random, 16).toString(16)).join('')
 
-/** `series` series, one sample each a step. */
+/** `series` series; a step has one sample of each, or of those whose numbers are [from, to). */
 export class SampleLoad {
   readonly #builder = new BatchBuilder()
   readonly series: number
@@ -29,17 +29,20 @@ export class SampleLoad {
       )
   }
 
-  batch(timeMs: number, step: number): WriteBatch {
+  batch(timeMs: number, step: number, from = 0, to = this.series): WriteBatch {
     const { batch } = this.#builder
     batch.sampleCount = 0
-    for (let i = 0; i < this.series; i++) batch.addSample(i, timeMs, i + step * (1 + (i % 17)))
+    for (let i = from; i < to; i++) batch.addSample(i, timeMs, i + step * (1 + (i % 17)))
     return batch
   }
 }
 
 const streamCount = 24
 
-/** Lines of a few services; `bytes` of them a step. */
+/**
+ * Lines of a few services; `bytes` of them a step. They come again after `textBytes`: where that is little, compression
+ * finds them.
+ */
 export class LineLoad {
   readonly #text: Uint8Array
   readonly #ends: number[] = []
@@ -49,11 +52,11 @@ export class LineLoad {
   readonly #bytes: number
   #next = 0
 
-  constructor(bytes: number) {
+  constructor(bytes: number, textBytes = bytes * 3) {
     this.#bytes = bytes
     const random = seededRandom(7)
     let text = ''
-    while (text.length < bytes * 3) {
+    while (text.length < textBytes) {
       text +=
         `level=${['info', 'info', 'warn', 'error'][below(random, 4)]!} caller=main.go:${below(random, 400)} ` +
         `msg="${words[below(random, words.length)]!}" path=/api/orders/${below(random, 10_000)} ` +

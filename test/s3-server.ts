@@ -21,6 +21,8 @@ export interface S3Request {
   /** Without the bucket's name. */
   key: string
   query: URLSearchParams
+  /** Of the body that was sent. */
+  bytes: number
 }
 
 export class S3Server {
@@ -74,9 +76,10 @@ export class S3Server {
   async #answer(message: IncomingMessage, reply: ServerResponse): Promise<void> {
     const url = new URL(message.url ?? '/', 'http://s3')
     const [, , ...parts] = decodeURIComponent(url.pathname).split('/')
-    const request = { method: message.method ?? '', key: parts.join('/'), query: url.searchParams }
     const pieces: Buffer[] = []
     for await (const piece of message) pieces.push(piece as Buffer)
+    const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    const request = { method: message.method ?? '', key: parts.join('/'), query: url.searchParams, bytes }
     this.requests.push(request)
     const trouble = this.trouble(request)
     if (trouble?.kind === 'silent') return

@@ -188,12 +188,22 @@ export async function openBucket(config: Config, world: World, signal: SignalNam
   const below = prefix === '' ? '' : `${prefix}/`
   const own = prefix === '' ? bucket : new PrefixedBucket(bucket, below)
   const whole = isReader ? asForeign(new ReadOnlyBucket(bucket, below), signal) : own
+  return withCache(config, world, signal, whole)
+}
+
+/** The bucket of a store that is asked over a network, with its local copies. */
+export async function withCache(
+  config: Config,
+  { files, log }: Pick<World, 'files' | 'log'>,
+  signal: SignalName,
+  bucket: Bucket,
+): Promise<Bucket> {
   const bytesMax = config.bytes('bucket.cache_size')
-  if (bytesMax === 0) return whole
-  return CachedBucket.open(whole, {
-    files: world.files,
-    log: world.log,
-    directory: `${dataDirectory}/cache/${signal}`,
+  if (bytesMax === 0) return bucket
+  return CachedBucket.open(bucket, {
+    files,
+    log,
+    directory: `${config.text('data_dir')}/cache/${signal}`,
     bytesMax,
     isCacheable: key => cacheable[signal].test(key),
   })

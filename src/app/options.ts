@@ -222,6 +222,13 @@ export const optionTable = {
     'As bucket.s3.secret_access_key_file, for traces alone.',
   ),
   durability: option(['local', 'bucket'], 'local', 'Acknowledge when in the local log, or when in the bucket.'),
+  durability_interval: option(
+    'duration',
+    '3s',
+    "With durability: bucket, the least time between two writes of a signal's log to the bucket: what comes in " +
+      'meanwhile is acknowledged with the next one, and each write is a request that costs (docs/sizing.md). ' +
+      'A push after a pause of this length is written at once. Unless it is set, a bucket in a directory has 200ms.',
+  ),
   take_back: option(
     'switch',
     'false',

@@ -44,7 +44,8 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
     [metrics, logs, traces].flatMap(({ engine, damaged: list }) =>
       list().map(block => ({ signal: engine.name, ...block })),
     )
-  const ui = await makeUi(context, signals, damaged, alerting.alertmanager)
+  const buckets = { metrics: metrics.bucket, logs: logs.bucket, traces: traces.bucket }
+  const ui = await makeUi(context, signals, buckets, damaged, alerting.alertmanager)
   const stores = together('signals', [metrics, logs, traces])
   const admin = makeAdmin(
     signals,
@@ -56,7 +57,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
     parts: [
       health,
       makeMemory(context),
-      makeFormats(context, { metrics: metrics.bucket, logs: logs.bucket, traces: traces.bucket }),
+      makeFormats(context, buckets),
       stores,
       makeWorkers(context),
       deriving,

@@ -195,8 +195,9 @@ export class Workers {
 
   #serve(signal: SignalName, bucket: Bucket, served: Bucket): void {
     this.#buckets.set(signal, served)
-    const { description } = bucket
-    this.#places.set(signal, { description, directory: bucket instanceof DirectoryBucket ? description : undefined })
+    const { description, gapBytes } = bucket
+    const directory = bucket instanceof DirectoryBucket ? description : undefined
+    this.#places.set(signal, { description, directory, gapBytes })
   }
 
   // --- Work ---

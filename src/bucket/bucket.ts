@@ -41,6 +41,8 @@ export interface Bucket {
   delete(key: string): Promise<void>
   /** Lets go of copies of the objects below a prefix: they turned out to be damaged, and may be repaired. */
   evict?(prefix: string): Promise<void>
+  /** So many bytes take about as long as one more request: where that is known, a gap of them is read over. */
+  readonly gapBytes?: number | undefined
   /** Counters of requests, where the bucket is asked over a network. */
   readonly requests?: RequestCounts | undefined
   /**
@@ -111,6 +113,9 @@ export class PrefixedBucket implements Bucket {
   }
   get requests(): RequestCounts | undefined {
     return this.#inner.requests
+  }
+  get gapBytes(): number | undefined {
+    return this.#inner.gapBytes
   }
   windDown(graceMs: number): void {
     this.#inner.windDown?.(graceMs)

@@ -16,9 +16,13 @@ const isCacheable = (key: string): boolean => key.includes('/chunks/')
 /** A bucket that counts what is asked of it. */
 class CountingBucket extends MemoryBucket {
   reads = 0
-  override getRange(key: string, offset: number, length: number): Promise<Uint8Array> {
+  override get(key: string): Promise<Uint8Array> {
     this.reads++
-    return super.getRange(key, offset, length)
+    return super.get(key)
+  }
+  override async getRange(key: string, offset: number, length: number): Promise<Uint8Array> {
+    this.reads++
+    return (await super.get(key)).slice(offset, offset + length)
   }
 }
 
@@ -67,9 +71,26 @@ test('cached: a page is fetched once, also by several at once, and after a resta
     ])
     for (const bytes of got) assert.deepEqual(bytes, content.slice(offset, offset + length))
   }
-  assert.equal(inner.reads, 3)
+  // The last page came with the one before it.
+  assert.equal(inner.reads, 2)
   assert.deepEqual(await cache.get('t/b/chunks/000001'), content)
   assert.deepEqual(await (await open()).get('t/b/chunks/000001'), content)
+  assert.equal(inner.reads, 2)
+})
+
+test('cached: who reads on gets what follows with it, and nothing behind the end', async () => {
+  const { inner, open } = await setUp(40 * mib)
+  const key = 't/b/chunks/000002'
+  const content = Uint8Array.from({ length: 7 * mib }, (_, i) => (i * 5 + (i >> 10)) & 255)
+  await inner.put(key, content)
+  const cache = await open()
+  for (let page = 0; page < 7; page++)
+    assert.deepEqual(await cache.getRange(key, page * mib, mib), content.slice(page * mib, (page + 1) * mib))
+  // The first page, four, then two and the end.
+  assert.equal(inner.reads, 3)
+  assert.equal((await cache.getRange(key, 7 * mib, 10)).length, 0)
+  assert.equal(inner.reads, 3)
+  assert.deepEqual(await cache.get(key), content)
   assert.equal(inner.reads, 3)
 })
 
@@ -111,16 +132,40 @@ test('cached: a page whose copy is damaged is fetched again, and evicted pages a
     await files.writeAtomic(path, bytes)
   }
   assert.deepEqual(await cache.get('t/b/chunks/000001'), content)
-  assert.equal(inner.reads, 6)
+  assert.equal(inner.reads, 4)
   assert.deepEqual(await (await open()).get('t/b/chunks/000001'), content)
-  assert.equal(inner.reads, 6)
+  assert.equal(inner.reads, 4)
   await cache.evict('t/c/')
   await cache.get('t/b/chunks/000001')
-  assert.equal(inner.reads, 6)
+  assert.equal(inner.reads, 4)
   await cache.evict('t/b/')
   assert.equal(cache.bytes, 0)
   await cache.get('t/b/chunks/000001')
-  assert.equal(inner.reads, 9)
+  assert.equal(inner.reads, 5)
+})
+
+test('cached: missing pages beside each other are one request, whoever else asks for them meanwhile', async () => {
+  const { inner, open, content } = await setUp(10 * mib)
+  const key = 't/b/chunks/000001'
+  const cache = await open()
+  const [all, last, again] = await Promise.all([
+    cache.getRange(key, 5, 2.5 * mib),
+    cache.getRange(key, 2 * mib, mib),
+    cache.getRange(key, mib, 10),
+  ])
+  assert.deepEqual([all, last, again], [content.slice(5), content.slice(2 * mib), content.slice(mib, mib + 10)])
+  assert.equal(inner.reads, 1)
+  await cache.evict('t/b/')
+  // What the disk has of it is not asked for again, and what it lacks on both sides is two requests.
+  await cache.getRange(key, mib, 10)
+  assert.deepEqual(await cache.getRange(key, 0, 3 * mib), content)
+  assert.equal(inner.reads, 4)
+  await cache.evict('t/b/')
+  await cache.getRange(key, 0, 10)
+  assert.deepEqual(await Promise.all([cache.get(key), cache.get(key)]), [content, content])
+  assert.equal(inner.reads, 6)
+  assert.deepEqual(await (await open()).getRange(key, 0, 3 * mib), content)
+  assert.equal(inner.reads, 6)
 })
 
 test('cached: what was written is not fetched to be read, within a part of the room', async () => {

@@ -24,6 +24,11 @@ export interface CacheOptions {
  * in vain.
  */
 const pageBytes = 1024 * 1024
+/** Fetched with a page that follows one that is there: they take about as long as one more request. */
+const pagesAhead = 3
+/** More than an object has. */
+const restBytesMax = 2 ** 40
+const nothing = new Uint8Array(0)
 /** An object that was written is kept when it takes no more than this part of the room. */
 const writtenShare = 4
 /** Behind a page's content stands its CRC-32: a local disk that loses a bit must not look like a damaged block. */
@@ -78,60 +83,127 @@ export class CachedBucket implements Bucket {
     }
   }
 
-  /** The page, from the disk or the bucket; shorter at the object's end. */
-  #page(key: string, page: number): Promise<Uint8Array> {
-    const name = `${fileNameOf(key)}.${page}`
-    const underWay = this.#underWay.get(name)
-    if (underWay !== undefined) return underWay
-    const work = this.#readPage(key, page, name).finally(() => this.#underWay.delete(name))
-    this.#underWay.set(name, work)
-    return work
+  /**
+   * The pages [first, last], from the disk or the bucket; shorter at the object's end, and none behind it. Those that
+   * are missing beside each other are one request.
+   */
+  async #pages(key: string, first: number, last: number): Promise<Uint8Array[]> {
+    const coming: Promise<Uint8Array>[] = []
+    for (let page = first; page <= last;) {
+      const known = this.#underWay.get(nameOf(key, page)) ?? this.#fromDisk(key, page)
+      if (known !== undefined) {
+        coming.push(known)
+        page++
+        continue
+      }
+      const from = page
+      while (page <= last && this.#isMissing(key, page)) page++
+      const fetched = this.#fetch(key, from, Math.max(page - 1, this.#aheadOf(key, from)))
+      for (const one of fetched.slice(0, page - from)) coming.push(one)
+    }
+    return Promise.all(coming)
   }
 
-  async #readPage(key: string, page: number, name: string): Promise<Uint8Array> {
+  /** The last page that is fetched with a missing one: who read the page before it reads on. */
+  #aheadOf(key: string, page: number): number {
+    if (page === 0 || this.#isMissing(key, page - 1)) return page
+    let last = page
+    while (last < page + pagesAhead && this.#isMissing(key, last + 1)) last++
+    return last
+  }
+
+  #isMissing(key: string, page: number): boolean {
+    const name = nameOf(key, page)
+    return !this.#kept.has(name) && !this.#underWay.has(name)
+  }
+
+  /** Undefined: the disk does not have it. Where the copy turns out to be unusable, the page is fetched. */
+  #fromDisk(key: string, page: number): Promise<Uint8Array> | undefined {
+    const name = nameOf(key, page)
+    const bytes = this.#kept.get(name)
+    if (bytes === undefined) return undefined
+    return this.#noteComing(
+      name,
+      this.#readCopy(name, bytes).then(content => content ?? this.#fetched(key, page, page).then(read => read[0]!)),
+    )
+  }
+
+  async #readCopy(name: string, known: number): Promise<Uint8Array | undefined> {
     const { files, directory, log } = this.#options
-    const path = `${directory}/${name}`
-    const known = this.#kept.get(name)
-    if (known !== undefined) {
-      try {
-        const bytes = await files.read(path)
-        const content = bytes.length === known ? verified(bytes) : undefined
-        if (content !== undefined) {
-          this.#note(name, known)
-          this.hits++
-          return content
-        }
-      } catch (error) {
-        if (!(error instanceof NotFoundError))
-          log.warn('a cached page could not be read', { page: name, error: messageOf(error) })
+    try {
+      const bytes = await files.read(`${directory}/${name}`)
+      const content = bytes.length === known ? verified(bytes) : undefined
+      if (content !== undefined) {
+        this.#note(name, known)
+        this.hits++
+        return content
       }
-      this.#kept.delete(name)
-      this.#bytes -= known
+    } catch (error) {
+      if (!(error instanceof NotFoundError))
+        log.warn('a cached page could not be read', { page: name, error: messageOf(error) })
     }
-    this.misses++
-    const bytes = await this.#inner.getRange(key, page * pageBytes, pageBytes)
-    // A full disk is no reason to fail a read.
-    await files.writeAtomic(path, sealed(bytes)).then(
+    if (this.#kept.delete(name)) this.#bytes -= known
+    return undefined
+  }
+
+  /** Pages that are asked for while they are fetched wait for the same answer. */
+  #fetch(key: string, first: number, last: number): Promise<Uint8Array>[] {
+    const fetched = this.#fetched(key, first, last)
+    return Array.from({ length: last - first + 1 }, (_, i) =>
+      this.#noteComing(
+        nameOf(key, first + i),
+        fetched.then(pages => pages[i]!),
+      ),
+    )
+  }
+
+  #noteComing(name: string, coming: Promise<Uint8Array>): Promise<Uint8Array> {
+    const noted = coming.finally(() => this.#underWay.delete(name))
+    // Who asked for several of them sees the first failure.
+    noted.catch(() => {})
+    this.#underWay.set(name, noted)
+    return noted
+  }
+
+  async #fetched(key: string, first: number, last: number): Promise<Uint8Array[]> {
+    this.misses += last - first + 1
+    const bytes = await this.#inner.getRange(key, first * pageBytes, (last - first + 1) * pageBytes)
+    const pages: Uint8Array[] = []
+    for (let page = first; page <= last; page++) {
+      const from = Math.min(bytes.length, (page - first) * pageBytes)
+      const content = bytes.subarray(from, Math.min(bytes.length, from + pageBytes))
+      pages.push(content)
+      await this.#keep(nameOf(key, page), content)
+      // Behind an object that ends with a page there is an empty one, which says so.
+      if (content.length < pageBytes) break
+    }
+    while (pages.length <= last - first) pages.push(nothing)
+    return pages
+  }
+
+  /** A full disk is no reason to fail a read. */
+  async #keep(name: string, content: Uint8Array): Promise<void> {
+    const { files, directory, log } = this.#options
+    await files.writeAtomic(`${directory}/${name}`, sealed(content)).then(
       () => {
-        this.#note(name, bytes.length + checksumBytes)
+        this.#note(name, content.length + checksumBytes)
       },
       (error: unknown) => {
         log.warn('a page could not be cached', { page: name, error: messageOf(error) })
       },
     )
     await this.#evict()
-    return bytes
   }
 
   async getRange(key: string, offset: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
     if (!this.#options.isCacheable(key)) return this.#inner.getRange(key, offset, length, room)
+    if (length <= 0) return nothing
     const first = Math.floor(offset / pageBytes)
     const last = Math.floor((offset + length - 1) / pageBytes)
-    if (length <= 0) return new Uint8Array(0)
     const bytes = room ?? new Uint8Array(length)
     let filled = 0
-    for (let page = first; page <= last; page++) {
-      const content = await this.#page(key, page)
+    for (const [i, content] of (await this.#pages(key, first, last)).entries()) {
+      const page = first + i
       const from = Math.max(0, offset - page * pageBytes)
       const to = Math.min(content.length, offset + length - page * pageBytes)
       if (to > from) {
@@ -143,16 +215,33 @@ export class CachedBucket implements Bucket {
     return bytes.subarray(0, filled)
   }
 
+  /** Pages that are on the disk, then all that follows them in one request. */
   async get(key: string): Promise<Uint8Array> {
     if (!this.#options.isCacheable(key)) return this.#inner.get(key)
+    const name = `${fileNameOf(key)} whole`
+    const underWay = this.#underWay.get(name)
+    return underWay ?? this.#noteComing(name, this.#getWhole(key))
+  }
+
+  async #getWhole(key: string): Promise<Uint8Array> {
     const pages: Uint8Array[] = []
     for (let page = 0; ; page++) {
-      // Behind an object that ends with a page there is nothing to be had.
-      const content = await this.#page(key, page)
+      const known = this.#underWay.get(nameOf(key, page)) ?? this.#fromDisk(key, page)
+      const content = known === undefined ? await this.#rest(key, page) : await known
       pages.push(content)
-      if (content.length < pageBytes) break
+      if (known === undefined || content.length < pageBytes) break
     }
     return pages.length === 1 ? pages[0]! : new Uint8Array(Buffer.concat(pages))
+  }
+
+  /** All from a page on, which is not kept. */
+  async #rest(key: string, first: number): Promise<Uint8Array> {
+    this.misses++
+    const bytes =
+      first === 0 ? await this.#inner.get(key) : await this.#inner.getRange(key, first * pageBytes, restBytesMax)
+    for (let at = 0; at <= bytes.length; at += pageBytes)
+      await this.#keep(nameOf(key, first + at / pageBytes), bytes.subarray(at, at + pageBytes))
+    return bytes
   }
 
   async delete(key: string): Promise<void> {
@@ -162,6 +251,9 @@ export class CachedBucket implements Bucket {
 
   get requests(): RequestCounts | undefined {
     return this.#inner.requests
+  }
+  get gapBytes(): number | undefined {
+    return this.#inner.gapBytes
   }
   windDown(graceMs: number): void {
     this.#inner.windDown?.(graceMs)
@@ -203,7 +295,7 @@ export class CachedBucket implements Bucket {
     try {
       // A last page that is full says nothing of the end: an empty one behind it does.
       for (let page = 0; page * pageBytes <= length; page++) {
-        const name = `${fileNameOf(key)}.${page}`
+        const name = nameOf(key, page)
         const content = await read(page * pageBytes, Math.min(length, (page + 1) * pageBytes))
         await files.writeAtomic(`${directory}/${name}`, sealed(content))
         this.#note(name, content.length + checksumBytes)
@@ -222,6 +314,10 @@ export class CachedBucket implements Bucket {
   listDirectories(prefix: string): Promise<string[]> {
     return this.#inner.listDirectories(prefix)
   }
+}
+
+function nameOf(key: string, page: number): string {
+  return `${fileNameOf(key)}.${page}`
 }
 
 function fileNameOf(key: string): string {

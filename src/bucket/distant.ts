@@ -15,11 +15,13 @@ export interface BucketReads {
 /** Reads by asking; whatever changes the bucket is a bug. */
 export class DistantBucket implements Bucket {
   readonly description: string
+  readonly gapBytes: number | undefined
   readonly #reads: BucketReads
 
-  constructor(description: string, reads: BucketReads) {
+  constructor(description: string, reads: BucketReads, gapBytes?: number) {
     this.description = description
     this.#reads = reads
+    this.gapBytes = gapBytes
   }
 
   get(key: string): Promise<Uint8Array> {

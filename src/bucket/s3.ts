@@ -89,6 +89,8 @@ interface Request {
 /** Objects in an S3 store. What may succeed later is tried four times; every attempt has a deadline. */
 export class S3Bucket implements Bucket {
   readonly description: string
+  /** At 30 ms a request, and some 30 MB a second on one connection. */
+  readonly gapBytes = 1024 * 1024
   readonly #client: S3Client
   readonly #bucket: string
   readonly #clock: Clock

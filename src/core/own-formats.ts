@@ -113,6 +113,15 @@ export const ownFormats = {
     neededBy: 'writers',
     places: ['logs'],
   },
+  /** traces/joined-filters.ts. */
+  'joined-filters': {
+    what: 'joined filters of traces',
+    written: 1,
+    oldest: 1,
+    newest: 1,
+    neededBy: 'nobody',
+    places: ['traces'],
+  },
   /** traces/staging.ts. */
   'staged-blocks': {
     what: 'lists of staged blocks',

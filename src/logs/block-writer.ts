@@ -186,7 +186,7 @@ export class ChunkWriter {
 
   /** What was retired until now is known after a crash, too. */
   async noteRetired(): Promise<void> {
-    await this.#options.retired.save()
+    await this.#options.retired.save(true)
   }
 
   /** Removes what is due, and notes what is not. */

@@ -42,6 +42,35 @@ test('what is due is removed, in the order in which it was retired', async () =>
   assert.deepEqual([gone, keysOf(retired)], [['a', 'b', 'c', 'late'], []])
 })
 
+test('what is retired is noted at once, what is gone each hour, and both at the end', async () => {
+  const { clock, bucket, retired } = await stage(['a', 'late', 'b'])
+  let puts = 0
+  const put = bucket.put.bind(bucket)
+  bucket.put = (...given) => {
+    puts++
+    return put(...given)
+  }
+  const noted = async (): Promise<string[]> => {
+    const again = new RetiredObjects(bucket, clock, silentLog, 'fake')
+    await again.load()
+    return keysOf(again)
+  }
+  await retired.save()
+  assert.deepEqual([puts, await noted()], [1, ['a', 'late', 'b']])
+  await clock.advance(1000)
+  await retired.removeDue(() => {})
+  await retired.save()
+  assert.deepEqual([puts, await noted()], [1, ['a', 'late', 'b']])
+  await clock.advance(3_600_000)
+  await retired.save()
+  assert.deepEqual([puts, await noted()], [2, ['late']])
+  await retired.removeDue(() => {})
+  await retired.save(true)
+  assert.deepEqual([puts, await noted()], [3, []])
+  await retired.save(true)
+  assert.equal(puts, 3)
+})
+
 test('an object that can not be removed waits with those behind it', async () => {
   const { clock, bucket, retired } = await stage(['a', 'b', 'c'])
   await clock.advance(1000)

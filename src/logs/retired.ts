@@ -9,6 +9,8 @@ import { NewerFormatError, refuseNewer, versionOfState } from '#core/own-formats
 import { encodeUtf8 } from '#core/text.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 
+/** What is noted and gone already is removed once more after a crash, which does no harm: it is cleaned at times. */
+const cleanEveryMs = 3_600_000
 /** Three looks of a process that only reads. */
 const removeAfterMs = 900_000
 
@@ -26,7 +28,11 @@ export class RetiredObjects {
   readonly #log: Log
   readonly #noteKey: string
   #objects = new Set<RetiredObject>()
+  /** Objects were added that are not noted. */
   #isChanged = false
+  /** Some that are noted are gone. */
+  #isStale = false
+  #savedMs = -Infinity
 
   constructor(bucket: Bucket, clock: Clock, log: Log, defaultTenant: string) {
     this.#bucket = bucket
@@ -72,12 +78,14 @@ export class RetiredObjects {
     this.#isChanged = true
   }
 
-  /** Notes in the bucket what was added or removed. */
-  async save(): Promise<void> {
-    if (!this.#isChanged) return
-    this.#isChanged = false
+  /** Notes in the bucket what was added, and now and then what was removed; at once with `isLast`. */
+  async save(isLast = false): Promise<void> {
+    const isCleaned = this.#isStale && (isLast || this.#clock.monotonicMs() - this.#savedMs >= cleanEveryMs)
+    if (!this.#isChanged && !isCleaned) return
+    this.#isChanged = this.#isStale = false
     try {
       await this.#bucket.put(this.#noteKey, encodeUtf8(JSON.stringify([...this.#objects])))
+      this.#savedMs = this.#clock.monotonicMs()
     } catch (error) {
       this.#isChanged = true
       throw error
@@ -99,7 +107,7 @@ export class RetiredObjects {
       }
       // What was read of the bucket meanwhile lists it, perhaps: then it is removed again.
       this.#objects.delete(object)
-      this.#isChanged = true
+      this.#isStale = true
       onGone(object.key)
     }
   }

@@ -81,7 +81,7 @@ class BlockCheck {
         this.#tenant,
         objects.map(({ key }) => key),
       )
-    else if (mayGo) await deleteBlock(bucket, this.#tenant, this.#id)
+    else if (mayGo) await deleteBlock(bucket, { tenant: this.#tenant, blockId: this.#id })
     const done = isReadable ? 'quarantined' : 'removed'
     this.#found('orphan', '', 'a block that was not uploaded or not removed to its end', mayGo ? done : undefined)
   }

@@ -36,6 +36,8 @@ export interface SignalOptions {
   /** The tenant below which the signal's own files lie in the bucket. */
   defaultTenant: string
   durability: Durability
+  /** Of `bucket`: the least time between two writes of the log, milliseconds. Default: 200. */
+  commitIntervalMs?: number
   /** Forces every group of log records to the disk before its appends are acknowledged. */
   syncAlways: boolean
   /** Infinity keeps everything. */
@@ -125,7 +127,7 @@ export abstract class SignalFrame implements Signal {
     this.#options = options
     this.#maintainEveryMs = Math.max(maintainEveryMs, options.roundEveryMs ?? 0)
     const { clock, files, log, bucket, directory, defaultTenant, durability, readOnly, random } = options
-    const { syncAlways, freeBytesMin, leaseMs = 0 } = options
+    const { syncAlways, freeBytesMin, commitIntervalMs = 200, leaseMs = 0 } = options
     const writer = makeUlid(clock.nowMs(), random)
     this.#owner = `tercet ${writer}`
     this.#pauses = new Pauses(clock)
@@ -152,6 +154,7 @@ export abstract class SignalFrame implements Signal {
       log,
       bucket,
       durability,
+      commitIntervalMs,
       syncAlways,
       writer,
       bucketPrefix: `${defaultTenant}/tercet/wal/`,

@@ -52,7 +52,8 @@ const leastTryMs = 1000
 /** So many small links are joined to one object. */
 const joinedLinks = 64
 const joinedBytesMax = 8 * 1024 * 1024
-const smallLinkBytes = 1024 * 1024
+/** What is larger is put once: joined, its bytes would be put again for few requests less at a start. */
+const smallLinkBytes = 64 * 1024
 
 interface Segment {
   name: string

@@ -45,6 +45,7 @@ class World {
       bucketPrefix: prefix,
       directory: '/wal',
       durability,
+      commitIntervalMs: 200,
       writer: String(this.#writers++).padStart(26, '0'),
       syncAlways: false,
       confirmPrefix,

@@ -19,7 +19,6 @@ import { Group, type Show } from './wal-line.ts'
 import { WalReplay, type RecordVisitor, type ReplayReport, type SegmentSource } from './wal-replay.ts'
 import { frameBytes } from './wal-segment.ts'
 import { WalSegments, type WalSegmentsOptions } from './wal-segments.ts'
-import { sleep } from '#core/clock.ts'
 import { addAll } from '#core/lists.ts'
 
 export type { Show } from './wal-line.ts'
@@ -29,12 +28,15 @@ export type Durability = 'local' | 'bucket'
 
 export interface WalOptions extends WalSegmentsOptions {
   durability: Durability
+  /**
+   * Of `bucket` mode: the least time between two groups, milliseconds. A group that comes later after the one before
+   * it is written at once; so is one that is full, or that ended with its generation.
+   */
+  commitIntervalMs: number
   /** What was set up for records in line has to be taken back: none of them is kept. Synchronous. */
   onLost: () => void
 }
 
-/** Groups of `bucket` mode: a few a second. */
-const groupMs = 200
 /** What may wait in memory before appends are refused. */
 const pendingBytesMax = 64 * 1024 * 1024
 /** A group is closed when it is this large: what it shows is bounded. */
@@ -66,6 +68,8 @@ export class Wal {
   #losses = 0
   #generation = 0
   #lastGroupMs = -Infinity
+  /** Ends the wait for the next group's turn. */
+  #wake: () => void = () => {}
   #isClosed = false
   /** The local segments were read, those of the bucket not yet. */
   #local: SegmentSource[] | undefined
@@ -210,6 +214,7 @@ export class Wal {
       this.#groups.push((group = this.#newGroup(payload.length)))
     const before = group.length
     const number = group.add(kind, payload, scopes, show)
+    if (this.#isNextClosed()) this.#wake()
     this.#pendingBytes += group.length - before
     this.#nextRecord = number + 1
     return number
@@ -254,13 +259,30 @@ export class Wal {
     }
   }
 
-  /** Groups of `bucket` mode keep a distance: each of them is an object. */
+  /** Groups of `bucket` mode keep a distance, as each is an object: records gather in the last one meanwhile. */
   async #pace(): Promise<void> {
-    const { durability, clock } = this.#options
+    const { durability, clock, commitIntervalMs } = this.#options
     if (durability === 'local') return
-    const waitMs = this.#lastGroupMs + groupMs - clock.monotonicMs()
-    if (waitMs > 0 && !this.#isClosed) await sleep(clock, waitMs)
+    const dueMs = this.#lastGroupMs + commitIntervalMs
+    while (clock.monotonicMs() < dueMs && !this.#isNextClosed()) await this.#turnOrCall(dueMs - clock.monotonicMs())
     this.#lastGroupMs = clock.monotonicMs()
+  }
+
+  /** Nothing is gained by waiting: no record can join the group that is written next. */
+  #isNextClosed(): boolean {
+    const [next] = this.#groups
+    if (this.#isClosed || next === undefined || this.#groups.length > 1) return true
+    return next.generation !== this.#generation || next.length >= groupBytesMax[this.#options.durability]
+  }
+
+  #turnOrCall(waitMs: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = this.#options.clock.after(waitMs, resolve)
+      this.#wake = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
   }
 
   async #show(group: Group): Promise<void> {
@@ -324,6 +346,7 @@ export class Wal {
     else {
       this.#boundaries.push({ before: this.#nextRecord, run: atBoundary })
       this.#startFlush()
+      this.#wake()
     }
     return this.#generation
   }
@@ -385,6 +408,7 @@ export class Wal {
   async close(): Promise<void> {
     const last = this.commit()
     this.#isClosed = true
+    this.#wake()
     this.#segments.stopTrying()
     await last.catch((error: unknown) => {
       this.#options.log.error('write-ahead log: the last records were not kept', { error: messageOf(error) })

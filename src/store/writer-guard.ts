@@ -34,8 +34,9 @@ export interface WriterGuardOptions {
 
 /** So long an append waits for the bucket's answer about its writer. */
 const askMs = 1000
-/** How often the bucket is asked where nothing is written. */
+/** How often the bucket is asked where nothing is written, and how often for takeovers of long ago, too. */
 const watchEveryMs = 60_000
+const thoroughEveryMs = 600_000
 
 export class WriterGuard {
   readonly #options: WriterGuardOptions
@@ -46,6 +47,8 @@ export class WriterGuard {
   #confirmedMs = -Infinity
   #askedInVainMs = -Infinity
   #askedInVain: string | undefined
+  /** When takeovers of long ago were looked for last. */
+  #thoroughMs = -Infinity
   #asking: Promise<void> | undefined
   /** How often the bucket answered. */
   #answers = 0
@@ -221,8 +224,11 @@ export class WriterGuard {
   /** A round's look at the fence: where writing asks often enough, or the bucket is remote, now and then. */
   async watchFenceNow(): Promise<void> {
     const { clock, leaseMs } = this.#options
-    if (leaseMs > 0 && clock.monotonicMs() - this.#confirmedMs < watchEveryMs) return
-    await this.watchFence(true)
+    const nowMs = clock.monotonicMs()
+    if (leaseMs > 0 && nowMs - this.#confirmedMs < watchEveryMs) return
+    const isThorough = leaseMs === 0 || nowMs - this.#thoroughMs >= thoroughEveryMs
+    if (isThorough) this.#thoroughMs = nowMs
+    await this.watchFence(isThorough)
   }
 
   /** Asks the bucket who its writer is. `isThorough`: also when many takeovers may have passed. */

@@ -21,6 +21,7 @@ import type { BlockList } from './block-list.ts'
 import type { BlockReader } from './block-reader.ts'
 import { deleteBlock, putBlock, retireBlock, type BuiltBlock } from './block-writer.ts'
 import type { TakenTraces } from './carried-traces.ts'
+import { FilterJoining } from './filter-joining.ts'
 import type { Head } from './head.ts'
 import { findPoison } from './merge.ts'
 import { idKey, type LiveTrace, type Segment } from './segment.ts'
@@ -88,6 +89,7 @@ export class BlockLife {
   readonly #mayWrite: () => Promise<boolean>
   readonly pause: () => Promise<void>
   readonly #scrub: Scrub
+  readonly #joining: FilterJoining | undefined
   #generationStartedMs: number
   waiting: WaitingBlock[] = []
   /** Scopes of generations that were cut and are not released. */
@@ -121,6 +123,9 @@ export class BlockLife {
     this.#building = options.building ?? new LocalBuilding({ bucket: staging.served(), pause: this.pause })
     this.#mayWrite = mayWrite
     this.#scrub = new Scrub(options.clock, options.log, list, reader, this.#building)
+    // Where a request costs nothing, a filter more is no matter.
+    if (options.bucket.gapBytes !== undefined)
+      this.#joining = new FilterJoining({ ...options, list, reader, mayWrite, pause: this.pause })
     this.#generationStartedMs = options.clock.monotonicMs()
   }
 
@@ -380,12 +385,17 @@ export class BlockLife {
     }
   }
 
-  /** Neighbours of one window, level and list of columns become one block. One merge a round. */
+  /** Merges blocks; in a round without anything to merge, joins the filters of those that there are. */
   async compact(): Promise<void> {
+    if (!(await this.#merge())) await this.#joining?.run()
+  }
+
+  /** Neighbours of one window, level and list of columns become one block. One merge a round; false: there was none. */
+  async #merge(): Promise<boolean> {
     for (const tenant of this.#list.tenants()) {
       const inputs = this.#planCompaction(this.#list.of(tenant))
       if (inputs === undefined) continue
-      if (!(await this.#mayWrite())) return
+      if (!(await this.#mayWrite())) return true
       try {
         await this.#compactBlocks(tenant, inputs)
       } catch (error) {
@@ -396,8 +406,9 @@ export class BlockLife {
         })
         for (const input of inputs) this.#uncompactable.add(input.blockId)
       }
-      return
+      return true
     }
+    return false
   }
   readonly #uncompactable = new Set<string>()
 
@@ -490,7 +501,7 @@ export class BlockLife {
     for (const retired of this.#list.retired()) {
       if (retired.retiredMs > nowMs - removeRetiredMs) continue
       if (!(await this.#mayWrite())) return
-      await deleteBlock(bucket, retired.tenant, retired.blockId)
+      await deleteBlock(bucket, retired)
       this.#list.forget(retired)
     }
   }

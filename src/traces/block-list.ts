@@ -7,6 +7,7 @@ import { forEachParallel } from '#core/parallel.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { DamageList } from '#store/damage.ts'
 import { decodeMeta, isBlockId, type BlockMeta } from './block-meta.ts'
+import { JoinedList } from './joined-list.ts'
 import { readTenantIndex } from './tenant-index.ts'
 
 const readable = new Set(['vParquet5', 'vParquet4', 'vParquet3'])
@@ -38,6 +39,8 @@ export interface RetiredBlock {
   tenant: string
   blockId: string
   retiredMs: number
+  /** Where this process retired it: its objects are known without a listing. */
+  meta?: BlockMeta
 }
 
 export class BlockList {
@@ -47,6 +50,7 @@ export class BlockList {
   #retired = new Map<string, RetiredBlock>()
   /** Those whose meta.json can't be used are not among the blocks. */
   readonly damage: DamageList
+  readonly joined: JoinedList
   /** Blocks that this process is writing: they have no meta.json yet. */
   readonly #coming = new Set<string>()
   /** Blocks that wait on this process' disk for the bucket. */
@@ -59,6 +63,7 @@ export class BlockList {
     this.#bucket = bucket
     this.#isForeign = isForeign
     this.damage = new DamageList(log, 'traces')
+    this.joined = new JoinedList(bucket, log)
     this.#clock = clock
   }
 
@@ -118,7 +123,9 @@ export class BlockList {
       const wanted: string[] = []
       const dataMs = new Map<string, number>()
       const uploading: string[] = []
+      const joined: string[] = []
       for (const { key, modifiedMs } of await this.#bucket.list(`${tenant}/`)) {
+        if (this.joined.isKey(tenant, key)) joined.push(key)
         const [, blockId = '', name, ...more] = key.split('/')
         if (more.length > 0 || !isBlockId(blockId)) continue
         if (name === 'data.parquet') dataMs.set(blockId, modifiedMs)
@@ -135,6 +142,7 @@ export class BlockList {
         const meta = known.get(key) ?? (await this.#read(tenant, blockId, indexed?.get(blockId)))
         if (meta !== undefined) live.set(key, meta)
       })
+      await this.joined.follow(tenant, joined)
       for (const blockId of [...wanted, ...uploading]) dataMs.delete(blockId)
       for (const { blockId } of retired.values()) dataMs.delete(blockId)
       this.#noteWithoutMeta(tenant, dataMs)
@@ -231,7 +239,7 @@ export class BlockList {
     this.#live.delete(key)
     this.damage.delete(meta.tenant, meta.blockId)
     this.#removed.add(key)
-    this.#retired.set(key, { tenant: meta.tenant, blockId: meta.blockId, retiredMs: nowMs })
+    this.#retired.set(key, { tenant: meta.tenant, blockId: meta.blockId, retiredMs: nowMs, meta })
   }
 
   /** Its objects are gone. */

@@ -1,6 +1,7 @@
 /** A block's meta.json. Form: docs/formats/tempo-block.md. */
 import { CorruptDataError, messageOf } from '#core/errors.ts'
 import { checkSeal, sealMeta } from '#store/sealed-meta.ts'
+import type { JoinedPlace } from './joined-filters.ts'
 import type { DedicatedColumn } from './schema.ts'
 
 export interface BlockMeta {
@@ -19,6 +20,8 @@ export interface BlockMeta {
   dedicated: readonly DedicatedColumn[]
   /** CRC-32 of parts that have none in their own format; only blocks that this program wrote have them. */
   checksums?: { footer: number; blooms: readonly number[] }
+  /** Not of meta.json: where joined filters have the block, for one query. */
+  joined?: JoinedPlace
 }
 
 export const isBlockId = (text: string): boolean =>

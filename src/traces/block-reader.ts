@@ -12,6 +12,7 @@ import type { HeldGroups } from './held-groups.ts'
 import { blockPrefix } from './block-writer.ts'
 import { BloomFilter, shardOf } from './bloom.ts'
 import type { BlockMeta } from './block-meta.ts'
+import { JoinedReading } from './joined-reading.ts'
 import { Meetings } from './meetings.ts'
 import { plainPath } from './schema.ts'
 import type { TraceRows } from './select.ts'
@@ -27,8 +28,12 @@ interface OpenedBlock {
   /** Column numbers by the path that vParquet5 has. */ columnOf: ReadonlyMap<string, number>
 }
 
-/** A block that is not larger is fetched and held as a whole: a footer, ids and columns are three requests else. */
+/**
+ * A block that is not larger is fetched and held as a whole: a footer, ids and columns are three requests else. Where a
+ * request costs more, so may be what is fetched in vain.
+ */
 const wholeBytesMax = 512 * 1024
+const wholeGapsMax = 1.5
 
 function heldBytes(data: ColumnData): number {
   return (
@@ -42,26 +47,39 @@ function heldBytes(data: ColumnData): number {
 
 export class BlockReader {
   readonly #bucket: Bucket
+  readonly #wholeBytesMax: number
+  /** Columns that are being read, by block, group and number: who wants them meanwhile waits for the same answer. */
+  readonly #underWay = new Map<string, Promise<ReadonlyMap<number, ColumnData>>>()
   readonly #blocks: ByteLru<OpenedBlock>
   readonly #blooms: ByteLru<BloomFilter>
   readonly #columns: ByteLru<ColumnData>
+  readonly #joined: JoinedReading
   /** Traces that several blocks have, or blocks and memory. */
   readonly meetings: Meetings
   /** Ranges and objects that were fetched. */
-  reads = 0
-  readBytes = 0
+  #reads = 0
+  #readBytes = 0
 
   constructor(bucket: Bucket, cacheBytes: number) {
     this.#bucket = bucket
+    this.#wholeBytesMax = Math.max(wholeBytesMax, (bucket.gapBytes ?? 0) * wholeGapsMax)
     this.#blocks = new ByteLru(cacheBytes / 8)
-    this.#blooms = new ByteLru(cacheBytes / 4)
+    this.#blooms = new ByteLru(cacheBytes / 8)
+    this.#joined = new JoinedReading(bucket, cacheBytes / 8)
     this.#columns = new ByteLru((cacheBytes * 9) / 16)
     this.meetings = new Meetings(cacheBytes / 16)
   }
 
+  get reads(): number {
+    return this.#reads + this.#joined.reads
+  }
+  get readBytes(): number {
+    return this.#readBytes + this.#joined.readBytes
+  }
+
   get cacheStats(): { bytes: number; hits: number; misses: number } {
     return {
-      bytes: this.#blocks.bytes + this.#blooms.bytes + this.#columns.bytes + this.meetings.bytes,
+      bytes: this.#blocks.bytes + this.#blooms.bytes + this.#joined.bytes + this.#columns.bytes + this.meetings.bytes,
       hits: this.#columns.hits,
       misses: this.#columns.misses,
     }
@@ -69,27 +87,32 @@ export class BlockReader {
 
   /** Lets go of so many bytes of what is kept, the cheapest to get again first. */
   release(bytes: number): void {
-    for (const cache of [this.#columns, this.meetings, this.#blocks, this.#blooms])
+    for (const cache of [this.#columns, this.meetings, this.#blocks, this.#joined, this.#blooms])
       if (bytes > 0) bytes -= cache.release(bytes)
   }
 
-  async #open(meta: BlockMeta): Promise<OpenedBlock> {
+  /** `isOneOfMany`: others are opened beside it. */
+  async #open(meta: BlockMeta, isOneOfMany = false): Promise<OpenedBlock> {
     const known = this.#blocks.get(meta.blockId)
     if (known !== undefined) return known
     const key = `${blockPrefix(meta.tenant, meta.blockId)}data.parquet`
     const fetch = async (from: number, to: number): Promise<Uint8Array> => {
-      this.reads++
-      this.readBytes += to - from
+      this.#reads++
+      this.#readBytes += to - from
       const bytes = await this.#bucket.getRange(key, from, to - from)
       if (bytes.length !== to - from)
         throw new CorruptDataError(`${key} has ${bytes.length} bytes at ${from} where meta.json promises ${to - from}`)
       return bytes
     }
-    const isSmall = meta.size <= wholeBytesMax
+    const isSmall = meta.size <= this.#wholeBytesMax
     const whole = isSmall ? await fetch(0, meta.size) : undefined
-    const read = async (from: number, to: number): Promise<Uint8Array> =>
-      whole === undefined ? fetch(from, to) : whole.subarray(from, to)
-    const file = await ParquetFile.open(read, meta.size, meta.footerSize, meta.checksums?.footer)
+    const footer = isSmall ? undefined : await this.#joined.footer(meta, isOneOfMany)
+    const tail = footer === undefined ? undefined : withFileEnd(footer)
+    const read = async (from: number, to: number): Promise<Uint8Array> => {
+      if (whole !== undefined) return whole.subarray(from, to)
+      return tail !== undefined && from === meta.size - tail.length ? tail : fetch(from, to)
+    }
+    const file = await ParquetFile.open(read, meta.size, meta.footerSize, meta.checksums?.footer, this.#bucket.gapBytes)
     const opened = { file, columnOf: new Map(file.columns.map(({ path }, i) => [plainPath(path), i])) }
     const wholeBytes = isSmall ? meta.size : 0
     this.#blocks.set(meta.blockId, opened, 4096 + file.columns.length * 200 * file.rowGroups.length + wholeBytes)
@@ -97,8 +120,8 @@ export class BlockReader {
   }
 
   /** One for each row group. */
-  async rows(meta: BlockMeta): Promise<BlockRows[]> {
-    const opened = await this.#open(meta)
+  async rows(meta: BlockMeta, isOneOfMany = true): Promise<BlockRows[]> {
+    const opened = await this.#open(meta, isOneOfMany)
     const allPaths = [...opened.columnOf.keys()]
     return opened.file.rowGroups.map(({ rows, from, to }, group) => ({
       rows,
@@ -106,28 +129,67 @@ export class BlockReader {
       dedicated: meta.dedicated,
       bytes: to - from,
       paths: allPaths,
-      columns: async paths => {
-        const out = new Map<string, ColumnData>()
-        const missing: number[] = []
-        for (const path of paths) {
-          const number = opened.columnOf.get(path)
-          if (number === undefined) continue
-          const known = this.#columns.get(`${meta.blockId} ${group} ${number}`)
-          if (known === undefined) missing.push(number)
-          else out.set(path, known)
-        }
-        if (missing.length > 0) {
-          for (const [number, data] of await opened.file.read(group, missing)) {
-            this.#columns.set(`${meta.blockId} ${group} ${number}`, data, heldBytes(data))
-            out.set(plainPath(data.column.path), data)
-          }
-        }
-        return out
+      columns: paths => this.#readColumns(meta, opened, group, paths),
+      // One request for all that a query will want: where requests are cheap, what it does not get to is not read.
+      ahead: paths => {
+        if (this.#bucket.gapBytes !== undefined) this.#readColumns(meta, opened, group, paths).catch(() => {})
       },
     }))
   }
 
+  async #readColumns(
+    { blockId }: BlockMeta,
+    { file, columnOf }: OpenedBlock,
+    group: number,
+    paths: readonly string[],
+  ): Promise<ReadonlyMap<string, ColumnData>> {
+    const out = new Map<string, ColumnData>()
+    const coming = new Map<number, Promise<ReadonlyMap<number, ColumnData>>>()
+    const missing: number[] = []
+    for (const path of paths) {
+      const number = columnOf.get(path)
+      if (number === undefined) continue
+      const key = `${blockId} ${group} ${number}`
+      const known = this.#columns.get(key)
+      const underWay = known === undefined ? this.#underWay.get(key) : undefined
+      if (known !== undefined) out.set(path, known)
+      else if (underWay !== undefined) coming.set(number, underWay)
+      else missing.push(number)
+    }
+    if (missing.length > 0) {
+      const reading = this.#fetchColumns(blockId, file, group, missing)
+      for (const number of missing) coming.set(number, reading)
+    }
+    for (const [number, reading] of coming) {
+      const data = (await reading).get(number)
+      if (data !== undefined) out.set(plainPath(data.column.path), data)
+    }
+    return out
+  }
+
+  #fetchColumns(
+    blockId: string,
+    file: ParquetFile,
+    group: number,
+    numbers: readonly number[],
+  ): Promise<ReadonlyMap<number, ColumnData>> {
+    const keyOf = (number: number): string => `${blockId} ${group} ${number}`
+    const reading = file
+      .read(group, numbers)
+      .then(read => {
+        for (const [number, data] of read) this.#columns.set(keyOf(number), data, heldBytes(data))
+        return read
+      })
+      .finally(() => {
+        for (const number of numbers) this.#underWay.delete(keyOf(number))
+      })
+    for (const number of numbers) this.#underWay.set(keyOf(number), reading)
+    return reading
+  }
+
   async #mayHave(meta: BlockMeta, id: Uint8Array): Promise<boolean> {
+    const known = await this.#joined.mayHave(meta, id)
+    if (known !== undefined) return known
     const shard = shardOf(id, meta.bloomShards)
     const key = `${meta.blockId} ${shard}`
     let filter = this.#blooms.get(key)
@@ -139,7 +201,7 @@ export class BlockReader {
   }
 
   async #bloom(meta: BlockMeta, shard: number): Promise<BloomFilter> {
-    this.reads++
+    this.#reads++
     const bytes = await this.#bucket.get(`${blockPrefix(meta.tenant, meta.blockId)}bloom-${shard}`)
     const checksum = meta.checksums?.blooms[shard]
     if (checksum !== undefined && crc32(bytes) !== checksum)
@@ -167,7 +229,7 @@ export class BlockReader {
       }
     }
     if (!(await guarded(false, true, () => this.#mayHave(meta, id)))) return undefined
-    const groups = await this.rows(meta)
+    const groups = await this.rows(meta, false)
     for (let group = 0; group < groups.length; group++) {
       const found = await guarded(true, undefined, () => this.#findIn(meta, group, groups[group]!, id, held))
       if (found !== undefined) return found
@@ -219,6 +281,15 @@ export class BlockReader {
   forget(meta: BlockMeta): void {
     this.#blocks.delete(meta.blockId)
   }
+}
+
+/** A footer as it stands at the end of its file. */
+function withFileEnd(footer: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(footer.length + 8)
+  bytes.set(footer)
+  new DataView(bytes.buffer).setUint32(footer.length, footer.length, true)
+  bytes.set(Buffer.from('PAR1'), footer.length + 4)
+  return bytes
 }
 
 /** Ids ascend. */

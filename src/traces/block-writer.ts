@@ -1,5 +1,5 @@
 /** Blocks into the bucket: data, filters and index first, meta.json last, which is what makes a block live. */
-import { marked } from '#store/upload-mark.ts'
+import { marked, uploadMarkName } from '#store/upload-mark.ts'
 import { crc32 } from 'node:zlib'
 import { ParquetWriter } from '#codec/parquet/file-writer.ts'
 import type { Bucket } from '#bucket/bucket.ts'
@@ -112,9 +112,22 @@ export async function retireBlock(bucket: Bucket, meta: BlockMeta): Promise<void
   await bucket.delete(`${prefix}meta.json`)
 }
 
-/** Every object of a block, what makes it known last. */
-export async function deleteBlock(bucket: Bucket, tenant: string, blockId: string): Promise<void> {
-  const objects = (await bucket.list(blockPrefix(tenant, blockId))).map(o => o.key)
+/** What `putBlock` wrote, and what retired it. */
+function objectsOf({ bloomShards }: BlockMeta): string[] {
+  const blooms = Array.from({ length: bloomShards }, (_, i) => `bloom-${i}`)
+  return ['data.parquet', ...blooms, 'index', uploadMarkName, 'meta.json', 'meta.compacted.json']
+}
+
+/** Every object of a block, what makes it known last. Those of a block that this program wrote are not listed. */
+export async function deleteBlock(
+  bucket: Bucket,
+  { tenant, blockId, meta }: { tenant: string; blockId: string; meta?: BlockMeta | undefined },
+): Promise<void> {
+  const prefix = blockPrefix(tenant, blockId)
+  const objects =
+    meta?.checksums === undefined
+      ? (await bucket.list(prefix)).map(o => o.key)
+      : objectsOf(meta).map(name => prefix + name)
   const isMeta = (key: string): boolean => key.endsWith('/meta.json') || key.endsWith('/meta.compacted.json')
   for (const key of objects.filter(k => !isMeta(k))) await bucket.delete(key)
   for (const key of objects.filter(isMeta)) await bucket.delete(key)

@@ -99,13 +99,18 @@ export class TracesDoor {
     const live = memory.head()?.live.get(idKey(id))
     if (live !== undefined) parts.push(live)
     const taken = takeTraces(parts)
-    const blocks = this.#blocks(memory, fromMs, throughMs)
+    const blocks = this.#blocks(memory, fromMs, throughMs, id)
     return { parts: await packTraces(taken, this.#sources.pause), ...blocks }
   }
 
-  #blocks(memory: TenantMemory, fromMs: number, throughMs: number): { blocks: BlockMeta[]; omissions: Omission[] } {
+  #blocks(
+    memory: TenantMemory,
+    fromMs: number,
+    throughMs: number,
+    traceId?: Uint8Array,
+  ): { blocks: BlockMeta[]; omissions: Omission[] } {
     const omissions = new Omissions()
-    const blocks = blocksIn(memory, fromMs, throughMs, omissions)
+    const blocks = blocksIn(memory, fromMs, throughMs, omissions, traceId)
     const reason = this.#sources.notJoined()
     if (reason !== undefined) omissions.add('(all)', reason)
     return { blocks, omissions: omissions.list() }

@@ -68,7 +68,7 @@ export class HeadSource implements TracesSource {
   find(id: Uint8Array, fromMs: number, throughMs: number, omissions: Omissions): Promise<TracePlan> {
     const parts = this.#parts.waiting().flatMap(segment => segment.find(id))
     addAll(parts, this.#parts.head()?.find(id) ?? [])
-    return Promise.resolve({ parts, blocks: blocksIn(this.#parts, fromMs, throughMs, omissions) })
+    return Promise.resolve({ parts, blocks: blocksIn(this.#parts, fromMs, throughMs, omissions, id) })
   }
 
   noteReadable(block: BlockMeta): void {
@@ -95,15 +95,20 @@ export function segmentsOf({ waiting, head }: TenantMemory): Segment[] {
   return [...waiting(), ...(head()?.segments ?? [])]
 }
 
-/** Blocks that touch the time. Of those whose meta.json can't be used nobody knows the time: answers may lack them. */
+/**
+ * Blocks that touch the time, with the places where joined filters have them and the trace. Of those whose meta.json
+ * can't be used nobody knows the time: answers may lack them.
+ */
 export function blocksIn(
   { tenant, list }: TenantMemory,
   fromMs: number,
   throughMs: number,
   omissions: Omissions,
+  traceId?: Uint8Array,
 ): BlockMeta[] {
   for (const { id, reason } of list.damage.of(tenant)) if (!list.isLive(tenant, id)) omissions.add(id, reason)
-  return list.of(tenant).filter(b => b.startMs <= throughMs && b.endMs >= fromMs)
+  const blocks = list.of(tenant).filter(b => b.startMs <= throughMs && b.endMs >= fromMs)
+  return blocks.map(block => list.joined.placed(block, traceId))
 }
 
 /** A block that was damaged before is not asked for again: its objects are missing. */

@@ -16,16 +16,17 @@ export function served<T>(settings: T | undefined): T {
   return settings
 }
 
-export function openBucket(link: MainLink, signal: SignalName, { directory, description }: WorkerBucket): Bucket {
+export function openBucket(link: MainLink, signal: SignalName, place: WorkerBucket): Bucket {
+  const { directory, description, gapBytes } = place
   return directory === undefined
-    ? new DistantBucket(description, readsOf(link, signal))
+    ? new DistantBucket(description, readsOf(link, signal), gapBytes)
     : new DirectoryBucket(directory)
 }
 
 /** What is staged for the bucket is with the main thread. */
-export function tracesBucket(link: MainLink, { directory, description }: WorkerBucket): Bucket {
+export function tracesBucket(link: MainLink, { directory, description, gapBytes }: WorkerBucket): Bucket {
   const reads = readsOf(link, 'traces')
-  if (directory === undefined) return new DistantBucket(description, reads)
+  if (directory === undefined) return new DistantBucket(description, reads, gapBytes)
   return new BucketOfTwo(new DirectoryBucket(directory), reads)
 }
 

@@ -6,6 +6,8 @@ import type { BlockLayout } from '#traces/schema.ts'
 export interface WorkerBucket {
   description: string
   directory: string | undefined
+  /** As the bucket says it. */
+  gapBytes: number | undefined
 }
 
 export interface WorkerSignal {

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MemoryBucket } from '#bucket/memory.ts'
 import { defaultLimits } from '#core/limits.ts'
+import { seededRandom } from '#core/random.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { parseLogQuery } from '#lang/logql/parser.ts'
@@ -13,7 +14,9 @@ import { parseTraceql } from '#lang/traceql/parser.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import type { LogsEngine } from '#logs/engine.ts'
 import type { MetricsEngine } from '#metrics/engine.ts'
+import type { Span } from '#model/trace.ts'
 import type { TracesEngine } from '#traces/engine.ts'
+import { decodeOtlpTraces, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { Budget } from '../../src/query/budget.ts'
 import { runLogQuery } from '../../src/query/logql/log-query.ts'
 import { TraceSearch } from '../../src/query/traceql/search.ts'
@@ -100,6 +103,77 @@ test('a search over 60 blocks of traces: one request a small block, many at once
   assert.ok(requests <= blocks, `${requests} requests`)
   assert.ok(rounds <= 12, `${rounds} rounds`)
   assert.ok(far.most <= 32, `${far.most} at once`)
+})
+
+/** Blocks an hour apart, of so many traces with a text that does not compress. */
+async function largeBlocks(count: number, traces: number): Promise<StoreWorld> {
+  const world = new StoreWorld()
+  const { clock } = world
+  const random = seededRandom(5)
+  const engine = await openTraces(clock, world.options())
+  for (let block = 0; block < count; block++) {
+    const startNs = BigInt(clock.nowMs()) * 1_000_000n
+    const spans = Array.from({ length: traces }, (_, i): Span => ({
+      ...emptySpan,
+      traceId: random.bytes(16),
+      spanId: random.bytes(8),
+      name: `span ${i} of ${block}`,
+      startNs,
+      endNs: startNs + 1_000_000n,
+      attributes: [{ key: 'text', value: { kind: 'string', value: Buffer.from(random.bytes(150)).toString('hex') } }],
+    }))
+    const scope = { scope: { name: '', version: '', attributes: [], dropped: 0 }, schemaUrl: '', spans }
+    const trace = { resources: [{ resource: { attributes: [], dropped: 0 }, schemaUrl: '', scopes: [scope] }] }
+    const message = encodeOtlpTraces(trace)
+    await driving(clock, engine.append('fake', decodeOtlpTraces(message, true), message))
+    await driving(clock, engine.flush())
+    await clock.advance(hourMs)
+  }
+  await driving(clock, engine.close())
+  return world
+}
+
+const none = new Uint8Array(0)
+const emptySpan = {
+  parentSpanId: none,
+  traceState: '',
+  flags: 1,
+  kind: 1,
+  droppedAttributes: 0,
+  events: [],
+  droppedEvents: 0,
+  links: [],
+  droppedLinks: 0,
+  statusCode: 0,
+  statusMessage: '',
+}
+
+/** Requests of a search that finds one span by its name and an attribute. */
+async function requestsOfSearch(world: StoreWorld): Promise<number> {
+  const far = new FarBucket(world)
+  const engine: TracesEngine = await openTraces(world.clock, cold(world))
+  const query = parseTraceql('{ name = "span 7 of 1" && span.text != "" && duration > 0s }')
+  assert.ok(query.kind === 'search')
+  const { stages, hints } = query
+  const request = { stages, hints, fromMs: -Infinity, throughMs: Infinity, limit: 20, spansPerSet: 3 }
+  const { requests } = await far.measured(world, async () => {
+    const { traces } = await new TraceSearch(world.clock, defaultLimits).run(request, engine.reader('fake'))
+    assert.equal(traces.length, 1)
+  })
+  return requests
+}
+
+test('where a request costs, a block of a megabyte is one, and a larger one its footer and its columns', async () => {
+  const gapBytes = 1024 * 1024
+  const [middling, large] = [await largeBlocks(3, 2500), await largeBlocks(3, 12_000)]
+  const sizes = [middling, large].map(({ bucket }) =>
+    Math.max(...Array.from(bucket.objects.values(), ({ bytes }) => bytes.length)),
+  )
+  assert.ok(sizes[0]! > 600_000 && sizes[0]! < 1.5 * gapBytes, `${sizes[0]} bytes`)
+  assert.ok(sizes[1]! > 2 * gapBytes, `${sizes[1]} bytes`)
+  for (const { bucket } of [middling, large]) Object.assign(bucket, { gapBytes })
+  assert.equal(await requestsOfSearch(middling), 3)
+  assert.ok((await requestsOfSearch(large)) <= 3 * 3)
 })
 
 test('a trace by id in 60 blocks: a filter of each, many at once, then the block', async () => {

@@ -8,7 +8,7 @@ import { driving } from '../signal-worlds.ts'
 
 const minuteMs = 60_000
 /** Who the writer is, once a minute, as two requests; a listing an hour; now and then a block that is read again. */
-const requestsAnHourMax = 140
+const requestsAnHourMax = 75
 
 function counting(bucket: MemoryBucket): { requests: number } {
   const counter = { requests: 0 }

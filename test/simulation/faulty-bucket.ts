@@ -35,6 +35,8 @@ export class BucketStore {
   readonly #versions = new Map<string, Version[]>()
   readonly #world: Surroundings
   troubles: Trouble[] = []
+  /** As a store has it whose requests cost; undefined: as a directory. */
+  gapBytes: number | undefined
 
   constructor(world: Surroundings) {
     this.#world = world
@@ -115,6 +117,10 @@ export class ProcessBucket implements Bucket {
     this.#world = world
     this.#life = life
     this.#files = files
+  }
+
+  get gapBytes(): number | undefined {
+    return this.#store.gapBytes
   }
 
   #error(operation: string, code: string): BucketError {

@@ -82,6 +82,8 @@ class Run {
     this.#signal = signal
     this.#script = script
     this.#world = new World(script.seed)
+    // Half of the runs are over a store whose requests cost.
+    if (script.seed % 4 < 2) this.#world.bucket.gapBytes = 1024 * 1024
     this.#world.onEvent = onEvent
     this.#log = onEvent === undefined ? silentLog : loudLog(onEvent)
   }
@@ -441,6 +443,8 @@ class Run {
       durability,
       syncAlways,
       leaseMs,
+      // A steady load and a lone push, at the intervals of a cheap and of a dear log.
+      commitIntervalMs: seed % 2 === 0 ? 200 : 3000,
       retentionMs,
       readOnly: on === 'reader',
     })

@@ -45,6 +45,7 @@ export interface EngineSettings {
   durability: Durability
   syncAlways: boolean
   leaseMs: number
+  commitIntervalMs: number
   retentionMs: number
   readOnly: boolean
 }

@@ -236,6 +236,14 @@ export interface Block {
   count: number
   unit: string
 }
+/** What was asked of object stores since the start of the process; see docs/sizing.md for the prices. */
+export interface Requests {
+  seconds: number
+  signals: { signal: string; put: number; get: number; head: number; list: number; delete: number }[]
+  dollarsAMonth: number
+  durability: string
+  durabilityIntervalMs: number
+}
 /** A block that can't be read, or not wholly. */
 export interface Damage {
   signal: string

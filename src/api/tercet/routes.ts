@@ -46,7 +46,19 @@ export interface ListedMemory {
   bytesMax: number
   refused: number
 }
+/** What was asked of object stores since the start, and what that costs. */
+export interface ListedRequests {
+  seconds: number
+  /** By signal; a signal whose bucket is a directory has none. */
+  signals: { signal: string; put: number; get: number; head: number; list: number; delete: number }[]
+  /** Of a month that goes on so, at AWS' prices; without storage. */
+  dollarsAMonth: number
+  /** The settings that decide most of it. */
+  durability: string
+  durabilityIntervalMs: number
+}
 export interface TercetApiOptions {
+  requests: () => ListedRequests
   memory: () => ListedMemory[]
   trouble: () => ListedTrouble[]
   blocks: () => ListedBlock[]
@@ -73,6 +85,7 @@ export function tercetRoutes({
   alertmanager,
   dashboards,
   memory,
+  requests,
 }: TercetApiOptions): Route[] {
   return [
     {
@@ -88,6 +101,7 @@ export function tercetRoutes({
     },
     { methods: ['GET'], path: '/api/tercet/trouble', handler: async () => json({ trouble: trouble() }) },
     { methods: ['GET'], path: '/api/tercet/memory', handler: async () => json({ memory: memory() }) },
+    { methods: ['GET'], path: '/api/tercet/requests', handler: async () => json(requests()) },
     { methods: ['GET'], path: '/api/tercet/settings', handler: async () => json({ settings: settings() }) },
     { methods: ['GET'], path: '/api/tercet/dashboards', handler: async () => json({ dashboards: await dashboards() }) },
     {

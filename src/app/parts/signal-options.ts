@@ -1,14 +1,19 @@
 /** The options that the engines of all three signals have. */
 import type { Bucket } from '#bucket/bucket.ts'
+import { BadDataError } from '#core/errors.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { SignalOptions } from '#store/signal-frame.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
+import type { Config } from '../config.ts'
 import { retentionMsOf } from '../buckets.ts'
 import { prepareBucket, type Context } from '../context.ts'
 import { defaultTenants } from '#api/tenancy.ts'
 
 /** For how long an answer of an object store about its writer is good: each answer is a request that costs. */
 const leaseMs = 5000
+
+/** The log of a bucket in a directory is written so often, unless the configuration says otherwise. */
+const directoryIntervalMs = 200
 
 /** A process that only reads finds within a minute what others write, the time of its look included. */
 const readerLooksEveryMs = 40_000
@@ -20,6 +25,20 @@ const readerLooksEveryMs = 40_000
 export function refreshMsOf({ isReader }: Pick<Context, 'isReader'>, bucket: Bucket, writerMs: number): number {
   if (isReader) return readerLooksEveryMs
   return bucket instanceof DirectoryBucket ? 60_000 : writerMs
+}
+
+/** Senders do not wait longer for an answer. */
+const intervalMsMax = 60_000
+
+/**
+ * Of `durability: bucket`: writes to a directory cost nothing, those to an object store are paid for. Throws
+ * BadDataError.
+ */
+export function commitIntervalMsOf(config: Config, bucket: Bucket): number {
+  if (bucket instanceof DirectoryBucket && !config.isSet('durability_interval')) return directoryIntervalMs
+  const intervalMs = config.durationMs('durability_interval')
+  if (intervalMs <= intervalMsMax) return intervalMs
+  throw new BadDataError('durability_interval: pushes wait so long for their answer; it may be one minute at most')
 }
 
 export function signalOptions(context: Context, signal: SignalName, bucket: Bucket, refreshMs: number): SignalOptions {
@@ -39,6 +58,7 @@ export function signalOptions(context: Context, signal: SignalName, bucket: Buck
     directory: `${config.text('data_dir')}/${signal}`,
     defaultTenant: defaultTenants[signal],
     durability: config.text('durability') === 'bucket' ? 'bucket' : 'local',
+    commitIntervalMs: commitIntervalMsOf(config, bucket),
     syncAlways: config.text('wal_sync') === 'always',
     retentionMs: retentionMsOf(config, signal),
     admitMemory: () => {

@@ -38,7 +38,7 @@ const compactBytesMax = 128 * 1024 * 1024
 function openEngine(context: ServingContext, bucket: Bucket): TracesEngine {
   const building = context.workers.tracesBuilding(bucket)
   const { config, world, limits } = context
-  const refreshMs = refreshMsOf(context, bucket, 300_000)
+  const refreshMs = refreshMsOf(context, bucket, 3_600_000)
   return new TracesEngine({
     ...signalOptions(context, 'traces', bucket, refreshMs),
     limits: {

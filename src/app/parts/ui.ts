@@ -4,17 +4,22 @@ import {
   type ListedBlock,
   type ListedDamage,
   type ListedMemory,
+  type ListedRequests,
   type ListedTrouble,
   type Setting,
 } from '#api/tercet/routes.ts'
 import { uiRoutes } from '#api/tercet/ui.ts'
 import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import { dollarsAMonth, sumsOf } from '#bucket/request-prices.ts'
+import { signals as signalNames, type SignalName } from '#core/signal-name.ts'
 import { NotFoundError } from '#core/errors.ts'
 import { filesOf } from '#scrape/discovery/simple.ts'
 import type { Signal } from '#store/signal.ts'
 import { queryRoutes, type Context } from '../context.ts'
 import { optionOf, type OptionName } from '../options.ts'
 import { makePart, type Part } from '../part.ts'
+import { commitIntervalMsOf } from './signal-options.ts'
 import { uiFiles } from '../ui-files.ts'
 import { version } from '../version.ts'
 
@@ -71,9 +76,29 @@ async function warnOfMissing({ config, world }: Context): Promise<void> {
   }
 }
 
+/** Requests since the start, of signals in object stores. */
+function requestsOf(
+  { config, world, startedMs }: Context,
+  buckets: Readonly<Record<SignalName, Bucket>>,
+): ListedRequests {
+  const seconds = (world.clock.nowMs() - startedMs) / 1000
+  const counted = signalNames.flatMap(signal => {
+    const { requests } = buckets[signal]
+    return requests === undefined ? [] : [{ signal, ...sumsOf(requests) }]
+  })
+  return {
+    seconds,
+    signals: counted,
+    dollarsAMonth: counted.reduce((sum, one) => sum + dollarsAMonth(one, seconds), 0),
+    durability: config.text('durability'),
+    durabilityIntervalMs: commitIntervalMsOf(config, buckets.metrics),
+  }
+}
+
 export async function makeUi(
   context: Context,
   signals: readonly Signal[],
+  buckets: Readonly<Record<SignalName, Bucket>>,
   damaged: () => ListedDamage[],
   alertmanager: Alertmanager | undefined,
 ): Promise<Part> {
@@ -102,6 +127,7 @@ export async function makeUi(
     }))
   const questions = tercetRoutes({
     memory,
+    requests: () => requestsOf(context, buckets),
     blocks,
     damaged,
     trouble,

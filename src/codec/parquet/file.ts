@@ -36,8 +36,8 @@ function decoding<T>(work: () => T): T {
   }
 }
 
-/** Ranges that lie this near are read as one. */
-const gapMax = 128 * 1024
+/** Ranges that lie this near are read as one, unless it is known what a gap costs. */
+const gapBytesMax = 128 * 1024
 
 const number = (value: unknown, what: string): number => {
   if (typeof value !== 'number' || value < 0) throw new CorruptDataError(`parquet: the footer has no ${what}`)
@@ -50,10 +50,12 @@ export class ParquetFile {
   readonly rowGroups: readonly RowGroup[]
   readonly rows: number
   readonly #read: RangeReader
+  readonly #gapBytes: number
   readonly #byPath: ReadonlyMap<string, number>
 
-  private constructor(footer: ThriftStruct, size: number, read: RangeReader) {
+  private constructor(footer: ThriftStruct, size: number, read: RangeReader, gapBytes: number) {
     this.#read = read
+    this.#gapBytes = gapBytes
     this.columns = readSchema((footer.get(2) ?? []) as ThriftStruct[])
     this.#byPath = new Map(this.columns.map(({ path }, i) => [path, i]))
     this.rows = number(footer.get(3), 'count of rows')
@@ -79,8 +81,17 @@ export class ParquetFile {
     })
   }
 
-  /** `footerSize`: of the footer without its last eight bytes, when it is known; so its CRC-32. */
-  static async open(read: RangeReader, size: number, footerSize = 0, footerChecksum?: number): Promise<ParquetFile> {
+  /**
+   * `footerSize`: of the footer without its last eight bytes, when it is known; so its CRC-32. `gapBytes`: columns that
+   * lie so near are read together.
+   */
+  static async open(
+    read: RangeReader,
+    size: number,
+    footerSize = 0,
+    footerChecksum?: number,
+    gapBytes = gapBytesMax,
+  ): Promise<ParquetFile> {
     let bytes = await read(Math.max(0, size - Math.max(footerSize + 8, footerSize === 0 ? 64 * 1024 : 0)), size)
     if (bytes.length < 8) throw new CorruptDataError(`parquet: a file of ${bytes.length} bytes`)
     const tail = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 8, 8)
@@ -91,7 +102,9 @@ export class ParquetFile {
     const from = bytes.length - 8 - length
     if (footerChecksum !== undefined && crc32(bytes.subarray(from, bytes.length - 8)) !== footerChecksum)
       throw new CorruptDataError('parquet: the footer has a wrong checksum')
-    return decoding(() => new ParquetFile(readStruct(new ByteReader(bytes, from, bytes.length - 8)), size, read))
+    return decoding(
+      () => new ParquetFile(readStruct(new ByteReader(bytes, from, bytes.length - 8)), size, read, gapBytes),
+    )
   }
 
   /** The number of a column; -1 when the file has none of this path. */
@@ -107,7 +120,7 @@ export class ParquetFile {
     for (let i = 0; i < sorted.length;) {
       let end = i
       let to = places[sorted[i]!]!.to
-      while (end + 1 < sorted.length && places[sorted[end + 1]!]!.from - to <= gapMax)
+      while (end + 1 < sorted.length && places[sorted[end + 1]!]!.from - to <= this.#gapBytes)
         to = Math.max(to, places[sorted[++end]!]!.to)
       const { from } = places[sorted[i]!]!
       const bytes = await this.#read(from, to)

@@ -296,23 +296,22 @@ interface OpenedRows {
   columns: Awaited<ReturnType<TraceRows['columns']>>
 }
 
+/** What is read of rows whatever is asked of them. */
+const rowPaths = ['StartTimeUnixNano', 'EndTimeUnixNano', 'rs.ss.Spans.StartTimeUnixNano', 'TraceID']
+
 async function openRows(
   rows: TraceRows,
   { stages, fn }: MetricsExpr & { kind: 'pipeline' },
   isComparison: boolean,
 ): Promise<OpenedRows | undefined> {
-  const table = await SpanTable.open(rows)
-  if (table === undefined) return undefined
   const fields: Field[] = [...fieldsOfStages(stages), ...fn.by, ...(fn.field === undefined ? [] : [fn.field])]
-  const compared = isComparison ? await comparedFields(rows) : []
   const shown = mentionsOf(stages).map(mention => mention.field)
-  await table.load([...fields, ...shown, ...compared, ...fieldsOf(fn.selection)])
-  const columns = await rows.columns([
-    'StartTimeUnixNano',
-    'EndTimeUnixNano',
-    'rs.ss.Spans.StartTimeUnixNano',
-    'TraceID',
-  ])
+  const needed = [...fields, ...shown, ...fieldsOf(fn.selection)]
+  const table = await SpanTable.open(rows, needed, rowPaths)
+  if (table === undefined) return undefined
+  const compared = isComparison ? await comparedFields(rows) : []
+  await table.load([...needed, ...compared])
+  const columns = await rows.columns(rowPaths)
   return { table, compared, columns }
 }
 

@@ -68,6 +68,10 @@ function addStats(into: SearchStats, more: SearchStats): void {
   into.blocks += more.blocks
 }
 
+const timePaths = ['StartTimeUnixNano', 'EndTimeUnixNano']
+/** What a search reads whatever it looks for. Ids tell rows that are one trace. */
+const readPaths = [...timePaths, 'TraceID']
+
 /** Fields that results show apart from the attributes. */
 const shownApart: ReadonlySet<string> = new Set([
   'name',
@@ -164,10 +168,10 @@ export class TraceSearch {
     stats: SearchStats,
     budget: Budget,
   ): Promise<FoundTrace[]> {
-    const table = await SpanTable.open(rows)
+    const table = await SpanTable.open(rows, needed, readPaths)
     if (table === undefined) return []
     if (!(await table.load(needed, required))) return []
-    const times = await rows.columns(['StartTimeUnixNano', 'EndTimeUnixNano'])
+    const times = await rows.columns(timePaths)
     const starts = longsOf(columnAt(times, 'StartTimeUnixNano'))
     const ends = longsOf(columnAt(times, 'EndTimeUnixNano'))
     const fromNs = request.fromMs === -Infinity ? undefined : BigInt(Math.floor(request.fromMs)) * 1_000_000n

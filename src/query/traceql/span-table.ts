@@ -219,8 +219,14 @@ export class SpanTable {
   }
 
   /** The table of a row group; undefined where it has no spans. */
-  static async open(rows: TraceRows): Promise<SpanTable | undefined> {
-    const structure = (await rows.columns(['rs.ss.Spans.StatusCode'])).get('rs.ss.Spans.StatusCode')
+  /** `fields` will be loaded, and the columns `more` be read: where requests cost, all of them are read together. */
+  static async open(
+    rows: TraceRows,
+    fields: readonly Field[] = [],
+    more: readonly string[] = [],
+  ): Promise<SpanTable | undefined> {
+    rows.ahead?.([structurePath, ...pathsOf(rows, fields), ...more])
+    const structure = (await rows.columns([structurePath])).get(structurePath)
     return structure === undefined ? undefined : new SpanTable(rows, structureOf(structure, rows.rows))
   }
 
@@ -255,15 +261,10 @@ export class SpanTable {
    * False, with nothing loaded, where the dictionaries of the columns show that no span has a text that is `required`.
    */
   async load(fields: readonly Field[], required: readonly Required[] = []): Promise<boolean> {
-    const wanted = new Map<string, Field>()
-    for (const field of fields) {
-      const isAny = field.kind === 'attribute' && field.scope === 'any'
-      for (const one of isAny ? [scoped(field, 'span'), scoped(field, 'resource')] : [field])
-        if (!this.#fields.has(fieldKey(one))) wanted.set(fieldKey(one), one)
-    }
-    if (wanted.size === 0) return true
-    const intrinsics = [...wanted.values()].flatMap(f => (f.kind === 'intrinsic' ? [f.name] : []))
-    const attributes = this.#attributesOf(wanted.values())
+    const wanted = ownersOf(fields).filter(one => !this.#fields.has(fieldKey(one)))
+    if (wanted.length === 0) return true
+    const intrinsics = intrinsicsOf(wanted)
+    const attributes = attributesOf(this.rows, wanted)
     const columns = await this.#read(intrinsics, attributes)
     if (required.some(one => this.#isAbsent(one, columns))) return false
     for (const name of intrinsics) this.#fields.set(name, this.#intrinsic(intrinsicPlaces[name], columns))
@@ -289,43 +290,14 @@ export class SpanTable {
     return [partPath(level, 'Value'), ...own]
   }
 
-  /** By level, the names of the attributes among the fields, with the columns of their own that they may have. */
-  #attributesOf(fields: Iterable<Field>): Map<AttributeLevel, Map<string, OwnPath[]>> {
-    const byLevel = new Map<AttributeLevel, Map<string, OwnPath[]>>()
-    for (const field of fields) {
-      if (field.kind === 'intrinsic' || field.scope === 'any') continue
-      const level = field.scope === 'instrumentation' ? 'scope' : field.scope
-      let names = byLevel.get(level)
-      if (names === undefined) byLevel.set(level, (names = new Map()))
-      names.set(field.name, attributePaths(this.rows.dedicated, level, field.name))
-    }
-    return byLevel
-  }
-
   /** Reads the columns that the fields need, and where events and links begin. */
   async #read(
     intrinsics: readonly Intrinsic[],
     attributes: ReadonlyMap<AttributeLevel, ReadonlyMap<string, readonly OwnPath[]>>,
   ): Promise<ReadonlyMap<string, ColumnData>> {
-    const paths = new Set<string>()
-    const levels = new Set<Level>(attributes.keys())
-    for (const name of intrinsics) {
-      const { path, level } = intrinsicPlaces[name]
-      paths.add(path)
-      levels.add(level)
-    }
-    if (levels.has('event')) paths.add(eventPath)
-    if (levels.has('link')) paths.add(linkPath)
-    // Attributes with columns of their own are in the list only when their values have another type, which is rare:
-    // the rest of the list is read only when their keys occur.
-    const isListed = (names: ReadonlyMap<string, readonly OwnPath[]>): boolean =>
-      [...names.values()].some(own => own.length === 0)
-    for (const [level, names] of attributes) {
-      for (const own of names.values()) for (const { path } of own) paths.add(path)
-      paths.add(partPath(level, 'Key'))
-      if (isListed(names)) for (const part of listParts) paths.add(partPath(level, part))
-    }
-    const columns = new Map(await this.rows.columns([...paths]))
+    const levels = levelsOfFields(intrinsics, attributes)
+    const paths = columnPaths(intrinsics, attributes)
+    const columns = new Map(await this.rows.columns(paths))
     const late = [...attributes].filter(
       ([level, names]) => !isListed(names) && hasKey(columns.get(partPath(level, 'Key')), names),
     )
@@ -416,6 +388,8 @@ function scoped(field: Field, scope: 'span' | 'resource'): Field {
 }
 
 /** Columns that every event and every link has. */
+/** Which spans there are. */
+const structurePath = 'rs.ss.Spans.StatusCode'
 const eventPath = 'rs.ss.Spans.Events.Name'
 const linkPath = 'rs.ss.Spans.Links.SpanID'
 
@@ -626,4 +600,71 @@ function markArrays(isArray: ColumnData, found: FoundKeys, columns: readonly Fie
     column.lists ??= new Map()
     if (!column.lists.has(owner)) column.lists.set(owner, value === undefined ? [] : [value])
   }
+}
+
+type AttributeNames = Map<AttributeLevel, Map<string, OwnPath[]>>
+
+/** The fields, each once; an attribute without scope as the span's and the resource's. */
+function ownersOf(fields: readonly Field[]): Field[] {
+  const owners = new Map<string, Field>()
+  for (const field of fields) {
+    const isAny = field.kind === 'attribute' && field.scope === 'any'
+    for (const one of isAny ? [scoped(field, 'span'), scoped(field, 'resource')] : [field])
+      owners.set(fieldKey(one), one)
+  }
+  return [...owners.values()]
+}
+
+function intrinsicsOf(fields: readonly Field[]): Intrinsic[] {
+  return fields.flatMap(field => (field.kind === 'intrinsic' ? [field.name] : []))
+}
+
+/** By level, the names of the attributes among the fields, with the columns of their own that they may have. */
+function attributesOf({ dedicated }: TraceRows, fields: readonly Field[]): AttributeNames {
+  const byLevel: AttributeNames = new Map()
+  for (const field of fields) {
+    if (field.kind === 'intrinsic' || field.scope === 'any') continue
+    const level = field.scope === 'instrumentation' ? 'scope' : field.scope
+    let names = byLevel.get(level)
+    if (names === undefined) byLevel.set(level, (names = new Map()))
+    names.set(field.name, attributePaths(dedicated, level, field.name))
+  }
+  return byLevel
+}
+
+function levelsOfFields(
+  intrinsics: readonly Intrinsic[],
+  attributes: ReadonlyMap<AttributeLevel, unknown>,
+): ReadonlySet<Level> {
+  return new Set<Level>([...attributes.keys(), ...intrinsics.map(name => intrinsicPlaces[name].level)])
+}
+
+/**
+ * Attributes with columns of their own are in the list only when their values have another type, which is rare: the
+ * rest of the list is read only when their keys occur.
+ */
+function isListed(names: ReadonlyMap<string, readonly OwnPath[]>): boolean {
+  return [...names.values()].some(own => own.length === 0)
+}
+
+/** The columns that are read of fields, as far as they are known before any is read. */
+function columnPaths(
+  intrinsics: readonly Intrinsic[],
+  attributes: ReadonlyMap<AttributeLevel, ReadonlyMap<string, readonly OwnPath[]>>,
+): string[] {
+  const paths = new Set<string>(intrinsics.map(name => intrinsicPlaces[name].path))
+  const levels = levelsOfFields(intrinsics, attributes)
+  if (levels.has('event')) paths.add(eventPath)
+  if (levels.has('link')) paths.add(linkPath)
+  for (const [level, names] of attributes) {
+    for (const own of names.values()) for (const { path } of own) paths.add(path)
+    paths.add(partPath(level, 'Key'))
+    if (isListed(names)) for (const part of listParts) paths.add(partPath(level, part))
+  }
+  return [...paths]
+}
+
+function pathsOf(rows: TraceRows, fields: readonly Field[]): string[] {
+  const owners = ownersOf(fields)
+  return columnPaths(intrinsicsOf(owners), attributesOf(rows, owners))
 }

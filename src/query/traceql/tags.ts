@@ -174,8 +174,9 @@ export class TagFinder {
     const found = new FoundValues()
     const open = (rows: TraceRows): Promise<SpanTable | undefined> =>
       unlessDamaged(rows, async () => {
-        const opened = await SpanTable.open(rows)
-        await opened?.load([field, ...scopedInstrumentation(field), ...fieldsOf(condition)])
+        const fields = [field, ...scopedInstrumentation(field), ...fieldsOf(condition)]
+        const opened = await SpanTable.open(rows, fields)
+        await opened?.load(fields)
         return opened
       })
     const selected = await reader.select(range.fromMs, range.throughMs, 'parted')

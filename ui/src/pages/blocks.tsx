@@ -1,5 +1,5 @@
 /** The blocks of the bucket, on a time line. */
-import { get, type Block } from '../api.ts'
+import { get, type Block, type Requests } from '../api.ts'
 import { Head, Status } from '../components/shell.tsx'
 import { Table, type Column } from '../components/table.tsx'
 import { greatest, least } from '../extremes.ts'
@@ -77,6 +77,40 @@ function SignalBlocks({ signal, blocks, whole }: { signal: string; blocks: reado
   )
 }
 
+type SignalRequests = Requests['signals'][number]
+
+const requestColumns: readonly Column<SignalRequests>[] = [
+  { title: 'Signal', cell: r => r.signal },
+  { title: 'PUT', isNumber: true, cell: r => short(r.put) },
+  { title: 'LIST', isNumber: true, cell: r => short(r.list) },
+  { title: 'GET', isNumber: true, cell: r => short(r.get) },
+  { title: 'HEAD', isNumber: true, cell: r => short(r.head) },
+  { title: 'DELETE', isNumber: true, cell: r => short(r.delete) },
+]
+
+/** What the object store was asked, and what a month of that costs; nothing where buckets are directories. */
+function StoreRequests() {
+  const tick = useTick(60)
+  const { data } = useLoad(signal => get<Requests>('/api/tercet/requests', {}, signal), [tick])
+  if (data === undefined || data.signals.length === 0) return null
+  const { seconds, signals, dollarsAMonth, durability, durabilityIntervalMs } = data
+  return (
+    <section class="panel">
+      <h2>
+        Requests to the store{' '}
+        <span class="dim">
+          {duration(seconds)}: ${dollarsAMonth.toFixed(2)} a month at this rate, without storage
+        </span>
+      </h2>
+      <p class="dim">
+        durability: {durability}
+        {durability === 'bucket' && `, durability_interval: ${duration(durabilityIntervalMs / 1000)}`}
+      </p>
+      <Table columns={requestColumns} rows={signals} keyOf={r => r.signal} label="Requests to the store" />
+    </section>
+  )
+}
+
 export function Blocks() {
   const tick = useTick(60)
   const loaded = useLoad(signal => get<{ blocks: Block[] }>('/api/tercet/blocks', {}, signal), [tick])
@@ -95,6 +129,7 @@ export function Blocks() {
         empty="Nothing is in blocks yet: they are cut every two hours, or at POST /-/flush."
       />
       <div class="stack">
+        <StoreRequests />
         {['metrics', 'logs', 'traces'].map(signal => (
           <SignalBlocks key={signal} signal={signal} blocks={blocks} whole={whole} />
         ))}
