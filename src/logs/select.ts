@@ -5,9 +5,10 @@ import type { Labels } from '#model/labels.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { readPairs, type Lines } from './block-lines.ts'
 
-import type { ChunkColumns, CountedBlock } from './line-columns.ts'
+import type { ChunkColumns, CountedBlock, CountedCombination } from './line-columns.ts'
+import type { WholeChunk } from './table.ts'
 
-export { readPairs, type ChunkColumns, type CountedBlock, type Lines }
+export { readPairs, type ChunkColumns, type CountedBlock, type CountedCombination, type Lines, type WholeChunk }
 
 export interface LineBlock {
   /** First and last time, whole milliseconds, both inclusive. */
@@ -46,6 +47,8 @@ export interface ChunkSource {
   open(needles?: readonly Uint8Array[]): Promise<OpenedChunk | undefined>
   /** What can be counted without fetching the chunk, its blocks in the same order; undefined where there is nothing. */
   columns?(): Promise<ChunkColumns | undefined>
+  /** All lines of the chunk as one block, counted; undefined where they are not. */
+  whole?(): Promise<WholeChunk | undefined>
 }
 
 /** A stream and its chunks that touch the time, in order of their start; chunks may overlap and repeat lines. */

@@ -153,6 +153,7 @@ class RangeScan {
 /** Windows of the steps: a line at time t is in those of steps k with k·step - range < t - origin <= k·step. */
 class Windows {
   readonly steps: number
+  readonly areWholeSeconds: boolean
   readonly #originMs: number
   readonly #originSubNs: number
   readonly stepNs: number
@@ -177,6 +178,8 @@ class Windows {
     }
     this.#originMs = originMs
     this.#originSubNs = originSubNs
+    const isWholeStep = grid.steps === 1 || grid.stepMs % 1000 === 0
+    this.areWholeSeconds = originSubNs === 0 && originMs % 1000 === 0 && isWholeStep && rangeMs % 1000 === 0
     // (a, b] in whole nanoseconds is [a + 1, b + 1).
     const carry = originSubNs + 1 >= 1e6 ? 1 : 0
     this.fromMs = originMs - rangeMs + carry
