@@ -2,7 +2,15 @@
 import { spawnSync } from 'node:child_process'
 
 /** Files of kernel/ that are a program each; what else is there is a part of some. */
-export const kernels = ['write-request', 'series-key', 'gram-bitmap', 'xor-chunk', 'crc32c', 'line-search'] as const
+export const kernels = [
+  'write-request',
+  'series-key',
+  'gram-bitmap',
+  'block-columns',
+  'xor-chunk',
+  'crc32c',
+  'line-search',
+] as const
 
 const compiler = 'node_modules/assemblyscript/bin/asc.js'
 const flags = ['-O3', '--noAssert', '--enable', 'simd', '--runtime', 'stub', '--initialMemory', '16']

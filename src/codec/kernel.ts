@@ -1,7 +1,14 @@
 /** The WASM kernels: built from kernel/ by `npm run build:kernel`, their programs lie beside this file. */
 import { readFileSync } from 'node:fs'
 
-type KernelName = 'write-request' | 'series-key' | 'gram-bitmap' | 'xor-chunk' | 'crc32c' | 'line-search'
+type KernelName =
+  | 'write-request'
+  | 'series-key'
+  | 'gram-bitmap'
+  | 'block-columns'
+  | 'xor-chunk'
+  | 'crc32c'
+  | 'line-search'
 
 const compiled = new Map<KernelName, WebAssembly.Module>()
 

@@ -3,12 +3,12 @@
  * many lines and bytes each combination of metadata has in a block. Lies in the tables of docs/formats/log-table.md.
  */
 import { zstdDecompressSync } from 'node:zlib'
+import { plainColumnsOf } from '#codec/block-columns.ts'
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { TimeCursor, writeTime } from '#codec/log-time.ts'
 import { CorruptDataError, messageOf } from '#core/errors.ts'
 import { decodeUtf8, encodeUtf8 } from '#core/text.ts'
-import { BlockLines } from './block-lines.ts'
 import { codecs, compress, type BlockInfo } from './chunk.ts'
 
 /** A number of a combination is one byte. A block that needs more of them has no columns. */
@@ -49,61 +49,21 @@ export interface BlockColumns {
 
 /** The columns of a block of format 4; undefined when its lines have too many combinations, or are out of order. */
 export function columnsOf(block: Uint8Array, entries: number): BlockColumns | undefined {
-  const lines = new BlockLines(block, entries, true)
-  const { timesMs, subNs, lineFrom, lineTo } = lines
-  const found = combinationsOf(block, lines)
-  if (found === undefined) return undefined
-  const { combinations, places } = found
-  const moments = new ByteWriter(entries * 2)
-  const lengths = new ByteWriter(entries * 2)
-  let second = entries > 0 ? Math.floor(timesMs[0]! / 1000) : 0
-  let last = -Infinity
-  for (let i = 0; i < entries; i++) {
-    const ms = timesMs[i]!
-    // Others' blocks may have lines out of order.
-    if (ms < last) return undefined
-    last = ms
-    const own = Math.floor(ms / 1000)
-    const isWhole = ms === own * 1000 && subNs[i] === 0
-    moments.writeUvarint(((own - second) * 2 + (isWhole ? 1 : 0)) * combinations.length + places[i]!)
-    second = own
-    lengths.writeUvarint(lineTo[i]! - lineFrom[i]!)
-  }
-  const packed = { moments: pack(moments.bytes()), lengths: pack(lengths.bytes()) }
-  const heldBytes = packed.moments.packed.length + packed.lengths.packed.length + combinations.length * 100 + 300
-  return { ...packed, combinations, heldBytes }
+  const plain = plainColumnsOf(block, entries)
+  if (plain === undefined) return undefined
+  const moments = pack(plain.moments)
+  const lengths = pack(plain.lengths)
+  const combinations = plain.metadata.map(({ from, length, lines, bytes }) => ({
+    refs: refsOf(block, from, from + length),
+    lines,
+    bytes,
+  }))
+  const heldBytes = moments.packed.length + lengths.packed.length + combinations.length * 100 + 300
+  return { moments, lengths, combinations, heldBytes }
 }
 
 function pack(bytes: Uint8Array): PackedColumn {
   return { packed: new Uint8Array(compress(codecs.zstd, bytes)), size: bytes.length }
-}
-
-/** The combinations of metadata, as they are met, and by line which of them it has; undefined when they are many. */
-function combinationsOf(
-  block: Uint8Array,
-  lines: BlockLines,
-): { combinations: Combined[]; places: Uint8Array } | undefined {
-  const { pairsFrom, pairsTo, lineFrom, lineTo, count } = lines
-  const combinations: Combined[] = []
-  const placeOf = new Map<string, number>()
-  const places = new Uint8Array(count)
-  for (let i = 0; i < count; i++) {
-    const from = pairsFrom[i]!
-    const length = pairsTo[i]! - from
-    const key = Buffer.from(block.buffer, block.byteOffset + from, length).toString('latin1')
-    let place = placeOf.get(key)
-    if (place === undefined) {
-      place = combinations.length
-      if (place === combinationsMax) return undefined
-      placeOf.set(key, place)
-      combinations.push({ refs: refsOf(block, from, from + length), lines: 0, bytes: 0 })
-    }
-    const combined = combinations[place]!
-    combined.lines++
-    combined.bytes += lineTo[i]! - lineFrom[i]!
-    places[i] = place
-  }
-  return { combinations, places }
 }
 
 function refsOf(block: Uint8Array, from: number, to: number): number[] {
