@@ -7,6 +7,7 @@ export const kernels = [
   'series-key',
   'gram-bitmap',
   'block-columns',
+  'block-lines',
   'xor-chunk',
   'crc32c',
   'line-search',

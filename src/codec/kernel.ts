@@ -6,6 +6,7 @@ type KernelName =
   | 'series-key'
   | 'gram-bitmap'
   | 'block-columns'
+  | 'block-lines'
   | 'xor-chunk'
   | 'crc32c'
   | 'line-search'

@@ -1,10 +1,11 @@
 /** Reads chunks, from the bucket, from the staging disk or from memory, through caches of what was opened lately. */
 import { NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
+import { freeBytes } from '#core/freed-bytes.ts'
 import { isDamage } from '#core/omissions.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { BlockLines } from './block-lines.ts'
-import { chunkKey, filterKey, oldChunkKey, openChunkObject, type ChunkRef, type InnerChunk } from './chunk.ts'
+import { chunkKey, codecs, filterKey, oldChunkKey, openChunkObject, type ChunkRef, type InnerChunk } from './chunk.ts'
 import { chunkName } from './merge.ts'
 import type { ClosedChunk } from './closed-chunk.ts'
 import { readSnapshot, type ChunkSnapshot } from './open-chunk.ts'
@@ -354,11 +355,16 @@ export class ChunkReader {
       const name = `${key}#${i}`
       /** Of a block that was searched, and whose lines are asked for next. */
       let searched: Uint8Array | undefined
+      /** What no cache has. */
+      let ownBytes: Uint8Array | undefined
+      let ownLines: BlockLines | undefined
       const bytes = (): Uint8Array => {
         const known = searched ?? this.#blocks.get(name)?.bytes ?? this.#bytes.get(name)
         if (known !== undefined) return known
         const read = inner.readBlock(i)
         if (share.bytes.takes(read.length)) this.#bytes.set(name, read, read.length)
+        // What is not compressed is a part of the chunk.
+        else if (inner.codec !== codecs.none) ownBytes = read
         return read
       }
       return {
@@ -372,6 +378,10 @@ export class ChunkReader {
           if (text === undefined) return false
           const isFound = Buffer.from(text.buffer, text.byteOffset, text.length).includes(needle)
           searched = isFound ? text : undefined
+          if (!isFound && text === ownBytes) {
+            freeBytes(text)
+            ownBytes = undefined
+          }
           return isFound
         },
         lines: () => {
@@ -380,9 +390,16 @@ export class ChunkReader {
             lines = orLeftOut(() => new BlockLines(bytes(), block.entries, inner.version >= 4))
             searched = undefined
             if (lines === undefined) return noLines
-            if (share.blocks.takes(lines.heldBytes)) this.#blocks.set(name, lines, lines.heldBytes)
+            if (share.blocks.takes(lines.heldBytes)) {
+              this.#blocks.set(name, lines, lines.heldBytes)
+              ownBytes = undefined
+            } else if (lines.bytes === ownBytes) ownLines = lines
           }
           return lines
+        },
+        release: () => {
+          ownLines?.release()
+          if (ownLines !== undefined) ownBytes = ownLines = undefined
         },
       }
     })

@@ -22,6 +22,8 @@ export interface LineBlock {
   mayContain(needle: Uint8Array): boolean
   /** Synchronous: decompresses, or gives what a cache has; no lines when they are damaged. */
   lines(): Lines
+  /** The lines that `lines` gave are not used any more: their memory is given back, unless a cache has them. */
+  release?(): void
 }
 
 export interface OpenedChunk {

@@ -12,7 +12,7 @@ import { toBytes, toDurationSeconds, toFloat } from './conversions.ts'
 import { Entry, errorLabel } from './entry.ts'
 import { Pipeline } from './pipeline.ts'
 import { addCounts, countAhead, type LineCounts } from './counted-lines.ts'
-import { exclusion, openAhead, planChunks, type ChunkTask } from './scan.ts'
+import { exclusion, openAhead, planChunks, releaseLines, type ChunkTask } from './scan.ts'
 import { labelsOf, makeSeries, type Grid, type Series, type Vector } from './series.ts'
 import type { QueryStats } from './stats.ts'
 import { sortSamples } from './sample-sort.ts'
@@ -146,6 +146,7 @@ class RangeScan {
       }
       await pipeline.scanPaced(task.labels, lines, symbols, { bounds, isBackward: false, isExcluded, visit }, budget)
     }
+    releaseLines(task, block)
     await budget.pause()
   }
 }

@@ -8,7 +8,7 @@ import type { Instant } from '#lang/logsql/numbers.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import type { Lines, LogsReader } from '#logs/select.ts'
 import { Budgets } from '../budget.ts'
-import { exclusion, openAhead, planChunks, type ChunkTask } from '../logql/scan.ts'
+import { exclusion, openAhead, planChunks, releaseLines, type ChunkTask } from '../logql/scan.ts'
 import { leastNs, mostNs, nsOfMs } from '#lang/logsql/times.ts'
 import { compareValues } from './compare.ts'
 import { compileFilter, planFilter } from './filter.ts'
@@ -286,6 +286,7 @@ export class LogsqlEngine {
         const text = Buffer.from(lines.bytes.buffer, lines.bytes.byteOffset, lines.bytes.length)
         if (needles.some(needle => !text.includes(needle))) continue
         if (!(await scanLines(task, lines, opened.symbols, bounds, row, test, sink, context, wanted))) return
+        releaseLines(task, block)
         await budget.pause()
       }
     }
