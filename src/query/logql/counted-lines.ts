@@ -6,7 +6,6 @@ import { isDamage } from '#core/omissions.ts'
 import { workAhead } from '#core/parallel.ts'
 import type { ChunkColumns, CountedBlock, CountedCombination, OpenedChunk, WholeChunk } from '#logs/select.ts'
 import type { Budget } from '../budget.ts'
-import { labelName } from './json-line.ts'
 import { chunksAhead, type ChunkTask } from './scan.ts'
 
 /** In which windows a line is. Times are nanoseconds from the first step; the end is exclusive. */
@@ -140,7 +139,7 @@ function areClear(times: Float64Array, windows: StepWindows): boolean {
 
 /** Where counts go: series of lines by their metadata. */
 export interface LineCounts<S> {
-  /** The series of a chunk's lines that have this metadata; undefined: they are not counted. */
+  /** The series of a chunk's lines that have this metadata, as it was sent; undefined: they are not counted. */
   seriesOf(task: ChunkTask, pairs: readonly string[]): S | undefined
   /** Adds lines, and bytes of lines, in the windows of the steps [first, end). */
   count(series: S, first: number, end: number, lines: number, bytes: number): void
@@ -165,8 +164,7 @@ export async function addCounts<S>(
   const known = new Map<number, S | undefined>()
   const seriesOf = (number: number): S | undefined => {
     if (known.has(number)) return known.get(number)
-    const pairs = source.combinations[number]!.map((text, p) => (p % 2 === 0 ? labelName(text) : text))
-    const series = into.seriesOf(task, pairs)
+    const series = into.seriesOf(task, source.combinations[number]!)
     known.set(number, series)
     return series
   }

@@ -12,6 +12,7 @@ import { toBytes, toDurationSeconds, toFloat } from './conversions.ts'
 import { Entry, errorLabel } from './entry.ts'
 import { Pipeline } from './pipeline.ts'
 import { addCounts, countAhead, type LineCounts } from './counted-lines.ts'
+import { labelName } from './json-line.ts'
 import { exclusion, openAhead, planChunks, releaseLines, type ChunkTask } from './scan.ts'
 import { labelsOf, makeSeries, type Grid, type Series, type Vector } from './series.ts'
 import type { QueryStats } from './stats.ts'
@@ -99,7 +100,8 @@ class RangeScan {
     const collector = this.#collector
     const windows = this.#windows
     const into: LineCounts<Accumulator> = {
-      seriesOf: ({ labels }, pairs) => {
+      seriesOf: ({ labels }, sent) => {
+        const pairs = sent.map((text, p) => (p % 2 === 0 ? labelName(text) : text))
         const entry = pipeline.entryOf(labels, pairs)
         return entry === undefined ? undefined : collector.seriesOf(entry)
       },
@@ -313,7 +315,8 @@ class SampleCollector {
     if (!this.#windows.has(time)) return
     const { unwrap } = this.#expr
     let value = 1
-    if (unwrap !== undefined) {
+    if (entry.hasNumber) value = entry.number
+    else if (unwrap !== undefined) {
       const text = entry.get(unwrap.label)
       if (text === undefined || text === '') return
       const converted =
