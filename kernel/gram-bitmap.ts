@@ -6,13 +6,22 @@
 
 const bitmapAt: usize = 1024
 const bitmapBytes: usize = 8192
+/** A byte for each bit: 1 where it is set. Writing one costs less than setting a bit, which has to be read before. */
+const marksAt: usize = 16384
+const markCount: usize = 65536
 /** Where the host puts a block. */
-export const blockAt: usize = 16384
+export const blockAt: usize = marksAt + markCount
 
 export function clear(): void {
-  memory.fill(bitmapAt, 0, bitmapBytes)
+  memory.fill(marksAt, 0, markCount)
 }
+
+/** The bits that were marked. */
 export function bitmap(): usize {
+  for (let i: usize = 0; i < bitmapBytes; i += 2) {
+    const marks = v128.load(marksAt + i * 8)
+    store<u16>(bitmapAt + i, <u16>i8x16.bitmask(i8x16.neg(marks)))
+  }
   return bitmapAt
 }
 
@@ -22,37 +31,28 @@ export function reserve(size: usize): void {
   if (pages > memory.size()) memory.grow(pages - memory.size())
 }
 
-function mark(place: usize, bits: u64): void {
-  store<u8>(bitmapAt + place, load<u8>(bitmapAt + place) | <u8>bits)
-}
-
 function addLine(from: usize, to: usize): void {
   const first = i8x16(0, 1, 2, -1, 1, 2, 3, -1, 2, 3, 4, -1, 3, 4, 5, -1)
   const second = i8x16(3, 4, 5, -1, 4, 5, 6, -1, 5, 6, 7, -1, 6, 7, 8, -1)
   const m1 = i32x4.splat(0x9e3779b1),
     m2 = i32x4.splat(0x85ebca77),
     m3 = i32x4.splat(0x2c1b3c6d)
-  const bitOf = i8x16(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0)
   let at = from
   // Four grams a turn: those that begin at `at` and the next three.
   for (; at + 9 <= to; at += 4) {
     const bytes = v128.load(at)
     const h = v128.xor(i32x4.mul(i8x16.swizzle(bytes, first), m1), i32x4.mul(i8x16.swizzle(bytes, second), m2))
-    const bit = i32x4.mul(v128.xor(h, i32x4.shr_u(h, 15)), m3)
-    // By lane: the byte of the bitmap, and above it the bit in that byte.
-    const which = v128.or(v128.and(i32x4.shr_u(bit, 16), i32x4.splat(7)), i32x4.splat(0x80808000))
-    const marks = v128.or(i32x4.shr_u(bit, 19), i32x4.shl(i8x16.swizzle(bitOf, which), 16))
-    const low = <u64>i64x2.extract_lane(marks, 0),
-      high = <u64>i64x2.extract_lane(marks, 1)
-    mark(<usize>(low & 0xffff), low >>> 16)
-    mark(<usize>((low >>> 32) & 0xffff), low >>> 48)
-    mark(<usize>(high & 0xffff), high >>> 16)
-    mark(<usize>((high >>> 32) & 0xffff), high >>> 48)
+    const bit = i32x4.shr_u(i32x4.mul(v128.xor(h, i32x4.shr_u(h, 15)), m3), 16)
+    const low = <u64>i64x2.extract_lane(bit, 0),
+      high = <u64>i64x2.extract_lane(bit, 1)
+    store<u8>(marksAt + <usize>(low & 0xffff), 1)
+    store<u8>(marksAt + <usize>(low >>> 32), 1)
+    store<u8>(marksAt + <usize>(high & 0xffff), 1)
+    store<u8>(marksAt + <usize>(high >>> 32), 1)
   }
   for (; at + 6 <= to; at++) {
     const h = ((load<u32>(at) & 0xffffff) * 0x9e3779b1) ^ ((load<u32>(at + 3) & 0xffffff) * 0x85ebca77)
-    const bit = (h ^ (h >>> 15)) * 0x2c1b3c6d
-    mark(<usize>(bit >>> 19), 1 << ((bit >>> 16) & 7))
+    store<u8>(marksAt + <usize>(((h ^ (h >>> 15)) * 0x2c1b3c6d) >>> 16), 1)
   }
 }
 

@@ -6,6 +6,8 @@ export const kernels = [
   'write-request',
   'series-key',
   'gram-bitmap',
+  'block-columns',
+  'block-lines',
   'xor-chunk',
   'crc32c',
   'line-search',

@@ -5,6 +5,8 @@ type KernelName =
   | 'write-request'
   | 'series-key'
   | 'gram-bitmap'
+  | 'block-columns'
+  | 'block-lines'
   | 'xor-chunk'
   | 'crc32c'
   | 'line-search'

@@ -86,6 +86,15 @@ export const ownFormats = {
     neededBy: 'writers',
     places: ['server', 'metrics'],
   },
+  /** logs/table.ts. */
+  'log-table': {
+    what: 'tables of filters and columns of logs',
+    written: 1,
+    oldest: 1,
+    newest: 1,
+    neededBy: 'nobody',
+    places: ['logs'],
+  },
   /** logs/token-filter.ts. */
   'token-filter': {
     what: 'token filters',

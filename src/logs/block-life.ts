@@ -98,7 +98,8 @@ export class BlockLife {
     const { clock, files, log, bucket, isBase64, building } = options
     const keyOf = (tenant: string, chunk: IndexedChunk): string => chunkKey(tenant, chunk, isBase64)
     this.#scrub = new Scrub({ clock, log, catalogue, building, keyOf })
-    this.writer = new ChunkWriter({ clock, files, log, bucket, catalogue, building, isBase64, retired })
+    const { tables } = reader
+    this.writer = new ChunkWriter({ clock, files, log, bucket, catalogue, building, isBase64, retired, tables })
   }
   readonly #reader: ChunkReader
 

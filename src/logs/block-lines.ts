@@ -2,8 +2,10 @@
  * The lines of one decompressed block as columns. A block's bytes are kept as they are; lines and metadata are ranges
  * of them.
  */
+import { decodeLines, kernelBytesMax, lineColumns } from '#codec/block-lines.ts'
 import { TimeCursor } from '#codec/log-time.ts'
 import { CorruptDataError } from '#core/errors.ts'
+import { freeBytes } from '#core/freed-bytes.ts'
 
 /** The lines of one block, as columns; in order of time, equal times as they came. Kept by a cache: read only. */
 export interface Lines {
@@ -104,15 +106,19 @@ export class BlockLines implements Lines {
     if (entries > bytes.length) throw new CorruptDataError(`log block: ${entries} entries in ${bytes.length} bytes`)
     this.bytes = bytes
     this.count = entries
-    this.timesMs = new Float64Array(entries)
-    this.subNs = new Uint32Array(entries)
-    this.lineFrom = new Uint32Array(entries)
-    this.lineTo = new Uint32Array(entries)
-    this.pairsFrom = new Uint32Array(entries)
-    this.pairsTo = new Uint32Array(entries)
-    this.#decode(hasPairs)
+    const columns = bytes.length > kernelBytesMax ? lineColumns(entries) : decodeLines(bytes, entries, hasPairs)
+    if (typeof columns === 'number')
+      throw new CorruptDataError(`log block: ${entries} entries announced, ${columns} whole`)
+    this.timesMs = columns.timesMs
+    this.subNs = columns.subNs
+    this.lineFrom = columns.lineFrom
+    this.lineTo = columns.lineTo
+    this.pairsFrom = columns.pairsFrom
+    this.pairsTo = columns.pairsTo
+    if (bytes.length > kernelBytesMax) this.#decode(hasPairs)
   }
 
+  /** A block that is too large for the kernel. */
   #decode(hasPairs: boolean): void {
     const { bytes, count, timesMs, subNs, lineFrom, lineTo, pairsFrom, pairsTo } = this
     const recent = new RecentTimes()
@@ -160,6 +166,13 @@ export class BlockLines implements Lines {
       pairsTo[i] = at
     }
     if (i < count) throw new CorruptDataError(`log block: ${count} entries announced, ${i} there`)
+  }
+
+  /** Gives the memory back at once. Nobody may use the lines any more. */
+  release(): void {
+    freeBytes(this.bytes)
+    // All columns lie in it.
+    ;(this.timesMs.buffer as ArrayBuffer).transfer(0)
   }
 
   get heldBytes(): number {

@@ -1,16 +1,18 @@
 /** Reads chunks, from the bucket, from the staging disk or from memory, through caches of what was opened lately. */
 import { NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
+import { freeBytes } from '#core/freed-bytes.ts'
 import { isDamage } from '#core/omissions.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { BlockLines } from './block-lines.ts'
-import { chunkKey, filterKey, oldChunkKey, openChunkObject, type ChunkRef, type InnerChunk } from './chunk.ts'
+import { chunkKey, codecs, filterKey, oldChunkKey, openChunkObject, type ChunkRef, type InnerChunk } from './chunk.ts'
+import { chunkName } from './merge.ts'
 import type { ClosedChunk } from './closed-chunk.ts'
 import { readSnapshot, type ChunkSnapshot } from './open-chunk.ts'
 import type { IndexedChunk } from './index-file.ts'
-import type { ChunkColumns } from './line-columns.ts'
 import { ByteLru } from '#core/byte-lru.ts'
 import type { ChunkSource, LineBlock, OpenedChunk } from './select.ts'
+import { TableReader, type ChunkBeside } from './tables.ts'
 import { gramsOf, TokenFilter } from './token-filter.ts'
 
 const noLines = new BlockLines(new Uint8Array(0), 0, true)
@@ -31,6 +33,13 @@ export interface DamageListener {
   /** A part of it can't. */
   partly(error: Error): void
 }
+
+/** By block: 0 when no line of it can contain all of the texts; undefined: nothing is known. */
+interface Filtered {
+  possible: Uint8Array | undefined
+  needles: readonly Uint8Array[]
+}
+const unfiltered: Filtered = { possible: undefined, needles: [] }
 
 /** Uncompressed. */
 const smallKilobytes = 64
@@ -85,6 +94,7 @@ export class ChunkReader {
   /** null: the chunk has none. */
   readonly #filters: ByteLru<TokenFilter | null>
   readonly #blocks: ByteLru<BlockLines>
+  readonly tables: TableReader
   fetched = 0
   fetchedBytes = 0
   /** Chunks that a token filter ruled out. */
@@ -94,7 +104,8 @@ export class ChunkReader {
     this.#options = options
     this.#chunks = new ByteLru(options.cacheBytes / 2)
     this.#bytes = new ByteLru(options.cacheBytes / 8)
-    this.#filters = new ByteLru(options.cacheBytes / 4)
+    this.#filters = new ByteLru(options.cacheBytes / 16)
+    this.tables = new TableReader(options.bucket, options.cacheBytes / 4)
     this.#blocks = new ByteLru(options.cacheBytes / 2)
   }
 
@@ -109,13 +120,14 @@ export class ChunkReader {
   }
 
   get cacheStats(): { bytes: number; hits: number; misses: number } {
-    const bytes = this.#chunks.bytes + this.#blocks.bytes + this.#bytes.bytes + this.#filters.bytes
+    const filters = this.#filters.bytes + this.tables.bytes
+    const bytes = this.#chunks.bytes + this.#blocks.bytes + this.#bytes.bytes + filters
     return { bytes, hits: this.#blocks.hits, misses: this.#blocks.misses }
   }
 
   /** Lets go of so many bytes of what is kept, the cheapest to get again first. */
   release(bytes: number): void {
-    for (const cache of [this.#blocks, this.#chunks, this.#bytes, this.#filters])
+    for (const cache of [this.#blocks, this.#chunks, this.#bytes, this.#filters, this.tables])
       if (bytes > 0) bytes -= cache.release(bytes)
   }
 
@@ -124,20 +136,36 @@ export class ChunkReader {
     return chunkKey(tenant, chunk, this.#options.isBase64)
   }
 
-  /** A chunk that the index lists. Damage throws, unless somebody hears of it: then the chunk is left out. */
-  indexed(tenant: string, chunk: IndexedChunk, share = this.share(), onDamage?: DamageListener): ChunkSource {
+  /**
+   * A chunk that an index lists. Damage throws, unless somebody hears of it: then the chunk is left out. `tables`: keys
+   * of the index files whose tables may have it.
+   */
+  indexed(
+    tenant: string,
+    chunk: IndexedChunk,
+    share = this.share(),
+    onDamage?: DamageListener,
+    tables: readonly string[] = [],
+  ): ChunkSource {
     const { fromMs, throughMs, entries, kilobytes } = chunk
     const key = chunkKey(tenant, chunk, false)
+    let found: Promise<ChunkBeside | undefined> | undefined
+    const beside = (): Promise<ChunkBeside | undefined> => (found ??= this.#beside(tenant, chunk, key, tables))
     return {
       fromMs,
       throughMs,
       entries,
       kilobytes,
       isInMemory: false,
-      columns: () => this.#columns(tenant, chunk, key),
+      whole: async () => (await beside())?.whole,
+      columns: async () => {
+        const columns = await (await beside())?.columns()
+        const counted = columns?.blocks.reduce((sum, block) => sum + block.entries, 0)
+        return counted === entries ? columns : undefined
+      },
       open: async needles => {
         try {
-          return await this.#openIndexed(tenant, chunk, key, needles ?? [], share, onDamage)
+          return await this.#openIndexed(tenant, chunk, key, beside, needles ?? [], share, onDamage)
         } catch (error) {
           if (onDamage === undefined || !isDamage(error)) throw error
           this.#chunks.delete(key)
@@ -152,35 +180,44 @@ export class ChunkReader {
     tenant: string,
     chunk: IndexedChunk,
     key: string,
+    beside: () => Promise<ChunkBeside | undefined>,
     needles: readonly Uint8Array[],
     share: CacheShare,
     onDamage: DamageListener | undefined,
   ): Promise<OpenedChunk | undefined> {
     const grams = needles.map(gramsOf).filter(g => g.length > 0)
-    const isUnfiltered = grams.length === 0 || this.#isSmall(chunk, key)
-    const filter = isUnfiltered ? undefined : await this.#filter(tenant, chunk, key)
-    if (filter !== undefined) {
-      let some = false
-      for (let block = 0; block < filter.blocks && !some; block++) some = grams.every(g => filter.mayContain(block, g))
-      if (!some) {
-        this.skipped++
-        return undefined
-      }
+    const filter = grams.length === 0 ? undefined : await beside()
+    const possible = await filter?.possible(grams)
+    if (possible?.includes(1) === false) {
+      this.skipped++
+      return undefined
     }
-    return this.#opened(key, await this.#fetch(tenant, chunk, key, share), share, filter, onDamage)
+    return this.#opened(key, await this.#fetch(tenant, chunk, key, share), share, { possible, needles }, onDamage)
   }
 
-  /** What can be counted without fetching the chunk; undefined where there is nothing. */
-  async #columns(tenant: string, chunk: IndexedChunk, key: string): Promise<ChunkColumns | undefined> {
-    if (this.#isSmall(chunk, key)) return undefined
-    const filter = await this.#filter(tenant, chunk, key)
-    try {
-      const columns = filter?.columns()
-      const entries = columns?.blocks.reduce((sum, block) => sum + block.entries, 0)
-      return entries === chunk.entries ? columns : undefined
-    } catch (error) {
-      if (!isDamage(error)) throw error
-      return undefined
+  /** What lies beside a chunk: in a table of the index, or in an object of its own, as older versions left it. */
+  async #beside(
+    tenant: string,
+    chunk: IndexedChunk,
+    key: string,
+    indexKeys: readonly string[],
+  ): Promise<ChunkBeside | undefined> {
+    for (const indexKey of indexKeys) {
+      const inTable = await this.tables.beside(indexKey, chunkName(chunk))
+      if (inTable !== undefined) return inTable
+    }
+    const filter = this.#isSmall(chunk, key) ? undefined : await this.#filter(tenant, chunk, key)
+    if (filter === undefined) return undefined
+    return {
+      blocks: filter.blocks,
+      whole: undefined,
+      columns: () => Promise.resolve(undefined),
+      possible: texts =>
+        Promise.resolve(
+          Uint8Array.from({ length: filter.blocks }, (_, block) =>
+            texts.every(grams => filter.mayContain(block, grams)) ? 1 : 0,
+          ),
+        ),
     }
   }
 
@@ -300,11 +337,10 @@ export class ChunkReader {
     key: string,
     inner: InnerChunk,
     share: CacheShare,
-    filter?: TokenFilter,
+    { possible, needles }: Filtered = unfiltered,
     onDamage?: DamageListener,
   ): OpenedChunk {
-    const usable = filter?.blocks === inner.blocks.length ? filter : undefined
-    const gramsMemo = new Map<Uint8Array, Uint32Array>()
+    const usable = possible?.length === inner.blocks.length ? possible : undefined
     const orLeftOut = <T>(work: () => T): T | undefined => {
       try {
         return work()
@@ -319,11 +355,16 @@ export class ChunkReader {
       const name = `${key}#${i}`
       /** Of a block that was searched, and whose lines are asked for next. */
       let searched: Uint8Array | undefined
+      /** What no cache has. */
+      let ownBytes: Uint8Array | undefined
+      let ownLines: BlockLines | undefined
       const bytes = (): Uint8Array => {
         const known = searched ?? this.#blocks.get(name)?.bytes ?? this.#bytes.get(name)
         if (known !== undefined) return known
         const read = inner.readBlock(i)
         if (share.bytes.takes(read.length)) this.#bytes.set(name, read, read.length)
+        // What is not compressed is a part of the chunk.
+        else if (inner.codec !== codecs.none) ownBytes = read
         return read
       }
       return {
@@ -332,15 +373,15 @@ export class ChunkReader {
         entries: block.entries,
         // Looking through a block as one text costs less than finding its lines.
         mayContain: needle => {
-          if (usable !== undefined) {
-            let grams = gramsMemo.get(needle)
-            if (grams === undefined) gramsMemo.set(needle, (grams = gramsOf(needle)))
-            if (!usable.mayContain(i, grams)) return false
-          }
+          if (usable?.[i] === 0 && needles.includes(needle)) return false
           const text = orLeftOut(bytes)
           if (text === undefined) return false
           const isFound = Buffer.from(text.buffer, text.byteOffset, text.length).includes(needle)
           searched = isFound ? text : undefined
+          if (!isFound && text === ownBytes) {
+            freeBytes(text)
+            ownBytes = undefined
+          }
           return isFound
         },
         lines: () => {
@@ -349,9 +390,16 @@ export class ChunkReader {
             lines = orLeftOut(() => new BlockLines(bytes(), block.entries, inner.version >= 4))
             searched = undefined
             if (lines === undefined) return noLines
-            if (share.blocks.takes(lines.heldBytes)) this.#blocks.set(name, lines, lines.heldBytes)
+            if (share.blocks.takes(lines.heldBytes)) {
+              this.#blocks.set(name, lines, lines.heldBytes)
+              ownBytes = undefined
+            } else if (lines.bytes === ownBytes) ownLines = lines
           }
           return lines
+        },
+        release: () => {
+          ownLines?.release()
+          if (ownLines !== undefined) ownBytes = ownLines = undefined
         },
       }
     })

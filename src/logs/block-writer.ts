@@ -1,6 +1,7 @@
 /**
- * From memory into the bucket: chunk objects first, then the index of each day that they touch, which makes them
- * visible; an index that was replaced goes some minutes later, when no reader has it in its list any more.
+ * From memory into the bucket: chunk objects first, then of each day that they touch the table of their filters and
+ * columns, and the index, which makes them visible; an index that was replaced goes some minutes later, when no reader
+ * has it in its list any more, with its table.
  */
 import type { Clock } from '#core/clock.ts'
 import { CorruptDataError } from '#core/errors.ts'
@@ -13,12 +14,15 @@ import type { Labels } from '#model/labels.ts'
 import { askedOfUsable } from './asked-of-usable.ts'
 import type { BlockBuilding } from './block-building.ts'
 import { packStreams } from './carried-streams.ts'
-import { chunkKey, filterKey } from './chunk.ts'
+import { chunkKey, type ChunkRef } from './chunk.ts'
 import { filterPathOf, type ClosedChunk } from './closed-chunk.ts'
-import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
+import { dayMs, firstDayOf, type IndexCatalogue } from './index-catalogue.ts'
 import type { IndexedStream } from './index-file.ts'
 import type { WrittenIndex } from './index-writing.ts'
+import { chunkName } from './merge.ts'
 import type { RetiredObjects } from './retired.ts'
+import { TableWriter, type FreshChunk } from './table-writer.ts'
+import type { TableReader } from './tables.ts'
 
 const uploadsAtOnce = 8
 /** Chunks between two pauses. */
@@ -46,6 +50,8 @@ interface Table {
 /** What is to change in an index. */
 export interface IndexChange {
   added?: readonly IndexedStream[]
+  /** Those of the new chunks that begin on this day, with what lies beside them. */
+  fresh?: readonly FreshChunk[]
   /** Names of chunks that are listed no more. */
   leftOut?: ReadonlySet<string>
   /** Chunks that end before this are listed no more either; nothing is written where there are none. */
@@ -65,11 +71,13 @@ export interface ChunkWriterOptions {
   building: BlockBuilding
   isBase64: boolean
   retired: RetiredObjects
+  tables: TableReader
 }
 
 export class ChunkWriter {
   readonly #options: ChunkWriterOptions
   readonly #pause: () => Promise<void>
+  readonly #tables: TableWriter
   #lastNanos = 0
   uploads = 0
   uploadedBytes = 0
@@ -78,6 +86,7 @@ export class ChunkWriter {
   constructor(options: ChunkWriterOptions) {
     this.#options = options
     this.#pause = yieldEvery(options.clock)
+    this.#tables = new TableWriter(options.bucket, options.tables, this.#pause)
   }
 
   /**
@@ -98,6 +107,7 @@ export class ChunkWriter {
       try {
         await this.rewrite(tenant, day, {
           added: [...streams.values()],
+          fresh: members.filter(({ chunk }) => firstDayOf(chunk.ref) === day).map(({ chunk }) => this.#freshOf(chunk)),
           onPoison: (stream, error) => {
             for (const one of members) if (one.labels.key === stream.labels.key) unlisted.set(one, error)
           },
@@ -124,9 +134,6 @@ export class ChunkWriter {
       }
       try {
         await bucket.put(chunkKey(tenant, chunk.ref, isBase64), chunk.bytes ?? (await files.read(chunk.path!)))
-        // A filter that is missing costs time, nothing else.
-        const filter = chunk.filter ?? (await files.read(filterPathOf(chunk.path!)))
-        await bucket.put(filterKey(tenant, chunk.ref, isBase64), filter)
         done++
         this.uploads++
         this.uploadedBytes += chunk.size
@@ -137,13 +144,20 @@ export class ChunkWriter {
     return failed
   }
 
+  #freshOf(chunk: ClosedChunk): FreshChunk {
+    const { ref, entries } = chunk
+    const readFilter = async (): Promise<Uint8Array> =>
+      chunk.filter ?? (await this.#options.files.read(filterPathOf(chunk.path!)))
+    return { ref, entries, readFilter }
+  }
+
   /**
    * Writes a tenant's index of a day again, from all its files and what is added; the files that it replaces are
    * deleted later. Returns the keys of chunks that were too old.
    */
   async rewrite(tenant: string, day: number, change: IndexChange = {}): Promise<string[]> {
     const { catalogue, retired, building } = this.#options
-    const { added = [], leftOut = new Set<string>(), oldestMs = -Infinity, onPoison, mayPut } = change
+    const { added = [], fresh = [], leftOut = new Set<string>(), oldestMs = -Infinity, onPoison, mayPut } = change
     const plan = {
       tenant,
       added: await packStreams(added, this.#pause),
@@ -160,24 +174,45 @@ export class ChunkWriter {
     if (outcome.kind === 'unchanged' || (mayPut !== undefined && !(await mayPut()))) return []
     const { index, expired, poisoned } = outcome
     for (const { at, reason } of poisoned) onPoison?.(added[at]!, new CorruptDataError(reason))
-    const written = index === undefined ? undefined : await this.#putIndex(tenant, day, index)
+    const key = index === undefined ? undefined : this.#keyOf(tenant, day, index)
+    const gone = new Set(expired)
+    const { written, unneeded } = await this.#tables.write({
+      replaced: files.map(file => file.key),
+      indexKey: key,
+      fresh,
+      isErased: ref => leftOut.has(chunkName(ref)),
+      isGone: ref => gone.size > 0 && gone.has(this.#chunkKey(tenant, ref)),
+    })
+    try {
+      if (index !== undefined) await this.#putIndex(tenant, day, key!, index)
+    } catch (error) {
+      for (const table of written) retired.add(table)
+      throw error
+    }
     for (const file of files) {
       catalogue.replace(file.key)
-      retired.add(file.key, written)
+      retired.add(file.key, key)
     }
+    for (const table of unneeded) retired.add(table)
     return expired
   }
 
-  async #putIndex(tenant: string, day: number, { packed, checksum, fromMs, throughMs }: WrittenIndex): Promise<string> {
-    const { bucket, catalogue, clock } = this.#options
-    // A name is used once: two files of one moment differ in it all the same.
-    this.#lastNanos = Math.max(this.#lastNanos + 1, clock.nowMs() * 1000)
+  #chunkKey(tenant: string, ref: ChunkRef): string {
+    return chunkKey(tenant, ref, this.#options.isBase64)
+  }
+
+  /** A name is used once: two files of one moment differ in it all the same. */
+  #keyOf(tenant: string, day: number, { checksum, fromMs, throughMs }: WrittenIndex): string {
+    this.#lastNanos = Math.max(this.#lastNanos + 1, this.#options.clock.nowMs() * 1000)
     const name = `${this.#lastNanos}000-compactor-${fromMs}-${throughMs}-${checksum.toString(16)}.tsdb.gz`
-    const key = `index/index_${day}/${tenant}/${name}`
+    return `index/index_${day}/${tenant}/${name}`
+  }
+
+  async #putIndex(tenant: string, day: number, key: string, { packed }: WrittenIndex): Promise<void> {
+    const { bucket, catalogue } = this.#options
     await bucket.put(key, packed)
     catalogue.add({ key, day, tenant, bytes: packed.length })
     this.indexWrites++
-    return key
   }
 
   retire(key: string, afterMs?: number): void {
@@ -206,7 +241,7 @@ async function tablesOf(finished: readonly FinishedChunk[], pause: () => Promise
   for (const one of finished) {
     const { tenant, labels, chunk } = one
     const { ref, kilobytes, entries } = chunk
-    for (let day = Math.floor(ref.fromMs / dayMs); day <= Math.floor(ref.throughMs / dayMs); day++) {
+    for (let day = firstDayOf(ref); day <= Math.floor(ref.throughMs / dayMs); day++) {
       const name = `${day}/${tenant}`
       let table = byName.get(name)
       if (table === undefined) byName.set(name, (table = { tenant, day, streams: new Map(), members: [] }))

@@ -31,6 +31,17 @@ export interface IndexFile {
   bytes: number
 }
 
+/** The first day that a chunk touches. */
+export function firstDayOf({ fromMs }: { fromMs: number }): number {
+  return Math.floor(fromMs / dayMs)
+}
+
+/** What a file has of a tenant. */
+export interface ListedIndex {
+  file: IndexFile
+  index: LogIndex
+}
+
 interface Held {
   file: IndexFile
   loading: Promise<ReadonlyMap<string, LogIndex>> | undefined
@@ -205,22 +216,26 @@ export class IndexCatalogue {
 
   /** Everything that is listed for a tenant in the days of the time: one index per file. */
   async indexes(tenant: string, fromMs: number, throughMs: number, omissions?: Omissions): Promise<LogIndex[]> {
+    return (await this.listed(tenant, fromMs, throughMs, omissions)).map(({ index }) => index)
+  }
+
+  /** The same with the files. */
+  async listed(tenant: string, fromMs: number, throughMs: number, omissions?: Omissions): Promise<ListedIndex[]> {
     const touches = touching(tenant, fromMs, throughMs)
-    const load = async (): Promise<(LogIndex | undefined)[]> => {
+    const load = async (): Promise<ListedIndex[]> => {
       const wanted = [...this.#files.values()].filter(touches)
-      return Promise.all(wanted.map(async held => (await this.#load(held)).get(tenant)))
+      const indexes = await Promise.all(wanted.map(async held => (await this.#load(held)).get(tenant)))
+      return indexes.flatMap((index, i) => (index === undefined ? [] : [{ file: wanted[i]!.file, index }]))
     }
-    let indexes: (LogIndex | undefined)[]
+    let found: ListedIndex[]
     try {
-      indexes = await load()
+      found = await load()
     } catch (error) {
       if (!(error instanceof ReplacedError)) throw error
-      indexes = await load()
+      found = await load()
     }
     if (omissions !== undefined) this.addLeftOut(tenant, fromMs, throughMs, omissions)
-    return indexes
-      .filter(index => index !== undefined)
-      .filter(index => index.fromMs <= throughMs && index.throughMs >= fromMs)
+    return found.filter(({ index }) => index.fromMs <= throughMs && index.throughMs >= fromMs)
   }
 
   /** Adds the indexes that can't be used to what an answer about the time lacks. */

@@ -48,14 +48,15 @@ const at = 1_700_000_000_000
 const first: Line[] = [
   { ms: at, subNs: 0, length: 3, refs: [0, 1] },
   { ms: at, subNs: 0, length: 300, refs: [0, 2, 3, 4] },
-  { ms: at + 100_000, subNs: 0, length: 0, refs: [0, 1] },
+  { ms: at + 100_000, subNs: 1, length: 0, refs: [0, 1] },
 ]
 const second: Line[] = [
   { ms: at + 200_000, subNs: 7, length: 5, refs: [] },
-  { ms: at + 200_001, subNs: 999_999, length: 6, refs: [0, 1] },
+  { ms: at + 200_999, subNs: 999_999, length: 6, refs: [0, 1] },
+  { ms: at + 203_000, subNs: 0, length: 7, refs: [0, 1] },
 ]
 
-test('times, metadata and lengths of lines, and sums by block', () => {
+test('seconds, metadata and lengths of lines, and sums by block', () => {
   const columns = new ChunkColumns(packed([first, second]), 2)
   assert.deepEqual(columns.combinations, [['level', 'info'], ['level', 'warn', 'région', 'Süd'], []])
   const [one, two] = columns.blocks
@@ -63,12 +64,24 @@ test('times, metadata and lengths of lines, and sums by block', () => {
     { number: 0, lines: 2, bytes: 3 },
     { number: 1, lines: 1, bytes: 300 },
   ])
-  assert.deepEqual([one!.isWholeMs, two!.isWholeMs], [true, false])
-  assert.deepEqual([one!.minMs, one!.maxMs, two!.minSubNs, two!.maxSubNs], [at, at + 100_000, 7, 999_999])
-  assert.deepEqual([...columns.times(one!)], [at, at, at + 100_000])
-  assert.deepEqual([...columns.times(two!)], [at + 200_000, at + 200_001])
-  assert.deepEqual([...columns.numbers(one!), ...columns.numbers(two!)], [0, 1, 0, 2, 0])
-  assert.deepEqual([...columns.lengths(one!), ...columns.lengths(two!)], [3, 300, 0, 5, 6])
+  assert.deepEqual([one!.minMs, one!.maxMs, two!.minSubNs, two!.maxSubNs], [at, at + 100_000, 7, 0])
+  assert.deepEqual([...columns.moments(0).timesMs], [at, at, at + 100_001])
+  assert.deepEqual([...columns.moments(1).timesMs], [at + 200_001, at + 200_001, at + 203_000])
+  assert.deepEqual([...columns.moments(0).numbers, ...columns.moments(1).numbers], [0, 1, 0, 2, 0, 0])
+  assert.deepEqual([...columns.lengths(0), ...columns.lengths(1)], [3, 300, 0, 5, 6, 7])
+})
+
+test('all blocks as one: sums, and the first and the last time', () => {
+  const whole = new ChunkColumns(packed([second, first]), 2).whole()!
+  assert.deepEqual(whole.combinations, [
+    { number: 0, lines: 1, bytes: 5 },
+    { number: 1, lines: 4, bytes: 16 },
+    { number: 2, lines: 1, bytes: 300 },
+  ])
+  assert.deepEqual([whole.minMs, whole.minSubNs, whole.maxMs, whole.maxSubNs], [at, 0, at + 203_000, 0])
+  assert.equal(whole.entries, 6)
+  const unknown = Array.from({ length: 256 }, (_, i) => ({ ms: at + i, subNs: 0, length: 1, refs: [0, i] }))
+  assert.equal(new ChunkColumns(packed([first, unknown]), 2).whole(), undefined)
 })
 
 test('a block with more combinations than a byte can name, or with lines out of order, has no columns', () => {
@@ -88,8 +101,8 @@ test('a block with more combinations than a byte can name, or with lines out of 
   )
   assert.equal(columns.combinations.length, 255)
   assert.deepEqual(
-    [...columns.times(columns.blocks[2]!)],
-    many(55, 2000).map(({ ms }) => ms),
+    [...columns.moments(2).timesMs],
+    many(55, 2000).map((_, i) => (i === 0 ? at : at + 1)),
   )
   assert.deepEqual(packed([many(256, 0)]), new Uint8Array(0))
 })
@@ -97,10 +110,11 @@ test('a block with more combinations than a byte can name, or with lines out of 
 test('damaged columns are read or refused, nothing else', () => {
   const read = (damaged: Uint8Array): void => {
     const columns = new ChunkColumns(damaged, 2)
-    for (const block of columns.blocks) {
-      columns.times(block)
-      columns.numbers(block)
-      columns.lengths(block)
+    columns.whole()
+    for (let b = 0; b < columns.blocks.length; b++) {
+      if (!columns.blocks[b]!.hasColumns) continue
+      columns.moments(b)
+      columns.lengths(b)
     }
   }
   checkDamage(packed([first, second]), read, { errors: [CorruptDataError], refusesCuts: 'always' })

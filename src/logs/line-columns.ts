@@ -1,21 +1,19 @@
 /**
- * What can be counted of a chunk's lines without reading them: the time, the metadata and the length of each, and how
- * many lines and bytes each combination of metadata has in a block. Lies behind the bitmaps of the token filter; form:
- * docs/formats/log-token-filter.md.
+ * What can be counted of a chunk's lines without reading them: the second, the metadata and the length of each, and how
+ * many lines and bytes each combination of metadata has in a block. Lies in the tables of docs/formats/log-table.md.
  */
 import { zstdDecompressSync } from 'node:zlib'
+import { plainColumnsOf } from '#codec/block-columns.ts'
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { TimeCursor, writeTime } from '#codec/log-time.ts'
 import { CorruptDataError, messageOf } from '#core/errors.ts'
 import { decodeUtf8, encodeUtf8 } from '#core/text.ts'
-import { BlockLines } from './block-lines.ts'
 import { codecs, compress, type BlockInfo } from './chunk.ts'
 
 /** A number of a combination is one byte. A block that needs more of them has no columns. */
 export const combinationsMax = 255
 const hasColumns = 1
-const isWholeMs = 2
 /** A block's entries are as many as its bytes at most; that of the largest line has 1 GiB. */
 const columnBytesMax = 1024 * 1024 * 1024
 /** A column is allocated in steps of no more: what says its size may be damaged. */
@@ -29,16 +27,21 @@ interface Combined {
   bytes: number
 }
 
-/** The columns of one block, before they are packed. */
+/** A column of one block, compressed, and its bytes before that. */
+interface PackedColumn {
+  packed: Uint8Array
+  size: number
+}
+
+/** The columns of one block. */
 export interface BlockColumns {
-  /** Milliseconds since the line before it, or since the block's first, LEB128. */
-  times: Uint8Array
-  /** Are all times whole milliseconds? Else the nanoseconds within them are left out. */
-  isWholeMs: boolean
-  /** By line: which of the combinations it has. */
-  numbers: Uint8Array
+  /**
+   * By line a LEB128 number: (2 · seconds since the line before it, or since the second of the block's first, + is the
+   * time a whole second?) · combinations + the place of its combination among them.
+   */
+  moments: PackedColumn
   /** Bytes of each line, LEB128. */
-  lengths: Uint8Array
+  lengths: PackedColumn
   combinations: readonly Combined[]
   /** Bytes of memory, about. */
   heldBytes: number
@@ -46,41 +49,21 @@ export interface BlockColumns {
 
 /** The columns of a block of format 4; undefined when its lines have too many combinations, or are out of order. */
 export function columnsOf(block: Uint8Array, entries: number): BlockColumns | undefined {
-  const lines = new BlockLines(block, entries, true)
-  const { timesMs, subNs, lineFrom, lineTo } = lines
-  const times = new ByteWriter(entries * 2)
-  const lengths = new ByteWriter(entries * 2)
-  const numbers = new Uint8Array(entries)
-  const combinations: Combined[] = []
-  const numberOf = new Map<string, number>()
-  let isWhole = true
-  for (let i = 0; i < entries; i++) {
-    const elapsed = i === 0 ? 0 : timesMs[i]! - timesMs[i - 1]!
-    // Others' blocks may have lines out of order.
-    if (elapsed < 0) return undefined
-    times.writeUvarint(elapsed)
-    if (subNs[i] !== 0) isWhole = false
-    const bytes = lineTo[i]! - lineFrom[i]!
-    lengths.writeUvarint(bytes)
-    const key = Buffer.from(
-      block.buffer,
-      block.byteOffset + lines.pairsFrom[i]!,
-      lines.pairsTo[i]! - lines.pairsFrom[i]!,
-    ).toString('latin1')
-    let number = numberOf.get(key)
-    if (number === undefined) {
-      number = combinations.length
-      if (number === combinationsMax) return undefined
-      numberOf.set(key, number)
-      combinations.push({ refs: refsOf(block, lines.pairsFrom[i]!, lines.pairsTo[i]!), lines: 0, bytes: 0 })
-    }
-    const combined = combinations[number]!
-    combined.lines++
-    combined.bytes += bytes
-    numbers[i] = number
-  }
-  const heldBytes = times.at + lengths.at + entries + combinations.length * 100 + 300
-  return { times: times.copy(), isWholeMs: isWhole, numbers, lengths: lengths.copy(), combinations, heldBytes }
+  const plain = plainColumnsOf(block, entries)
+  if (plain === undefined) return undefined
+  const moments = pack(plain.moments)
+  const lengths = pack(plain.lengths)
+  const combinations = plain.metadata.map(({ from, length, lines, bytes }) => ({
+    refs: refsOf(block, from, from + length),
+    lines,
+    bytes,
+  }))
+  const heldBytes = moments.packed.length + lengths.packed.length + combinations.length * 100 + 300
+  return { moments, lengths, combinations, heldBytes }
+}
+
+function pack(bytes: Uint8Array): PackedColumn {
+  return { packed: new Uint8Array(compress(codecs.zstd, bytes)), size: bytes.length }
 }
 
 function refsOf(block: Uint8Array, from: number, to: number): number[] {
@@ -112,7 +95,7 @@ class CombinationTable {
   }
 }
 
-/** Blocks of a chunk with their columns, packed; no bytes when no block has some. `symbols`: what the refs are of. */
+/** Blocks of a chunk with their columns; no bytes when no block has some. `symbols`: what the refs are of. */
 export function encodeColumns(
   blocks: readonly Omit<BlockInfo, 'offset' | 'length'>[],
   columns: readonly (BlockColumns | undefined)[],
@@ -121,40 +104,34 @@ export function encodeColumns(
   if (columns.every(one => one === undefined)) return new Uint8Array(0)
   const table = new CombinationTable()
   const heads = new ByteWriter(blocks.length * 128)
-  const times = new ByteWriter(4096)
-  const numbers = new ByteWriter(4096)
-  const lengths = new ByteWriter(4096)
+  const packed = new ByteWriter(4096)
   blocks.forEach((block, i) => {
     const own = columns[i]
-    const numberOf = own === undefined ? undefined : table.numbersOf(own.combinations)
+    const numbers = own === undefined ? undefined : table.numbersOf(own.combinations)
     heads.writeUvarint(block.entries)
     writeTime(heads, block.minMs, block.minSubNs)
     writeTime(heads, block.maxMs, block.maxSubNs)
-    if (own === undefined || numberOf === undefined) {
+    if (own === undefined || numbers === undefined) {
       heads.writeU8(0)
       return
     }
-    heads.writeU8(hasColumns | (own.isWholeMs ? isWholeMs : 0))
+    heads.writeU8(hasColumns)
     heads.writeUvarint(own.combinations.length)
-    own.combinations.forEach((combined, k) => {
-      heads.writeU8(numberOf[k]!)
-      heads.writeUvarint(combined.lines)
-      heads.writeUvarint(combined.bytes)
+    own.combinations.forEach(({ lines, bytes }, k) => {
+      heads.writeU8(numbers[k]!)
+      heads.writeUvarint(lines)
+      heads.writeUvarint(bytes)
     })
-    heads.writeUvarint(own.times.length)
-    heads.writeUvarint(own.lengths.length)
-    times.writeBytes(own.times)
-    lengths.writeBytes(own.lengths)
-    numbers.writeBytes(own.numbers.map(number => numberOf[number]!))
+    for (const column of [own.moments, own.lengths]) {
+      heads.writeUvarint(column.size)
+      heads.writeUvarint(column.packed.length)
+      packed.writeBytes(column.packed)
+    }
   })
-  const out = new ByteWriter(heads.at + times.at + 4096)
+  const out = new ByteWriter(heads.at + packed.at + 1024)
   writeCombinations(out, table.list, symbols)
   out.writeBytes(heads.bytes())
-  for (const column of [times, numbers, lengths]) {
-    const packed = compress(codecs.zstd, column.bytes())
-    out.writeUvarint(packed.length)
-    out.writeBytes(packed)
-  }
+  out.writeBytes(packed.bytes())
   return out.copy()
 }
 
@@ -170,6 +147,13 @@ function writeCombinations(out: ByteWriter, list: readonly (readonly number[])[]
   }
 }
 
+/** Lines and bytes of lines of one combination, by its number. */
+export interface CountedCombination {
+  readonly number: number
+  readonly lines: number
+  readonly bytes: number
+}
+
 /** A block as its columns tell of it. Times are whole milliseconds and nanoseconds within. */
 export interface CountedBlock {
   readonly entries: number
@@ -179,60 +163,120 @@ export interface CountedBlock {
   readonly maxSubNs: number
   /** False: nothing but this is known, its lines must be read. */
   readonly hasColumns: boolean
-  /** Do the times of the column lack nothing? Else each line is up to a millisecond later. */
-  readonly isWholeMs: boolean
-  /** Of each combination that the block has: its number, and how many lines and bytes of lines have it. */
-  readonly combinations: readonly { number: number; lines: number; bytes: number }[]
-  /** Where its columns begin, and how long they are: of each line one number, and of times and lengths bytes. */
-  readonly numbersAt: number
-  readonly timesAt: number
-  readonly timesLength: number
-  readonly lengthsAt: number
-  readonly lengthsLength: number
+  /** Of each combination that the block has. */
+  readonly combinations: readonly CountedCombination[]
+  /** Where its columns are, and how many bytes they have unpacked. */
+  readonly moments: ColumnPlace
+  readonly lengths: ColumnPlace
 }
 
-/** Columns of a chunk. What is unpacked is kept with it: it is made for one use. */
+interface ColumnPlace {
+  readonly at: number
+  readonly length: number
+  readonly size: number
+}
+
+/** Of each line of a block its time, rounded, and the number of its combination. */
+export interface LineMoments {
+  /**
+   * Milliseconds: whole seconds are exact, and another time of a second is its first millisecond. Where it lies within
+   * the second is not known.
+   */
+  readonly timesMs: Float64Array
+  readonly numbers: Uint8Array
+}
+
+const two31 = 2 ** 31
+const noColumn: ColumnPlace = { at: 0, length: 0, size: 0 }
+
+/** Columns of a chunk. */
 export class ChunkColumns {
   /** By number: names and values in turn, as they were sent. */
   readonly combinations: readonly (readonly string[])[]
   readonly blocks: readonly CountedBlock[]
-  readonly #packed: { bytes: Uint8Array; size: number; unpacked: Uint8Array | undefined }[]
+  readonly #bytes: Uint8Array
 
   /** Throws CorruptDataError. */
   constructor(bytes: Uint8Array, blocks: number) {
     const input = new ByteReader(bytes)
     this.combinations = readCombinations(input)
-    const sizes = { times: 0, numbers: 0, lengths: 0 }
-    this.blocks = Array.from({ length: blocks }, () => readHead(input, sizes, this.combinations.length))
-    this.#packed = [sizes.times, sizes.numbers, sizes.lengths].map(size => {
-      if (size > columnBytesMax) throw new CorruptDataError(`log columns: ${size} bytes of a column`)
-      return { bytes: input.readBytes(input.readLength()), size, unpacked: undefined }
-    })
+    const heads: CountedBlock[] = []
+    let at = 0
+    for (let i = 0; i < blocks; i++) {
+      const head = readHead(input, at, this.combinations.length)
+      at += head.moments.length + head.lengths.length
+      heads.push(head)
+    }
+    this.blocks = heads
+    this.#bytes = input.readBytes(at)
     if (input.at !== input.end) throw new CorruptDataError(`log columns: ${input.end - input.at} bytes too many`)
   }
 
-  #column(at: 0 | 1 | 2): Uint8Array {
-    const column = this.#packed[at]!
-    return (column.unpacked ??= unpack(column.bytes, column.size))
+  get heldBytes(): number {
+    return this.#bytes.length + this.blocks.length * 400
   }
 
-  /** Whole milliseconds of a block's lines. Throws CorruptDataError. */
-  times({ entries, minMs, timesAt, timesLength }: CountedBlock): Float64Array {
-    const times = readNumbers(this.#column(0), timesAt, timesLength, entries)
-    let ms = minMs
-    for (let i = 0; i < entries; i++) times[i] = ms += times[i]!
-    return times
+  #unpack({ at, length, size }: ColumnPlace): Uint8Array {
+    if (size > columnBytesMax) throw new CorruptDataError(`log columns: ${size} bytes of a column`)
+    return unpack(this.#bytes.subarray(at, at + length), size)
   }
 
-  /** Which combination each of a block's lines has. Throws CorruptDataError. */
-  numbers({ entries, numbersAt }: CountedBlock): Uint8Array {
-    return this.#column(1).subarray(numbersAt, numbersAt + entries)
+  /** Of block `b`. Throws CorruptDataError. */
+  moments(b: number): LineMoments {
+    const { entries, minMs, moments, combinations } = this.blocks[b]!
+    const column = this.#unpack(moments)
+    const timesMs = readNumbers(column, entries)
+    const numbers = new Uint8Array(entries)
+    const count = combinations.length
+    if (count === 0 && entries > 0) throw new CorruptDataError('log columns: lines without a combination')
+    const numberOf = Uint8Array.from(combinations, ({ number }) => number)
+    let second = Math.floor(minMs / 1000)
+    for (let i = 0; i < entries; i++) {
+      const value = timesMs[i]!
+      // Almost all fit in 32 bits, where division costs less.
+      const rest = value < two31 ? ((value | 0) / count) | 0 : Math.floor(value / count)
+      const elapsed = Math.floor(rest / 2)
+      second += elapsed
+      numbers[i] = numberOf[value - rest * count]!
+      timesMs[i] = second * 1000 + (rest - elapsed * 2 === 1 ? 0 : 1)
+    }
+    return { timesMs, numbers }
   }
 
-  /** Bytes of each of a block's lines. Throws CorruptDataError. */
-  lengths({ entries, lengthsAt, lengthsLength }: CountedBlock): Float64Array {
-    return readNumbers(this.#column(2), lengthsAt, lengthsLength, entries)
+  /** Bytes of each line of block `b`. Throws CorruptDataError. */
+  lengths(b: number): Float64Array {
+    const { lengths, entries } = this.blocks[b]!
+    return readNumbers(this.#unpack(lengths), entries)
   }
+
+  /** All lines of the chunk as one block; undefined where a block has no columns. */
+  whole(): CountedBlock | undefined {
+    const { blocks } = this
+    if (blocks.length === 0 || !blocks.every(block => block.hasColumns)) return undefined
+    const sums = this.combinations.map((_, number) => ({ number, lines: 0, bytes: 0 }))
+    for (const { combinations } of blocks)
+      for (const { number, lines, bytes } of combinations) {
+        sums[number]!.lines += lines
+        sums[number]!.bytes += bytes
+      }
+    const first = blocks.reduce((a, b) => (isBefore(b.minMs, b.minSubNs, a.minMs, a.minSubNs) ? b : a))
+    const last = blocks.reduce((a, b) => (isBefore(a.maxMs, a.maxSubNs, b.maxMs, b.maxSubNs) ? b : a))
+    return {
+      entries: blocks.reduce((sum, { entries }) => sum + entries, 0),
+      minMs: first.minMs,
+      minSubNs: first.minSubNs,
+      maxMs: last.maxMs,
+      maxSubNs: last.maxSubNs,
+      hasColumns: true,
+      combinations: sums,
+      moments: noColumn,
+      lengths: noColumn,
+    }
+  }
+}
+
+function isBefore(ms: number, subNs: number, otherMs: number, otherSubNs: number): boolean {
+  return ms < otherMs || (ms === otherMs && subNs < otherSubNs)
 }
 
 function readCombinations(input: ByteReader): string[][] {
@@ -250,50 +294,33 @@ function readCombinations(input: ByteReader): string[][] {
   })
 }
 
-function readHead(
-  input: ByteReader,
-  sizes: { times: number; numbers: number; lengths: number },
-  combinationCount: number,
-): CountedBlock {
+/** `at`: where the columns of the block begin. */
+function readHead(input: ByteReader, at: number, combinationCount: number): CountedBlock {
   const entries = input.readUvarint()
   const time = new TimeCursor()
   input.at = time.read(input.bytes, input.at, input.end)
   const { ms: minMs, subNs: minSubNs } = time
   input.at = time.read(input.bytes, input.at, input.end)
   const { ms: maxMs, subNs: maxSubNs } = time
-  const flags = input.readU8()
-  const has = (flags & hasColumns) !== 0
-  const combinations: { number: number; lines: number; bytes: number }[] = []
-  let timesLength = 0
-  let lengthsLength = 0
-  const { numbers: numbersAt, times: timesAt, lengths: lengthsAt } = sizes
+  const has = (input.readU8() & hasColumns) !== 0
+  const combinations: CountedCombination[] = []
+  let moments = noColumn
+  let lengths = noColumn
   if (has) {
     for (let k = input.readUvarint(); k > 0; k--) {
       const number = input.readU8()
       if (number >= combinationCount) throw new CorruptDataError(`log columns: combination ${number} is not there`)
       combinations.push({ number, lines: input.readUvarint(), bytes: input.readUvarint() })
     }
-    timesLength = input.readUvarint()
-    lengthsLength = input.readUvarint()
-    sizes.times += timesLength
-    sizes.numbers += entries
-    sizes.lengths += lengthsLength
+    moments = readPlace(input, at)
+    lengths = readPlace(input, at + moments.length)
   }
-  return {
-    entries,
-    minMs,
-    minSubNs,
-    maxMs,
-    maxSubNs,
-    hasColumns: has,
-    isWholeMs: (flags & isWholeMs) !== 0,
-    combinations,
-    numbersAt,
-    timesAt,
-    timesLength,
-    lengthsAt,
-    lengthsLength,
-  }
+  return { entries, minMs, minSubNs, maxMs, maxSubNs, hasColumns: has, combinations, moments, lengths }
+}
+
+function readPlace(input: ByteReader, at: number): ColumnPlace {
+  const size = input.readUvarint()
+  return { at, size, length: input.readUvarint() }
 }
 
 function unpack(bytes: Uint8Array, size: number): Uint8Array {
@@ -308,12 +335,12 @@ function unpack(bytes: Uint8Array, size: number): Uint8Array {
   return unpacked
 }
 
-/** `count` LEB128 numbers from `length` bytes. */
-function readNumbers(bytes: Uint8Array, from: number, length: number, count: number): Float64Array {
-  if (count > length) throw new CorruptDataError(`log columns: ${count} numbers in ${length} bytes`)
+/** `count` LEB128 numbers, which are all of the bytes. */
+function readNumbers(bytes: Uint8Array, count: number): Float64Array {
+  const end = bytes.length
+  if (count > end) throw new CorruptDataError(`log columns: ${count} numbers in ${end} bytes`)
   const numbers = new Float64Array(count)
-  const end = from + length
-  let at = from
+  let at = 0
   for (let i = 0; i < count; i++) {
     let byte = at < end ? bytes[at++]! : 0
     let value = byte & 127

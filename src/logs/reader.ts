@@ -6,7 +6,7 @@ import type { Labels } from '#model/labels.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import type { CacheShare, ChunkReader, DamageListener } from './block-reader.ts'
 import type { ChunkRef } from './chunk.ts'
-import type { IndexCatalogue } from './index-catalogue.ts'
+import { firstDayOf, type IndexCatalogue, type IndexFile } from './index-catalogue.ts'
 import { chunkName } from './merge.ts'
 import type { ClosedChunk } from './closed-chunk.ts'
 import type { ChunkSnapshot } from './open-chunk.ts'
@@ -126,7 +126,7 @@ export class Reader implements LogsReader {
     found: Map<string, FoundStream>,
   ): Promise<void> {
     const { catalogue, chunks: reader } = this.#source
-    for (const index of await catalogue.indexes(this.#tenant, fromMs, throughMs, this.omissions)) {
+    for (const { file, index } of await catalogue.listed(this.#tenant, fromMs, throughMs, this.omissions)) {
       for (const { labels, chunks } of index.select(matchers)) {
         let into: FoundStream | undefined
         for (const chunk of chunks) {
@@ -135,10 +135,19 @@ export class Reader implements LogsReader {
           const name = chunkName(chunk)
           if (into.names.has(name)) continue
           into.names.add(name)
-          into.chunks.push(reader.indexed(this.#tenant, chunk, this.#share, this.#listenerFor(chunk, true)))
+          const listener = this.#listenerFor(chunk, true)
+          into.chunks.push(reader.indexed(this.#tenant, chunk, this.#share, listener, this.#tablesOf(file, chunk)))
         }
       }
     }
+  }
+
+  /** What lies beside a chunk is in a table of the first day that it touches. */
+  #tablesOf(file: IndexFile, chunk: ChunkRef): readonly string[] {
+    const day = firstDayOf(chunk)
+    if (file.tenant === undefined) return []
+    if (file.day === day) return [file.key]
+    return this.#source.catalogue.filesOf(file.tenant, day).map(({ key }) => key)
   }
 
   #noteDeletions(): void {

@@ -5,9 +5,10 @@ import type { Labels } from '#model/labels.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { readPairs, type Lines } from './block-lines.ts'
 
-import type { ChunkColumns, CountedBlock } from './line-columns.ts'
+import type { ChunkColumns, CountedBlock, CountedCombination } from './line-columns.ts'
+import type { WholeChunk } from './table.ts'
 
-export { readPairs, type ChunkColumns, type CountedBlock, type Lines }
+export { readPairs, type ChunkColumns, type CountedBlock, type CountedCombination, type Lines, type WholeChunk }
 
 export interface LineBlock {
   /** First and last time, whole milliseconds, both inclusive. */
@@ -21,6 +22,8 @@ export interface LineBlock {
   mayContain(needle: Uint8Array): boolean
   /** Synchronous: decompresses, or gives what a cache has; no lines when they are damaged. */
   lines(): Lines
+  /** The lines that `lines` gave are not used any more: their memory is given back, unless a cache has them. */
+  release?(): void
 }
 
 export interface OpenedChunk {
@@ -46,6 +49,8 @@ export interface ChunkSource {
   open(needles?: readonly Uint8Array[]): Promise<OpenedChunk | undefined>
   /** What can be counted without fetching the chunk, its blocks in the same order; undefined where there is nothing. */
   columns?(): Promise<ChunkColumns | undefined>
+  /** All lines of the chunk as one block, counted; undefined where they are not. */
+  whole?(): Promise<WholeChunk | undefined>
 }
 
 /** A stream and its chunks that touch the time, in order of their start; chunks may overlap and repeat lines. */

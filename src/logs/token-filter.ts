@@ -1,12 +1,13 @@
 /**
  * Which texts the lines of a block can contain: a bitmap of hashes of six bytes in a row; those of a searched text must
- * all be there. It lies beside the chunk, made of it, and can be made again. Form: docs/formats/log-token-filter.md.
+ * all be there. A chunk has it until it is in the bucket, where it becomes a part of a table (table.ts); older versions
+ * left it beside the chunk. Form: docs/formats/log-token-filter.md.
  *
- *   "TCTF" · u8 version 3 · u8 16 · u16 blocks · u8 log2 of the bits of each bitmap · bitmaps · columns · u32 CRC-32C
+ *   "TCTF" · u8 version 3 · u8 16 · u16 blocks · u8 log2 of the bits of each bitmap · bitmaps · rest · u32 CRC-32C
  *
- * Numbers are big endian. The checksum is of all that stands before it: a bit that is lost would hide lines. Columns
- * are those of line-columns.ts. Version 2 had bitmaps of 2^16 bits, a quarter of the hashes in them, and no columns.
- * Version 1 had no checksum, and is not used; nor is one of a version that is not known.
+ * Numbers are big endian. The checksum is of all that stands before it: a bit that is lost would hide lines. The rest
+ * is columns (line-columns.ts) on its way into a table, and not read otherwise. Version 2 had bitmaps of 2^16 bits, a
+ * quarter of the hashes in them, and no rest. Version 1 had no checksum, and is not used; nor is one that is not known.
  */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
@@ -14,7 +15,6 @@ import { bitsLog2, gramBytes } from '#codec/gram-bitmap.ts'
 import { crc32c } from '#codec/crc32c.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { ownFormats } from '#core/own-formats.ts'
-import { ChunkColumns } from './line-columns.ts'
 
 const magic = 0x54435446
 const { written, oldest, newest } = ownFormats['token-filter']
@@ -34,8 +34,8 @@ export function gramsOf(needle: Uint8Array): Uint32Array {
 }
 
 /** A bitmap is halved while no more than this part of its bits would be set, down to the least size. */
-const densityMax = 0.5
-const leastLog2 = 9
+const densityMax = 0.55
+export const leastLog2 = 9
 
 /** By byte: its bits in pairs, as four bits, and how many of these are set. */
 const halves = new Uint8Array(256)
@@ -61,21 +61,21 @@ export function foldBitmap(bitmap: Uint8Array): Uint8Array {
   return folded
 }
 
-/** `bitmaps`: one for each block, folded. `columns`: of the same blocks; none where it has no bytes. */
-export function encodeFilter(bitmaps: readonly Uint8Array[], columns: Uint8Array): Uint8Array {
-  const out = new ByteWriter(bitmaps.reduce((sum, { length }) => sum + length + 1, columns.length + 32))
+/** `bitmaps`: one for each block, folded. `rest`: columns of the same blocks; none where it has no bytes. */
+export function encodeFilter(bitmaps: readonly Uint8Array[], rest: Uint8Array): Uint8Array {
+  const out = new ByteWriter(bitmaps.reduce((sum, { length }) => sum + length + 1, rest.length + 32))
   out.writeU32(magic)
   out.writeU8(written)
   out.writeU8(bitsLog2)
   out.writeU16(bitmaps.length)
   for (const { length } of bitmaps) out.writeU8(Math.log2(length * 8))
   for (const bitmap of bitmaps) out.writeBytes(bitmap)
-  out.writeBytes(columns)
+  out.writeBytes(rest)
   out.writeU32(crc32c(out.buffer, 0, out.at))
   return out.copy()
 }
 
-/** A chunk's bitmaps, one for each of its blocks, and its columns. */
+/** A chunk's bitmaps, one for each of its blocks. */
 export class TokenFilter {
   readonly #bytes: Uint8Array
   readonly blocks: number
@@ -83,7 +83,7 @@ export class TokenFilter {
   /** By block: where its bitmap is, and the log2 of its bits. */
   readonly #bitmapAt: Uint32Array
   readonly #bitLogs: Uint8Array
-  readonly #columnsAt: number
+  readonly #restAt: number
 
   /** Throws CorruptDataError. */
   constructor(bytes: Uint8Array) {
@@ -102,7 +102,7 @@ export class TokenFilter {
       this.#bitmapAt[block] = input.at
       input.skip((1 << log2) / 8)
     }
-    this.#columnsAt = input.at
+    this.#restAt = input.at
     if (this.version === 2 && input.at < input.end)
       throw new CorruptDataError(`token filter: ${bytes.length} bytes for ${this.blocks} blocks`)
     if (crc32c(bytes, 0, input.end) !== new ByteReader(bytes, input.end).readU32())
@@ -110,10 +110,14 @@ export class TokenFilter {
     this.#bytes = bytes
   }
 
-  /** What can be counted without the lines; undefined where there is nothing. Throws CorruptDataError. */
-  columns(): ChunkColumns | undefined {
-    const bytes = this.#bytes.subarray(this.#columnsAt, this.#bytes.length - checksumBytes)
-    return bytes.length === 0 ? undefined : new ChunkColumns(bytes, this.blocks)
+  /** What stands behind the bitmaps. */
+  get rest(): Uint8Array {
+    return this.#bytes.subarray(this.#restAt, this.#bytes.length - checksumBytes)
+  }
+
+  bitmap(block: number): Uint8Array {
+    const from = this.#bitmapAt[block]!
+    return this.#bytes.subarray(from, from + (1 << this.#bitLogs[block]!) / 8)
   }
 
   get heldBytes(): number {

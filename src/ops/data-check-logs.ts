@@ -1,6 +1,6 @@
 /**
- * Checks chunks, token filters and indexes of logs: every checksum, and what indexes and chunks say of each other.
- * Chunks carry their labels, so an index can be made again of them.
+ * Checks chunks, their filters and columns, and indexes of logs: every checksum, and what indexes and chunks say of
+ * each other. Chunks carry their labels, so an index can be made again of them.
  */
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { crc32c } from '#codec/crc32c.ts'
@@ -9,7 +9,7 @@ import { CorruptDataError, messageOf } from '#core/errors.ts'
 import { isDamage } from '#core/omissions.ts'
 import { BlockLines } from '#logs/block-lines.ts'
 import { chunkKey, chunkMetadata, openChunkObject, type ChunkRef, type InnerChunk } from '#logs/chunk.ts'
-import { dayMs, parseIndexKey, type IndexFile } from '#logs/index-catalogue.ts'
+import { dayMs, firstDayOf, parseIndexKey, type IndexFile } from '#logs/index-catalogue.ts'
 import {
   decodeIndex,
   encodeIndex,
@@ -20,6 +20,9 @@ import {
 } from '#logs/index-file.ts'
 import { chunkName, mergeIndexes } from '#logs/merge.ts'
 import { columnsOf, encodeColumns, type BlockColumns } from '#logs/line-columns.ts'
+import { partOfTable, TableHead } from '#logs/table.ts'
+import { TableReader, tableKeyOf } from '#logs/tables.ts'
+import { TableWriter, type FreshChunk } from '#logs/table-writer.ts'
 import { encodeFilter, foldBitmap, TokenFilter } from '#logs/token-filter.ts'
 import { Labels } from '#model/labels.ts'
 import type { ObjectInfo } from '#bucket/bucket.ts'
@@ -27,6 +30,8 @@ import { damageOf, isOld, quarantine, type DataCheck, type FindingKind } from '.
 
 const filterSuffix = '.tercet-tokens'
 const indexBytesMax = 1024 * 1024 * 1024
+/** What is known of tables for the time of a repair. */
+const tableCacheBytes = 16 * 1024 * 1024
 
 /** A chunk object; `stream`: what an index lists of it, undefined for one that can't be read. */
 interface FoundChunk {
@@ -62,6 +67,10 @@ class TenantCheck {
   /** By name. */
   readonly #chunks = new Map<string, FoundChunk>()
   readonly #tables = new Map<number, Table>()
+  /** Tables of filters and columns that are whole, by key: their other tables, and names of their chunks. */
+  readonly #besides = new Map<string, { others: readonly string[]; chunks: ReadonlySet<string> }>()
+  /** Chunks that have a filter of their own, as older versions left it. */
+  readonly #filtered = new Set<string>()
   #lastNanos = 0
 
   constructor(check: DataCheck, tenant: string, files: readonly IndexFile[]) {
@@ -75,11 +84,73 @@ class TenantCheck {
     const objects = (await this.#check.bucket.list(`${this.#tenant}/`)).filter(({ key }) =>
       /^[^/]+\/[0-9a-f]+\//.test(key),
     )
+    const besides = await this.#check.bucket.list(`${this.#tenant}/tercet/tables/`)
+    for (const object of besides) await this.#readBeside(object)
     const filters = new Map(objects.filter(o => o.key.endsWith(filterSuffix)).map(o => [o.key, o]))
     for (const object of objects) if (!object.key.endsWith(filterSuffix)) await this.#readChunk(object, filters)
     for (const object of filters.values()) await this.#orphanFilter(object)
     for (const day of this.#days()) await this.#checkDay(day)
+    for (const day of this.#days()) await this.#checkBesides(day)
     await this.#checkOrphans()
+    await this.#orphanBesides(besides)
+  }
+
+  async #readBeside({ key }: { key: string }): Promise<void> {
+    const { bucket, isRepair } = this.#check
+    const problem = await damageOf(async () => {
+      const bytes = await bucket.get(key)
+      partOfTable(bytes, () => true)
+      const { others, chunks } = new TableHead(bytes)
+      const names = new Set(chunks.map(({ ref }) => chunkName(ref)))
+      this.#besides.set(key, { others: others.map(other => other.key), chunks: names })
+    })
+    if (problem === undefined) return
+    if (isRepair) await bucket.delete(key)
+    this.#found('damaged', key, problem.message, isRepair ? 'removed; made again of the chunks' : undefined)
+  }
+
+  /** Keys of the tables that an index file has. */
+  #besidesOf({ key }: IndexFile): string[] {
+    const own = tableKeyOf(key)
+    const table = own === undefined ? undefined : this.#besides.get(own)
+    return table === undefined ? [] : [own!, ...table.others.filter(other => this.#besides.has(other))]
+  }
+
+  /** Chunks without a filter, as Loki writes them, cost time and nothing else. */
+  async #checkBesides(day: number): Promise<void> {
+    const { bucket, pause, isRepair } = this.#check
+    const files = this.#table(day).whole.map(({ file }) => file)
+    const covered = new Set(
+      files.flatMap(file => this.#besidesOf(file)).flatMap(key => [...this.#besides.get(key)!.chunks]),
+    )
+    const fresh: FreshChunk[] = []
+    for (const [name, { object, ref, stream }] of this.#chunks) {
+      if (stream === undefined || firstDayOf(ref) !== day || covered.has(name) || this.#filtered.has(name)) continue
+      const readFilter = async (): Promise<Uint8Array> => filterOf(openChunkObject(await bucket.get(object.key)))
+      fresh.push({ ref, entries: stream.chunks[0]!.entries, readFilter })
+    }
+    const [file] = files
+    if (fresh.length === 0 || file === undefined) return
+    const key = tableKeyOf(file.key) ?? file.key
+    this.#found('note', key, `${fresh.length} chunks have no token filter`, isRepair ? 'rebuilt' : undefined)
+    if (!isRepair) return
+    const writer = new TableWriter(bucket, new TableReader(bucket, tableCacheBytes), pause)
+    const isNone = (): boolean => false
+    const change = { replaced: [file.key], indexKey: file.key, fresh, isErased: isNone, isGone: isNone }
+    for (const written of (await writer.write(change)).written) await this.#readBeside({ key: written })
+  }
+
+  /** Tables that no index has: of indexes that were replaced, unless they are about to go. */
+  async #orphanBesides(objects: readonly ObjectInfo[]): Promise<void> {
+    const { bucket, isRepair, nowMs } = this.#check
+    const used = new Set<string>()
+    for (const { whole } of this.#tables.values())
+      for (const { file } of whole) for (const key of this.#besidesOf(file)) used.add(key)
+    for (const object of objects) {
+      if (used.has(object.key) || !this.#besides.has(object.key) || !isOld([object], nowMs)) continue
+      if (isRepair) await bucket.delete(object.key)
+      this.#found('orphan', object.key, 'a table that no index has', isRepair ? 'removed' : undefined)
+    }
   }
 
   #found(kind: FindingKind, key: string, reason: string, done?: string): void {
@@ -129,26 +200,20 @@ class TenantCheck {
       this.#found('damaged', object.key, problem.message, isRepair ? 'quarantined' : undefined)
       return
     }
-    await this.#checkFilter(object.key + filterSuffix, filter, inner!)
+    if (filter === undefined) return
+    this.#filtered.add(chunkName(ref))
+    await this.#checkFilter(filter.key, inner!)
   }
 
-  /** A filter that is missing, as beside chunks that Loki wrote, costs time and nothing else. */
-  async #checkFilter(key: string, filter: ObjectInfo | undefined, inner: InnerChunk): Promise<void> {
+  async #checkFilter(key: string, inner: InnerChunk): Promise<void> {
     const { bucket, isRepair } = this.#check
-    const problem =
-      filter === undefined
-        ? 'the chunk has no token filter'
-        : (
-            await damageOf(async () => {
-              const { blocks } = new TokenFilter(await bucket.get(key))
-              if (blocks !== inner.blocks.length) throw new CorruptDataError(`token filter: of ${blocks} blocks`)
-            })
-          )?.message
+    const problem = await damageOf(async () => {
+      const { blocks } = new TokenFilter(await bucket.get(key))
+      if (blocks !== inner.blocks.length) throw new CorruptDataError(`token filter: of ${blocks} blocks`)
+    })
     if (problem === undefined) return
-    if (isRepair) {
-      await bucket.put(key, filterOf(inner))
-    }
-    this.#found(filter === undefined ? 'note' : 'damaged', key, problem, isRepair ? 'rebuilt' : undefined)
+    if (isRepair) await bucket.put(key, filterOf(inner))
+    this.#found('damaged', key, problem.message, isRepair ? 'rebuilt' : undefined)
   }
 
   async #orphanFilter(object: ObjectInfo): Promise<void> {
@@ -229,6 +294,12 @@ class TenantCheck {
       const checksum = indexChecksum(bytes).toString(16)
       const name = `${this.#lastNanos}000-compactor-${index.fromMs}-${index.throughMs}-${checksum}.tsdb.gz`
       const key = `index/index_${day}/${this.#tenant}/${name}`
+      const isListed = (ref: ChunkRef): boolean => this.#chunks.get(chunkName(ref))?.stream !== undefined
+      await this.#moveBesides(
+        whole.map(({ file }) => file.key),
+        key,
+        ref => !isListed(ref),
+      )
       await bucket.put(key, gzipSync(bytes))
       this.#tables.set(day, { whole: [{ file: { key, day, tenant: this.#tenant, bytes: 0 }, index }], damaged: [] })
     }
@@ -238,6 +309,19 @@ class TenantCheck {
       this.#tenant,
       damaged.map(file => file.key),
     )
+  }
+
+  /** The tables of index files become those of the one that takes their place. */
+  async #moveBesides(replaced: readonly string[], indexKey: string, isGone: (ref: ChunkRef) => boolean): Promise<void> {
+    const { bucket, pause } = this.#check
+    const writer = new TableWriter(bucket, new TableReader(bucket, tableCacheBytes), pause)
+    const isErased = (): boolean => false
+    const { written, unneeded } = await writer.write({ replaced, indexKey, fresh: [], isErased, isGone })
+    for (const key of unneeded) {
+      await bucket.delete(key)
+      this.#besides.delete(key)
+    }
+    for (const key of written) await this.#readBeside({ key })
   }
 
   /** Chunks that no index lists: erased or expired ones that were not removed, or such as no index can hold. */

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 import { CorruptDataError } from '#core/errors.ts'
 import { isDamage } from '#core/omissions.ts'
 import type { Bucket } from '#bucket/bucket.ts'
-import { ByteLru } from '#store/byte-lru.ts'
+import { ByteLru } from '#core/byte-lru.ts'
 import type { BlockMeta } from './block-meta.ts'
 import { JoinedPart, type JoinedRange } from './joined-filters.ts'
 

@@ -18,6 +18,7 @@ import { lockDirectory } from '#core/directory-lock.ts'
 import { silentLog } from '#core/log.ts'
 import { loadConfig } from '../../src/app/config.ts'
 import { systemWorld } from '../../src/app/world.ts'
+import { encodeTable } from '#logs/table.ts'
 import { checkData } from '../../src/ops/check-data.ts'
 import type { DataFinding } from '../../src/ops/data-check.ts'
 import { needs, programPath } from '../peers.ts'
@@ -177,7 +178,13 @@ const cases: Case[] = [
     finds: ['damaged', /made again/],
     answered: [30, 2, true],
   },
-  { name: 'a chunk of logs missing', file: chunkOfLogs, act: remove, finds: ['orphan', /^$/], answered: [30, 1, true] },
+  {
+    name: 'a chunk of logs missing',
+    file: chunkOfLogs,
+    act: remove,
+    finds: ['missing', /^taken out/],
+    answered: [30, 1, true],
+  },
   {
     name: 'a chunk of logs cut short',
     file: chunkOfLogs,
@@ -186,10 +193,10 @@ const cases: Case[] = [
     answered: [30, 1, true],
   },
   {
-    name: 'a token filter flipped',
-    file: /tercet-tokens$/,
+    name: 'a table of token filters flipped',
+    file: /logs\/fake\/tercet\/tables\//,
     act: flip(100),
-    finds: ['damaged', /^rebuilt$/],
+    finds: ['damaged', /^removed; made again/],
     answered: [30, 2, true],
   },
   {
@@ -295,14 +302,16 @@ test('orphans that are a day old go', async () => {
   try {
     cpSync(original, directory, { recursive: true })
     const day = nowMs / 1000 - 25 * 3600
+    const table = (await encodeTable([], [], () => Promise.resolve())).bytes
     const orphans = [
       'metrics/anonymous/01HF84E41804ZQ1FPYQKNN1N0F/chunks/000001',
       'traces/single-tenant/8766e908-78e3-4e89-b8b5-0f92077976dd/bloom-0',
       'logs/fake/a1/MTo6.tercet-tokens',
+      'logs/fake/tercet/tables/19000/1-compactor-1-2-3',
     ].map(name => join(directory, 'data/bucket', name))
     for (const path of orphans) {
       mkdirSync(dirname(path), { recursive: true })
-      writeFileSync(path, 'x')
+      writeFileSync(path, path.includes('/tables/') ? table : 'x')
       utimesSync(path, day, day)
     }
     const { code, findings } = await check(directory, true)

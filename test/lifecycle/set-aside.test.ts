@@ -12,6 +12,7 @@ import { parseTraceql } from '#lang/traceql/parser.ts'
 import { ChunkWriter, type FinishedChunk } from '#logs/block-writer.ts'
 import { chunkKey } from '#logs/chunk.ts'
 import { fingerprintOf } from '#logs/head.ts'
+import { TableReader } from '#logs/tables.ts'
 import { RetiredObjects } from '#logs/retired.ts'
 import { IndexCatalogue } from '#logs/index-catalogue.ts'
 import { LocalBuilding } from '#logs/block-building.ts'
@@ -79,6 +80,7 @@ test('logs: a chunk that no index can list, and one that the bucket refuses, hol
     building,
     isBase64: false,
     retired,
+    tables: new TableReader(bucket, 1024 * 1024),
   })
   // No number: the index holds fingerprints as numbers.
   const poisoned = finishedChunk('poisoned', 'not-hex')

@@ -4,13 +4,14 @@
  */
 import { isDamage } from '#core/omissions.ts'
 import { workAhead } from '#core/parallel.ts'
-import type { ChunkColumns, CountedBlock, OpenedChunk } from '#logs/select.ts'
+import type { ChunkColumns, CountedBlock, CountedCombination, OpenedChunk, WholeChunk } from '#logs/select.ts'
 import type { Budget } from '../budget.ts'
-import { labelName } from './json-line.ts'
 import { chunksAhead, type ChunkTask } from './scan.ts'
 
 /** In which windows a line is. Times are nanoseconds from the first step; the end is exclusive. */
 export interface StepWindows {
+  /** Do windows begin and end with whole seconds? */
+  readonly areWholeSeconds: boolean
   readonly fromMs: number
   readonly toMs: number
   relative(ms: number, subNs: number): number
@@ -27,11 +28,18 @@ type BlockCount =
 /** A chunk whose lines are counted, or read where that can't be. */
 export interface CountedChunk {
   task: ChunkTask
-  columns: ChunkColumns | undefined
-  /** By block; empty without columns: then all are read. */
+  /** What is counted: all of the chunk as one block, or its blocks. */
+  source: CountSource | undefined
+  /** By block of the source; empty without one: then all are read. */
   counts: readonly BlockCount[]
   /** Undefined where nothing is to be read, or can be. */
   opened: OpenedChunk | undefined
+}
+
+/** Blocks that are counted, and the metadata of their lines by number. */
+export interface CountSource {
+  readonly combinations: readonly (readonly string[])[]
+  readonly blocks: readonly CountedBlock[]
 }
 
 /** Columns of more lines would take tens of megabytes, for several chunks at once: such a chunk is read. */
@@ -49,16 +57,28 @@ export function countAhead(
 ): AsyncGenerator<CountedChunk> {
   return workAhead(tasks, chunksAhead, async task => {
     // What a deletion hides is known of lines alone.
-    const isCounted = task.hidden === undefined && task.chunk.entries <= countedLinesMax
-    const columns = isCounted ? await task.chunk.columns?.() : undefined
+    const isCounted = task.hidden === undefined
+    const whole = isCounted ? countWhole(await task.chunk.whole?.(), task, windows) : undefined
+    if (whole !== undefined) return whole
+    const columns = isCounted && task.chunk.entries <= countedLinesMax ? await task.chunk.columns?.() : undefined
     const counts = columns === undefined ? undefined : await countsOf(columns, task, windows, needsLengths, budget)
-    if (counts?.every(({ kind }) => kind !== 'read') === true) return { task, columns, counts, opened: undefined }
+    if (counts?.every(({ kind }) => kind !== 'read') === true)
+      return { task, source: columns, counts, opened: undefined }
     const opened = await task.chunk.open()
     // Columns of other blocks say nothing of these.
     if (opened !== undefined && counts?.length !== opened.blocks.length)
-      return { task, columns: undefined, counts: [], opened }
-    return { task, columns, counts: counts ?? [], opened }
+      return { task, source: undefined, counts: [], opened }
+    return { task, source: columns, counts: counts ?? [], opened }
   })
+}
+
+/** All lines of a chunk that are in the same windows; undefined when they are not. */
+function countWhole(whole: WholeChunk | undefined, task: ChunkTask, windows: StepWindows): CountedChunk | undefined {
+  if (whole === undefined) return undefined
+  const { block, combinations } = whole
+  const count = block.entries === task.chunk.entries ? boundsCount(block, task, windows) : undefined
+  if (count === undefined || count.kind === 'read') return undefined
+  return { task, source: { combinations, blocks: [block] }, counts: [count], opened: undefined }
 }
 
 /** Undefined when the columns turn out to be damaged. */
@@ -71,8 +91,8 @@ async function countsOf(
 ): Promise<BlockCount[] | undefined> {
   const counts: BlockCount[] = []
   try {
-    for (const block of columns.blocks) {
-      const count = countOf(columns, block, task, windows, needsLengths)
+    for (const [b, block] of columns.blocks.entries()) {
+      const count = boundsCount(block, task, windows) ?? countLines(columns, b, windows, needsLengths)
       counts.push(count)
       if (budget.worked(64 + (count.kind === 'lines' ? block.entries : 0))) await budget.pause()
     }
@@ -83,13 +103,8 @@ async function countsOf(
   }
 }
 
-function countOf(
-  columns: ChunkColumns,
-  block: CountedBlock,
-  { duplicates }: ChunkTask,
-  windows: StepWindows,
-  needsLengths: boolean,
-): BlockCount {
+/** What the bounds of a block say; undefined when it is up to its lines. */
+function boundsCount(block: CountedBlock, { duplicates }: ChunkTask, windows: StepWindows): BlockCount | undefined {
   const { minMs, minSubNs, maxMs, maxSubNs } = block
   if (maxMs < windows.fromMs || minMs > windows.toMs) return { kind: 'outside' }
   if (!block.hasColumns || (duplicates.isNeeded && duplicates.touches(minMs, maxMs))) return { kind: 'read' }
@@ -97,21 +112,26 @@ function countOf(
   const to = windows.relative(maxMs, maxSubNs)
   const first = windows.firstStep(from)
   const end = windows.endStep(from)
-  if (first === windows.firstStep(to) && end === windows.endStep(to)) return { kind: 'whole', first, end }
-  const times = columns.times(block)
-  if (!block.isWholeMs && !areClear(times, windows)) return { kind: 'read' }
-  const lengths = needsLengths ? columns.lengths(block) : undefined
-  return { kind: 'lines', times, numbers: columns.numbers(block), lengths }
+  return first === windows.firstStep(to) && end === windows.endStep(to) ? { kind: 'whole', first, end } : undefined
 }
 
-/** The most nanoseconds within a millisecond. */
-const lastSubNs = 999_999
+function countLines(columns: ChunkColumns, b: number, windows: StepWindows, needsLengths: boolean): BlockCount {
+  const { timesMs: times, numbers } = columns.moments(b)
+  if (!areClear(times, windows)) return { kind: 'read' }
+  return { kind: 'lines', times, numbers, lengths: needsLengths ? columns.lengths(b) : undefined }
+}
 
-/** Is no line within a millisecond in which a window begins or ends? */
+/** Is no line within a second in which a window begins or ends? Those that are at its beginning don't count. */
 function areClear(times: Float64Array, windows: StepWindows): boolean {
+  // Windows end with their last moment, which is the first of a second.
+  if (windows.areWholeSeconds) return true
+  let last = -1
   for (let i = 0; i < times.length; i++) {
-    const from = windows.relative(times[i]!, 0)
-    const to = from + lastSubNs
+    const ms = times[i]!
+    if (ms === last || ms % 1000 === 0) continue
+    last = ms
+    const from = windows.relative(ms - 1, 1)
+    const to = windows.relative(ms + 998, 999_999)
     if (windows.firstStep(from) !== windows.firstStep(to) || windows.endStep(from) !== windows.endStep(to)) return false
   }
   return true
@@ -119,7 +139,7 @@ function areClear(times: Float64Array, windows: StepWindows): boolean {
 
 /** Where counts go: series of lines by their metadata. */
 export interface LineCounts<S> {
-  /** The series of a chunk's lines that have this metadata; undefined: they are not counted. */
+  /** The series of a chunk's lines that have this metadata, as it was sent; undefined: they are not counted. */
   seriesOf(task: ChunkTask, pairs: readonly string[]): S | undefined
   /** Adds lines, and bytes of lines, in the windows of the steps [first, end). */
   count(series: S, first: number, end: number, lines: number, bytes: number): void
@@ -134,24 +154,23 @@ export interface CountedTotals {
 
 /** Counts what the columns of a chunk answer. */
 export async function addCounts<S>(
-  { task, columns, counts }: CountedChunk,
+  { task, source, counts }: CountedChunk,
   windows: StepWindows,
   into: LineCounts<S>,
   totals: CountedTotals,
   budget: Budget,
 ): Promise<void> {
-  if (columns === undefined) return
+  if (source === undefined) return
   const known = new Map<number, S | undefined>()
   const seriesOf = (number: number): S | undefined => {
     if (known.has(number)) return known.get(number)
-    const pairs = columns.combinations[number]!.map((text, p) => (p % 2 === 0 ? labelName(text) : text))
-    const series = into.seriesOf(task, pairs)
+    const series = into.seriesOf(task, source.combinations[number]!)
     known.set(number, series)
     return series
   }
   for (let b = 0; b < counts.length; b++) {
     const count = counts[b]!
-    if (count.kind === 'whole') addWhole(columns.blocks[b]!, count, seriesOf, into, totals)
+    if (count.kind === 'whole') addWhole(source.blocks[b]!, count, seriesOf, into, totals)
     else if (count.kind === 'lines') addLines(count, windows, seriesOf, into, totals)
     else continue
     if (budget.worked(64 + (count.kind === 'lines' ? count.times.length : 0))) await budget.pause()
@@ -159,7 +178,7 @@ export async function addCounts<S>(
 }
 
 function addWhole<S>(
-  { combinations }: CountedBlock,
+  { combinations }: { combinations: readonly CountedCombination[] },
   { first, end }: { first: number; end: number },
   seriesOf: (number: number) => S | undefined,
   into: LineCounts<S>,
@@ -176,6 +195,7 @@ function addWhole<S>(
   }
 }
 
+/** Lines in order of time: stretches of them are in the same windows. */
 function addLines<S>(
   { times, numbers, lengths }: BlockCount & { kind: 'lines' },
   windows: StepWindows,
@@ -183,24 +203,50 @@ function addLines<S>(
   into: LineCounts<S>,
   totals: CountedTotals,
 ): void {
-  const byNumber: (S | undefined)[] = []
-  const isKnown = new Uint8Array(256)
-  for (let i = 0; i < times.length; i++) {
-    const time = windows.relative(times[i]!, 0)
+  for (let from = 0; from < times.length;) {
+    const time = windows.relative(times[from]!, 0)
     const first = windows.firstStep(time)
     const end = windows.endStep(time)
-    if (first >= end) continue
-    const number = numbers[i]!
-    if (isKnown[number] === 0) {
-      isKnown[number] = 1
-      byNumber[number] = seriesOf(number)
+    const to = endOfStretch(times, from, windows, first, end)
+    if (first < end) {
+      const stretch = sumsOf(numbers, lengths, from, to)
+      addWhole(stretch, { first, end }, seriesOf, into, totals)
     }
-    const bytes = lengths === undefined ? 0 : lengths[i]!
-    totals.lines++
-    totals.bytes += bytes
-    const series = byNumber[number]
-    if (series === undefined) continue
-    totals.passed++
-    into.count(series, first, end, 1, bytes)
+    from = to
   }
+}
+
+/** The end of the lines from `from` on that are in the windows of the steps [first, end), as that line is. */
+function endOfStretch(times: Float64Array, from: number, windows: StepWindows, first: number, end: number): number {
+  const isSame = (i: number): boolean => {
+    const time = windows.relative(times[i]!, 0)
+    return windows.firstStep(time) === first && windows.endStep(time) === end
+  }
+  let low = from
+  let high = times.length
+  if (isSame(high - 1)) return high
+  // The line at `low` is in these windows, the one at `high` is not.
+  while (low + 1 < high) {
+    const middle = (low + high) >>> 1
+    if (isSame(middle)) low = middle
+    else high = middle
+  }
+  return low + 1
+}
+
+/** Lines and bytes of the lines [from, to), by the number of their combination. */
+function sumsOf(
+  numbers: Uint8Array,
+  lengths: Float64Array | undefined,
+  from: number,
+  to: number,
+): { combinations: CountedCombination[] } {
+  const lines = new Uint32Array(256)
+  const bytes = new Float64Array(256)
+  for (let i = from; i < to; i++) lines[numbers[i]!]!++
+  if (lengths !== undefined) for (let i = from; i < to; i++) bytes[numbers[i]!]! += lengths[i]!
+  const combinations: CountedCombination[] = []
+  for (let number = 0; number < 256; number++)
+    if (lines[number]! > 0) combinations.push({ number, lines: lines[number]!, bytes: bytes[number]! })
+  return { combinations }
 }

@@ -34,6 +34,9 @@ export class Entry {
   hasErrorKey = false
   /** Set by an early filter: the line is out. */
   isOut = false
+  /** The number that an unwrap takes, where it was read as such: no label has its text then. */
+  number = 0
+  hasNumber = false
 
   reset(
     base: Labels,
@@ -60,6 +63,7 @@ export class Entry {
     this.error = this.errorDetails = ''
     this.hasErrorKey = false
     this.isOut = false
+    this.hasNumber = false
     for (let p = 0; p < pairs.length; p += 2) this.addMeta(pairs[p]!, pairs[p + 1]!)
   }
 

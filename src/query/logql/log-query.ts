@@ -6,7 +6,7 @@ import type { Budget } from '../budget.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import type { Entry } from './entry.ts'
 import { Pipeline, type TimeBounds } from './pipeline.ts'
-import { exclusion, openAhead, planChunks } from './scan.ts'
+import { exclusion, openAhead, planChunks, releaseLines } from './scan.ts'
 import { QueryStats } from './stats.ts'
 
 /** A line of an answer; labels by where they come from, names and values in turn, sorted. */
@@ -74,6 +74,7 @@ export async function runLogQuery(
       }
       const isExcluded = exclusion(task, lines, opened.symbols)
       await pipeline.scanPaced(task.labels, lines, opened.symbols, { bounds, isBackward, isExcluded, visit }, budget)
+      releaseLines(task, block)
       await budget.pause()
     }
   }

@@ -12,6 +12,7 @@ import { Entry, errorLabel } from './entry.ts'
 import { compileLabelFilter, filterNames, singleName, type EntryTest } from './label-filter.ts'
 import { labelName } from './json-line.ts'
 import { compileStage, stageNames, type StageContext, type Step } from './stages.ts'
+import { isNumberAlone } from './stored-numbers.ts'
 import { templateFunctions } from './template-functions.ts'
 
 /** Lines in [from, to): whole milliseconds and nanoseconds within. */
@@ -126,6 +127,7 @@ export class Pipeline {
       functions,
       allowance: this.#allowance,
       wanted: metric === undefined ? undefined : wantedNames(stages, metric, functions),
+      number: numberOf(stages, metric),
       early: earlyFilters(stages, metric),
       passesErrors: metric === undefined || !(metric.hasNoLabels || metric.grouping?.isWithout === false),
     }
@@ -392,6 +394,13 @@ function wantedNames(
   for (const name of wanted) if (name.endsWith('_extracted')) wanted.add(name.slice(0, -10))
   // Any part of the line can cause an error.
   return wanted.has(errorLabel) ? undefined : wanted
+}
+
+/** The unwrap, where nothing but it looks at its field. */
+function numberOf(stages: readonly Stage[], metric: MetricUse | undefined): Unwrap | undefined {
+  const { unwrap, grouping } = metric ?? {}
+  if (unwrap === undefined || grouping?.labels.includes(unwrap.label) === true) return undefined
+  return isNumberAlone(stages, unwrap) ? unwrap : undefined
 }
 
 /** By name: the first condition on it alone. */

@@ -12,7 +12,8 @@ import { toBytes, toDurationSeconds, toFloat } from './conversions.ts'
 import { Entry, errorLabel } from './entry.ts'
 import { Pipeline } from './pipeline.ts'
 import { addCounts, countAhead, type LineCounts } from './counted-lines.ts'
-import { exclusion, openAhead, planChunks, type ChunkTask } from './scan.ts'
+import { labelName } from './json-line.ts'
+import { exclusion, openAhead, planChunks, releaseLines, type ChunkTask } from './scan.ts'
 import { labelsOf, makeSeries, type Grid, type Series, type Vector } from './series.ts'
 import type { QueryStats } from './stats.ts'
 import { sortSamples } from './sample-sort.ts'
@@ -99,7 +100,8 @@ class RangeScan {
     const collector = this.#collector
     const windows = this.#windows
     const into: LineCounts<Accumulator> = {
-      seriesOf: ({ labels }, pairs) => {
+      seriesOf: ({ labels }, sent) => {
+        const pairs = sent.map((text, p) => (p % 2 === 0 ? labelName(text) : text))
         const entry = pipeline.entryOf(labels, pairs)
         return entry === undefined ? undefined : collector.seriesOf(entry)
       },
@@ -146,6 +148,7 @@ class RangeScan {
       }
       await pipeline.scanPaced(task.labels, lines, symbols, { bounds, isBackward: false, isExcluded, visit }, budget)
     }
+    releaseLines(task, block)
     await budget.pause()
   }
 }
@@ -153,6 +156,7 @@ class RangeScan {
 /** Windows of the steps: a line at time t is in those of steps k with k·step - range < t - origin <= k·step. */
 class Windows {
   readonly steps: number
+  readonly areWholeSeconds: boolean
   readonly #originMs: number
   readonly #originSubNs: number
   readonly stepNs: number
@@ -177,6 +181,8 @@ class Windows {
     }
     this.#originMs = originMs
     this.#originSubNs = originSubNs
+    const isWholeStep = grid.steps === 1 || grid.stepMs % 1000 === 0
+    this.areWholeSeconds = originSubNs === 0 && originMs % 1000 === 0 && isWholeStep && rangeMs % 1000 === 0
     // (a, b] in whole nanoseconds is [a + 1, b + 1).
     const carry = originSubNs + 1 >= 1e6 ? 1 : 0
     this.fromMs = originMs - rangeMs + carry
@@ -309,7 +315,8 @@ class SampleCollector {
     if (!this.#windows.has(time)) return
     const { unwrap } = this.#expr
     let value = 1
-    if (unwrap !== undefined) {
+    if (entry.hasNumber) value = entry.number
+    else if (unwrap !== undefined) {
       const text = entry.get(unwrap.label)
       if (text === undefined || text === '') return
       const converted =

@@ -6,6 +6,7 @@ import {
   readPairs,
   type ChunkSource,
   type DeletionNotice,
+  type LineBlock,
   type Lines,
   type LogsReader,
   type OpenedChunk,
@@ -162,6 +163,11 @@ export function exclusion(
     duplicates.isNeeded && lines.count > 0 && duplicates.touches(lines.timesMs[0]!, lines.timesMs[lines.count - 1]!)
   if (!touches) return hidden === undefined ? undefined : i => hidden(lines, i, symbols)
   return i => duplicates.isDuplicate(lines, i, symbols) || hidden?.(lines, i, symbols) === true
+}
+
+/** Lines of the block are not used any more; where duplicates are looked for, they are compared with later ones. */
+export function releaseLines({ duplicates }: ChunkTask, block: LineBlock): void {
+  if (!duplicates.isNeeded) block.release?.()
 }
 
 /** A query waits for a bucket's answers, each some milliseconds away, and holds few chunks in memory. */

@@ -2,7 +2,7 @@
 import { unreachable } from '#core/assert.ts'
 import { BadQueryError, messageOf } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
-import type { LabelFilter, Stage } from '#lang/logql/ast.ts'
+import type { LabelFilter, Stage, Unwrap } from '#lang/logql/ast.ts'
 import { parsePattern, type PatternPart } from '#lang/logql/line-pattern.ts'
 import { printStage } from '#lang/logql/printer.ts'
 import type { TemplateAllowance } from '#lang/gotemplate/allowance.ts'
@@ -25,6 +25,7 @@ import { compileLineFilter, type LineFilter } from './line-filter.ts'
 import { readLogfmt } from './logfmt-line.ts'
 import { StoredJson } from './stored-json.ts'
 import { StoredLogfmt } from './stored-logfmt.ts'
+import { StoredNumber } from './stored-numbers.ts'
 
 /** False: the line is out. */
 export type Step = (entry: Entry) => boolean
@@ -37,6 +38,8 @@ export interface StageContext {
   allowance: TemplateAllowance
   /** Names that are needed of what parsers find; undefined: all. */
   wanted: ReadonlySet<string> | undefined
+  /** The unwrap whose field may be a number alone. */
+  number: Unwrap | undefined
   /** Do keys of lines that are called as the label of an error count? */
   passesErrors: boolean
   /** Conditions on single labels that are tried as soon as a parser sets them. */
@@ -143,10 +146,21 @@ class ParserSink {
   /** Takes back what was added since `begin`. */
   readonly restart = (): void => {
     this.#context.entry.parsedCount = this.#parsedBefore
+    this.#context.entry.hasNumber = false
     this.begin()
   }
   get wantsNothing(): boolean {
     return this.#context.wanted?.size === 0
+  }
+
+  /** The number that an unwrap takes, in place of its label; undefined where a label of this name is elsewhere. */
+  addNumber(name: string, value: number): boolean | undefined {
+    const { entry } = this.#context
+    if (entry.hasNumber || entry.hasParsed(name)) return true
+    if (entry.hasBase(name) || entry.hasMeta(name) || entry.isGone(name)) return undefined
+    entry.number = value
+    entry.hasNumber = true
+    return --this.#left > 0
   }
 
   add(name: string, value: string): boolean {
@@ -159,6 +173,7 @@ class ParserSink {
     const label = entry.hasBase(name) || entry.hasMeta(name) ? `${name}_extracted` : name
     if (wanted !== undefined && !wanted.has(label) && !wanted.has(name)) return true
     if (entry.hasParsed(label) || entry.isGone(label)) return true
+    if (entry.hasNumber && label === this.#context.number?.label) return true
     if (early.size > 0) {
       const test = early.get(label)
       if (test !== undefined && !test(entry, label, value)) {
@@ -171,10 +186,15 @@ class ParserSink {
   }
 }
 
+function numberInto(sink: ParserSink, { number }: StageContext): StoredNumber | undefined {
+  return number === undefined ? undefined : new StoredNumber(number, value => sink.addNumber(number.label, value))
+}
+
 function jsonStep(context: StageContext): Step {
   const sink = new ParserSink(context)
   const add = (name: string, value: string): boolean => sink.add(name, value)
-  const stored = context.wanted === undefined ? undefined : new StoredJson(context.wanted, add)
+  const stored =
+    context.wanted === undefined ? undefined : new StoredJson(context.wanted, add, numberInto(sink, context))
   return entry => {
     if (sink.wantsNothing) return true
     sink.begin()
@@ -233,7 +253,8 @@ function logfmtStep(isStrict: boolean, keepsEmpty: boolean, context: StageContex
       : sink.add(labelName(key), mayBeReplaced ? value.replaceAll('\ufffd', ' ') : value)
   const addStored = (name: string, value: string): boolean =>
     value === '' && !keepsEmpty ? true : sink.add(name, value)
-  const stored = context.wanted === undefined ? undefined : new StoredLogfmt(context.wanted, addStored)
+  const number = numberInto(sink, context)
+  const stored = context.wanted === undefined ? undefined : new StoredLogfmt(context.wanted, addStored, number)
   return entry => {
     if (sink.wantsNothing) return true
     sink.begin()

@@ -4,6 +4,7 @@
  */
 import { joinName, type FieldSink } from './json-line.ts'
 import { AsciiTexts, KeyPlaces, unusual } from './stored-fields.ts'
+import type { StoredNumber } from './stored-numbers.ts'
 
 /** How reading goes on: behind what was read, not at all, or by the text. */
 type Outcome = 0 | 1 | -1
@@ -31,14 +32,19 @@ function isSpace(code: number): boolean {
 export class StoredJson {
   readonly #keys: KeyPlaces
   readonly #sink: FieldSink
+  readonly #number: StoredNumber | undefined
   readonly #texts = new AsciiTexts()
   #bytes: Uint8Array = new Uint8Array(0)
   #at = 0
   #end = 0
   #place = 0
 
-  /** `wanted`: names of labels. The sink gets each of these fields, and returns false when it wants no more. */
-  constructor(wanted: ReadonlySet<string>, sink: FieldSink) {
+  /**
+   * `wanted`: names of labels. The sink gets each of these fields, and returns false when it wants no more; `number`
+   * gets one of them instead, where it can.
+   */
+  constructor(wanted: ReadonlySet<string>, sink: FieldSink, number?: StoredNumber) {
+    this.#number = number
     this.#keys = new KeyPlaces(wanted, joinName)
     this.#sink = sink
   }
@@ -137,7 +143,13 @@ export class StoredJson {
     if (to < 0) return unusual
     for (let i = from; i < to; i++) if (this.#bytes[i]! > 127) return unusual
     this.#at = to + 1
-    return this.#sink(name, this.#texts.text(this.#bytes, from, to)) ? goesOn : stopped
+    return this.#give(name, from, to) ? goesOn : stopped
+  }
+
+  /** Hands a wanted field on. */
+  #give(name: string, from: number, to: number): boolean {
+    const taken = name === this.#number?.name ? this.#number.take(this.#bytes, from, to) : undefined
+    return taken ?? this.#sink(name, this.#texts.text(this.#bytes, from, to))
   }
 
   /** Moves behind the closing quote; false when there is none. */
@@ -181,9 +193,9 @@ export class StoredJson {
     }
     this.#at = at
     const isNumber = code === 45 || (code >= 48 && code <= 57)
-    if (isNumber && !isWanted) return goesOn
+    if (isNumber) return !isWanted || this.#give(name, from, at) ? goesOn : stopped
     const text = this.#texts.text(bytes, from, at)
-    if (!isNumber && text !== 'true' && text !== 'false' && text !== 'null') return unusual
+    if (text !== 'true' && text !== 'false' && text !== 'null') return unusual
     if (!isWanted || code === letterN) return goesOn
     return this.#sink(name, text) ? goesOn : stopped
   }

@@ -4,6 +4,7 @@
  */
 import { labelName, type FieldSink } from './json-line.ts'
 import { AsciiTexts, KeyPlaces, unusual } from './stored-fields.ts'
+import type { StoredNumber } from './stored-numbers.ts'
 
 const quote = 34
 const equals = 61
@@ -16,10 +17,15 @@ const escapes = new Set([34, 92, 47, 98, 102, 110, 114, 116, 39])
 export class StoredLogfmt {
   readonly #keys: KeyPlaces
   readonly #sink: FieldSink
+  readonly #number: StoredNumber | undefined
   readonly #texts = new AsciiTexts()
 
-  /** `wanted`: names of labels. The sink gets each of these pairs, and returns false when it wants no more. */
-  constructor(wanted: ReadonlySet<string>, sink: FieldSink) {
+  /**
+   * `wanted`: names of labels. The sink gets each of these pairs, and returns false when it wants no more; `number`
+   * gets one of them instead, where it can.
+   */
+  constructor(wanted: ReadonlySet<string>, sink: FieldSink, number?: StoredNumber) {
+    this.#number = number
     this.#keys = new KeyPlaces(wanted, (_, key) => labelName(key))
     this.#sink = sink
   }
@@ -50,7 +56,8 @@ export class StoredLogfmt {
       }
       if (!key.isWanted) continue
       for (let i = valueFrom; i < valueTo; i++) if (bytes[i]! > 127) return false
-      if (!this.#sink(key.name, this.#texts.text(bytes, valueFrom, valueTo))) return true
+      const taken = key.name === this.#number?.name ? this.#number.take(bytes, valueFrom, valueTo) : undefined
+      if (!(taken ?? this.#sink(key.name, this.#texts.text(bytes, valueFrom, valueTo)))) return true
     }
   }
 }

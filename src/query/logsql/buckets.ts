@@ -43,17 +43,15 @@ export class Bucketing {
   #lastSecond = noSecond
   #lastSecondBucket = ''
 
-  constructor({ width, offset, unit }: Bucket) {
+  constructor(bucket: Bucket) {
+    const { width, offset, unit } = bucket
     this.#width = width > 0 ? width : 1
     this.#wholeWidth = Math.max(1, Math.trunc(this.#width))
     this.#offset = offset
     this.#isWhole = Number.isInteger(this.#width) && Number.isInteger(offset)
     this.#unit = unit
-    const shiftMs = offset / 1e6 + (unit === 'week' ? mondayMs : 0)
-    const widthMs = this.#wholeWidth / 1e6
-    const isOfMs = unit !== 'month' && unit !== 'year' && Number.isInteger(widthMs) && Number.isInteger(shiftMs)
-    this.#step = isOfMs ? { widthMs, offsetMs: shiftMs } : undefined
-    this.#isOfSeconds = isOfMs && widthMs % 1000 === 0 && shiftMs % 1000 === 0
+    this.#step = wholeStepOf(bucket)
+    this.#isOfSeconds = this.#step !== undefined && this.#step.widthMs % 1000 === 0 && this.#step.offsetMs % 1000 === 0
   }
 
   /** A text that is no number, time, address or duration is a bucket of its own. */
@@ -91,6 +89,14 @@ export class Bucketing {
     }
     return this.#lastText
   }
+}
+
+/** Buckets of times that begin with whole milliseconds; undefined for those of a calendar, and of finer widths. */
+export function wholeStepOf({ width, offset, unit }: Bucket): { widthMs: number; offsetMs: number } | undefined {
+  const widthMs = Math.max(1, Math.trunc(width > 0 ? width : 1)) / 1e6
+  const offsetMs = offset / 1e6 + (unit === 'week' ? mondayMs : 0)
+  const isOfMs = unit !== 'month' && unit !== 'year' && Number.isInteger(widthMs) && Number.isInteger(offsetMs)
+  return isOfMs ? { widthMs, offsetMs } : undefined
 }
 
 /** Dates with milliseconds, as VictoriaLogs keeps them: fields that have more than a few are shown in that form. */

@@ -4,13 +4,14 @@ import type { Clock } from '#core/clock.ts'
 import { LimitError, PlanStaleError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import type { Filter, LogsqlQuery, Pipe } from '#lang/logsql/ast.ts'
-import type { Instant } from '#lang/logsql/numbers.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
-import type { Lines, LogsReader } from '#logs/select.ts'
+import type { LineBlock, Lines, LogsReader, OpenedChunk } from '#logs/select.ts'
 import { Budgets } from '../budget.ts'
-import { exclusion, openAhead, planChunks, type ChunkTask } from '../logql/scan.ts'
+import { countAhead } from '../logql/counted-lines.ts'
+import { exclusion, openAhead, planChunks, releaseLines, type ChunkTask } from '../logql/scan.ts'
 import { leastNs, mostNs, nsOfMs } from '#lang/logsql/times.ts'
 import { compareValues } from './compare.ts'
+import { rowCounter, type RowBounds, type RowCounter } from './counted-rows.ts'
 import { compileFilter, planFilter } from './filter.ts'
 import { fieldsReadBy, makePipe } from './pipes.ts'
 import type { PipeOf } from './change.ts'
@@ -126,7 +127,7 @@ export class LogsqlEngine {
     const [first, ...rest] = answered.pipes
     const sink = sinkOf(first?.kind === 'stream-context' ? rest : answered.pipes, last, keepRow, context)
     if (first?.kind === 'stream-context') await this.#scanContext(first, answered.filter, scanned, sink, context)
-    else await this.#scan(answered.filter, scanned, sink, context, fieldsReadBy(first))
+    else await this.#scan(answered.filter, scanned, sink, context, first)
     await catchUp(context)
     await sink.end()
   }
@@ -258,13 +259,13 @@ export class LogsqlEngine {
     return rows
   }
 
-  /** `wanted`: fields that the sink reads; undefined where it may read all. */
+  /** `first`: the pipe that the rows go into; undefined where it may read all of them. */
   async #scan(
     filter: Filter,
     { range, reader }: Source,
     sink: Sink,
     context: PipeContext,
-    wanted?: ReadonlySet<string>,
+    first?: Pipe,
   ): Promise<void> {
     if (range.fromNs > range.throughNs) return
     const bounds = boundsOf(range)
@@ -278,30 +279,50 @@ export class LogsqlEngine {
     const { tasks } = await planChunks(reader, only, fromMs, toMs, () => this.nowMs)
     tasks.sort((a, b) => a.chunk.fromMs - b.chunk.fromMs)
     const needles = plan.needles.map(text => Buffer.from(text))
+    const wanted = fieldsReadBy(first)
     const row = new LazyRow()
-    for await (const { task, opened } of openAhead(tasks, needles)) {
-      for (const block of opened.blocks) {
-        if (block.maxMs < fromMs || block.minMs >= toMs || !needles.every(needle => block.mayContain(needle))) continue
-        const lines = block.lines()
-        const text = Buffer.from(lines.bytes.buffer, lines.bytes.byteOffset, lines.bytes.length)
-        if (needles.some(needle => !text.includes(needle))) continue
-        if (!(await scanLines(task, lines, opened.symbols, bounds, row, test, sink, context, wanted))) return
-        await budget.pause()
-      }
+    const read = async (task: ChunkTask, { symbols }: OpenedChunk, block: LineBlock): Promise<boolean> => {
+      if (block.maxMs < fromMs || block.minMs >= toMs || !needles.every(needle => block.mayContain(needle))) return true
+      const lines = block.lines()
+      const text = Buffer.from(lines.bytes.buffer, lines.bytes.byteOffset, lines.bytes.length)
+      if (needles.some(needle => !text.includes(needle))) return true
+      if (!(await scanLines(task, lines, symbols, bounds, row, test, sink, context, wanted))) return false
+      releaseLines(task, block)
+      await budget.pause()
+      return true
     }
+    const counter = sink.writeTimes === undefined ? undefined : rowCounter(filter, first, bounds)
+    if (counter !== undefined) {
+      await countRows(counter, tasks, read, sink, context)
+      return
+    }
+    for await (const { task, opened } of openAhead(tasks, needles))
+      for (const block of opened.blocks) if (!(await read(task, opened, block))) return
   }
+}
+
+/** Rows are counted by what lies beside the chunks; `read` makes those of blocks that it says too little of. */
+async function countRows(
+  counter: RowCounter,
+  tasks: readonly ChunkTask[],
+  read: (task: ChunkTask, opened: OpenedChunk, block: LineBlock) => Promise<boolean>,
+  sink: Sink,
+  context: PipeContext,
+): Promise<void> {
+  for await (const chunk of countAhead(tasks, counter.windows, false, context.budget)) {
+    await counter.add(chunk, context)
+    const { task, counts, opened } = chunk
+    for (const [b, block] of (opened?.blocks ?? []).entries())
+      if (counts.length === 0 || counts[b]!.kind === 'read') await read(task, opened!, block)
+    await context.budget.pause()
+  }
+  await counter.write((row, times) => sink.writeTimes!(row, times), context)
 }
 
 const lesser = (a: bigint, b: bigint): bigint => (a < b ? a : b)
 const greater = (a: bigint, b: bigint): bigint => (a > b ? a : b)
 
-/** A range's first and last moment. */
-interface Bounds {
-  from: Instant
-  through: Instant
-}
-
-function boundsOf({ fromNs, throughNs }: LogsqlRange): Bounds {
+function boundsOf({ fromNs, throughNs }: LogsqlRange): RowBounds {
   const [from, through] = [fromNs, throughNs].map(ns => {
     const ms = Math.floor(Number(ns / 1_000_000n) - (ns < 0n ? 1 : 0))
     return { ms, subNs: Number(ns - BigInt(ms) * 1_000_000n) }
@@ -384,7 +405,7 @@ async function scanLines(
   task: ChunkTask,
   lines: Lines,
   symbols: readonly string[],
-  { from, through }: Bounds,
+  { from, through }: RowBounds,
   row: LazyRow,
   test: (row: LazyRow) => boolean,
   sink: Sink,

@@ -97,6 +97,11 @@ class Group {
     for (const { gatherer } of this.#gatherers) gatherer.add(source, () => row)
   }
 
+  /** As many rows of which nothing but their number counts. */
+  addTimes(times: number): void {
+    for (const { gatherer } of this.#gatherers) gatherer.addTimes!(times)
+  }
+
   /** Sets the results so far as fields of a row; a promise where one of them takes long. */
   show(row: Fields): Promise<void> | undefined {
     let isSlow = false
@@ -133,12 +138,21 @@ export class StatsSink implements Sink {
 
   write(row: Fields): boolean {
     this.#groups.of(row).add(row)
+    this.#checkSize()
+    return true
+  }
+
+  writeTimes(row: Fields, times: number): void {
+    this.#groups.of(row).addTimes(times)
+    this.#checkSize()
+  }
+
+  #checkSize(): void {
     if (this.#groups.size > this.#groupsMax)
       throw new LimitError(
         `the query makes more than ${this.#groupsMax} groups, which is the limit; group by fewer fields`,
         422,
       )
-    return true
   }
 
   async end(): Promise<void> {

@@ -6,6 +6,8 @@ import type { Fields } from './row.ts'
 /** `write` returns false when no more rows are wanted; `end` follows the last one, and may take long. */
 export interface Sink {
   write(row: Fields): boolean
+  /** As many rows that are like this one; only where there is nothing to tell them apart. */
+  writeTimes?(row: Fields, times: number): void
   end(): Promise<void>
 }
 

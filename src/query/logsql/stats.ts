@@ -16,6 +16,8 @@ import type { PipeContext } from './sink.ts'
 /** What a function has seen of the rows of one group. */
 export interface Gatherer {
   add(row: FieldSource, fields: () => Fields): void
+  /** As many rows as that: where it only counts them. */
+  addTimes?: (times: number) => void
   result(): string
   /** Instead of `result`, where it may take long. */
   slowResult?: () => Promise<string>
@@ -128,6 +130,13 @@ function makeCount(call: StatsCall): Gatherer {
     add: (row, fields) => {
       if (call.args.includes('*') || valuesOf(call, row, fields).some(v => v !== '')) count++
     },
+    ...(call.args.includes('*')
+      ? {
+          addTimes: (times: number): void => {
+            count += times
+          },
+        }
+      : {}),
     result: () => String(count),
   }
 }
