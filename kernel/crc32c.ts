@@ -84,8 +84,8 @@ function lengthAt(at: usize, end: usize): u64 {
 
 /**
  * Checks frames in the first `size` bytes: the length of some data, a byte and the data, and the checksum of these, as
- * the chunks of Prometheus have them. The place of the content, and its end, are written beside each that is right, 0 for
- * one that is not. Returns how many are not.
+ * the chunks of Prometheus have them. The place of the content, and its end, are written beside each that is right, 0
+ * for one that is not. Returns how many are not.
  */
 export function checkFrames(count: usize, size: usize): u32 {
   const end = bytesAt + size

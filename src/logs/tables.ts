@@ -5,7 +5,7 @@
 import { NotFoundError } from '#core/errors.ts'
 import { isDamage } from '#core/omissions.ts'
 import type { Bucket } from '#bucket/bucket.ts'
-import { ByteLru } from '#store/byte-lru.ts'
+import { ByteLru } from '#core/byte-lru.ts'
 import { ChunkColumns } from './line-columns.ts'
 import {
   checked,
