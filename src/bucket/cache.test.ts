@@ -168,6 +168,16 @@ test('cached: missing pages beside each other are one request, whoever else asks
   assert.equal(inner.reads, 6)
 })
 
+test('cached: each who asks for an object has its bytes for itself', async () => {
+  const { open, content } = await setUp(10 * mib)
+  const cache = await open()
+  for (let round = 0; round < 2; round++) {
+    const [first, second] = await Promise.all([cache.get('t/b/chunks/000001'), cache.get('t/b/chunks/000001')])
+    structuredClone(first, { transfer: [first!.buffer as ArrayBuffer] })
+    assert.deepEqual(second, content)
+  }
+})
+
 test('cached: what was written is not fetched to be read, within a part of the room', async () => {
   const { inner, open, content } = await setUp(16 * mib)
   const cache = await open()

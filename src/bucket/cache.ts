@@ -219,8 +219,9 @@ export class CachedBucket implements Bucket {
   async get(key: string): Promise<Uint8Array> {
     if (!this.#options.isCacheable(key)) return this.#inner.get(key)
     const name = `${fileNameOf(key)} whole`
-    const underWay = this.#underWay.get(name)
-    return underWay ?? this.#noteComing(name, this.#getWhole(key))
+    const whole = await (this.#underWay.get(name) ?? this.#noteComing(name, this.#getWhole(key)))
+    // Several may have asked for it, and each may give the memory away.
+    return whole.slice()
   }
 
   async #getWhole(key: string): Promise<Uint8Array> {
