@@ -130,11 +130,18 @@ export class BlockReader {
       bytes: to - from,
       paths: allPaths,
       columns: paths => this.#readColumns(meta, opened, group, paths),
-      // One request for all that a query will want: where requests are cheap, what it does not get to is not read.
-      ahead: paths => {
-        if (this.#bucket.gapBytes !== undefined) this.#readColumns(meta, opened, group, paths).catch(() => {})
-      },
+      ...this.#aheadOf(meta, opened, group),
     }))
+  }
+
+  /** One request for all that a query will want; where requests are cheap, what it does not get to is not read. */
+  #aheadOf(meta: BlockMeta, opened: OpenedBlock, group: number): Pick<TraceRows, 'ahead'> {
+    if (this.#bucket.gapBytes === undefined) return {}
+    return {
+      ahead: paths => {
+        this.#readColumns(meta, opened, group, paths).catch(() => {})
+      },
+    }
   }
 
   async #readColumns(

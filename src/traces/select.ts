@@ -21,8 +21,8 @@ export interface TraceRows {
   readonly bytes: number
   /** Columns by path; those that are not there are left out. */
   columns(paths: readonly string[]): Promise<ReadonlyMap<string, ColumnData>>
-  /** These columns will be asked for: begins to read them together where that saves requests. */
-  ahead?(paths: readonly string[]): void
+  /** These columns will be asked for: begins to read them together. Only where requests cost. */
+  ahead?(this: void, paths: readonly string[]): void
   /**
    * Takes an error of `columns`: notes what is damaged, or throws the error where it is none. Throws PlanStaleError
    * when the block was replaced.
@@ -41,13 +41,13 @@ export async function unlessDamaged<T>(rows: TraceRows, work: () => Promise<T>):
 }
 
 /**
- * Row groups whose columns are fetched ahead of their turn: so many, and so many of their bytes in the bucket, of which
- * a query wants a quarter at most, as a rule.
+ * Row groups whose columns are fetched ahead of their turn: so many, and so many of their bytes in the bucket. Where a
+ * request takes long, more of them are under way: a query wants a quarter of their bytes, as a rule.
  */
 export const rowsAhead = {
   atOnce: 12,
   weightMax: 32 * 1024 * 1024,
-  weightOf: (rows: TraceRows): number => rows.bytes / 4,
+  weightOf: ({ bytes, ahead }: TraceRows): number => (ahead === undefined ? bytes : bytes / 4),
 }
 
 /** Made for one request. */
