@@ -76,17 +76,25 @@ export class OpenChunk {
 
   /**
    * Adds a line; false when it equals one of the same time that came just before. `pairs`: names and values of
-   * structured metadata in turn.
+   * structured metadata in turn. `entryFrom`: where its time and its length stand in front of it in `source`, in the
+   * form that blocks have.
    */
-  append(ms: number, subNs: number, source: Uint8Array, from: number, to: number, pairs: readonly string[]): boolean {
+  append(
+    ms: number,
+    subNs: number,
+    source: Uint8Array,
+    from: number,
+    to: number,
+    pairs: readonly string[],
+    entryFrom?: number,
+  ): boolean {
     const out = this.#block
     const start = out.at
-    writeTime(out, ms, subNs)
-    out.writeUvarint(to - from)
-    out.reserve(to - from)
-    if (to - from < 48) for (let i = from, at = out.at; i < to; i++, at++) out.buffer[at] = source[i]!
-    else out.buffer.set(source.subarray(from, to), out.at)
-    out.at += to - from
+    if (entryFrom === undefined) {
+      writeTime(out, ms, subNs)
+      out.writeUvarint(to - from)
+    }
+    copyBytes(source, entryFrom ?? from, to, out)
     this.#writePairs(pairs)
     if (this.#entries > 0 && ms === this.#lastMs && subNs === this.#lastSubNs) {
       if (this.#isInRun(start)) {
@@ -295,6 +303,14 @@ export class OpenChunk {
         )
     }
   }
+}
+
+/** Bytes of few are set one by one: a view of them costs more. */
+function copyBytes(source: Uint8Array, from: number, to: number, out: ByteWriter): void {
+  out.reserve(to - from)
+  if (to - from < 48) for (let i = from, at = out.at; i < to; i++, at++) out.buffer[at] = source[i]!
+  else out.buffer.set(source.subarray(from, to), out.at)
+  out.at += to - from
 }
 
 /** A block of an open chunk. Packed ones lie in shared memory. */
