@@ -6,6 +6,7 @@ import { ByteWriter } from '#codec/byte-writer.ts'
 import { bitmapOf } from '#codec/gram-bitmap.ts'
 import { writeTime } from '#codec/log-time.ts'
 import { xxhash53 } from '#codec/xxhash64.ts'
+import { freeBytes } from '#core/freed-bytes.ts'
 import { sharedCopy } from '#core/shared-bytes.ts'
 import { compareBytes } from '#core/text.ts'
 import type { Labels } from '#model/labels.ts'
@@ -207,7 +208,9 @@ export class OpenChunk {
       ? { bytes: this.#block.bytes(), entries: this.#entries }
       : sortEntries(this.#block.bytes(), this.#entries)
     this.#entries = entries
-    const packed = sharedCopy(compress(codecs.zstd, bytes))
+    const compressed = compress(codecs.zstd, bytes)
+    const packed = sharedCopy(compressed)
+    freeBytes(compressed)
     const last = this.#sealed.at(-1)
     if (
       last !== undefined &&
