@@ -31,9 +31,9 @@ export class AdmittedLines {
       stream: number => {
         stream = this.#streams.get(number)
       },
-      line: (ms, subNs, from, to) => {
-        const number = next++
-        if (stream?.append(nowMs, ms, subNs, payload, from, to, this.pairsOf(number)) !== true) repeated.push(number)
+      line: (ms, subNs, entryFrom, from, to) => {
+        const pairs = this.pairsOf(next++)
+        if (stream?.append(nowMs, ms, subNs, payload, from, to, pairs, entryFrom) !== true) repeated.push(next - 1)
       },
     })
     for (const shown of this.#streams.values()) shown.awaited--

@@ -3,7 +3,7 @@
  * of them.
  */
 import { decodeLines, kernelBytesMax, lineColumns } from '#codec/block-lines.ts'
-import { TimeCursor } from '#codec/log-time.ts'
+import { RecentTimes, TimeCursor } from '#codec/log-time.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { freeBytes } from '#core/freed-bytes.ts'
 
@@ -42,48 +42,6 @@ export function readPairs(lines: Lines, i: number, symbols: readonly string[]): 
   const pairs: string[] = []
   for (let k = next() * 2; k > 0 && at < end; k--) pairs.push(symbols[next()] ?? '')
   return pairs
-}
-
-/** Times of these years: varints of nine bytes, of which the last five change every 134 ms: their meaning is kept. */
-class RecentTimes {
-  ms = 0
-  subNs = 0
-  #high = -1
-  #baseMs = 0
-  #baseNs = 0
-
-  /** Reads the nine bytes at `at`; false when they are no such time. */
-  read(bytes: Uint8Array, at: number): boolean {
-    const b0 = bytes[at]!
-    const b1 = bytes[at + 1]!
-    const b2 = bytes[at + 2]!
-    const b3 = bytes[at + 3]!
-    const b4 = bytes[at + 4]!
-    const b5 = bytes[at + 5]!
-    const b6 = bytes[at + 6]!
-    const b7 = bytes[at + 7]!
-    const b8 = bytes[at + 8]!
-    // Eight bytes that go on, one that ends; a positive number.
-    if ((b0 & b1 & b2 & b3 & b4 & b5 & b6 & b7 & 128) === 0 || b8 >= 128 || (b0 & 1) !== 0) return false
-    const low = (b0 & 127) | ((b1 & 127) << 7) | ((b2 & 127) << 14) | ((b3 & 127) << 21)
-    const high = ((b4 & 127) | ((b5 & 127) << 7) | ((b6 & 127) << 14) | ((b7 & 127) << 21)) + b8 * 268435456
-    if (high !== this.#high) this.#enter(high)
-    const ns = this.#baseNs + (low >>> 1)
-    const ms = (ns / 1e6) | 0
-    this.ms = this.#baseMs + ms
-    this.subNs = ns - ms * 1e6
-    return true
-  }
-
-  #enter(high: number): void {
-    this.#high = high
-    // high · 2^27 nanoseconds; 15625 · 2^27 of them are 2^21 milliseconds.
-    const q = Math.floor(high / 15625)
-    const rest = (high - q * 15625) * 134217728
-    const ms = Math.floor(rest / 1e6)
-    this.#baseMs = q * 2097152 + ms
-    this.#baseNs = rest - ms * 1e6
-  }
 }
 
 export class BlockLines implements Lines {

@@ -269,7 +269,7 @@ export function encodeInnerChunk(
   out.writeU64(symbolsAt)
   out.writeU64(metas.at)
   out.writeU64(metasAt)
-  return out.copy()
+  return out.bytes()
 }
 
 /**

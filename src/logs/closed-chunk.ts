@@ -1,6 +1,7 @@
 /** Finished chunks: made of the blocks of an open one, and put in order where lines came out of order. */
 import { bitmapOf } from '#codec/gram-bitmap.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
+import { freeBytes } from '#core/freed-bytes.ts'
 import { sharedCopy } from '#core/shared-bytes.ts'
 import { compareBytes } from '#core/text.ts'
 import type { Labels } from '#model/labels.ts'
@@ -63,11 +64,15 @@ export function closeBlocks(
 ): ClosedChunk {
   const { fromMs, throughMs } = timesOf(blocks)
   const inner = encodeInnerChunk(codecs.zstd, symbols, blocks)
-  const { bytes, checksum } = encodeChunkObject(tenant, fingerprint, labels, fromMs, throughMs, inner)
+  const object = encodeChunkObject(tenant, fingerprint, labels, fromMs, throughMs, inner)
+  const { checksum } = object
+  const bytes = sharedCopy(object.bytes)
+  freeBytes(inner)
+  freeBytes(object.bytes)
   const size = blocks.reduce((sum, b) => sum + b.size, 0) + symbols.reduce((sum, s) => sum + s.length, 0)
   return {
     ref: { fingerprint: fingerprint.toString(16), fromMs, throughMs, checksum },
-    bytes: sharedCopy(bytes),
+    bytes,
     filter: encodeFilter(bitmaps, encodeColumns(blocks, columns, symbols)),
     path: undefined,
     size: bytes.length,

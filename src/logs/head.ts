@@ -50,9 +50,10 @@ export class StreamHead {
     from: number,
     to: number,
     pairs: readonly string[],
+    entryFrom?: number,
   ): boolean {
     this.open ??= new OpenChunk(nowMs)
-    if (!this.open.append(ms, subNs, source, from, to, pairs)) return false
+    if (!this.open.append(ms, subNs, source, from, to, pairs, entryFrom)) return false
     this.open.lastAppendMs = this.lastAppendMs = nowMs
     if (ms > this.newestMs) this.newestMs = ms
     if (ms > this.newestAdmittedMs) this.newestAdmittedMs = ms

@@ -6,6 +6,7 @@ import { ByteWriter } from '#codec/byte-writer.ts'
 import { bitmapOf } from '#codec/gram-bitmap.ts'
 import { writeTime } from '#codec/log-time.ts'
 import { xxhash53 } from '#codec/xxhash64.ts'
+import { freeBytes } from '#core/freed-bytes.ts'
 import { sharedCopy } from '#core/shared-bytes.ts'
 import { compareBytes } from '#core/text.ts'
 import type { Labels } from '#model/labels.ts'
@@ -76,17 +77,25 @@ export class OpenChunk {
 
   /**
    * Adds a line; false when it equals one of the same time that came just before. `pairs`: names and values of
-   * structured metadata in turn.
+   * structured metadata in turn. `entryFrom`: where its time and its length stand in front of it in `source`, in the
+   * form that blocks have.
    */
-  append(ms: number, subNs: number, source: Uint8Array, from: number, to: number, pairs: readonly string[]): boolean {
+  append(
+    ms: number,
+    subNs: number,
+    source: Uint8Array,
+    from: number,
+    to: number,
+    pairs: readonly string[],
+    entryFrom?: number,
+  ): boolean {
     const out = this.#block
     const start = out.at
-    writeTime(out, ms, subNs)
-    out.writeUvarint(to - from)
-    out.reserve(to - from)
-    if (to - from < 48) for (let i = from, at = out.at; i < to; i++, at++) out.buffer[at] = source[i]!
-    else out.buffer.set(source.subarray(from, to), out.at)
-    out.at += to - from
+    if (entryFrom === undefined) {
+      writeTime(out, ms, subNs)
+      out.writeUvarint(to - from)
+    }
+    copyBytes(source, entryFrom ?? from, to, out)
     this.#writePairs(pairs)
     if (this.#entries > 0 && ms === this.#lastMs && subNs === this.#lastSubNs) {
       if (this.#isInRun(start)) {
@@ -199,7 +208,9 @@ export class OpenChunk {
       ? { bytes: this.#block.bytes(), entries: this.#entries }
       : sortEntries(this.#block.bytes(), this.#entries)
     this.#entries = entries
-    const packed = sharedCopy(compress(codecs.zstd, bytes))
+    const compressed = compress(codecs.zstd, bytes)
+    const packed = sharedCopy(compressed)
+    freeBytes(compressed)
     const last = this.#sealed.at(-1)
     if (
       last !== undefined &&
@@ -295,6 +306,14 @@ export class OpenChunk {
         )
     }
   }
+}
+
+/** Bytes of few are set one by one: a view of them costs more. */
+function copyBytes(source: Uint8Array, from: number, to: number, out: ByteWriter): void {
+  out.reserve(to - from)
+  if (to - from < 48) for (let i = from, at = out.at; i < to; i++, at++) out.buffer[at] = source[i]!
+  else out.buffer.set(source.subarray(from, to), out.at)
+  out.at += to - from
 }
 
 /** A block of an open chunk. Packed ones lie in shared memory. */

@@ -17,7 +17,7 @@ import {
 import { tableKeyOf, type TableReader } from './tables.ts'
 
 /** An index names so many other tables; then the smallest become a part of its own. */
-const othersMax = 6
+const othersMax = 4
 /** Tables do not grow beyond this by becoming one. */
 const mergedBytesMax = 32 * 1024 * 1024
 /** A smaller table becomes a part of the new one while it has no more than so many times its bytes. */

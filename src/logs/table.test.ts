@@ -5,6 +5,7 @@ import { hasBit } from '#codec/bit-rows.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { below, seededRandom, type Random } from '#core/random.ts'
+import type { Bucket } from '#bucket/bucket.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { checkDamage } from '../../test/damage.ts'
 import type { ChunkRef } from './chunk.ts'
@@ -104,6 +105,35 @@ test('a large table is read by the row', async () => {
     asked.join(),
   )
   assert.ok(asked.length <= 1 + 2 * 4, asked.join())
+})
+
+test('over a network a table that has room is fetched whole, and rows of another with what lies between', async () => {
+  const random = seededRandom(17)
+  const chunks = Array.from({ length: 60 }, (_, i) => chunkOf(random, i, 30))
+  const { bytes } = await encodeTable([], [await partOfChunks(chunks, pause)], pause)
+  for (const cacheBytes of [16 << 20, 1 << 20]) {
+    const bucket = new MemoryBucket(new VirtualClock(0))
+    let requests = 0
+    const far = Object.assign(bucket, {
+      requests: { total: 0 } as unknown as Bucket['requests'],
+      get: () => {
+        requests++
+        return Promise.resolve(bytes.slice())
+      },
+      getRange: (_key: string, offset: number, length: number) => {
+        requests++
+        return Promise.resolve(bytes.slice(offset, offset + length))
+      },
+    })
+    const reader = new TableReader(far, cacheBytes)
+    if (cacheBytes > 1 << 20) for (const chunk of chunks) await checkChunk(reader, chunk, random)
+    else {
+      const beside = (await reader.beside(indexKey, chunkName(chunks[0]!.ref)))!
+      await beside.possible([new Uint32Array(random.bytes(64).slice().buffer)])
+    }
+    // Its first bytes, then all of it; or its first bytes, then rows of each of four groups, four times.
+    assert.ok(requests <= (cacheBytes > 1 << 20 ? 2 : 1 + 4 * 4), `${requests} requests`)
+  }
 })
 
 test('damage of a table is met, and nothing else is thrown', async () => {

@@ -124,6 +124,8 @@ export function headBytesOf(bytes: Uint8Array): number {
 /** The head of a table: what is where. */
 export class TableHead {
   readonly headBytes: number
+  /** Where columns begin. */
+  readonly columnsAt: number
   /** Of the object. */
   readonly bytes: number
   readonly others: readonly OtherTable[]
@@ -144,6 +146,7 @@ export class TableHead {
     if (input.at !== input.end) throw new CorruptDataError('log table: a head with more than its chunks')
     this.groups = groupsOf(counts, this.headBytes)
     let at = [...this.groups.values()].reduce((end, group) => Math.max(end, groupEnd(group)), this.headBytes)
+    this.columnsAt = at
     for (const chunk of chunks) {
       chunk.columnsAt = at
       at += chunk.columnsBytes === 0 ? 0 : chunk.columnsBytes + checksumBytes

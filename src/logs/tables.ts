@@ -19,12 +19,18 @@ import {
   type WholeChunk,
 } from './table.ts'
 
-/** So much is fetched of a table whose head may have any size. */
-const firstBytes = 64 * 1024
+/** So much is fetched of a table at first: its head, and the rows of its small groups, which come first. */
+const firstBytes = 256 * 1024
 /** A table that is no larger is fetched as a whole: one request instead of one for each row. */
 const wholeBytesMax = 4 * 1024 * 1024
+/** Over a network tables may have so much of the cache as a whole. */
+const farShare = 3 / 16
 /** Rows of so many grams are fetched at once; more, when blocks are left that may have the text. */
-const gramsAtOnce = 8
+const gramsAtOnce = 4
+/** Over a network a request costs more than so many bytes that nobody wants. */
+const gapBytesMax = 1024 * 1024
+/** All columns of a table come in one request over a network, where they are no more. */
+const columnsAtOnceMax = 4 * 1024 * 1024
 
 /** The key of an index file's table; undefined for an index that has none. */
 export function tableKeyOf(indexKey: string): string | undefined {
@@ -46,8 +52,8 @@ export interface ChunkBeside {
 interface OpenTable {
   key: string
   head: TableHead
-  /** The object, where it is small. */
-  content: Uint8Array | undefined
+  /** The object, or its first bytes. */
+  content: Uint8Array
 }
 
 export class TableReader {
@@ -110,37 +116,63 @@ export class TableReader {
 
   async #tablesOf(indexKey: string): Promise<OpenTable[]> {
     const key = tableKeyOf(indexKey)
-    const own = key === undefined ? null : await this.#table(key, 0)
-    if (own === null) return []
-    const others = await Promise.all(own.head.others.map(other => this.#table(other.key, other.bytes)))
+    const first = key === undefined ? null : await this.#table(key, 0, this.#wholeMax)
+    if (first === null) return []
+    const { head } = first
+    const all = head.others.reduce((sum, { bytes }) => sum + bytes, head.bytes)
+    // Where all of them have room, they are fetched whole over a network.
+    const wholeMax = this.#isFar && all <= this.#cacheBytes * farShare ? all : this.#wholeMax
+    const isWhole = first.content.length >= head.bytes || head.bytes > wholeMax
+    const own = isWhole ? first : await this.#wholeTable(first)
+    const others = await Promise.all(head.others.map(other => this.#table(other.key, other.bytes, wholeMax)))
     return [own, ...others.filter(table => table !== null)]
   }
 
-  /** `bytes`: how many it has, where that is known. Null: it can't be used. Throws what the bucket throws. */
-  #table(key: string, bytes: number): Promise<OpenTable | null> {
+  /** The same table, fetched as a whole. Throws what the bucket throws. */
+  #wholeTable(table: OpenTable): Promise<OpenTable> {
+    const { key, head } = table
+    return this.#once(`${key}#whole`, async () => {
+      const content = await this.#bucket.get(key)
+      // It can't be another one; where it is cut off, its pages say so.
+      const whole = { key, head, content }
+      this.#tables.set(key, whole, head.heldBytes + content.length)
+      return whole
+    })
+  }
+
+  /**
+   * `bytes`: how many it has, where that is known; up to `wholeMax` it is fetched as a whole. Null: it can't be used.
+   * Throws what the bucket throws.
+   */
+  #table(key: string, bytes: number, wholeMax: number): Promise<OpenTable | null> {
     const known = this.#tables.get(key)
     if (known !== undefined) return Promise.resolve(known)
     return this.#once(key, async () => {
       let table: OpenTable | null = null
       try {
-        table = await this.#fetchTable(key, bytes)
+        table = await this.#fetchTable(key, bytes, wholeMax)
       } catch (error) {
         if (!isDamage(error)) throw error
         if (!(error instanceof NotFoundError)) await this.#bucket.evict?.(key)
       }
-      this.#tables.set(key, table, table === null ? 64 : table.head.heldBytes + (table.content?.length ?? 0))
+      this.#tables.set(key, table, table === null ? 64 : table.head.heldBytes + table.content.length)
       return table
     })
   }
 
-  async #fetchTable(key: string, bytes: number): Promise<OpenTable> {
-    const isSmall = bytes > 0 && bytes <= this.#wholeMax
+  async #fetchTable(key: string, bytes: number, wholeMax: number): Promise<OpenTable> {
+    const isSmall = bytes > 0 && bytes <= wholeMax
     let content = isSmall ? await this.#bucket.get(key) : await this.#bucket.getRange(key, 0, firstBytes)
     const headBytes = headBytesOf(content)
     if (headBytes > content.length) content = await this.#bucket.getRange(key, 0, headBytes)
     const head = new TableHead(content)
-    if (head.bytes > content.length && head.bytes <= this.#wholeMax) content = await this.#bucket.get(key)
-    return { key, head, content: content.length >= head.bytes ? content : undefined }
+    if (head.bytes > content.length && head.bytes <= wholeMax) content = await this.#bucket.get(key)
+    return { key, head, content }
+  }
+
+  /** Is the bucket asked over a network? */
+  get #isFar(): boolean {
+    return this.#bucket.requests !== undefined
   }
 
   get #wholeMax(): number {
@@ -155,23 +187,53 @@ export class TableReader {
     return made
   }
 
-  /** Bytes with a checksum behind them. Throws what the bucket throws, and CorruptDataError. */
-  async #range({ key, content }: OpenTable, from: number, length: number, what: string): Promise<Uint8Array> {
-    const bytes =
-      content === undefined ? await this.#bucket.getRange(key, from, length) : content.subarray(from, from + length)
-    return checked(bytes, what)
+  /** Throws what the bucket throws. */
+  #range({ key, content }: OpenTable, from: number, length: number): Promise<Uint8Array> {
+    if (from + length <= content.length) return Promise.resolve(content.subarray(from, from + length))
+    return this.#bucket.getRange(key, from, length)
   }
 
-  #page(table: OpenTable, group: RowGroup, page: number): Uint8Array | Promise<Uint8Array> {
-    const name = `${table.key}#${group.log2}.${page}`
-    const known = this.#pages.get(name)
-    if (known !== undefined) return known
-    return this.#once(name, async () => {
-      const { from, length } = rangeOfPage(group, page)
-      const bytes = await this.#range(table, from, length, 'rows')
-      this.#pages.set(name, bytes, table.content === undefined ? length + 100 : 100)
-      return bytes
+  /** Pages of a group, by number. Throws what the bucket throws, and CorruptDataError. */
+  async #pagesOf(table: OpenTable, group: RowGroup, wanted: readonly number[]): Promise<Map<number, Uint8Array>> {
+    const found = new Map<number, Uint8Array>()
+    const underWay: Promise<void>[] = []
+    const missing: number[] = []
+    for (const page of new Set(wanted)) {
+      const name = pageName(table, group, page)
+      const known = this.#pages.get(name)
+      if (known !== undefined) found.set(page, known)
+      else if (this.#underWay.has(name))
+        underWay.push((this.#underWay.get(name) as Promise<Uint8Array>).then(bytes => void found.set(page, bytes)))
+      else missing.push(page)
+    }
+    const stretches = stretchesOf(group, missing, this.#isFar ? gapBytesMax : 0)
+    await Promise.all([...underWay, ...stretches.map(pages => this.#fetchPages(table, group, pages, found))])
+    return found
+  }
+
+  /** Fetches pages in one request; each is under way by its name. */
+  #fetchPages(
+    table: OpenTable,
+    group: RowGroup,
+    pages: readonly number[],
+    found: Map<number, Uint8Array>,
+  ): Promise<unknown> {
+    const { from } = rangeOfPage(group, pages[0]!)
+    const last = rangeOfPage(group, pages.at(-1)!)
+    const fetched = this.#range(table, from, last.from + last.length - from)
+    const each = pages.map(async page => {
+      const name = pageName(table, group, page)
+      const bytes = await this.#once(name, async () => {
+        const own = rangeOfPage(group, page)
+        const content = checked((await fetched).subarray(own.from - from, own.from - from + own.length), 'rows')
+        // A page alone: a part of the request would keep all of it.
+        const kept = pages.length === 1 ? content : content.slice()
+        this.#pages.set(name, kept, kept.length + 100)
+        return kept
+      })
+      found.set(page, bytes)
     })
+    return Promise.all(each)
   }
 
   async #possible(table: OpenTable, chunk: TableChunk, texts: readonly Uint32Array[]): Promise<Uint8Array> {
@@ -197,11 +259,16 @@ export class TableReader {
   ): Promise<void> {
     for (const group of groups) {
       const places = Array.from(grams, gram => placeOfRow(group, gram >>> (32 - group.log2)))
-      const pages = places.map(({ page }) => this.#page(table, group, page))
-      // Rejections are met below, one by one.
-      for (const page of pages) if (page instanceof Promise) page.catch(() => {})
-      for (const [i, page] of pages.entries())
-        narrow(possible, chunk, group, page instanceof Promise ? await page : page, places[i]!.bit)
+      const known = places.map(({ page }) => this.#pages.get(pageName(table, group, page)))
+      const fetched = known.includes(undefined)
+        ? await this.#pagesOf(
+            table,
+            group,
+            places.map(({ page }) => page),
+          )
+        : undefined
+      for (const [i, { page, bit }] of places.entries())
+        narrow(possible, chunk, group, known[i] ?? fetched!.get(page)!, bit)
     }
   }
 
@@ -211,8 +278,8 @@ export class TableReader {
     const known = this.#columns.get(name)
     if (known !== undefined) return known
     try {
-      const bytes = await this.#range(table, columnsAt, columnsBytes + 4, 'columns')
-      const columns = new ChunkColumns(bytes, blockLogs.length)
+      const bytes = await this.#columnsBytes(table, columnsAt, columnsBytes + 4)
+      const columns = new ChunkColumns(checked(bytes, 'columns'), blockLogs.length)
       this.#columns.set(name, columns, columns.heldBytes)
       return columns
     } catch (error) {
@@ -221,9 +288,42 @@ export class TableReader {
     }
   }
 
+  /** Over a network the columns of all chunks come at once: most queries that want one want the others, too. */
+  async #columnsBytes(table: OpenTable, from: number, length: number): Promise<Uint8Array> {
+    const { key, head, content } = table
+    const all = head.bytes - head.columnsAt
+    if (!this.#isFar || head.bytes <= content.length || all > columnsAtOnceMax) return this.#range(table, from, length)
+    const name = `${key}#columns`
+    const columns =
+      this.#pages.get(name) ??
+      (await this.#once(name, async () => {
+        const bytes = await this.#bucket.getRange(key, head.columnsAt, all)
+        this.#pages.set(name, bytes, bytes.length)
+        return bytes
+      }))
+    return columns.subarray(from - head.columnsAt, from - head.columnsAt + length)
+  }
+
   /** It is not used any more, until it falls out of the cache. */
   #damaged({ key }: OpenTable): void {
     this.#tables.set(key, null, 64)
     this.#bucket.evict?.(key).catch(() => {})
   }
+}
+
+function pageName({ key }: OpenTable, { log2 }: RowGroup, page: number): string {
+  return `${key}#${log2}.${page}`
+}
+
+/** Pages that are fetched together: those between which no more bytes lie than that. */
+function stretchesOf(group: RowGroup, pages: readonly number[], gapBytes: number): number[][] {
+  const stretches: number[][] = []
+  let end = -Infinity
+  for (const page of pages.toSorted((a, b) => a - b)) {
+    const { from, length } = rangeOfPage(group, page)
+    if (from - end > gapBytes) stretches.push([page])
+    else stretches.at(-1)!.push(page)
+    end = from + length
+  }
+  return stretches
 }

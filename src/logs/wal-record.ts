@@ -10,7 +10,7 @@
  */
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
-import { TimeCursor, writeTime } from '#codec/log-time.ts'
+import { recentBytes, RecentTimes, TimeCursor, writeTime } from '#codec/log-time.ts'
 import { Labels } from '#model/labels.ts'
 import { readText, writeText } from '#store/wal-text.ts'
 import { RecordDefinitions } from '#store/record-definitions.ts'
@@ -119,7 +119,8 @@ export interface LinesVisitor {
 /** Streams and lines of a record without their metadata, which is passed over. */
 export interface LineWalker {
   stream(number: number): void
-  line(ms: number, subNs: number, from: number, to: number): void
+  /** The line lies at [from, to); its time, and its length, from `entryFrom` on. */
+  line(ms: number, subNs: number, entryFrom: number, from: number, to: number): void
 }
 
 /** Walks over a record that this process made. */
@@ -134,15 +135,19 @@ export function walkLines(payload: Uint8Array, walker: LineWalker): void {
     skipTexts(input.readUvarint() * 2)
   }
   const time = new TimeCursor()
+  const recent = new RecentTimes()
   for (let n = input.readUvarint(); n > 0; n--) {
     walker.stream(input.readUvarint())
     for (let e = input.readUvarint(); e > 0; e--) {
-      input.at = time.read(payload, input.at, input.end)
+      const entryFrom = input.at
+      const isRecent = input.at + recentBytes <= input.end && recent.read(payload, input.at)
+      input.at = isRecent ? input.at + recentBytes : time.read(payload, input.at, input.end)
       const length = input.readLength()
       const from = input.at
       input.at += length
       skipTexts(input.readUvarint() * 2)
-      walker.line(time.ms, time.subNs, from, from + length)
+      const { ms, subNs } = isRecent ? recent : time
+      walker.line(ms, subNs, entryFrom, from, from + length)
     }
   }
 }
