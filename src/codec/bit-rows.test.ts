@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { below, seededRandom } from '#core/random.ts'
-import { addBits, hasBit, rowsOfBitmaps } from './bit-rows.ts'
+import { addBits, hasBit, isEmpty, keepBits, rowsOfBitmaps } from './bit-rows.ts'
 
 test('bit b of row r is bit r of bitmap b', async () => {
   const random = seededRandom(5)
@@ -35,4 +35,19 @@ test('bits are added at any place', () => {
     for (let i = 0; i < 320; i++)
       assert.equal(hasBit(target, i), i >= to && i < to + count && hasBit(source, from + i - to))
   }
+})
+
+test('bits are kept that are set elsewhere, too', () => {
+  const random = seededRandom(7)
+  for (let round = 0; round < 500; round++) {
+    const count = 1 + below(random, 200)
+    const from = below(random, 100)
+    const bytes = new Uint8Array(random.bytes(40))
+    const bits = new Uint8Array(random.bytes(Math.ceil(count / 8)))
+    const before = bits.slice()
+    keepBits(bits, bytes, from, count)
+    for (let i = 0; i < count; i++) assert.equal(hasBit(bits, i), hasBit(before, i) && hasBit(bytes, from + i))
+  }
+  assert.equal(isEmpty(new Uint8Array(5)), true)
+  assert.equal(isEmpty(Uint8Array.of(0, 0, 64)), false)
 })

@@ -81,3 +81,19 @@ export function addBits(
 export function hasBit(bytes: Uint8Array, bit: number): boolean {
   return (bytes[bit >>> 3]! & (1 << (bit & 7))) !== 0
 }
+
+/** Clears the bits of `bits` that are not set from `bit` on in `bytes`, of `count` bits. */
+export function keepBits(bits: Uint8Array, bytes: Uint8Array, bit: number, count: number): void {
+  const shift = bit & 7
+  let at = bit >>> 3
+  for (let i = 0; i < count; i += 8, at++) {
+    const pair = bytes[at]! | ((bytes[at + 1] ?? 0) << 8)
+    bits[i >>> 3]! &= pair >>> shift
+  }
+}
+
+/** Is no bit set? */
+export function isEmpty(bits: Uint8Array): boolean {
+  for (let i = 0; i < bits.length; i++) if (bits[i] !== 0) return false
+  return true
+}

@@ -185,7 +185,7 @@ export class ChunkReader {
     share: CacheShare,
     onDamage: DamageListener | undefined,
   ): Promise<OpenedChunk | undefined> {
-    const grams = needles.map(gramsOf).filter(g => g.length > 0)
+    const grams = this.#gramsOf(needles)
     const filter = grams.length === 0 ? undefined : await beside()
     const possible = await filter?.possible(grams)
     if (possible?.includes(1) === false) {
@@ -194,6 +194,14 @@ export class ChunkReader {
     }
     return this.#opened(key, await this.#fetch(tenant, chunk, key, share), share, { possible, needles }, onDamage)
   }
+
+  /** Of each text that says something; the same list for the same texts. */
+  #gramsOf(needles: readonly Uint8Array[]): readonly Uint32Array[] {
+    let grams = this.#grams.get(needles)
+    if (grams === undefined) this.#grams.set(needles, (grams = needles.map(gramsOf).filter(g => g.length > 0)))
+    return grams
+  }
+  readonly #grams = new WeakMap<readonly Uint8Array[], readonly Uint32Array[]>()
 
   /** What lies beside a chunk: in a table of the index, or in an object of its own, as older versions left it. */
   async #beside(

@@ -2,7 +2,7 @@
  * What lies beside the chunks of an index, in one object: which texts their blocks can contain, as rows of bits over
  * all blocks, and their columns. Form: docs/formats/log-table.md. Made of the chunks; it can be made again.
  */
-import { addBits, hasBit, rowsOfBitmaps } from '#codec/bit-rows.ts'
+import { addBits, rowsOfBitmaps } from '#codec/bit-rows.ts'
 import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { crc32c } from '#codec/crc32c.ts'
@@ -450,16 +450,4 @@ function writeChunk(out: ByteWriter, chunk: TablePartChunk, numberOf: ReadonlyMa
     out.writeUvarint(lines)
     out.writeUvarint(bytes)
   }
-}
-
-/** Takes out of `possible` the blocks whose bit of the row is not set. */
-export function narrow(
-  possible: Uint8Array,
-  { blockLogs, places }: TableChunk,
-  { log2 }: RowGroup,
-  page: Uint8Array,
-  bit: number,
-): void {
-  for (let b = 0; b < possible.length; b++)
-    if (possible[b] === 1 && blockLogs[b] === log2 && !hasBit(page, bit + places[b]!)) possible[b] = 0
 }

@@ -5,12 +5,12 @@
 import { NotFoundError } from '#core/errors.ts'
 import { isDamage } from '#core/omissions.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import { hasBit, isEmpty, keepBits } from '#codec/bit-rows.ts'
 import { ByteLru } from '#core/byte-lru.ts'
 import { ChunkColumns } from './line-columns.ts'
 import {
   checked,
   headBytesOf,
-  narrow,
   placeOfRow,
   rangeOfPage,
   TableHead,
@@ -41,12 +41,18 @@ export function tableKeyOf(indexKey: string): string | undefined {
 /** What lies beside a chunk. */
 export interface ChunkBeside {
   readonly blocks: number
-  /** By block: 0 when no line of it can contain the texts, each of which has these grams. */
+  /**
+   * By block: 0 when no line of it can contain the texts, each of which has these grams. The chunks of a query share
+   * one list of texts: what was found for it is kept with it.
+   */
   possible(texts: readonly Uint32Array[]): Promise<Uint8Array>
   /** What can be counted without the lines; undefined where there is nothing. */
   columns(): Promise<ChunkColumns | undefined>
   readonly whole: WholeChunk | undefined
 }
+
+/** By log2 of its bitmap: a bit for each block of the group, set where it may have a text. */
+type BlockBits = ReadonlyMap<number, Uint8Array>
 
 /** A table as far as it is known. */
 interface OpenTable {
@@ -236,40 +242,53 @@ export class TableReader {
     return Promise.all(each)
   }
 
-  async #possible(table: OpenTable, chunk: TableChunk, texts: readonly Uint32Array[]): Promise<Uint8Array> {
-    const possible = new Uint8Array(chunk.blockLogs.length).fill(1)
-    const groups = Array.from(table.head.groups.values()).filter(({ log2 }) => chunk.blockLogs.includes(log2))
+  async #possible(
+    table: OpenTable,
+    { blockLogs, places }: TableChunk,
+    texts: readonly Uint32Array[],
+  ): Promise<Uint8Array> {
+    const possible = new Uint8Array(blockLogs.length).fill(1)
+    let found: BlockBits
     try {
-      for (const grams of texts)
-        for (let from = 0; from < grams.length && possible.includes(1); from += gramsAtOnce)
-          await this.#narrowBy(possible, table, chunk, groups, grams.subarray(from, from + gramsAtOnce))
+      found = await this.#blocksWith(table, texts)
     } catch (error) {
       if (isDamage(error)) this.#damaged(table)
-      return possible.fill(1)
+      return possible
     }
+    for (let b = 0; b < possible.length; b++) if (!hasBit(found.get(blockLogs[b]!)!, places[b]!)) possible[b] = 0
     return possible
   }
 
-  async #narrowBy(
-    possible: Uint8Array,
-    table: OpenTable,
-    chunk: TableChunk,
-    groups: readonly RowGroup[],
-    grams: Uint32Array,
-  ): Promise<void> {
-    for (const group of groups) {
-      const places = Array.from(grams, gram => placeOfRow(group, gram >>> (32 - group.log2)))
-      const known = places.map(({ page }) => this.#pages.get(pageName(table, group, page)))
-      const fetched = known.includes(undefined)
-        ? await this.#pagesOf(
-            table,
-            group,
-            places.map(({ page }) => page),
-          )
-        : undefined
-      for (const [i, { page, bit }] of places.entries())
-        narrow(possible, chunk, group, known[i] ?? fetched!.get(page)!, bit)
+  /** All blocks of the table that may have the texts: asked once for all chunks of a query, by its list of texts. */
+  #blocksWith(table: OpenTable, texts: readonly Uint32Array[]): Promise<BlockBits> {
+    let byTable = this.#found.get(texts)
+    if (byTable === undefined) this.#found.set(texts, (byTable = new Map()))
+    let found = byTable.get(table.key)
+    if (found === undefined) byTable.set(table.key, (found = this.#findBlocks(table, texts)))
+    return found
+  }
+  readonly #found = new WeakMap<readonly Uint32Array[], Map<string, Promise<BlockBits>>>()
+
+  async #findBlocks(table: OpenTable, texts: readonly Uint32Array[]): Promise<BlockBits> {
+    const found = new Map<number, Uint8Array>()
+    for (const group of table.head.groups.values()) {
+      const bits = new Uint8Array(Math.ceil(group.rowBits / 8)).fill(255)
+      found.set(group.log2, bits)
+      for (const grams of texts)
+        for (let from = 0; from < grams.length && !isEmpty(bits); from += gramsAtOnce)
+          await this.#narrowBy(bits, table, group, grams.subarray(from, from + gramsAtOnce))
     }
+    return found
+  }
+
+  async #narrowBy(bits: Uint8Array, table: OpenTable, group: RowGroup, grams: Uint32Array): Promise<void> {
+    const places = Array.from(grams, gram => placeOfRow(group, gram >>> (32 - group.log2)))
+    const pages = await this.#pagesOf(
+      table,
+      group,
+      places.map(({ page }) => page),
+    )
+    for (const { page, bit } of places) keepBits(bits, pages.get(page)!, bit, group.rowBits)
   }
 
   async #columnsOf(table: OpenTable, chunk: TableChunk, name: string): Promise<ChunkColumns | undefined> {

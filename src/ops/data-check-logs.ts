@@ -69,7 +69,7 @@ class TenantCheck {
   readonly #tables = new Map<number, Table>()
   /** Tables of filters and columns that are whole, by key: their other tables, and names of their chunks. */
   readonly #besides = new Map<string, { others: readonly string[]; chunks: ReadonlySet<string> }>()
-  /** Chunks that have a filter of their own, as older versions left it. */
+  /** Chunks that have a filter of their own, as older versions left it, or can't have one. */
   readonly #filtered = new Set<string>()
   #lastNanos = 0
 
@@ -200,8 +200,9 @@ class TenantCheck {
       this.#found('damaged', object.key, problem.message, isRepair ? 'quarantined' : undefined)
       return
     }
+    // Bitmaps are made of blocks in the form that has metadata.
+    if (filter !== undefined || inner!.version < 4) this.#filtered.add(chunkName(ref))
     if (filter === undefined) return
-    this.#filtered.add(chunkName(ref))
     await this.#checkFilter(filter.key, inner!)
   }
 
