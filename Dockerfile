@@ -28,6 +28,8 @@ COPY --from=app /image/app /app
 COPY --from=app --chown=10001:10001 /image/data /data
 WORKDIR /app
 USER 10001:10001
+# Buffers of some size go back to the system when they are free: else the process keeps 200 MiB more of them.
+ENV MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=65536 MALLOC_TRIM_THRESHOLD_=131072
 ENV NODE_ENV=production HOME=/tmp TERCET_DATA_DIR=/data TERCET_LISTEN_HTTP=0.0.0.0:8428 \
     TERCET_LISTEN_OTLP_HTTP=0.0.0.0:4318 TERCET_LISTEN_OTLP_GRPC=0.0.0.0:4317
 VOLUME /data

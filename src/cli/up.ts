@@ -71,7 +71,7 @@ async function runProcess(config: Config, configPath: string | undefined): Promi
   const memoryBytes = config.memory('memory_limit', world.memoryBytes)
   const heapFlags = heapFlagsOf(memoryBytes)
   if (isAgent) await becomeSmall(heapFlags)
-  else if (heapFlags.length > 0) replaceProcess(heapFlags, {})
+  else if (heapFlags.length > 0) replaceProcess(heapFlags, { MALLOC_ARENA_MAX: '2', ...returningBuffers })
   if (!isAgent && memoryBytes >= roomyBytes) countBuffersAsHeap()
   // Once: a process that is replaced reads its configuration again.
   for (const warning of config.warnings) world.log.warn('the configuration has something unknown', { warning })
@@ -155,13 +155,17 @@ async function becomeSmall(heapFlags: readonly string[]): Promise<void> {
   const isSet = process.execArgv.some(a => a.includes('semi-space'))
   replaceProcess([...(isSet ? [] : smallFlags), ...heapFlags], {
     MALLOC_ARENA_MAX: '1',
-    // Buffers of some size go back to the system when they are free, whatever lies behind them.
-    MALLOC_MMAP_THRESHOLD_: '65536',
-    MALLOC_TRIM_THRESHOLD_: '131072',
+    ...returningBuffers,
     SMALL_TERCET: '1',
     ...(isBuilt ? {} : { NODE_COMPILE_CACHE: compileCacheDirectory }),
   })
 }
+
+/**
+ * Buffers of some size go back to the system when they are free, whatever lies behind them. Without it a server under a
+ * steady load keeps 200 MiB of them; it is for a process that is replaced anyway, and images set it (Dockerfile).
+ */
+const returningBuffers = { MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '131072' } as const
 
 /** Helpers of the collector would only use up what the process may have of a processor. */
 const smallFlags = ['--max-semi-space-size=2', '--v8-pool-size=1', '--single-threaded-gc']
