@@ -151,7 +151,7 @@ try {
     if (minute === option('warm', 1)) console.log(`scrapes missed while it started: ${exporters.takeMissed()}`)
   }
   const { missed, lost, duplicates } = await exporters.settle()
-  if (process.argv.includes('--rows')) printRows(lost + duplicates)
+  if (process.argv.includes('--json')) printRows(lost + duplicates)
   bar(`processes that ended by themselves (${end ?? 'none'})`, end === undefined ? 0 : 1, 0)
   bar('scrapes that did not come once it had started', missed, 0)
   bar('samples lost', lost, 0)

@@ -20,7 +20,7 @@ export interface Quiz {
   also?: { of: Column; column: Column }
 }
 
-const warmUps: Effort = { repeatsMin: 2, repeatsMax: 2, wallMs: 0 }
+const warmUps: Effort = { repeatsMin: 1, repeatsMax: 20, wallMs: 100 }
 const mebibyte = 1024 * 1024
 type Temperature = 'cold' | 'warm'
 

@@ -21,9 +21,11 @@ export class Figures {
     if (work.isDetail !== true) console.error(`  ${columns[column]}: ${work.work} = ${shown(value)} ${work.unit}`)
   }
 
-  /** A row that another program measured. */
-  addRow(row: Row): void {
-    this.#rows.set(`${row.section} ${row.work}`, { ...row, values: { ...row.values } as Record<Column, number[]> })
+  /** A row that another program measured; what is called as one before it stands below another, and gets its name. */
+  addRow(row: Row, above = ''): void {
+    const isTaken = this.#rows.has(`${row.section} ${row.work}`)
+    const work = isTaken ? `${above}: ${row.work}` : row.work
+    this.#rows.set(`${row.section} ${work}`, { ...row, work, values: { ...row.values } as Record<Column, number[]> })
   }
 
   rows(): Row[] {

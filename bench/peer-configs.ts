@@ -62,7 +62,7 @@ storage:
     local: { path: '${directory}/blocks' }
     wal: { path: '${directory}/wal', ingestion_time_range_slack: 240h }
 overrides:
-  defaults: { ingestion: { rate_limit_bytes: 1000000000, burst_size_bytes: 1000000000 } }
+  defaults: { ingestion: { rate_limit_bytes: 1000000000, burst_size_bytes: 1000000000, max_traces_per_user: 0 } }
 memberlist: { bind_addr: [127.0.0.1], bind_port: ${ports.gossip} }
 usage_report: { reporting_enabled: false }
 `

@@ -115,11 +115,12 @@ export function settingsOf(name: PeerName): string {
   return `${name} ${args.join(' ')}${text === undefined ? '' : `\n${text.trim()}`}`
 }
 
-/** The first line that says a version. */
+/** The first line of what it says of its version. */
 export function versionOf(name: PeerName): string {
   const command = name === 'tercet' ? process.execPath : name
   const { stdout, stderr } = spawnSync(command, programs[name].version, { encoding: 'utf8' })
-  return `${stdout}\n${stderr}`.trim().split('\n')[0]!.trim()
+  const [first = ''] = `${stdout}\n${stderr}`.trim().split('\n')
+  return first === '' ? `${name} does not say its version` : first.trim()
 }
 
 export interface StartOptions {

@@ -1,6 +1,6 @@
 /**
  * One row of the table of costs, and how rows become Markdown. Another program adds rows of its own by printing them,
- * one a line, as JSON: `{"section":"s3","work":"GETs, needle over 24 h","unit":"","values":{"tercet":[53]}}`.
+ * one a line, as JSON: `{"work":"GETs, needle over 24 h","unit":"","values":{"tercet":53}}`.
  */
 import { november } from './november.ts'
 
@@ -40,17 +40,29 @@ export interface Row {
   isDetail?: boolean
 }
 
-/** A line that another program printed; undefined: it is no row. */
-export function parseRow(line: string): Row | undefined {
-  if (!line.startsWith('{')) return undefined
-  const { section, work, unit, values, note } = JSON.parse(line) as Row
-  const isRow = typeof work === 'string' && typeof unit === 'string' && section in sections
-  if (!isRow || !Object.values(values).every(isFigures)) throw new Error(`this is no row of the table: ${line}`)
-  return note === undefined ? { section, work, unit, values } : { section, work, unit, values, note }
+/** As another program prints it: one figure a column, or one of each round; without a section it is of its own. */
+interface PrintedRow {
+  section?: Section
+  work: string
+  unit: string
+  values: Partial<Record<Column, number | readonly number[]>>
+  note?: string
 }
 
-function isFigures(list: readonly number[]): boolean {
-  return Array.isArray(list) && list.length > 0 && list.every(value => typeof value === 'number')
+/** A line that another program printed; undefined: it is no row. */
+export function parseRow(line: string, ownSection: Section): Row | undefined {
+  if (!line.startsWith('{')) return undefined
+  const { section = ownSection, work, unit, values, note } = JSON.parse(line) as PrintedRow
+  const lists = Object.entries(values).map(([column, value]) => [column, [value].flat()] as const)
+  const isRow = typeof work === 'string' && typeof unit === 'string' && section in sections
+  if (!isRow || !lists.every(([column, list]) => column in columns && isFigures(list)))
+    throw new Error(`this is no row of the table: ${line}`)
+  const row: Row = { section, work, unit, values: Object.fromEntries(lists) }
+  return note === undefined || note === '' ? row : { ...row, note }
+}
+
+function isFigures(list: readonly unknown[]): boolean {
+  return list.length > 0 && list.every(value => typeof value === 'number')
 }
 
 export function meanOf(list: readonly number[]): number {

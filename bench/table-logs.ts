@@ -14,6 +14,8 @@ const section = 'logs'
 const daySeconds = 86_400
 const mebibyte = 1024 * 1024
 const flushedWithinMs = 120_000
+/** Wall time, which others on the machine disturb. */
+const startsPerRound = 2
 
 async function push(peer: Peer, body: Uint8Array): Promise<void> {
   const headers = { 'content-type': 'application/x-protobuf' }
@@ -112,6 +114,8 @@ function quizOf(start: number, end: number): Quiz {
 async function startRound(run: TableRun, contenders: readonly Contender[], round: number): Promise<void> {
   await oneByOne(contenders, round, true, async ({ column, peer }) => {
     run.figures.add({ section: 'process', work: 'start on a day of lines', unit: 's' }, column, peer.readyMs / 1000)
+    const work = 'start on a day of lines, until it is idle'
+    run.figures.add({ section: 'process', work, unit: 'CPU-s' }, column, peer.cost().cpuSeconds)
   })
 }
 
@@ -127,7 +131,7 @@ export async function logsRows(run: TableRun): Promise<void> {
     contenders = contendersOf(programs, run.directory, `lines-${round}`)
     await fillRound(run, contenders, load, round)
   }
-  for (let round = 0; round < run.rounds; round++) await startRound(run, contenders, round)
+  for (let round = 0; round < run.rounds * startsPerRound; round++) await startRound(run, contenders, round)
   await askRounds(run, quizOf(start, end), contenders)
   for (const { directory } of contenders) rmSync(directory, { recursive: true, force: true })
 }

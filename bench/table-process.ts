@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { cgroupProblem } from './cgroup.ts'
 import { contendersOf, inTurn, oneByOne } from './contest.ts'
 import { Peer, type PeerName } from './peers.ts'
-import { parseRow } from './row.ts'
+import { parseRow, type Section } from './row.ts'
 import { programsOf, type TableRun } from './table-run.ts'
 
 const mebibyte = 1024 * 1024
@@ -32,20 +32,21 @@ export async function processRows(run: TableRun): Promise<void> {
 
 interface RowProgram {
   file: string
+  section: Section
   args: readonly string[]
   /** Why it can't run here; undefined: it can. */
   problem?: () => string | undefined
 }
 
-/** Their rows are lines of JSON among whatever else they print. */
 const agentProgram = (isQuick: boolean): RowProgram => ({
   file: 'bench/agent.ts',
-  args: ['--rows', `--minutes=${isQuick ? 1 : 4}`],
+  section: 'process',
+  args: [`--minutes=${isQuick ? 1 : 4}`],
   problem: cgroupProblem,
 })
-const bucketPrograms: readonly RowProgram[] = [
-  { file: 'bench/prices.ts', args: ['--rows'] },
-  { file: 'bench/cold-gets.ts', args: ['--rows'] },
+const bucketPrograms = (isQuick: boolean): readonly RowProgram[] => [
+  { file: 'bench/prices.ts', section: 's3', args: isQuick ? ['--minutes=20', '--skip=5'] : [] },
+  { file: 'bench/cold-gets.ts', section: 's3', args: isQuick ? ['--hours=12'] : [] },
 ]
 
 /** What a program prints, also when it ends with an error: a bar that is not met is one. */
@@ -59,19 +60,21 @@ function outputOf(file: string, args: readonly string[]): Promise<string> {
   })
 }
 
-async function addRowsOf(run: TableRun, { file, args, problem }: RowProgram): Promise<void> {
+/** Rows are lines of JSON among whatever else a program prints. */
+async function addRowsOf(run: TableRun, { file, section, args, problem }: RowProgram): Promise<void> {
   const reason = existsSync(file) ? problem?.() : 'it is not there'
   if (reason !== undefined) {
     console.error(`  NOT MEASURED: ${file}: ${reason}`)
     return
   }
-  const rows = (await outputOf(file, args)).split('\n').flatMap(line => parseRow(line) ?? [])
+  const lines = (await outputOf(file, ['--json', ...args])).split('\n')
+  const rows = lines.flatMap(line => parseRow(line, section) ?? [])
   if (rows.length === 0) console.error(`  NOT MEASURED: ${file} printed no row`)
-  for (const row of rows) run.figures.addRow(row)
+  for (const [i, row] of rows.entries()) run.figures.addRow(row, rows[i - 1]?.work)
 }
 
 export const agentRows = (run: TableRun): Promise<void> => addRowsOf(run, agentProgram(run.isQuick))
 
 export async function bucketRows(run: TableRun): Promise<void> {
-  for (const program of bucketPrograms) await addRowsOf(run, program)
+  for (const program of bucketPrograms(run.isQuick)) await addRowsOf(run, program)
 }

@@ -80,7 +80,7 @@ const run: TableRun = {
   directory: mkdtempSync(join(tmpdir(), 'tercet-table-')),
   effort: values.quick
     ? { repeatsMin: 2, repeatsMax: 10, wallMs: 100 }
-    : { repeatsMin: 2, repeatsMax: 30, wallMs: 500 },
+    : { repeatsMin: 2, repeatsMax: 200, wallMs: 500 },
   answers: {},
   disagreements: [],
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { Figures } from '../../bench/figures.ts'
 import { markdownOf, parseRow, ratioOf, type Row, shown, spreadOf } from '../../bench/row.ts'
 
 const lines: Row = {
@@ -81,14 +82,51 @@ describe('a row of the table of costs', () => {
 
 describe('a row that another program prints', () => {
   test('is read as it is, and other lines are no rows', () => {
-    const row: Row = { section: 's3', work: 'GETs, needle', unit: '', values: { tercet: [53] }, note: '24 h' }
-    assert.deepEqual(parseRow(JSON.stringify(row)), row)
-    assert.equal(parseRow('ready after 1.2 s'), undefined)
+    const row: Row = { section: 'process', work: 'start', unit: 's', values: { tercet: [1, 2] }, note: 'twice' }
+    assert.deepEqual(parseRow(JSON.stringify(row), 's3'), row)
+    assert.equal(parseRow('ready after 1.2 s', 's3'), undefined)
   })
 
-  test('is an error when it is of no section, or its figures are not numbers', () => {
+  test('may have one figure in place of those of rounds, and no section', () => {
+    const line = JSON.stringify({ work: 'GETs, needle', unit: '', values: { tercet: 53 }, note: '' })
+    assert.deepEqual(parseRow(line, 's3'), { section: 's3', work: 'GETs, needle', unit: '', values: { tercet: [53] } })
+  })
+
+  test('is an error when it is of no section or column, or its figures are not numbers', () => {
     const row = { section: 's3', work: 'GETs', unit: '', values: { tercet: [53] } }
-    for (const wrong of [{ section: 'no' }, { values: { tercet: 53 } }, { values: { tercet: ['53'] } }, { work: 1 }])
-      assert.throws(() => parseRow(JSON.stringify({ ...row, ...wrong })), /no row of the table/)
+    const wrongRows = [
+      { section: 'no' },
+      { values: { tercet: [] } },
+      { values: { tercet: ['53'] } },
+      { values: { mimir: 3 } },
+      { work: 1 },
+    ]
+    for (const wrong of wrongRows)
+      assert.throws(() => parseRow(JSON.stringify({ ...row, ...wrong }), 's3'), /no row of the table/)
+  })
+})
+
+describe('figures of a run', () => {
+  test('of the same work and column are its rounds', () => {
+    const figures = new Figures()
+    const work = { section: 'logs', work: 'lines in', unit: 's', isDetail: true } as const
+    figures.add(work, 'tercet', 1)
+    figures.add(work, 'loki', 5)
+    figures.add(work, 'tercet', 3)
+    assert.deepEqual(figures.rows(), [{ ...work, values: { tercet: [1, 3], loki: [5] } }])
+  })
+
+  test('a row of another program whose work is there already is named after the one above it', () => {
+    const figures = new Figures()
+    const row = (work: string): Row => ({ section: 's3', work, unit: 's', values: { tercet: [1] } })
+    for (const [work, above] of [
+      ['GETs, needle'],
+      ['wall', 'GETs, needle'],
+      ['GETs, id'],
+      ['wall', 'GETs, id'],
+    ] as const)
+      figures.addRow(row(work), above)
+    const works = figures.rows().map(({ work }) => work)
+    assert.deepEqual(works, ['GETs, needle', 'wall', 'GETs, id', 'GETs, id: wall'])
   })
 })
