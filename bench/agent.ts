@@ -10,12 +10,13 @@
  * received once, resident memory below `--rss` MiB, the group's memory at its limit `--hits` times at most. `--cold`:
  * the program's files are in nobody's page cache, as in a pod's first start on a node. `--free`: without a group.
  */
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { Cgroup } from './cgroup.ts'
 import { startExporters } from './exporters.ts'
+import { programUnderTest } from './program.ts'
 import type { Row } from './row.ts'
 
 const option = (name: string, fallback: number): number =>
@@ -50,14 +51,7 @@ function coldProgram(): string {
   return copy
 }
 
-/** As in an image; `--program=src/app/main.ts` runs the sources. */
-function builtProgram(): string {
-  const out = resolve('dist/program')
-  execFileSync(process.execPath, ['tools/build-program.ts', `--out=${out}`], { stdio: ['ignore', 'ignore', 'inherit'] })
-  return join(out, 'main.js')
-}
-
-const main = process.argv.find(a => a.startsWith('--program='))?.slice('--program='.length) ?? builtProgram()
+const main = programUnderTest()
 const program = isCold ? coldProgram() : process.execPath
 const args = [
   ...process.execArgv,

@@ -17,7 +17,7 @@ export interface Quiz {
   wallOf?: readonly string[]
   peakWork: string
   /** A second column for a process that answers in two ways. */
-  also?: { of: Column; column: Column }
+  also?: readonly { of: Column; column: Column }[]
 }
 
 const warmUps: Effort = { repeatsMin: 1, repeatsMax: 20, wallMs: 100 }
@@ -25,8 +25,11 @@ const mebibyte = 1024 * 1024
 type Temperature = 'cold' | 'warm'
 
 function withAlso(entrants: readonly Entrant[], { also }: Quiz): Entrant[] {
-  const other = also === undefined ? undefined : entrants.find(({ column }) => column === also.of)
-  return other === undefined ? [...entrants] : [...entrants, { column: also!.column, peer: other.peer }]
+  const others = (also ?? []).flatMap(({ of, column }) => {
+    const one = entrants.find(entrant => entrant.column === of)
+    return one === undefined ? [] : [{ column, peer: one.peer }]
+  })
+  return [...entrants, ...others]
 }
 
 /** Wall time of a single question is a detail, unless a bar is set for it. */

@@ -7,6 +7,7 @@ import { freePort } from '../test/free-port.ts'
 import { programPath } from '../test/peers.ts'
 import { lokiConfig, type PeerPorts, prometheusConfig, tempoConfig } from './peer-configs.ts'
 import { type Cost, costOf } from './process-cost.ts'
+import { programUnderTest } from './program.ts'
 
 export type PeerName = 'tercet' | 'victoria-metrics' | 'prometheus' | 'victoria-logs' | 'loki' | 'tempo'
 
@@ -30,7 +31,7 @@ const addressOf = (ports: PeerPorts): string => `127.0.0.1:${ports.http}`
 const quietFlags = ['--self_scrape=false', '--self_trace=false', '--log.level=warn']
 
 const tercetArgs = (directory: string, ports: PeerPorts, flags: readonly string[]): readonly string[] => [
-  'src/app/main.ts',
+  programUnderTest(),
   'up',
   `--data_dir=${directory}`,
   `--listen.http=${addressOf(ports)}`,
@@ -55,7 +56,9 @@ const programs: Readonly<Record<PeerName, Program>> = {
   tercet: {
     readyPath: '/-/ready',
     args: (directory, ports) => tercetArgs(directory, ports, quietFlags),
-    version: ['src/app/main.ts', 'version'],
+    get version() {
+      return [programUnderTest(), 'version']
+    },
   },
   'victoria-metrics': {
     readyPath: '/health',

@@ -23,6 +23,7 @@ const { values } = parseArgs({
     data: { type: 'string' },
     only: { type: 'string' },
     profile: { type: 'string' },
+    program: { type: 'string' },
   },
 })
 const peers = (values.peers.split(',') as PeerName[]).filter(isInstalled)

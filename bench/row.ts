@@ -7,6 +7,7 @@ import { november } from './november.ts'
 /** What is a column, and its heading. `again` is a second process of the same program, which shows what equal is. */
 export const columns = {
   tercet: 'Tercet',
+  'tercet, nocache': 'Tercet, nocache=1',
   'tercet again': 'Tercet again',
   'victoria-metrics': 'VictoriaMetrics',
   'victoria-metrics, nocache': 'VictoriaMetrics, nocache=1',
@@ -77,20 +78,23 @@ export function spreadOf(list: readonly number[]): number {
 
 /** Columns that Tercet is compared with. */
 export function peersOf(row: Row): Column[] {
-  return (Object.keys(columns) as Column[]).filter(
-    name => name !== 'tercet' && name !== 'tercet again' && row.values[name] !== undefined,
-  )
+  return (Object.keys(columns) as Column[]).filter(name => !name.startsWith('tercet') && row.values[name] !== undefined)
+}
+
+/** What of Tercet is compared with a peer: where that takes nothing from a cache of answers, neither does Tercet. */
+function ownOf({ values }: Row, peer: Column): readonly number[] | undefined {
+  return peer.endsWith(', nocache') ? (values['tercet, nocache'] ?? values.tercet) : values.tercet
 }
 
 /** The mean of Tercet divided by that of a peer; NaN where one of them is not there. */
 export function ratioOf(row: Row, peer: Column): number {
-  const [own, theirs] = [row.values.tercet, row.values[peer]]
+  const [own, theirs] = [ownOf(row, peer), row.values[peer]]
   return own === undefined || theirs === undefined ? NaN : meanOf(own) / meanOf(theirs)
 }
 
 /** Of each round by itself: the lowest and the highest. */
 function ratioRange(row: Row, peer: Column): [number, number] {
-  const [own, theirs] = [row.values.tercet ?? [], row.values[peer] ?? []]
+  const [own, theirs] = [ownOf(row, peer) ?? [], row.values[peer] ?? []]
   const ratios = own.slice(0, theirs.length).map((value, round) => value / theirs[round]!)
   return [Math.min(...ratios), Math.max(...ratios)]
 }

@@ -148,7 +148,7 @@ function questionOf(query: DashboardQuery): Question {
     name: nameOf(query),
     request: column => ({
       path: query.path,
-      parameters: column === 'victoria-metrics, nocache' ? { ...query.parameters, nocache: '1' } : query.parameters,
+      parameters: column.endsWith(', nocache') ? { ...query.parameters, nocache: '1' } : query.parameters,
     }),
     read: (_, text) => prometheusAnswer(text, 'mean'),
   }
@@ -166,7 +166,10 @@ function quizOf(endMs: number): Quiz {
     ],
     own: new Map(namedQueries(endMs).map(({ work, query }) => [nameOf(query), work])),
     peakWork: 'peak RSS of the dashboard queries',
-    also: { of: 'victoria-metrics', column: 'victoria-metrics, nocache' },
+    also: [
+      { of: 'tercet', column: 'tercet, nocache' },
+      { of: 'victoria-metrics', column: 'victoria-metrics, nocache' },
+    ],
   }
 }
 

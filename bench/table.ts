@@ -2,7 +2,7 @@
  * npm run bench: what Tercet costs beside its peers, as a table in Markdown, from one run on this machine.
  *
  *   node bench/table.ts [--quick] [--only=metrics,logs,traces,process,agent,s3] [--rounds=2]
- *     [--json=FILE] [--against=FILE] [--peers=loki,tempo] [--details]
+ *     [--json=FILE] [--against=FILE] [--peers=loki,tempo] [--details] [--program=src/app/main.ts]
  *
  * Peers are taken from the PATH: `prometheus`, `victoria-metrics`, `victoria-logs`, `loki`, `tempo`; those that are not
  * there are named, and their columns stay empty. Everybody runs at once, and gets the same bytes in turns. `--quick`:
@@ -35,6 +35,7 @@ const { values } = parseArgs({
     against: { type: 'string' },
     peers: { type: 'string' },
     details: { type: 'boolean', default: false },
+    program: { type: 'string' },
   },
 })
 

@@ -32,6 +32,13 @@ describe('a row of the table of costs', () => {
     assert.equal(text, '0.5 × VictoriaLogs (0.45–0.55), 0.2 × Loki (0.183–0.225)')
   })
 
+  test('a peer that takes no answer from its cache is compared with a Tercet that does not either', () => {
+    const values = { tercet: [1], 'tercet, nocache': [6], 'victoria-metrics': [2], 'victoria-metrics, nocache': [4] }
+    const row: Row = { section: 'metrics', work: 'queries', unit: 'CPU-ms', values }
+    const text = cell(markdownOf([row], []), 'queries', 'now: Tercet ÷')
+    assert.equal(text, '0.5 × VictoriaMetrics, 1.5 × VictoriaMetrics, nocache=1')
+  })
+
   test('a figure is the mean of its rounds, with half their distance as a share of it', () => {
     assert.equal(spreadOf([9, 11]), 0.1)
     const markdown = markdownOf([lines], [])
