@@ -36,6 +36,15 @@ function healthRoutes(health: Health): Route[] {
   ]
 }
 
+/**
+ * What programs of VictoriaMetrics and VictoriaLogs ask after a backfill. What is acknowledged is read at once, and
+ * kept answers follow what is written late: there is nothing to do.
+ */
+function backfillRoutes(): Route[] {
+  const paths = ['/internal/force_flush', '/internal/resetRollupResultCache']
+  return at(['GET', 'POST'], paths, saying('OK\n'))
+}
+
 function reloadRoute(reload: () => Promise<void>): Route[] {
   return at(push, ['/-/reload'], async () => {
     await reload()
@@ -78,6 +87,9 @@ export function makeAdmin(
 ): Part {
   return makePart({
     name: 'administration',
-    routes: [...(signals.length === 0 ? [] : signalRoutes(signals, setAside)), ...reloadRoute(reload)],
+    routes: [
+      ...(signals.length === 0 ? [] : [...signalRoutes(signals, setAside), ...backfillRoutes()]),
+      ...reloadRoute(reload),
+    ],
   })
 }

@@ -9,7 +9,7 @@ import { rowsAhead, unlessDamaged, type TraceRows, type TracesReader } from '#tr
 import { Budgets, type Budget } from '../budget.ts'
 import { columnAt, intsOf, levelsOf, longsOf, traceIdText } from './columns.ts'
 import { mentionsOf, shownReader, type Mention, type ShownValues } from './shown.ts'
-import { requiredTexts } from './required.ts'
+import { requiredTexts } from './required-texts.ts'
 import { SpanTable, valueType, type Required, type Value } from './span-table.ts'
 import { compileStages, fieldsOfStages, type Spanset } from './spansets.ts'
 
