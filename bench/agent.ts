@@ -11,9 +11,10 @@
  * the program's files are in nobody's page cache, as in a pod's first start on a node. `--free`: without a group.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { costOf } from './process-cost.ts'
 import { Cgroup } from './cgroup.ts'
 import { startExporters } from './exporters.ts'
 import { programUnderTest } from './program.ts'
@@ -84,10 +85,8 @@ const readySeconds = await new Promise<number>((resolve, reject) => {
   child.once('exit', code => reject(new Error(`the agent ended with ${code}`)))
 })
 /** MiB; 0 when the process has ended. */
-const status = (name: string): number =>
-  end !== undefined
-    ? 0
-    : Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${child.pid!}/status`, 'utf8'))?.[1] ?? 0) / 1024
+const resident = (kind: 'rssBytes' | 'peakBytes' | 'anonymousBytes'): number =>
+  end !== undefined ? 0 : costOf(child.pid!)[kind] / mebibyte
 const shown = (bytes: number): string => (bytes / mebibyte).toFixed(0)
 const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
 
@@ -98,15 +97,18 @@ function report(minute: number): void {
       ? ''
       : `; group ${shown(all.usageBytes)} (anonymous ${shown(all.anonymousBytes)}, files ${shown(all.fileBytes)}), ` +
         `at the limit ${all.limitHits}×, CPU ${all.cpuSeconds.toFixed(1)} s, throttled ${all.throttledPeriods}×`
+  const [rss, anonymous, peak] = (['rssBytes', 'anonymousBytes', 'peakBytes'] as const).map(kind =>
+    resident(kind).toFixed(0),
+  )
   console.log(
-    `${String(minute).padStart(3)} min: RSS ${status('VmRSS').toFixed(0)} MiB (${status('RssAnon').toFixed(0)} ` +
-      `anonymous), peak ${status('VmHWM').toFixed(0)}${inGroup}; ${exporters.scrapes} scrapes`,
+    `${String(minute).padStart(3)} min: RSS ${rss} MiB (${anonymous} anonymous), peak ${peak}${inGroup}; ` +
+      `${exporters.scrapes} scrapes`,
   )
 }
 
 /** Of the resident memory, looked at every second. */
 let peakMiB = 0
-const watching = setInterval(() => (peakMiB = Math.max(peakMiB, status('VmRSS'))), 1000)
+const watching = setInterval(() => (peakMiB = Math.max(peakMiB, resident('rssBytes'))), 1000)
 const problems: string[] = []
 const bar = (what: string, value: number, most: number, unit = ''): void => {
   const isMet = value <= most

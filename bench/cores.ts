@@ -10,10 +10,12 @@
  * another checkout, which may be older than worker threads, or the first of `--workers`.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { costOf } from './process-cost.ts'
+import { listeningUrl } from '../test/listening-url.ts'
 import { fillSeries } from './overload-inputs.ts'
 import type { Probed } from './overload-probe.ts'
 
@@ -43,14 +45,7 @@ async function start(name: string, root: string, options: readonly string[]): Pr
   flags.push('--listen.otlp_grpc=off', '--self_scrape=false', '--self_trace=false', ...options)
   const command = [join(root, 'src/app/main.ts'), 'up', ...flags]
   const child = spawn(process.execPath, command, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
-  const url = await new Promise<string>(resolve => {
-    let out = ''
-    child.stdout.on('data', (chunk: Buffer) => {
-      out += chunk.toString()
-      const found = /http +(http:\/\/\S+)/.exec(out)?.[1]
-      if (found !== undefined) resolve(found)
-    })
-  })
+  const url = await listeningUrl(child)
   return { name, child, url, directory }
 }
 
@@ -131,10 +126,7 @@ const small: readonly string[] = [
   ...Array.from({ length: 4 }, (_, i) => logRange(`{app="app-${i}"} |= "user=1234${i}"`)),
 ]
 
-function cpuSeconds({ child }: Running): number {
-  const fields = readFileSync(`/proc/${child.pid!}/stat`, 'latin1').split(') ')[1]!.split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / 100
-}
+const cpuSeconds = ({ child }: Running): number => costOf(child.pid!).cpuSeconds
 
 async function ask(url: string, path: string): Promise<void> {
   const reply = await fetch(url + path)

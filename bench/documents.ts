@@ -11,12 +11,14 @@
  * met makes the exit code 1. Times count from when a request was due.
  */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { below, seededRandom } from '#core/random.ts'
 import type { ResourceSpans } from '#model/trace.ts'
 import { encodeOtlpTraces } from '#wire/otlp/traces.ts'
+import { costOf } from './process-cost.ts'
+import { listeningUrl } from '../test/listening-url.ts'
 import { bodies, labelBytes } from './load.ts'
 import { freePort } from '../test/free-port.ts'
 
@@ -50,20 +52,9 @@ const child = spawn(
   { stdio: ['ignore', 'pipe', 'inherit'] },
 )
 const exited = new Promise<void>(resolve => child.once('exit', () => resolve()))
-const url = await new Promise<string>((resolve, reject) => {
-  let text = ''
-  child.stdout.on('data', (part: Buffer) => {
-    text += part.toString()
-    const found = /http +(http:\/\/\S+)/.exec(text)?.[1]
-    if (found !== undefined) resolve(found)
-  })
-  child.once('exit', code => reject(new Error(`the process ended with ${code}`)))
-})
+const url = await listeningUrl(child)
 const lokiUrl = `http://127.0.0.1:${lokiPort}`
-const cpuSeconds = (): number => {
-  const parts = readFileSync(`/proc/${child.pid!}/stat`, 'utf8').split(') ')[1]!.split(' ')
-  return (Number(parts[11]) + Number(parts[12])) / 100
-}
+const cpuSeconds = (): number => costOf(child.pid!).cpuSeconds
 
 const problems: string[] = []
 function bar(what: string, value: number, most: number, unit = ''): void {

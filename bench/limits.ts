@@ -10,10 +10,12 @@
  * met makes the exit code 1.
  */
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { below, seededRandom } from '#core/random.ts'
+import { costOf } from './process-cost.ts'
+import { listeningUrl } from '../test/listening-url.ts'
 import { Cgroup } from './cgroup.ts'
 import { startExporters } from './exporters.ts'
 
@@ -57,15 +59,7 @@ const exited = new Promise<void>(resolve =>
     resolve()
   }),
 )
-const url = await new Promise<string>((resolve, reject) => {
-  let text = ''
-  child.stdout.on('data', (part: Buffer) => {
-    text += part.toString()
-    const found = /http +(http:\/\/\S+)/.exec(text)?.[1]
-    if (found !== undefined) resolve(found)
-  })
-  child.once('exit', () => reject(new Error(`the server ended with ${end}`)))
-})
+const url = await listeningUrl(child)
 const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
 const startedMs = Date.now()
 let lines = 0
@@ -124,10 +118,8 @@ function bar(what: string, value: number, most: number, unit = ''): void {
 }
 const percentile = (list: readonly number[], q: number): number =>
   Math.round(list.toSorted((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * q))] ?? NaN)
-const status = (name: string): number =>
-  end !== undefined
-    ? 0
-    : Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${child.pid!}/status`, 'utf8'))?.[1] ?? 0) / 1024
+const resident = (kind: 'rssBytes' | 'peakBytes'): number =>
+  end !== undefined ? 0 : costOf(child.pid!)[kind] / mebibyte
 
 const logMs: number[] = []
 const metricMs: number[] = []
@@ -162,7 +154,7 @@ try {
     const all = group.counters()
     const shown = (bytes: number): string => (bytes / mebibyte).toFixed(0)
     console.log(
-      `${String(minute).padStart(3)} min: RSS ${status('VmRSS').toFixed(0)} MiB, group ${shown(all.usageBytes)} ` +
+      `${String(minute).padStart(3)} min: RSS ${resident('rssBytes').toFixed(0)} MiB, group ${shown(all.usageBytes)} ` +
         `(anonymous ${shown(all.anonymousBytes)}, files ${shown(all.fileBytes)}), at the limit ${all.limitHits}×, ` +
         'CPU ' +
         `${all.cpuSeconds.toFixed(0)} s, throttled ${all.throttledPeriods}×, ${exporters.scrapes} scrapes`,
@@ -185,7 +177,7 @@ try {
   bar('lines lost', lines - found, 0)
   bar('LogQL over 24 h, 95th percentile', percentile(logMs, 0.95), 3000, ' ms')
   bar('PromQL beside it, 95th percentile', percentile(metricMs, 0.95), 3000, ' ms')
-  bar('resident memory at its peak', Math.round(status('VmHWM')), option('memory', 512), ' MiB')
+  bar('resident memory at its peak', Math.round(resident('peakBytes')), option('memory', 512), ' MiB')
   const { limitHits, oomKills } = group.counters()
   bar('times at the limit of memory', limitHits, option('hits', 0))
   bar('processes killed for memory', oomKills, 0)

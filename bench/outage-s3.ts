@@ -5,11 +5,13 @@
  * nothing but the bucket.
  */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import { costOf } from './process-cost.ts'
+import { listeningUrl } from '../test/listening-url.ts'
 import { bodies, labelBytes } from './load.ts'
 import { urlOf } from '../test/url.ts'
 import { freePort } from '../test/free-port.ts'
@@ -84,17 +86,7 @@ async function startTercet(name: string): Promise<{ url: string; pid: number; st
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   )
-  const url = await new Promise<string>((resolve, reject) => {
-    let text = ''
-    child.stdout.on('data', (chunk: Buffer) => {
-      text += chunk.toString()
-      const found = /http +(http:\S+)/.exec(text)
-      if (found !== null) resolve(found[1]!)
-    })
-    child.once('exit', code => {
-      reject(new Error(`tercet ended with ${code}`))
-    })
-  })
+  const url = await listeningUrl(child)
   return {
     url,
     pid: child.pid!,
@@ -113,8 +105,7 @@ const metric = async (name: string): Promise<number> =>
       await (await fetch(`${tercet.url}/metrics`)).text(),
     )?.[1] ?? NaN,
   )
-const rssMib = (): string =>
-  (Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${tercet.pid}/status`, 'utf8'))?.[1] ?? 0) / 1024).toFixed(0)
+const rssMib = (): string => (costOf(tercet.pid).rssBytes / 2 ** 20).toFixed(0)
 const keys = Array.from({ length: rate }, (_, i) => labelBytes(i))
 let acknowledged = 0
 let refused = 0

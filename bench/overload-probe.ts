@@ -1,6 +1,6 @@
 /** A thread of overload.ts: asks for /health and writes a line, every 50 ms each, and looks at the process' memory. */
-import { readFileSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
+import { costOf } from './process-cost.ts'
 
 const { url, pid } = workerData as { url: string; pid: number }
 const everyMs = 50
@@ -30,9 +30,7 @@ async function repeat(work: (sinceMs: number) => Promise<void>): Promise<never> 
 void repeat(async sinceMs => {
   await (await fetch(`${url}/health`)).text()
   probed.health.push(performance.now() - sinceMs)
-  const status = readFileSync(`/proc/${pid}/status`, 'latin1')
-  const resident = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024
-  probed.peakBytes = Math.max(probed.peakBytes, resident)
+  probed.peakBytes = Math.max(probed.peakBytes, costOf(pid).rssBytes)
 })
 void repeat(async sinceMs => {
   const values = [[String(Date.now() * 1e6), 'somebody else']]

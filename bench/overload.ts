@@ -13,6 +13,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { listeningUrl } from '../test/listening-url.ts'
 import { fillSeries, inputs, type Outcomes } from './overload-inputs.ts'
 import type { Probed } from './overload-probe.ts'
 
@@ -55,17 +56,7 @@ async function start(directory: string): Promise<Started> {
       resolve()
     })
   })
-  const url = await new Promise<string>((resolve, reject) => {
-    let out = ''
-    child.stdout.on('data', (chunk: Buffer) => {
-      out += chunk.toString()
-      const found = /http +(http:\/\/\S+)/.exec(out)?.[1]
-      if (found !== undefined) resolve(found)
-    })
-    void ended.then(() => {
-      reject(new Error(`the process ended with ${end ?? ''}`))
-    })
-  })
+  const url = await listeningUrl(child)
   const stop = async (): Promise<void> => {
     child.kill('SIGTERM')
     const late = setTimeout(() => child.kill('SIGKILL'), 20_000)

@@ -7,7 +7,7 @@ import { freePort } from '../test/free-port.ts'
 import { programPath } from '../test/peers.ts'
 import { lokiConfig, type PeerPorts, prometheusConfig, tempoConfig } from './peer-configs.ts'
 import { type Cost, costOf } from './process-cost.ts'
-import { programUnderTest } from './program.ts'
+import { nodeFlags, programUnderTest } from './program.ts'
 
 export type PeerName = 'tercet' | 'victoria-metrics' | 'prometheus' | 'victoria-logs' | 'loki' | 'tempo'
 
@@ -128,7 +128,6 @@ export function versionOf(name: PeerName): string {
 
 export interface StartOptions {
   directory?: string
-  nodeFlags?: readonly string[]
   /** In place of those of a Tercet that does nothing by itself. */
   tercetFlags?: readonly string[]
 }
@@ -188,7 +187,7 @@ export class Peer {
     if (name !== 'tercet')
       return spawn(name, programs[name].args(directory, ports), { stdio: 'ignore', cwd: directory })
     const args = tercetArgs(directory, ports, options.tercetFlags ?? quietFlags)
-    return spawn(process.execPath, [...(options.nodeFlags ?? []), ...args], { stdio: ['ignore', 'ignore', 'inherit'] })
+    return spawn(process.execPath, [...nodeFlags(), ...args], { stdio: ['ignore', 'ignore', 'inherit'] })
   }
 
   get writeUrl(): string {

@@ -9,6 +9,8 @@ export interface Cost {
   threadSeconds: number
   peakBytes: number
   rssBytes: number
+  /** Of the resident bytes, those that no file has. */
+  anonymousBytes: number
 }
 
 const clockTicks = Number(spawnSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }).stdout) || 100
@@ -36,6 +38,7 @@ export function costOf(pid: number): Cost {
     threadSeconds: threadSecondsOf(pid),
     peakBytes: bytesOf('VmHWM'),
     rssBytes: bytesOf('VmRSS'),
+    anonymousBytes: bytesOf('RssAnon'),
   }
 }
 

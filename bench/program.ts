@@ -4,14 +4,23 @@ import { join, resolve } from 'node:path'
 
 let built: string | undefined
 
+/** Value of an option of this process, if it has it. */
+const option = (name: string): string | undefined =>
+  process.argv.find(a => a.startsWith(`--${name}=`))?.slice(name.length + 3)
+
 /** The path of the built program, which is built once; `--program=src/app/main.ts` takes the sources instead. */
 export function programUnderTest(): string {
-  const named = process.argv.find(a => a.startsWith('--program='))?.slice('--program='.length)
-  return (built ??= named ?? build())
+  return (built ??= option('program') ?? build())
 }
 
 function build(): string {
   const out = resolve('dist/program')
   execFileSync(process.execPath, ['tools/build-program.ts', `--out=${out}`], { stdio: ['ignore', 'ignore', 'inherit'] })
   return join(out, 'main.js')
+}
+
+/** Flags of Node for the program: `--profile=DIR` has it write CPU profiles there. */
+export function nodeFlags(): readonly string[] {
+  const directory = option('profile')
+  return directory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(directory)}`]
 }

@@ -67,11 +67,7 @@ async function ask(peer: Peer, { path, parameters }: DashboardQuery): Promise<vo
 async function measure(name: PeerName, queries: readonly DashboardQuery[]): Promise<{ costs: number[]; peak: number }> {
   const own = join(directory, name)
   if (!existsSync(own)) await fill(name, own)
-  const isProfiled = values.profile !== undefined && name === 'tercet'
-  const peer = await Peer.start(name, {
-    directory: own,
-    nodeFlags: isProfiled ? ['--cpu-prof', `--cpu-prof-dir=${values.profile}`] : [],
-  })
+  const peer = await Peer.start(name, { directory: own })
   const costs: number[] = []
   for (const query of queries) {
     await ask(peer, query)

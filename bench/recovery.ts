@@ -16,6 +16,8 @@ import { systemFiles } from '#core/files.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { decodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { defaultTenants } from '../src/api/tenancy.ts'
+import { costOf } from './process-cost.ts'
+import { listeningUrl } from '../test/listening-url.ts'
 import { openLogs, openMetrics, openTraces } from '../test/signal-worlds.ts'
 import { urlOf } from '../test/url.ts'
 import { LineLoad, SampleLoad, SpanLoad } from './outage-load.ts'
@@ -106,8 +108,7 @@ function sizeOf(root: string): { objects: number; bytes: number } {
   return sum
 }
 
-const peakMib = (pid: number): number =>
-  Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024
+const peakMib = (pid: number): number => costOf(pid).peakBytes / 2 ** 20
 
 let faults = 0
 function expect(what: string, isRight: boolean): void {
@@ -175,17 +176,7 @@ async function start(name: 'query' | 'all', made: Made): Promise<void> {
     { stdio: ['ignore', 'pipe', 'inherit'] },
   )
   const ended = new Promise(resolve => child.once('exit', resolve))
-  const url = await new Promise<string>((resolve, reject) => {
-    let out = ''
-    child.stdout.on('data', (chunk: Buffer) => {
-      out += chunk.toString()
-      const found = /http +(http:\/\/\S+)/.exec(out)?.[1]
-      if (found !== undefined) resolve(found)
-    })
-    child.once('exit', code => {
-      reject(new Error(`it ended with ${code}`))
-    })
-  })
+  const url = await listeningUrl(child)
   while ((await fetch(`${url}/-/ready`)).status !== 200) await new Promise(resolve => setTimeout(resolve, 50))
   const seconds = (performance.now() - startedMs) / 1000
   const readyMib = peakMib(child.pid!)

@@ -8,9 +8,11 @@
  * answers at once, and keeps what it gets in memory.
  */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { costOf } from './process-cost.ts'
+import { listeningUrl } from '../test/listening-url.ts'
 import { S3Server } from '../test/s3-server.ts'
 import { bodies, labelBytes } from './load.ts'
 import { lokiPush } from './loki-push.ts'
@@ -59,25 +61,10 @@ const child = spawn(
   ],
   { stdio: ['ignore', 'pipe', 'inherit'] },
 )
-const url = await new Promise<string>((resolve, reject) => {
-  let out = ''
-  child.stdout.on('data', (part: Buffer) => {
-    out += part.toString()
-    const found = /http +(http:\/\/\S+)/.exec(out)?.[1]
-    if (found !== undefined) resolve(found)
-  })
-  child.once('exit', code => reject(new Error(`the process ended with ${code}`)))
-})
+const url = await listeningUrl(child)
 
-function mebibytes(field: 'VmRSS' | 'VmHWM'): number {
-  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
-  return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)![1]) / 1024
-}
-
-function cpuSeconds(): number {
-  const parts = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
-  return (Number(parts[11]) + Number(parts[12])) / 100
-}
+const mebibytes = (kind: 'rssBytes' | 'peakBytes'): number => costOf(child.pid!)[kind] / 2 ** 20
+const cpuSeconds = (): number => costOf(child.pid!).cpuSeconds
 
 const refused: string[] = []
 
@@ -118,7 +105,7 @@ for (let n = 0; n < minutes * 60; n++) {
   const behindMs = dueMs - Date.now()
   if (behindMs > 0) await new Promise(resolve => setTimeout(resolve, behindMs))
   step(n, dueMs)
-  rss.push(mebibytes('VmRSS'))
+  rss.push(mebibytes('rssBytes'))
   if (n % 60 === 59)
     console.error(
       `${(n + 1) / 60} min: RSS ${rss.at(-1)!.toFixed(0)} MiB, ${cpuSeconds()} CPU-s, ${refused.length} refused`,
@@ -129,7 +116,7 @@ const { memory } = (await (await fetch(`${url}/api/tercet/memory`)).json()) as {
   memory: { account: string; bytes: number }[]
 }
 const accounts = memory.map(({ account, bytes }) => `${account} ${(bytes / 1024 ** 2).toFixed(0)}`).join(', ')
-const peak = mebibytes('VmHWM')
+const peak = mebibytes('peakBytes')
 const end = rss.slice(-60).reduce((sum, one) => sum + one, 0) / Math.min(60, rss.length)
 if (refused.length > 0) console.error(`${refused.length} refused: ${refused[0]!}`)
 const row = (work: string, unit: string, value: number, note = ''): ResultRow => ({

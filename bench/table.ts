@@ -2,12 +2,12 @@
  * npm run bench: what Tercet costs beside its peers, as a table in Markdown, from one run on this machine.
  *
  *   node bench/table.ts [--quick] [--only=metrics,logs,traces,process,agent,s3] [--rounds=2]
- *     [--json=FILE] [--against=FILE] [--peers=loki,tempo] [--details] [--program=src/app/main.ts]
+ *     [--json=FILE] [--against=FILE] [--peers=loki,tempo] [--details] [--profile=DIR] [--program=src/app/main.ts]
  *
  * Peers are taken from the PATH: `prometheus`, `victoria-metrics`, `victoria-logs`, `loki`, `tempo`; those that are not
  * there are named, and their columns stay empty. Everybody runs at once, and gets the same bytes in turns. `--quick`:
  * less of everything, about five minutes. `--json=` keeps every figure, of each query too (`--details` prints those),
- * and `--against=` compares the ratios with those of such a file.
+ * and `--against=` compares the ratios with those of such a file. `--profile=`: CPU profiles of each Tercet.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -35,6 +35,7 @@ const { values } = parseArgs({
     against: { type: 'string' },
     peers: { type: 'string' },
     details: { type: 'boolean', default: false },
+    profile: { type: 'string' },
     program: { type: 'string' },
   },
 })

@@ -37,7 +37,7 @@ const stepBlocks = 64
 /** An object with so many times the blocks that come, or less, is written again with them. */
 const absorbedShare = 3
 const absorbedBytesMax = 16 * 1024 * 1024
-/** A footer that is longer stays with its block. */
+/** Bytes of a footer that is joined too; one that is longer stays with its block. */
 const footerBytesMax = 128 * 1024
 
 export class FilterJoining {

@@ -13,6 +13,7 @@ import { gzipSync } from 'node:zlib'
 import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { forEachParallel } from '#core/parallel.ts'
 import { startCeph, type Ceph } from '../ceph.ts'
+import { listeningUrl } from '../listening-url.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
 import { until } from '../until.ts'
 import * as foreign from './foreign.ts'
@@ -44,9 +45,7 @@ async function startReader(name: string, flags: readonly string[]): Promise<Read
   const child = spawn(process.execPath, ['src/app/main.ts', 'up', ...all], { stdio: ['ignore', 'pipe', 'pipe'] })
   let log = ''
   child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()))
-  let out = ''
-  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
-  const url = await until(() => /http +(http:\/\/\S+)/.exec(out)?.[1], 'the reader listens', 60)
+  const url = await listeningUrl(child)
   return {
     url,
     log: () => log,
