@@ -9,9 +9,11 @@ import { Labels } from '#model/labels.ts'
 import type { Point } from '#model/series-notation.ts'
 import { makeHeadStore, scriptEngine } from '../../../test/head-store.ts'
 import { PromqlEngine, type QueryResult, type RangeRequest } from './engine.ts'
-import { KeptAnswers } from './kept-answers.ts'
+import { Budget } from '../budget.ts'
+import { KeptAnswers, packedRows } from './kept-answers.ts'
 import { reachOf } from './reach.ts'
 import type { ScriptStore } from './script.ts'
+import { Row, RowRoom } from './value.ts'
 
 const minute = 60_000
 
@@ -167,7 +169,7 @@ test('infos of kept steps stay with the answers that they belong to', async () =
 
 test('what would take a quarter of the room or more is not kept, and the oldest goes first', async () => {
   const { store } = await filledStore()
-  const kept = new KeptAnswers(4 * (500 + 9 * 41) + 100)
+  const kept = new KeptAnswers(4 * 2500)
   const engine = new PromqlEngine(systemClock, defaultLimits, kept)
   await engine.range(store.reader(), { ...request, query: '{__name__=~"a.*"}' })
   assert.equal(kept.bytes, 0)
@@ -176,4 +178,51 @@ test('what would take a quarter of the room or more is not kept, and the oldest 
   assert.equal((await engine.range(store.reader(), { ...request, query: 'a_total + 0' })).isKept, false)
   kept.clear()
   assert.equal(kept.bytes, 0)
+})
+
+test('answers without series take room, too, and none are kept where there is none', async () => {
+  const { store } = await filledStore()
+  const kept = new KeptAnswers(1 << 16)
+  const engine = new PromqlEngine(systemClock, defaultLimits, kept)
+  const isKept = async (query: string, of = engine): Promise<boolean> =>
+    (await of.range(store.reader(), { ...request, query })).isKept === true
+  for (let i = 0; i < 200; i++) await isKept(`nothing + ${i}`)
+  assert.ok(kept.bytes > 1 << 15 && kept.bytes <= 1 << 16, String(kept.bytes))
+  assert.equal(await isKept('nothing + 199'), true)
+  assert.equal(await isKept('nothing + 0'), false)
+  // What is long in it is the query.
+  const long = `nothing or vector(1) == 2 or absent(a{x="${'y'.repeat(1 << 13)}"}) == 2`
+  assert.deepEqual([await isKept(long), await isKept(long)], [false, false])
+  const none = new PromqlEngine(systemClock, defaultLimits, new KeptAnswers(0))
+  assert.deepEqual([await isKept('nothing', none), await isKept('nothing', none)], [false, false])
+})
+
+test('what is kept holds the memory that it counts, whatever it was made beside', async () => {
+  const budget = new Budget(systemClock, Infinity, Infinity)
+  const steps = 100
+  const rowsOf = (filled: (i: number) => boolean): Row[] => {
+    const room = new RowRoom()
+    return Array.from({ length: 640 }, (_, i) => {
+      const row = new Row(Labels.fromObject({ i: String(i) }), false, steps, room)
+      if (filled(i)) row.setFloat(7, i)
+      return row
+    })
+  }
+  const held = (rows: readonly Row[]): number =>
+    [...new Set(rows.flatMap(row => [row.present.buffer, row.values.buffer]))].reduce((sum, b) => sum + b.byteLength, 0)
+  for (const every of [1, 64, 300]) {
+    const rows = rowsOf(i => i % every === 0)
+    const packed = await packedRows({ rows, steps }, 1 << 20, budget)
+    const wanted = rows.filter(row => !row.isEmpty)
+    assert.deepEqual(
+      packed?.rows.map(row => [row.labels.key, ...row.values]),
+      wanted.map(row => [row.labels.key, ...row.values]),
+    )
+    assert.ok(held(packed!.rows) <= packed!.bytes, `${held(packed!.rows)} of ${packed!.bytes}`)
+  }
+  // Steps of a long answer, without the rest of it.
+  const parts = rowsOf(() => true).map(row => row.part(7, 9))
+  const packed = await packedRows({ rows: parts, steps: 2 }, 1 << 20, budget)
+  assert.ok(held(packed!.rows) <= packed!.bytes)
+  assert.equal(await packedRows({ rows: parts, steps: 2 }, packed!.bytes - 1, budget), undefined)
 })
