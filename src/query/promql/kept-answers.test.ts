@@ -24,6 +24,7 @@ test('the reach of a query goes through offsets, ranges and subqueries', () => {
   assert.equal(reach('a + rate(b[10m] offset 1h)'), 70 * minute)
   assert.equal(reach('max_over_time(sum(rate(a[5m]))[30m:1m])'), 36 * minute)
   assert.equal(reach('topk(scalar(b offset 20m), a)'), 25 * minute)
+  assert.equal(reach('limitk(2, a)'), 5 * minute)
 })
 
 test('queries whose steps depend on the range, or on what comes after them, have none', () => {
@@ -39,6 +40,7 @@ test('queries whose steps depend on the range, or on what comes after them, have
     'info(a)',
     'sort(a)',
     'a > end()',
+    'limitk(1, sum by (x) (a))',
   ])
     assert.equal(reachOf(parsePromql(query), minute), undefined, query)
 })
@@ -165,6 +167,16 @@ test('infos of kept steps stay with the answers that they belong to', async () =
   assert.deepEqual((await engine.range(store.reader(), early)).infos, [])
   const moved = { ...untyped, startMs: 20 * minute, endMs: 59 * minute }
   assert.deepEqual((await engine.range(store.reader(), moved)).infos, infos)
+})
+
+test('an info that new steps place elsewhere in the query is placed as without anything kept', async () => {
+  const { store, engine } = await filledStore()
+  const query = 'rate(a[5m]) or rate(a[3m] offset 20m)'
+  const narrow = { ...request, query, startMs: 0, endMs: 15 * minute }
+  await engine.range(store.reader(), narrow)
+  const wide = { ...narrow, endMs: 40 * minute }
+  const { infos } = await engine.range(store.reader(), wide)
+  assert.deepEqual(infos, (await scriptEngine.range(store.reader(), wide)).infos)
 })
 
 test('what would take a quarter of the room or more is not kept, and the oldest goes first', async () => {

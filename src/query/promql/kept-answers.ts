@@ -230,6 +230,7 @@ export class KeptRange {
   fits(notes: Notes): boolean {
     const known = this.#known
     if (known === undefined) return true
+    if (disagree(notes.warnings, known.notes.warnings) || disagree(notes.infos, known.notes.infos)) return false
     const isInside = known.startMs >= this.#grid.startMs && endOf(known) <= endOf(this.#grid)
     return (isInside && known.isExact) || includesAll(notes, known.notes)
   }
@@ -315,6 +316,20 @@ function includesAll(notes: Notes, others: Notes): boolean {
     others.infos.every(text => notes.infos.includes(text))
   )
 }
+
+/**
+ * Is a text at one place of the query here and at another one there? Where it is found at several, an evaluation names
+ * the last of them.
+ */
+function disagree(texts: readonly string[], others: readonly string[]): boolean {
+  if (texts.length === 0 || others.length === 0) return false
+  const known = new Set(others)
+  const withoutPlace = new Set(others.map(text => text.replace(place, '')))
+  return texts.some(text => !known.has(text) && withoutPlace.has(text.replace(place, '')))
+}
+
+/** As positionOf() says it. */
+const place = / \(\d+:\d+\)$/
 
 /** Each text once. */
 function joined(first: Notes, second: Notes): Notes {

@@ -1,5 +1,5 @@
 /** How far back of a step a query reads, where what it says of a step depends on nothing else. */
-import { childrenOf, type Duration, type Expr } from '#lang/promql/ast.ts'
+import { childrenOf, unwrap, type Duration, type Expr } from '#lang/promql/ast.ts'
 
 /**
  * Functions of the range itself; info() looks for the series that it joins with in all of it, and sorting says that it
@@ -33,6 +33,10 @@ export function reachOf(expr: Expr, lookbackMs: number): number | undefined {
       const inside = sum(lengthOf(expr.range), expr.step === undefined ? 0 : lengthOf(expr.step))
       return sum(sum(inside, offsetOf(expr.offset)), reachOf(expr.expr, lookbackMs))
     }
+    case 'aggregate':
+      // It takes what comes first; in which order other than series of the store come depends on the range.
+      if (expr.op === 'limitk' && unwrap(expr.expr).kind !== 'selector') return undefined
+      return furthest(expr, lookbackMs)
     case 'call':
       return ofWholeRange.has(expr.name) ? undefined : furthest(expr, lookbackMs)
     default:
