@@ -221,8 +221,8 @@ async function rowsOf(range: KeptRange, expr: Expr, context: QueryContext): Prom
   for (const grid of range.missing) found.push(await evaluatedRows(expr, new Evaluator(context, grid)))
   const said = saidBy(context)
   if (!range.fits(said)) return undefined
-  // What is incomplete, or says something that is counted over all steps, is not kept.
-  const isLasting = context.reader.omissions.isEmpty && !context.annotations.isCounting
+  // What is incomplete, or says something that goes by all steps, is not kept.
+  const isLasting = context.reader.omissions.isEmpty && !context.annotations.isOfAllSteps
   const { rows, notes } = await range.finish(found, said, isLasting)
   return { rows, ...notes, isKept: range.isKnown }
 }

@@ -24,7 +24,7 @@ test('the reach of a query goes through offsets, ranges and subqueries', () => {
   assert.equal(reach('a + rate(b[10m] offset 1h)'), 70 * minute)
   assert.equal(reach('max_over_time(sum(rate(a[5m]))[30m:1m])'), 36 * minute)
   assert.equal(reach('topk(scalar(b offset 20m), a)'), 25 * minute)
-  assert.equal(reach('limitk(2, a)'), 5 * minute)
+  assert.equal(reach('sum by (x) (a or -b)'), 5 * minute)
 })
 
 test('queries whose steps depend on the range, or on what comes after them, have none', () => {
@@ -40,7 +40,7 @@ test('queries whose steps depend on the range, or on what comes after them, have
     'info(a)',
     'sort(a)',
     'a > end()',
-    'limitk(1, sum by (x) (a))',
+    'sum by (__name__) (a or -b)',
   ])
     assert.equal(reachOf(parsePromql(query), minute), undefined, query)
 })
@@ -177,6 +177,48 @@ test('an info that new steps place elsewhere in the query is placed as without a
   const wide = { ...narrow, endMs: 40 * minute }
   const { infos } = await engine.range(store.reader(), wide)
   assert.deepEqual(infos, (await scriptEngine.range(store.reader(), wide)).infos)
+})
+
+test('a warning that names the greatest of a parameter names one of all steps', async () => {
+  const { store, engine } = await filledStore()
+  const query = 'quantile(scalar(a), a)'
+  for (const endMs of [15 * minute, 16 * minute, 40 * minute]) {
+    const growing = { ...request, query, startMs: 10 * minute, endMs }
+    const { warnings } = await engine.range(store.reader(), growing)
+    assert.equal(warnings.length, 1)
+    assert.deepEqual(warnings, (await scriptEngine.range(store.reader(), growing)).warnings)
+  }
+})
+
+/** Values of groups of series, by group, with one sample a minute. */
+function loadGroups(store: ScriptStore, series: readonly [x: string, group: string, from: number, to: number][]): void {
+  for (const [x, y, from, to] of series) {
+    const points = Array.from({ length: 60 }, (_, i) => (i >= from && i < to ? 1 : undefined))
+    store.load({ labels: Labels.fromObject({ __name__: 'g', x, y }), points }, minute)
+  }
+}
+
+test('which of several equal series are the first goes by no other step', async () => {
+  for (const query of [
+    'topk(1, sum by (y) (g))',
+    'bottomk(1, sum by (y) (g))',
+    'limitk(1, sum by (y) (g))',
+    'limitk(1, topk(2, sum by (y) (g)))',
+  ]) {
+    const { store, engine } = await filledStore()
+    // The first series of all is gone when the last steps are evaluated by themselves.
+    loadGroups(store, [
+      ['1', 'late', 0, 10],
+      ['2', 'early', 0, 60],
+      ['3', 'late', 10, 60],
+    ])
+    for (const endMs of [30 * minute, 50 * minute]) {
+      const wide = { ...request, query, startMs: 0, endMs }
+      const answer = await engine.range(store.reader(), wide)
+      assert.deepEqual(shown(answer), shown(await scriptEngine.range(store.reader(), wide)), query)
+      assert.equal(answer.isKept, endMs > 30 * minute)
+    }
+  }
 })
 
 test('what would take a quarter of the room or more is not kept, and the oldest goes first', async () => {

@@ -1,5 +1,6 @@
 /** How far back of a step a query reads, where what it says of a step depends on nothing else. */
-import { childrenOf, unwrap, type Duration, type Expr } from '#lang/promql/ast.ts'
+import { metricName } from '#core/names.ts'
+import { childrenOf, type Duration, type Expr } from '#lang/promql/ast.ts'
 
 /**
  * Functions of the range itself; info() looks for the series that it joins with in all of it, and sorting says that it
@@ -34,14 +35,18 @@ export function reachOf(expr: Expr, lookbackMs: number): number | undefined {
       return sum(sum(inside, offsetOf(expr.offset)), reachOf(expr.expr, lookbackMs))
     }
     case 'aggregate':
-      // It takes what comes first; in which order other than series of the store come depends on the range.
-      if (expr.op === 'limitk' && unwrap(expr.expr).kind !== 'selector') return undefined
+      // Whether a group has a name goes by its last step, where some of its series have none.
+      if (!expr.without && expr.grouping.includes(metricName) && hasOr(expr.expr)) return undefined
       return furthest(expr, lookbackMs)
     case 'call':
       return ofWholeRange.has(expr.name) ? undefined : furthest(expr, lookbackMs)
     default:
       return furthest(expr, lookbackMs)
   }
+}
+
+function hasOr(expr: Expr): boolean {
+  return (expr.kind === 'binary' && expr.op === 'or') || childrenOf(expr).some(hasOr)
 }
 
 function furthest(expr: Expr, lookbackMs: number): number | undefined {
