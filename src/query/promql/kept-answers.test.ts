@@ -221,6 +221,38 @@ test('which of several equal series are the first goes by no other step', async 
   }
 })
 
+test('what may be asked without anything kept may be asked when a part is kept', async () => {
+  const store = makeHeadStore()
+  const points = Array.from({ length: 60 }, (_, i) => i)
+  for (const x of ['1', '2', '3', '4'])
+    store.load({ labels: Labels.fromObject({ __name__: 'a_total', x }), points }, minute)
+  // An info that the later steps do not have: they can't be put together with the earlier ones.
+  store.load({ labels: Labels.fromObject({ __name__: 'a_gone' }), points: points.slice(0, 15) }, minute)
+  for (const query of ['rate(a_total[5m])', 'rate({__name__=~"a_.*"}[5m])']) {
+    const early = { ...request, query, startMs: 5 * minute, endMs: 21 * minute }
+    const later = { ...request, query, startMs: 20 * minute, endMs: 59 * minute }
+    const wide = { ...request, query, startMs: 6 * minute, endMs: 59 * minute }
+    const asked = async (querySamplesMax: number, isKept: boolean): Promise<string> => {
+      const kept = isKept ? new KeptAnswers(1 << 20) : undefined
+      const engine = new PromqlEngine(systemClock, { ...defaultLimits, querySamplesMax }, kept)
+      try {
+        if (isKept) await engine.range(store.reader(), early)
+        return JSON.stringify([
+          shown(await engine.range(store.reader(), later)),
+          shown(await engine.range(store.reader(), wide)),
+        ])
+      } catch (error) {
+        return String(error)
+      }
+    }
+    for (let samplesMax = 100; samplesMax < 600; samplesMax += 10) {
+      const fresh = await asked(samplesMax, false)
+      if (!fresh.startsWith('LimitError')) assert.equal(await asked(samplesMax, true), fresh, `${samplesMax}: ${query}`)
+    }
+    assert.ok(!(await asked(590, false)).startsWith('LimitError'))
+  }
+})
+
 test('what would take a quarter of the room or more is not kept, and the oldest goes first', async () => {
   const { store } = await filledStore()
   const kept = new KeptAnswers(4 * 2500)

@@ -235,6 +235,14 @@ export class KeptRange {
     return (isInside && known.isExact) || includesAll(notes, known.notes)
   }
 
+  /** As many as finish() makes at most, beside those that were found. */
+  samplesOfJoin(found: readonly (readonly Row[])[]): number {
+    const known = this.#known
+    if (known === undefined || this.missing.length === 0) return 0
+    const rows = found.reduce((sum, some) => sum + some.length, known.rows.length)
+    return rows * this.#stepsOfJoin(known).steps
+  }
+
   /**
    * The rows of the whole request, and what is to be said of them; `found` has a place for each piece that was missing,
    * and `notes` are those of all pieces. What is found is kept where it `isLasting`.
@@ -265,13 +273,17 @@ export class KeptRange {
     return first === 0 && steps === of.steps ? of.rows : sliced(of.rows, first, first + steps, this.#budget)
   }
 
+  #stepsOfJoin(known: Steps): Steps {
+    const startMs = Math.min(this.#grid.startMs, known.startMs)
+    const { intervalMs } = known
+    const { steps } = gridOf(startMs, Math.max(endOf(this.#grid), endOf(known)), intervalMs)
+    return { startMs, intervalMs, steps }
+  }
+
   /** What was known and what was found, over all steps of both. */
   async #join(known: KeptAnswer, found: readonly (readonly Row[])[]): Promise<Steps & { rows: readonly Row[] }> {
     if (this.missing.length === 0) return known
-    const grid = this.#grid
-    const { intervalMs } = grid
-    const startMs = Math.min(grid.startMs, known.startMs)
-    const { steps } = gridOf(startMs, Math.max(endOf(grid), endOf(known)), intervalMs)
+    const { startMs, intervalMs, steps } = this.#stepsOfJoin(known)
     const rowOf = new Map<string, Row>()
     const add = async (rows: readonly Row[], fromMs: number): Promise<void> => {
       const first = Math.round((fromMs - startMs) / intervalMs)
