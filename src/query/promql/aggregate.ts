@@ -100,7 +100,8 @@ function noteQuantiles(expr: Aggregate, param: Float64Array, annotations: Annota
   if (hasNaN) annotations.invalidQuantile(NaN, at)
   if (most > 1) annotations.invalidQuantile(most, at)
   if (least < 0) annotations.invalidQuantile(least, at)
-  if ((most > 1 || least < 0) && unwrap(at).kind !== 'number') annotations.extremeNamed()
+  // Beside NaN no other is named.
+  if ((hasNaN || most > 1 || least < 0) && unwrap(at).kind !== 'number') annotations.extremeNamed()
 }
 
 /** Is the name of a group's result to be removed? As at the last step that has a sample, where rows differ. */

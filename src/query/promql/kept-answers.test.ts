@@ -181,13 +181,15 @@ test('an info that new steps place elsewhere in the query is placed as without a
 
 test('a warning that names the greatest of a parameter names one of all steps', async () => {
   const { store, engine } = await filledStore()
-  const query = 'quantile(scalar(a), a)'
-  for (const endMs of [15 * minute, 16 * minute, 40 * minute]) {
-    const growing = { ...request, query, startMs: 10 * minute, endMs }
-    const { warnings } = await engine.range(store.reader(), growing)
-    assert.equal(warnings.length, 1)
-    assert.deepEqual(warnings, (await scriptEngine.range(store.reader(), growing)).warnings)
-  }
+  const points = Array.from({ length: 60 }, (_, i) => (i === 12 ? NaN : i < 30 ? 0.5 : 3))
+  store.load({ labels: Labels.fromObject({ __name__: 'q' }), points }, minute)
+  for (const query of ['quantile(scalar(a), a)', 'quantile(scalar(q), a)'])
+    for (const endMs of [15 * minute, 16 * minute, 40 * minute]) {
+      const growing = { ...request, query, startMs: 10 * minute, endMs }
+      const { warnings } = await engine.range(store.reader(), growing)
+      assert.equal(warnings.length, 1)
+      assert.deepEqual(warnings, (await scriptEngine.range(store.reader(), growing)).warnings)
+    }
 })
 
 /** Values of groups of series, by group, with one sample a minute. */
