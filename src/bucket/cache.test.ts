@@ -110,6 +110,20 @@ test('cached: stays below its size, and forgets what was deleted (req-154)', asy
   assert.equal(files.entries.size, 0)
 })
 
+test('cached: what several delete at once, and others push out meanwhile, is counted off once', async () => {
+  const { inner, open } = await setUp(4 * mib)
+  const cache = await open()
+  const keys = ['t/b/chunks/000001', 't/b/chunks/000002']
+  await inner.put(keys[1]!, new Uint8Array(2.5 * mib))
+  const readAll = (key: string): Promise<Uint8Array> => cache.getRange(key, 0, 3 * mib)
+  for (let round = 0; round < 3; round++) {
+    await readAll(keys[0]!)
+    await Promise.all([cache.evict('t/b/'), cache.evict('t/b/chunks/'), readAll(keys[1]!), cache.evict('t/b/')])
+    await cache.evict('t/b/')
+    assert.equal(cache.bytes, 0)
+  }
+})
+
 test('cached: a disk that fails, or lost a page, does not fail a read', async () => {
   const { files, open, content } = await setUp(10 * mib)
   const cache = await open()

@@ -72,11 +72,16 @@ export class CachedBucket implements Bucket {
     this.#kept.set(name, bytes)
   }
 
+  /** False: it is not known any more, and what it took was counted off. */
+  #forget(name: string): boolean {
+    this.#bytes -= this.#kept.get(name) ?? 0
+    return this.#kept.delete(name)
+  }
+
   async #evict(): Promise<void> {
-    for (const [name, bytes] of this.#kept) {
+    for (const name of this.#kept.keys()) {
       if (this.#bytes <= this.#options.bytesMax) return
-      this.#kept.delete(name)
-      this.#bytes -= bytes
+      this.#forget(name)
       await this.#options.files.remove(`${this.#options.directory}/${name}`).catch((error: unknown) => {
         this.#options.log.warn('a cached page could not be removed', { page: name, error: messageOf(error) })
       })
@@ -142,7 +147,7 @@ export class CachedBucket implements Bucket {
       if (!(error instanceof NotFoundError))
         log.warn('a cached page could not be read', { page: name, error: messageOf(error) })
     }
-    if (this.#kept.delete(name)) this.#bytes -= known
+    this.#forget(name)
     return undefined
   }
 
@@ -265,10 +270,8 @@ export class CachedBucket implements Bucket {
   }
 
   async #evictPages(prefix: string): Promise<void> {
-    for (const [name, bytes] of Array.from(this.#kept)) {
-      if (!name.startsWith(prefix)) continue
-      this.#kept.delete(name)
-      this.#bytes -= bytes
+    for (const name of Array.from(this.#kept.keys())) {
+      if (!name.startsWith(prefix) || !this.#forget(name)) continue
       await this.#options.files.remove(`${this.#options.directory}/${name}`).catch(() => {})
     }
   }

@@ -164,7 +164,7 @@ export class BlockSet {
   }
 
   isLeftOut(id: string): boolean {
-    return this.quarantined.isWhole(this.#origin.tenant, id)
+    return this.quarantined.size > 0 && this.quarantined.isWhole(this.#origin.tenant, id)
   }
 
   /** A file that is missing is damage, unless another compactor took the block away. */

@@ -30,6 +30,56 @@ test('who knows no version, or one of an earlier log, is told that all has chang
   assert.equal(log.since(1000).fromMs, Infinity)
 })
 
+interface Shown {
+  meta: { minTime: number }
+  deletions: number
+}
+
+/** Blocks as a tenant has them; those that `leftOut` names are not served. */
+function blocksOf(...shown: { id: string; minTime: number; deletions?: number }[]) {
+  const leftOut = new Set<string>()
+  const readers = new Map(
+    shown.map(({ id, minTime, deletions = 0 }): [string, Shown] => [id, { meta: { minTime }, deletions }]),
+  )
+  return { readers, downsampled: new Map<string, { minTime: number }>(), leftOut, isLeftOut: leftOut.has.bind(leftOut) }
+}
+
+test('blocks that come, go, are replaced, or show something else have changed their time', () => {
+  const log = new ChangeLog(0)
+  const blocks = blocksOf({ id: 'a', minTime: 100, deletions: 1 }, { id: 'b', minTime: 200 })
+  let version = 0
+  const changedFrom = (): number => {
+    log.look(blocks)
+    const { version: now, fromMs } = log.since(version)
+    version = now
+    return fromMs
+  }
+  assert.equal(changedFrom(), 100)
+  assert.equal(changedFrom(), Infinity)
+  blocks.readers.get('b')!.deletions++
+  assert.equal(changedFrom(), 200)
+  blocks.leftOut.add('a')
+  assert.equal(changedFrom(), 100)
+  blocks.leftOut.clear()
+  assert.equal(changedFrom(), 100)
+  blocks.downsampled.set('c', { minTime: 150 })
+  assert.equal(changedFrom(), 150)
+  assert.equal(changedFrom(), Infinity)
+  blocks.downsampled.delete('c')
+  assert.equal(changedFrom(), 150)
+  blocks.readers.delete('b')
+  assert.equal(changedFrom(), 200)
+  // It was taken away and came back, with other deletions of which as many are known, between two looks.
+  blocks.readers.set('a', { meta: { minTime: 100 }, deletions: 1 })
+  assert.equal(changedFrom(), 100)
+  assert.equal(changedFrom(), Infinity)
+  blocks.readers.set('d', { meta: { minTime: 300 }, deletions: 0 })
+  assert.equal(changedFrom(), 300)
+  blocks.readers.delete('a')
+  blocks.readers.set('a', { meta: { minTime: 250 }, deletions: 1 })
+  assert.equal(changedFrom(), 100)
+})
+
 test('of very many changes the oldest are told as reaching further back, never less', () => {
   const log = new ChangeLog(0)
   const versions: number[] = []

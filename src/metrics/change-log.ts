@@ -22,17 +22,28 @@ const entriesMax = 512
 
 /** The blocks of a tenant, as far as what they show goes by it. */
 interface ShownBlocks {
-  readonly readers: Iterable<[id: string, block: { meta: { minTime: number }; deletions: number }]>
+  readonly readers: Iterable<[id: string, block: ShownBlock]>
   readonly downsampled: Iterable<[id: string, meta: { minTime: number }]>
   /** Is the block left out of answers? */
   isLeftOut(id: string): boolean
 }
 
-/** What a block shows, as a number that is another one when that changes. */
+interface ShownBlock {
+  meta: { minTime: number }
+  deletions: number
+}
+
+/** A block as it was looked at last. */
 interface KnownBlock {
+  id: string
+  /** Another one in its place begins to count deletions again. */
+  block: object
+  /** What it shows, as a number that is another one when that changes. */
   state: number
   fromMs: number
 }
+
+const downsampledState = -1
 
 export class ChangeLog {
   /** Both ascending: of entries that reach further back the newest alone counts. */
@@ -41,7 +52,8 @@ export class ChangeLog {
   #version: number
   /** The earliest time that changed since the last version was given out. */
   #pendingMs = Infinity
-  #blocks = new Map<string, KnownBlock>()
+  /** In the order in which they were looked at. */
+  #blocks: KnownBlock[] = []
 
   /** `firstVersion`: above every version that was given out of an earlier log of the same tenant. */
   constructor(firstVersion: number) {
@@ -55,16 +67,33 @@ export class ChangeLog {
 
   /** Notes what became of the blocks since they were looked at last: those that came, went, or show something else. */
   look(blocks: ShownBlocks): void {
-    const before = this.#blocks
-    const now = new Map<string, KnownBlock>()
-    for (const [id, { meta, deletions }] of blocks.readers) {
-      const state = deletions * 2 + (blocks.isLeftOut(id) ? 1 : 0)
-      now.set(id, { state, fromMs: meta.minTime })
+    // Each query asks: where nothing has changed nothing is made.
+    if (this.#isAsKnown(blocks)) return
+    const before = new Map(this.#blocks.map(known => [known.id, known]))
+    const now: KnownBlock[] = []
+    for (const [id, block] of blocks.readers)
+      now.push({ id, block, state: stateOf(id, block, blocks), fromMs: block.meta.minTime })
+    for (const [id, meta] of blocks.downsampled)
+      now.push({ id, block: meta, state: downsampledState, fromMs: meta.minTime })
+    for (const { id, block, state, fromMs } of now) {
+      const known = before.get(id)
+      if (known?.block === block) before.delete(id)
+      if (known?.block !== block || known.state !== state) this.note(fromMs)
     }
-    for (const [id, { minTime }] of blocks.downsampled) now.set(id, { state: -1, fromMs: minTime })
-    for (const [id, { state, fromMs }] of now) if (before.get(id)?.state !== state) this.note(fromMs)
-    for (const [id, { fromMs }] of before) if (!now.has(id)) this.note(fromMs)
+    // Those that went, or that another one stands for now.
+    for (const { fromMs } of before.values()) this.note(fromMs)
     this.#blocks = now
+  }
+
+  #isAsKnown(blocks: ShownBlocks): boolean {
+    const known = this.#blocks
+    let i = 0
+    for (const [id, block] of blocks.readers) {
+      const one = known[i++]
+      if (one?.block !== block || one.state !== stateOf(id, block, blocks)) return false
+    }
+    for (const [, meta] of blocks.downsampled) if (known[i++]?.block !== meta) return false
+    return i === known.length
   }
 
   /** What has changed since the version; since undefined, all has. */
@@ -85,4 +114,8 @@ export class ChangeLog {
     entries.push({ version: ++this.#version, fromMs })
     if (entries.length > entriesMax) entries.splice(0, 2, { version: entries[1]!.version, fromMs: entries[0]!.fromMs })
   }
+}
+
+function stateOf(id: string, { deletions }: ShownBlock, blocks: ShownBlocks): number {
+  return deletions * 2 + (blocks.isLeftOut(id) ? 1 : 0)
 }

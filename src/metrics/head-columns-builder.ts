@@ -71,16 +71,22 @@ class PageNumbers {
 /** From so many on what comes is like what came. */
 const tellingSeries = 1000
 
+/**
+ * How long a column is to be that holds `needed` items with the series of so many that came: twice as long; or, where
+ * these tell how long it will be when all that are expected have come, so long and a little more.
+ */
+export function roomFor(needed: number, series: number, seriesExpected: number): number {
+  const twice = Math.max(needed * 2, smallest)
+  // Where nobody knows how many will come, a little more each time would be a copy each time.
+  if (series < tellingSeries || series >= seriesExpected) return twice
+  return Math.max(needed, Math.min(twice, Math.ceil((needed / series) * seriesExpected * 1.04)), smallest)
+}
+
 /** Fills the columns of a selection, a series at a time. */
 export class HeadColumnsBuilder {
   readonly #hasTimes: boolean
   readonly #seriesExpected: number
-  /** Twice as long; or, where the first series tell, as long as all of them need, and a little. */
-  readonly #roomFor: RoomFor = needed => {
-    const share = this.#seriesExpected / Math.max(1, this.#count)
-    const all = this.#count < tellingSeries ? Infinity : Math.ceil(needed * Math.max(1, share) * 1.04)
-    return Math.max(needed, Math.min(needed * 2, all), smallest)
-  }
+  readonly #roomFor: RoomFor = needed => roomFor(needed, this.#count, this.#seriesExpected)
   readonly #chunkMinMs = this.#times()
   readonly #chunkMaxMs = this.#times()
   #count = 0

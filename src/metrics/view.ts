@@ -43,6 +43,8 @@ export interface MetricsViewOptions {
 
 /** Blocks, a tenant, that stay open although the last plan did not have them. */
 const idleBlocksMax = 64
+/** From so many tenants on, those without an open block are forgotten: anybody may ask for a tenant that is none. */
+const tenantsMax = 1000
 
 export class MetricsView {
   readonly #options: MetricsViewOptions
@@ -57,10 +59,23 @@ export class MetricsView {
   reader(tenant: string): MetricsReader {
     const { clock, retentionMs } = this.#options
     let view = this.#tenants.get(tenant)
-    if (view === undefined) this.#tenants.set(tenant, (view = new TenantView(tenant, this.#options)))
+    if (view === undefined) {
+      if (this.#tenants.size >= tenantsMax) this.#forgetEmpty()
+      this.#tenants.set(tenant, (view = new TenantView(tenant, this.#options)))
+    }
     const retainedFrom = (fromMs: number): number =>
       retentionMs === Infinity ? fromMs : Math.max(fromMs, clock.nowMs() - retentionMs)
     return new Reader(view, retainedFrom)
+  }
+
+  /** Tenants that something is remembered of. */
+  get tenantCount(): number {
+    return this.#tenants.size
+  }
+
+  /** Queries under way go on with what they have. */
+  #forgetEmpty(): void {
+    for (const [name, { blocks }] of this.#tenants) if (blocks.readers.size === 0) this.#tenants.delete(name)
   }
 
   facts(tenant: string): Promise<MetricsFacts> {

@@ -84,6 +84,11 @@ export class Budget {
     this.#hold?.take(count * sampleBytes)
   }
 
+  /** May the query hold so many samples more? */
+  hasRoomFor(count: number): boolean {
+    return this.samples + count <= this.#samplesMax
+  }
+
   /** Counts samples that are not held any more. */
   give(count: number): void {
     this.samples -= count

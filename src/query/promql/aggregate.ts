@@ -3,10 +3,10 @@ import { keyOfTexts } from '#core/text.ts'
 import { assert, unreachable } from '#core/assert.ts'
 import { ExecutionError } from '#core/errors.ts'
 import { metricName } from '#core/names.ts'
-import type { Aggregate } from '#lang/promql/ast.ts'
+import { unwrap, type Aggregate } from '#lang/promql/ast.ts'
 import { formatG, resetHint, toPlain } from '#model/histogram.ts'
 import { HistogramMean, HistogramSum } from '#model/histogram-sum.ts'
-import { Labels } from '#model/labels.ts'
+import { compareLabels, Labels } from '#model/labels.ts'
 import type { Budget } from '../budget.ts'
 import { selectNth } from '../order-statistic.ts'
 import { pacedSort } from '#core/paced-sort.ts'
@@ -37,6 +37,7 @@ export async function aggregate(
   budget: Budget,
 ): Promise<Row[]> {
   if (expr.op === 'count_values') return countValues(expr, rows, valueLabel, grid, budget)
+  if (grid.steps > 1 && takesFirst(expr)) rows = await inOrder(rows, budget)
   const groups = await groupRows(expr, rows, budget)
   switch (expr.op) {
     case 'topk':
@@ -71,6 +72,27 @@ export async function aggregate(
   }
 }
 
+/** Does it depend on the order of rows which of them it takes? Of those that are equally extreme, the first. */
+function takesFirst({ op }: Aggregate): boolean {
+  return op === 'topk' || op === 'bottomk' || op === 'limitk'
+}
+
+/**
+ * Rows by their labels, as series of the store are: the order of others goes by what there was at the first steps, and
+ * which rows are taken at a step may not.
+ */
+async function inOrder(rows: Row[], budget: Budget): Promise<Row[]> {
+  const compare = (a: Row, b: Row): number => compareLabels(a.labels, b.labels)
+  for (let i = 1; i < rows.length; i++) {
+    if (budget.worked(unitsOfComparison)) await budget.pause()
+    if (compare(rows[i - 1]!, rows[i]!) <= 0) continue
+    const ordered = [...rows]
+    await pacedSort(ordered, compare, budget)
+    return ordered
+  }
+  return rows
+}
+
 /** Annotates the most extreme of the quantiles that are none. */
 function noteQuantiles(expr: Aggregate, param: Float64Array, annotations: Annotations): void {
   const { least, most, hasNaN } = extentOf(param)
@@ -78,6 +100,8 @@ function noteQuantiles(expr: Aggregate, param: Float64Array, annotations: Annota
   if (hasNaN) annotations.invalidQuantile(NaN, at)
   if (most > 1) annotations.invalidQuantile(most, at)
   if (least < 0) annotations.invalidQuantile(least, at)
+  // Beside NaN no other is named.
+  if ((hasNaN || most > 1 || least < 0) && unwrap(at).kind !== 'number') annotations.extremeNamed()
 }
 
 /** Is the name of a group's result to be removed? As at the last step that has a sample, where rows differ. */
@@ -505,8 +529,10 @@ function checkCounts(param: Float64Array): void {
 function checkRatios(expr: Aggregate, param: Float64Array, annotations: Annotations): void {
   const { least, most, hasNaN } = extentOf(param)
   if (hasNaN) throw new ExecutionError('Ratio value is NaN')
-  if (most > 1) annotations.invalidRatio(most, 1, expr.param ?? expr)
-  if (least < -1) annotations.invalidRatio(least, -1, expr.param ?? expr)
+  const at = expr.param ?? expr
+  if (most > 1) annotations.invalidRatio(most, 1, at)
+  if (least < -1) annotations.invalidRatio(least, -1, at)
+  if ((most > 1 || least < -1) && unwrap(at).kind !== 'number') annotations.extremeNamed()
 }
 
 /** limitk, limit_ratio: some of the rows, each step on its own. */
@@ -733,11 +759,12 @@ async function countValues(
 }
 
 /**
- * Units of work (Budget.worked) of a histogram that is added, of a label set that is hashed, of a value that is
- * looked up.
+ * Units of work (Budget.worked) of a histogram that is added, of a label set that is hashed, of two that are compared,
+ * of a value that is looked up.
  */
 const unitsOfHistogram = 16
 const unitsOfHash = 512
+const unitsOfComparison = 4
 const unitsOfValue = 16
 /** Memory of a result of count_values beside its samples: labels, texts, entries of two tables. */
 const bytesOfValueRow = 400

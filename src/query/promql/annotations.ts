@@ -32,6 +32,7 @@ export class Annotations {
   readonly #forced = new Map<string, AllForced>()
   /** How often starts overlapped, by the text. */
   readonly #overlaps = new Map<string, number>()
+  #namesExtreme = false
 
   #add(level: Annotation['level'], text: string, from: number): void {
     const known = this.#byText.get(text)
@@ -50,9 +51,9 @@ export class Annotations {
     return this.all.filter(a => a.level === level).map(a => `${a.text} (${positionOf(query, a.from)})`)
   }
 
-  /** Does a text count what was found at several steps? It is another one where fewer are evaluated. */
-  get isCounting(): boolean {
-    return this.#forced.size > 0 || this.#overlaps.size > 0
+  /** Does a text go by what was found at several steps? It is another one where fewer are evaluated. */
+  get isOfAllSteps(): boolean {
+    return this.#namesExtreme || this.#forced.size > 0 || this.#overlaps.size > 0
   }
 
   get all(): Annotation[] {
@@ -62,6 +63,11 @@ export class Annotations {
       const overlaps = this.#overlaps.get(text) ?? 0
       return overlaps > 1 ? { ...annotation, text: `${annotation.text} (${overlaps} occurrences)` } : annotation
     })
+  }
+
+  /** A text names the most extreme value of all steps. */
+  extremeNamed(): void {
+    this.#namesExtreme = true
   }
 
   invalidQuantile(q: number, at: { from: number }): void {

@@ -217,12 +217,18 @@ function saidBy({ annotations, query }: QueryContext): Notes {
  * can't be put together.
  */
 async function rowsOf(range: KeptRange, expr: Expr, context: QueryContext): Promise<AnswerRows | undefined> {
+  const { budget } = context
+  const heldBefore = budget.samples
   const found: Row[][] = []
   for (const grid of range.missing) found.push(await evaluatedRows(expr, new Evaluator(context, grid)))
   const said = saidBy(context)
-  if (!range.fits(said)) return undefined
-  // What is incomplete, or says something that is counted over all steps, is not kept.
-  const isLasting = context.reader.omissions.isEmpty && !context.annotations.isCounting
+  if (!range.fits(said) || !budget.hasRoomFor(range.samplesOfJoin(found))) {
+    // What was found is let go of: an evaluation of all steps may hold as much as without anything kept.
+    budget.give(budget.samples - heldBefore)
+    return undefined
+  }
+  // What is incomplete, or says something that goes by all steps, is not kept.
+  const isLasting = context.reader.omissions.isEmpty && !context.annotations.isOfAllSteps
   const { rows, notes } = await range.finish(found, said, isLasting)
   return { rows, ...notes, isKept: range.isKnown }
 }

@@ -8,7 +8,7 @@ import type { MetricsReader } from '#metrics/select.ts'
 import { ByteLru } from '#core/byte-lru.ts'
 import type { Budget } from '../budget.ts'
 import { reachOf } from './reach.ts'
-import { absent, Row, RowRoom, unitsOfRow, type Grid } from './value.ts'
+import { absent, Row, unitsOfRow, type Grid } from './value.ts'
 
 /** A query: what makes its answer another one, beside its steps, and what it works with. */
 export interface KeptRequest {
@@ -48,8 +48,13 @@ interface Steps {
 
 /** What one answer may take of all that is kept. */
 const partMax = 1 / 4
-/** Bytes of a row beside its steps, its labels among them. */
+/** Bytes of an answer beside its texts and rows. */
+const answerBytes = 1000
+/** Bytes of a row beside its steps and the text of its labels. */
 const rowBytes = 500
+const stepBytes = 9
+/** Rows that hold more memory than their own steps by this much are copied. */
+const slack = 5 / 4
 
 export class KeptAnswers {
   readonly #answers: ByteLru<KeptAnswer>
@@ -81,12 +86,13 @@ export class KeptAnswers {
     // Asked before anything is read: what changes meanwhile counts as changed.
     const { version, fromMs, retainedMs } = await reader.changes(known?.version)
     const firstMs = retainedMs + reachMs
-    const usable = known === undefined ? undefined : part(known, firstMs, fromMs)
-    const keep = (answer: KeptSteps): void => {
-      const lasting = part({ ...answer, version }, firstMs, Infinity)
+    const usable = known === undefined ? undefined : await part(known, firstMs, fromMs, budget)
+    const keep = async (answer: KeptSteps): Promise<void> => {
+      const lasting = await part({ ...answer, version }, firstMs, Infinity, budget)
       if (lasting === undefined) return
-      const bytes = bytesOf(lasting)
-      if (bytes <= this.#answerBytesMax) this.#answers.set(key, lasting, bytes)
+      const around = answerBytes + 2 * key.length + bytesOfNotes(lasting.notes)
+      const packed = await packedRows(lasting, this.#answerBytesMax - around, budget)
+      if (packed !== undefined) this.#answers.set(key, { ...lasting, rows: packed.rows }, around + packed.bytes)
     }
     return new KeptRange(grid, usable, keep, budget)
   }
@@ -104,33 +110,74 @@ function mod(a: number, b: number): number {
 }
 
 /** The steps of a kept answer at or after `fromMs` and before `beforeMs`; undefined where there are none. */
-function part(kept: KeptAnswer, fromMs: number, beforeMs: number): KeptAnswer | undefined {
+async function part(
+  kept: KeptAnswer,
+  fromMs: number,
+  beforeMs: number,
+  budget: Budget,
+): Promise<KeptAnswer | undefined> {
   const { startMs, intervalMs, steps } = kept
   const first = Math.max(0, Math.ceil((fromMs - startMs) / intervalMs))
   const end = Math.min(steps, Math.ceil((beforeMs - startMs) / intervalMs))
   if (first >= end) return undefined
   if (first === 0 && end === steps) return kept
-  const rows = sliced(kept.rows, first, end)
+  const rows = await sliced(kept.rows, first, end, budget)
   const isExact = isEmpty(kept.notes)
   return { ...kept, startMs: startMs + first * intervalMs, steps: end - first, rows, isExact }
 }
 
-function sliced(rows: readonly Row[], first: number, end: number): Row[] {
-  return rows.map(row => row.part(first, end))
+async function sliced(rows: readonly Row[], first: number, end: number, budget: Budget): Promise<Row[]> {
+  const parts: Row[] = []
+  for (const row of rows) {
+    if (budget.worked(unitsOfRow)) await budget.pause()
+    parts.push(row.part(first, end))
+  }
+  return parts
+}
+
+/**
+ * The rows that have a sample at any step, and the bytes that they take: in memory of their own, unless hardly anything
+ * else lies beside them in the memory where they were made. Undefined where they take more than `bytesMax`.
+ */
+export async function packedRows(
+  { rows, steps }: Pick<KeptSteps, 'rows' | 'steps'>,
+  bytesMax: number,
+  budget: Budget,
+): Promise<{ rows: readonly Row[]; bytes: number } | undefined> {
+  const packed: Row[] = []
+  const memory = new Set<ArrayBufferLike>()
+  let bytes = 0
+  let held = 0
+  for (const row of rows) {
+    if (budget.worked(unitsOfRow + steps)) await budget.pause()
+    if (row.isEmpty) continue
+    bytes += rowBytes + 2 * row.labels.key.length + stepBytes * steps
+    if (bytes > bytesMax) return undefined
+    packed.push(row)
+    for (const { buffer } of [row.present, row.values]) {
+      if (memory.has(buffer)) continue
+      memory.add(buffer)
+      held += buffer.byteLength
+    }
+  }
+  if (bytes > bytesMax) return undefined
+  return { rows: held > packed.length * steps * stepBytes * slack ? await copied(packed, budget) : packed, bytes }
 }
 
 /** The same in memory of their own. */
-function copied(rows: readonly Row[]): Row[] {
-  const room = new RowRoom()
-  return rows.map(row => {
-    const copy = new Row(row.labels, row.dropName, row.values.length, room)
+async function copied(rows: readonly Row[], budget: Budget): Promise<Row[]> {
+  const copies: Row[] = []
+  for (const row of rows) {
+    if (budget.worked(unitsOfRow + row.values.length)) await budget.pause()
+    const copy = new Row(row.labels, row.dropName, row.values.length)
     copySteps(row, copy, 0)
-    return copy
-  })
+    copies.push(copy)
+  }
+  return copies
 }
 
-function bytesOf({ rows, steps }: KeptSteps): number {
-  return rows.length * (rowBytes + steps * 9)
+function bytesOfNotes({ warnings, infos }: Notes): number {
+  return [...warnings, ...infos].reduce((sum, text) => sum + 2 * text.length, 0)
 }
 
 const endOf = ({ startMs, intervalMs, steps }: Steps): number => startMs + steps * intervalMs
@@ -146,11 +193,11 @@ export class KeptRange {
   readonly #budget: Budget
   /** Of these steps all are known; it touches or overlaps the request. */
   readonly #known: KeptAnswer | undefined
-  readonly #keep: (answer: KeptSteps) => void
+  readonly #keep: (answer: KeptSteps) => Promise<void>
   /** What is to be evaluated, the earliest first. */
   readonly missing: readonly Grid[]
 
-  constructor(grid: Grid, known: KeptAnswer | undefined, keep: (answer: KeptSteps) => void, budget: Budget) {
+  constructor(grid: Grid, known: KeptAnswer | undefined, keep: (answer: KeptSteps) => Promise<void>, budget: Budget) {
     this.#grid = grid
     this.#budget = budget
     this.#keep = keep
@@ -183,8 +230,17 @@ export class KeptRange {
   fits(notes: Notes): boolean {
     const known = this.#known
     if (known === undefined) return true
+    if (disagree(notes.warnings, known.notes.warnings) || disagree(notes.infos, known.notes.infos)) return false
     const isInside = known.startMs >= this.#grid.startMs && endOf(known) <= endOf(this.#grid)
     return (isInside && known.isExact) || includesAll(notes, known.notes)
+  }
+
+  /** As many as finish() makes at most, beside those that were found. */
+  samplesOfJoin(found: readonly (readonly Row[])[]): number {
+    const known = this.#known
+    if (known === undefined || this.missing.length === 0) return 0
+    const rows = found.reduce((sum, some) => sum + some.length, known.rows.length)
+    return rows * this.#stepsOfJoin(known).steps
   }
 
   /**
@@ -199,9 +255,10 @@ export class KeptRange {
     const known = this.#known
     const all = joined(known?.notes ?? noNotes, notes)
     const whole = known === undefined ? { ...stepsOf(this.#grid), rows: found[0]! } : await this.#join(known, found)
-    if (isLasting && whole.rows.every(row => row.histograms === undefined))
-      this.#keep(this.#latest({ ...whole, notes: all, isExact: known?.isExact ?? true }))
-    return { rows: this.#asked(whole), notes: all }
+    // Where nothing was missing, what is kept already says as much.
+    if (isLasting && this.missing.length > 0 && whole.rows.every(row => row.histograms === undefined))
+      await this.#keep(await this.#latest({ ...whole, notes: all, isExact: known?.isExact ?? true }))
+    return { rows: await this.#asked(whole), notes: all }
   }
 
   /** The same request with nothing known. */
@@ -210,19 +267,23 @@ export class KeptRange {
   }
 
   /** The steps that were asked for. */
-  #asked(of: Steps & { rows: readonly Row[] }): readonly Row[] {
+  async #asked(of: Steps & { rows: readonly Row[] }): Promise<readonly Row[]> {
     const { startMs, intervalMs, steps } = this.#grid
     const first = Math.round((startMs - of.startMs) / intervalMs)
-    return first === 0 && steps === of.steps ? of.rows : sliced(of.rows, first, first + steps)
+    return first === 0 && steps === of.steps ? of.rows : sliced(of.rows, first, first + steps, this.#budget)
+  }
+
+  #stepsOfJoin(known: Steps): Steps {
+    const startMs = Math.min(this.#grid.startMs, known.startMs)
+    const { intervalMs } = known
+    const { steps } = gridOf(startMs, Math.max(endOf(this.#grid), endOf(known)), intervalMs)
+    return { startMs, intervalMs, steps }
   }
 
   /** What was known and what was found, over all steps of both. */
   async #join(known: KeptAnswer, found: readonly (readonly Row[])[]): Promise<Steps & { rows: readonly Row[] }> {
     if (this.missing.length === 0) return known
-    const grid = this.#grid
-    const { intervalMs } = grid
-    const startMs = Math.min(grid.startMs, known.startMs)
-    const { steps } = gridOf(startMs, Math.max(endOf(grid), endOf(known)), intervalMs)
+    const { startMs, intervalMs, steps } = this.#stepsOfJoin(known)
     const rowOf = new Map<string, Row>()
     const add = async (rows: readonly Row[], fromMs: number): Promise<void> => {
       const first = Math.round((fromMs - startMs) / intervalMs)
@@ -242,7 +303,7 @@ export class KeptRange {
   }
 
   /** The last steps of what was joined: no more than there were before, or were asked for. */
-  #latest(whole: KeptSteps): KeptSteps {
+  async #latest(whole: KeptSteps): Promise<KeptSteps> {
     const steps = Math.max(this.#grid.steps, this.#known?.steps ?? 0)
     if (whole.steps <= steps) return whole
     const first = whole.steps - steps
@@ -252,7 +313,7 @@ export class KeptRange {
       steps,
       notes: whole.notes,
       isExact: isEmpty(whole.notes),
-      rows: copied(sliced(whole.rows, first, whole.steps).filter(row => !row.isEmpty)),
+      rows: await sliced(whole.rows, first, whole.steps, this.#budget),
     }
   }
 }
@@ -267,6 +328,20 @@ function includesAll(notes: Notes, others: Notes): boolean {
     others.infos.every(text => notes.infos.includes(text))
   )
 }
+
+/**
+ * Is a text at one place of the query here and at another one there? Where it is found at several, an evaluation names
+ * the last of them.
+ */
+function disagree(texts: readonly string[], others: readonly string[]): boolean {
+  if (texts.length === 0 || others.length === 0) return false
+  const known = new Set(others)
+  const withoutPlace = new Set(others.map(text => text.replace(place, '')))
+  return texts.some(text => !known.has(text) && withoutPlace.has(text.replace(place, '')))
+}
+
+/** As positionOf() says it. */
+const place = / \(\d+:\d+\)$/
 
 /** Each text once. */
 function joined(first: Notes, second: Notes): Notes {

@@ -1,4 +1,5 @@
 /** How far back of a step a query reads, where what it says of a step depends on nothing else. */
+import { metricName } from '#core/names.ts'
 import { childrenOf, type Duration, type Expr } from '#lang/promql/ast.ts'
 
 /**
@@ -33,11 +34,19 @@ export function reachOf(expr: Expr, lookbackMs: number): number | undefined {
       const inside = sum(lengthOf(expr.range), expr.step === undefined ? 0 : lengthOf(expr.step))
       return sum(sum(inside, offsetOf(expr.offset)), reachOf(expr.expr, lookbackMs))
     }
+    case 'aggregate':
+      // Whether a group has a name goes by its last step, where some of its series have none.
+      if (!expr.without && expr.grouping.includes(metricName) && hasOr(expr.expr)) return undefined
+      return furthest(expr, lookbackMs)
     case 'call':
       return ofWholeRange.has(expr.name) ? undefined : furthest(expr, lookbackMs)
     default:
       return furthest(expr, lookbackMs)
   }
+}
+
+function hasOr(expr: Expr): boolean {
+  return (expr.kind === 'binary' && expr.op === 'or') || childrenOf(expr).some(hasOr)
 }
 
 function furthest(expr: Expr, lookbackMs: number): number | undefined {
