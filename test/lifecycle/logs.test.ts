@@ -417,3 +417,67 @@ test('finished chunks beyond 64 MiB wait on the disk with their token filters un
   const again = await opened({ ...world, files: new MemoryFiles() }, { readOnly: true })
   assert.equal((await lines(world, again, '{app="a"} |= "needle0"')).length, 20)
 })
+
+for (const end of ['goes on', 'crashes once they are listed'] as const)
+  test(`lines that were erased and come again stay, where the process ${end}`, async () => {
+    const world = makeWorld(startMs)
+    let engine = await opened(world, { deletionDelayMs: 0 })
+    const entries = numbered(20)
+    const texts = entries.map(([, line]) => line)
+    await append(world, engine, 'a', entries)
+    await driving(world.clock, engine.flush())
+    const chunks = async (): Promise<string[]> =>
+      (await keys(world, 'fake/')).filter(key => !key.startsWith('fake/tercet/'))
+    const before = await chunks()
+    await driving(world.clock, engine.requestDeletion('fake', '{app="a"}', 0, startMs + hourMs))
+    await driving(world.clock, world.clock.advance(10_000))
+    await driving(world.clock, engine.maintain())
+    assert.deepEqual(engine.deletionRequests('fake')[0]!.status, 'processed')
+    assert.deepEqual(await lines(world, engine, '{app="a"}'), [])
+    await append(world, engine, 'a', entries)
+    await driving(world.clock, engine.flush())
+    assert.deepEqual(await chunks(), before)
+    if (end !== 'goes on') engine = await opened({ ...world, files: new MemoryFiles() }, { deletionDelayMs: 0 })
+    for (let round = 0; round < 3; round++) {
+      await driving(world.clock, world.clock.advance(hourMs))
+      await driving(world.clock, engine.maintain())
+      assert.deepEqual(await lines(world, engine, '{app="a"}'), texts)
+    }
+    assert.deepEqual(await chunks(), before)
+    // Erased once more, it goes.
+    await driving(world.clock, engine.requestDeletion('fake', '{app="a"}', 0, startMs + hourMs))
+    for (let round = 0; round < 4; round++) {
+      await driving(world.clock, world.clock.advance(hourMs))
+      await driving(world.clock, engine.maintain())
+    }
+    assert.deepEqual(await chunks(), [])
+  })
+
+test('a writer that is replaced while it works removes nothing that the next one lists again', async () => {
+  const world = makeWorld(startMs)
+  const engine = await opened(world, { deletionDelayMs: 0 })
+  const entries = numbered(20)
+  await append(world, engine, 'a', entries)
+  await driving(world.clock, engine.flush())
+  await driving(world.clock, engine.requestDeletion('fake', '{app="a"}', 0, startMs + hourMs))
+  await driving(world.clock, world.clock.advance(10_000))
+  await driving(world.clock, engine.maintain())
+  await append(world, engine, 'b', entries)
+  const put = world.bucket.put.bind(world.bucket)
+  let second: LogsEngine | undefined
+  world.bucket.put = async (key, ...rest) => {
+    if (/^fake\/[0-9a-f]+\//.test(key)) {
+      world.bucket.put = put
+      await world.clock.advance(2 * hourMs)
+      second = await opened({ ...world, files: new MemoryFiles() }, { deletionDelayMs: 0 })
+      await append(world, second, 'a', entries)
+      await driving(world.clock, second.flush())
+    }
+    return put(key, ...rest)
+  }
+  // Half an hour later the other chunk is put into the bucket, by a round that removes what is due at its end.
+  await driving(world.clock, world.clock.advance(40 * 60_000))
+  await driving(world.clock, engine.maintain())
+  assert.ok(second !== undefined)
+  assert.equal((await lines(world, second, '{app="a"}')).length, 20)
+})
