@@ -476,6 +476,11 @@ export class BlockLife {
   }
 
   async close(): Promise<void> {
-    await this.writer.noteRetired().catch(() => {})
+    try {
+      // The note of a writer that took over stays.
+      if (await this.#mayWrite()) await this.writer.noteRetired()
+    } catch {
+      // What is noted and gone is removed once more.
+    }
   }
 }

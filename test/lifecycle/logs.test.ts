@@ -481,3 +481,25 @@ test('a writer that is replaced while it works removes nothing that the next one
   assert.ok(second !== undefined)
   assert.equal((await lines(world, second, '{app="a"}')).length, 20)
 })
+
+test('a writer that was replaced does not note what it retired over the note of the next one', async () => {
+  const world = makeWorld(startMs)
+  const engine = await opened(world, { deletionDelayMs: 0 })
+  const entries = numbered(20)
+  await append(world, engine, 'a', entries)
+  await driving(world.clock, engine.flush())
+  await driving(world.clock, engine.requestDeletion('fake', '{app="a"}', 0, startMs + hourMs))
+  // The index that was replaced is gone meanwhile, and noted still; the chunk is due later.
+  for (let round = 0; round < 3; round++) {
+    await driving(world.clock, world.clock.advance(10 * 60_000))
+    await driving(world.clock, engine.maintain())
+  }
+  const second = await opened({ ...world, files: new MemoryFiles() }, { deletionDelayMs: 0 })
+  await append(world, second, 'a', entries)
+  await driving(world.clock, second.flush())
+  await driving(world.clock, engine.close())
+  const third = await opened({ ...world, files: new MemoryFiles() }, { deletionDelayMs: 0 })
+  await driving(world.clock, world.clock.advance(3 * hourMs))
+  await driving(world.clock, third.maintain())
+  assert.equal((await lines(world, third, '{app="a"}')).length, 20)
+})
