@@ -182,7 +182,7 @@ export class ChunkWriter {
       replaced: files.map(file => file.key),
       indexKey: key,
       fresh,
-      isErased: ref => leftOut.has(chunkName(ref)),
+      isErased: ref => leftOut.size > 0 && leftOut.has(chunkName(ref)),
       isGone: ref => gone.size > 0 && gone.has(this.#chunkKey(tenant, ref)),
     })
     try {

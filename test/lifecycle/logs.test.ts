@@ -410,8 +410,9 @@ test('finished chunks beyond 64 MiB wait on the disk with their token filters un
   const keys = [...bucket.objects.keys()]
   const chunks = keys.filter(key => key.startsWith('fake/') && !key.startsWith('fake/tercet/'))
   const tables = keys.filter(key => key.startsWith('fake/tercet/tables/')).map(key => bucket.objects.get(key)!.bytes)
+  const heads = await Promise.all(tables.map(bytes => TableHead.read(bytes, () => Promise.resolve())))
   assert.equal(
-    tables.map(bytes => new TableHead(bytes).chunks.length).reduce((a, b) => a + b),
+    heads.map(head => head.chunks.length).reduce((a, b) => a + b),
     chunks.length,
   )
   const again = await opened({ ...world, files: new MemoryFiles() }, { readOnly: true })
