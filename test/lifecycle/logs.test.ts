@@ -504,3 +504,25 @@ test('a writer that was replaced does not note what it retired over the note of 
   await driving(world.clock, third.maintain())
   assert.equal((await lines(world, third, '{app="a"}')).length, 20)
 })
+
+test('a deletion that is done while a query reads an index hides its lines in the chunks that it lists', async () => {
+  const world = makeWorld(startMs)
+  const engine = await opened(world, { deletionDelayMs: 0 })
+  await append(world, engine, 'a', numbered(20))
+  await driving(world.clock, engine.flush())
+  await driving(world.clock, engine.requestDeletion('fake', '{app="a"}', 0, startMs + hourMs))
+  const get = world.bucket.get.bind(world.bucket)
+  let isErased = false
+  world.bucket.get = async key => {
+    const bytes = await get(key)
+    if (!key.startsWith('index/') || isErased) return bytes
+    world.bucket.get = get
+    await world.clock.advance(10_000)
+    await engine.maintain()
+    isErased = engine.deletionRequests('fake')[0]!.status === 'processed'
+    return bytes
+  }
+  assert.deepEqual(await lines(world, engine, '{app="a"}'), [])
+  assert.ok(isErased)
+  assert.deepEqual(await lines(world, engine, '{app="a"}'), [])
+})
