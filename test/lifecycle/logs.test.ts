@@ -9,11 +9,15 @@ import { MemoryBucket } from '#bucket/memory.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { NewerFormatError } from '#core/own-formats.ts'
 import { defaultLimits } from '#core/limits.ts'
+import { silentLog } from '#core/log.ts'
 import { below, seededRandom } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { parseLogql, parseLogQuery } from '#lang/logql/parser.ts'
 import { LocalBuilding, type BlockBuilding, type HidingTest } from '#logs/block-building.ts'
+import type { DeletionRequests } from '#logs/deletion.ts'
+import { LogsDoor } from '#logs/door.ts'
 import { LogsEngine, type LogsOptions } from '#logs/engine.ts'
+import { IndexCatalogue } from '#logs/index-catalogue.ts'
 import { TableHead } from '#logs/table.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
@@ -525,4 +529,29 @@ test('a deletion that is done while a query reads an index hides its lines in th
   assert.deepEqual(await lines(world, engine, '{app="a"}'), [])
   assert.ok(isErased)
   assert.deepEqual(await lines(world, engine, '{app="a"}'), [])
+})
+
+test('a plan for another thread has the deletions of the moment when it was begun', async () => {
+  const world = makeWorld(startMs)
+  const engine = await opened(world)
+  await driving(world.clock, engine.requestDeletion('fake', '{app="a"}', 0, startMs + hourMs))
+  const [request] = engine.deletionRequests('fake')
+  let requests = [request!]
+  const door = new LogsDoor({
+    clock: world.clock,
+    // The deletion ends while streams are looked at.
+    streams: () => {
+      requests = [{ ...request!, status: 'processed' }]
+      return []
+    },
+    catalogue: new IndexCatalogue(world.bucket, world.clock, silentLog),
+    requests: { of: () => requests, problem: undefined } as unknown as DeletionRequests,
+    requireReadable: () => {},
+    notJoined: () => undefined,
+  })
+  const { deletions } = await door.plan({ tenant: 'fake', matchers: [], fromMs: 0, throughMs: Infinity })
+  assert.deepEqual(
+    deletions.map(({ id }) => id),
+    [request!.id],
+  )
 })
