@@ -275,6 +275,23 @@ async function run(seed: number): Promise<void> {
   await check(world, () => fresh.reader('fake'), random, `${seed} ${done.join()}, by another process`)
 }
 
+test('bytes that are no UTF-8 are found as what they are shown as', async () => {
+  const world = makeWorld(startMs)
+  const engine = await openLogs(world.clock, world)
+  const builder = new LogBatchBuilder()
+  for (const line of ['bad \u0001bytes here', 'good bytes here'])
+    builder.add(Labels.fromObject({ app: 'a', env: 'prod' }), startMs, 0, line)
+  const batch = builder.build()
+  for (let i = 0; i < batch.bytes.length; i++) if (batch.bytes[i] === 1) batch.bytes[i] = 0xff
+  await driving(world.clock, engine.append('fake', batch))
+  await driving(world.clock, engine.flush())
+  const reader = (): LogsReader => engine.reader('fake')
+  for (const filter of ['|~ `\ufffdbytes h.re`', '|> `<_>\ufffdbytes here`'])
+    assert.deepEqual(await lines(world, reader(), `{app="a"} ${filter}`), ['bad \ufffdbytes here'], filter)
+  for (const filter of ['~"\ufffdbytes"', 'seq("bad", "\ufffd")', '="bad \ufffdbytes here"', '~"bad \ufffd"'])
+    assert.equal((await rows(world, reader(), `{env="prod"} ${filter}`, startMs, startMs + 1)).length, 1, filter)
+})
+
 /** More are tried by hand. */
 const seeds = Number(process.env['LOG_PROPERTY_SEEDS'] ?? 4)
 for (let seed = 1; seed <= seeds; seed++)

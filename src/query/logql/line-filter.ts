@@ -55,7 +55,7 @@ function compileOperand(op: LineFilterOp, { value, isIp }: LineOperand): LineFil
     default: {
       const parts = parsePattern(value, 'filter')
       const longest = parts
-        .filter(p => p.capture === undefined)
+        .filter(p => p.capture === undefined && !p.literal.includes('\ufffd'))
         .reduce((best, p) => (p.literal.length > best.length ? p.literal : best), '')
       return {
         test: entry => looksLike(entry.line, parts),
@@ -180,6 +180,8 @@ function stretchesOf(source: string): string[] | undefined {
         flush()
         at = endOfGroup(source, at)
         break
+      // Bytes that are no UTF-8 are that character to an expression, and stored as they are.
+      case '\ufffd':
       case '.':
       case '^':
       case '$':
