@@ -461,7 +461,8 @@ export class BlockLife {
   /** Removes what is due, and forgets streams and indexes of which nothing is needed. */
   async tidy(): Promise<void> {
     await this.#scrub.step()
-    await this.writer.removeRetired()
+    // A writer that took over may list again what is to go.
+    if (this.writer.hasRetired && (await this.#mayWrite())) await this.writer.removeRetired()
     this.#catalogue.forgetIdle()
     const idleSinceMs = this.#options.clock.nowMs() - chunkIdleMs
     for (const [tenant, stream] of this.#streams())
@@ -475,6 +476,11 @@ export class BlockLife {
   }
 
   async close(): Promise<void> {
-    await this.writer.noteRetired().catch(() => {})
+    try {
+      // The note of a writer that took over stays.
+      if (await this.#mayWrite()) await this.writer.noteRetired()
+    } catch {
+      // What is noted and gone is removed once more.
+    }
   }
 }

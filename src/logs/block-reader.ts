@@ -12,7 +12,7 @@ import { readSnapshot, type ChunkSnapshot } from './open-chunk.ts'
 import type { IndexedChunk } from './index-file.ts'
 import { ByteLru } from '#core/byte-lru.ts'
 import type { ChunkSource, LineBlock, OpenedChunk } from './select.ts'
-import { TableReader, type ChunkBeside } from './tables.ts'
+import { TableReader, type ChunkBeside, type HeldTables } from './tables.ts'
 import { gramsOf, TokenFilter } from './token-filter.ts'
 
 const noLines = new BlockLines(new Uint8Array(0), 0, true)
@@ -22,6 +22,8 @@ export interface ChunkReaderOptions {
   files: Files
   /** Keys end in base64, as in a directory that Loki reads as a file store. */
   isBase64: boolean
+  /** Lets other work run. */
+  pause: () => Promise<void>
   /** Half of it is for chunks as they are, half for decompressed blocks. */
   cacheBytes: number
 }
@@ -85,6 +87,8 @@ export interface CacheShare {
   readonly chunks: Allowance
   readonly bytes: Allowance
   readonly blocks: Allowance
+  /** Tables that the query has opened. */
+  readonly tables: HeldTables
 }
 
 export class ChunkReader {
@@ -105,7 +109,7 @@ export class ChunkReader {
     this.#chunks = new ByteLru(options.cacheBytes / 2)
     this.#bytes = new ByteLru(options.cacheBytes / 8)
     this.#filters = new ByteLru(options.cacheBytes / 16)
-    this.tables = new TableReader(options.bucket, options.cacheBytes / 4)
+    this.tables = new TableReader(options.bucket, options.cacheBytes / 4, options.pause)
     this.#blocks = new ByteLru(options.cacheBytes / 2)
   }
 
@@ -116,6 +120,7 @@ export class ChunkReader {
       chunks: new Allowance((cacheBytes / 2) * queryShare),
       bytes: new Allowance((cacheBytes / 8) * queryShare),
       blocks: new Allowance((cacheBytes / 2) * queryShare),
+      tables: new Map(),
     }
   }
 
@@ -150,7 +155,8 @@ export class ChunkReader {
     const { fromMs, throughMs, entries, kilobytes } = chunk
     const key = chunkKey(tenant, chunk, false)
     let found: Promise<ChunkBeside | undefined> | undefined
-    const beside = (): Promise<ChunkBeside | undefined> => (found ??= this.#beside(tenant, chunk, key, tables))
+    const beside = (): Promise<ChunkBeside | undefined> =>
+      (found ??= this.#beside(tenant, chunk, key, tables, share.tables))
     return {
       fromMs,
       throughMs,
@@ -209,9 +215,10 @@ export class ChunkReader {
     chunk: IndexedChunk,
     key: string,
     indexKeys: readonly string[],
+    held: HeldTables,
   ): Promise<ChunkBeside | undefined> {
     for (const indexKey of indexKeys) {
-      const inTable = await this.tables.beside(indexKey, chunkName(chunk))
+      const inTable = await this.tables.beside(indexKey, chunkName(chunk), held)
       if (inTable !== undefined) return inTable
     }
     const filter = this.#isSmall(chunk, key) ? undefined : await this.#filter(tenant, chunk, key)

@@ -101,6 +101,8 @@ export class ChunkWriter {
     for (const one of finished) if (one.chunk.overlaps) waiting.set(one, unready.get(one.chunk))
     const unlisted = new Map<FinishedChunk, Error>()
     const uploaded = finished.filter(one => !waiting.has(one))
+    // Lines that were erased, and came again: what went with them is listed again.
+    await this.#options.retired.keep(uploaded.map(({ tenant, chunk }) => this.#chunkKey(tenant, chunk.ref)))
     const tables = await tablesOf(uploaded, this.#pause)
     for (const table of tables.values()) {
       const { tenant, day, streams, members } = table
@@ -180,7 +182,7 @@ export class ChunkWriter {
       replaced: files.map(file => file.key),
       indexKey: key,
       fresh,
-      isErased: ref => leftOut.has(chunkName(ref)),
+      isErased: ref => leftOut.size > 0 && leftOut.has(chunkName(ref)),
       isGone: ref => gone.size > 0 && gone.has(this.#chunkKey(tenant, ref)),
     })
     try {
@@ -222,6 +224,11 @@ export class ChunkWriter {
   /** What was retired until now is known after a crash, too. */
   async noteRetired(): Promise<void> {
     await this.#options.retired.save(true)
+  }
+
+  /** Is something due to be removed, or to be noted? */
+  get hasRetired(): boolean {
+    return this.#options.retired.hasWork
   }
 
   /** Removes what is due, and notes what is not. */

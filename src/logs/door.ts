@@ -69,6 +69,8 @@ export class LogsDoor {
     const { clock, requireReadable, streams: streamsOf, catalogue, requests } = this.#sources
     requireReadable()
     const matchers = carried.map(unpackMatcher)
+    // A deletion that is done while streams are looked at hides its lines in what was seen before.
+    const deletions = noticesOf(requests, tenant)
     const pause = yieldEvery(clock, turnMs)
     const streams: CarriedStream[] = []
     let looked = 0
@@ -81,7 +83,7 @@ export class LogsDoor {
     return {
       streams,
       indexes: catalogue.usableFilesOf(tenant),
-      deletions: noticesOf(requests, tenant),
+      deletions,
       deletionProblem: requests.problem,
       omissions: this.#omissions(tenant, fromMs, throughMs),
     }

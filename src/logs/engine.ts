@@ -74,12 +74,12 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     this.#options = options
     const { clock, files, log, bucket, isBase64, cacheBytes } = options
     this.#catalogue = new IndexCatalogue(bucket, clock, log)
-    this.#reader = new ChunkReader({ bucket, files, isBase64, cacheBytes })
+    const pause = yieldEvery(clock)
+    this.#reader = new ChunkReader({ bucket, files, isBase64, cacheBytes, pause })
     const { random, defaultTenant, readOnly } = options
     const directory = readOnly ? undefined : options.directory
     this.#deletions = new DeletionRequests({ bucket, clock, random, files, log, directory, defaultTenant })
     this.#retired = new RetiredObjects(bucket, clock, log, defaultTenant)
-    const pause = yieldEvery(clock)
     const building = options.building ?? new LocalBuilding({ files, bucket, isBase64, hides: options.hides, pause })
     this.#life = new BlockLife(
       { ...options, building },

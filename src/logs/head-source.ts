@@ -24,6 +24,11 @@ export class HeadSource implements LogsSource {
   readonly catalogue: IndexCatalogue
   readonly chunks: ChunkReader
   readonly #parts: HeadSourceParts
+  /**
+   * Of the moment when memory was asked: a deletion that is done while indexes are read hides its lines in the chunks
+   * that they still list.
+   */
+  #deletions: readonly DeletionNotice[] | undefined
 
   constructor(parts: HeadSourceParts) {
     this.#parts = parts
@@ -33,6 +38,7 @@ export class HeadSource implements LogsSource {
 
   /** In one go. */
   memory(matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<readonly MemoryStream[]> {
+    this.#deletions = noticesOf(this.#parts.requests, this.#parts.tenant)
     const found: MemoryStream[] = []
     for (const stream of this.#parts.streams()) {
       const one = memoryOf(stream, matchers, fromMs, throughMs)
@@ -42,7 +48,7 @@ export class HeadSource implements LogsSource {
   }
 
   deletions(): readonly DeletionNotice[] {
-    return noticesOf(this.#parts.requests, this.#parts.tenant)
+    return this.#deletions ?? noticesOf(this.#parts.requests, this.#parts.tenant)
   }
 
   deletionProblem(): { key: string; reason: string } | undefined {

@@ -27,9 +27,11 @@ export class RetiredObjects {
   readonly #clock: Clock
   readonly #log: Log
   readonly #noteKey: string
-  #objects = new Set<RetiredObject>()
-  /** Objects were added that are not noted. */
+  #objects = new Map<string, RetiredObject>()
+  /** Objects were added that are not noted, or kept that are. */
   #isChanged = false
+  /** The note in the bucket lets go of what is kept. */
+  #isKeptUnnoted = false
   /** Some that are noted are gone. */
   #isStale = false
   #savedMs = -Infinity
@@ -42,15 +44,15 @@ export class RetiredObjects {
   }
 
   all(): Iterable<RetiredObject> {
-    return this.#objects
+    return this.#objects.values()
   }
 
   /** Reads what the bucket has noted; what this process added stays. */
   async load(): Promise<void> {
     const noted = await this.#read()
-    const known = new Set(noted.map(({ key }) => key))
-    const own = this.#isChanged ? Array.from(this.#objects).filter(({ key }) => !known.has(key)) : []
-    this.#objects = new Set([...noted, ...own])
+    const objects = new Map(noted.map(object => [object.key, object]))
+    if (this.#isChanged) for (const [key, object] of this.#objects) if (!objects.has(key)) objects.set(key, object)
+    this.#objects = objects
   }
 
   async #read(): Promise<RetiredObject[]> {
@@ -74,17 +76,40 @@ export class RetiredObjects {
   }
 
   add(key: string, by?: string, afterMs = removeAfterMs): void {
-    this.#objects.add({ key, afterMs: this.#clock.nowMs() + afterMs, ...(by === undefined ? {} : { by }) })
+    this.#objects.set(key, { key, afterMs: this.#clock.nowMs() + afterMs, ...(by === undefined ? {} : { by }) })
     this.#isChanged = true
+  }
+
+  /**
+   * Objects that came again are not removed. To be called before something refers to them: a crash behind this finds
+   * them noted no more. Throws what the bucket throws.
+   */
+  async keep(keys: Iterable<string>): Promise<void> {
+    for (const key of keys) if (this.#objects.delete(key)) this.#isChanged = this.#isKeptUnnoted = true
+    if (!this.#isKeptUnnoted) return
+    await this.save()
+    this.#isKeptUnnoted = false
+  }
+
+  /** Is something due to be removed, or to be noted? */
+  get hasWork(): boolean {
+    if (this.#isNoteDue(false)) return true
+    const nowMs = this.#clock.nowMs()
+    for (const { afterMs } of this.#objects.values()) if (afterMs <= nowMs) return true
+    return false
+  }
+
+  #isNoteDue(isLast: boolean): boolean {
+    const isCleaned = this.#isStale && (isLast || this.#clock.monotonicMs() - this.#savedMs >= cleanEveryMs)
+    return this.#isChanged || isCleaned
   }
 
   /** Notes in the bucket what was added, and now and then what was removed; at once with `isLast`. */
   async save(isLast = false): Promise<void> {
-    const isCleaned = this.#isStale && (isLast || this.#clock.monotonicMs() - this.#savedMs >= cleanEveryMs)
-    if (!this.#isChanged && !isCleaned) return
+    if (!this.#isNoteDue(isLast)) return
     this.#isChanged = this.#isStale = false
     try {
-      await this.#bucket.put(this.#noteKey, encodeUtf8(JSON.stringify([...this.#objects])))
+      await this.#bucket.put(this.#noteKey, encodeUtf8(JSON.stringify([...this.#objects.values()])))
       this.#savedMs = this.#clock.monotonicMs()
     } catch (error) {
       this.#isChanged = true
@@ -95,7 +120,7 @@ export class RetiredObjects {
   /** Removes what is due; `onGone` is called for each. */
   async removeDue(onGone: (key: string) => void): Promise<void> {
     const nowMs = this.#clock.nowMs()
-    for (const object of Array.from(this.#objects).filter(({ afterMs }) => afterMs <= nowMs)) {
+    for (const object of [...this.#objects.values()].filter(({ afterMs }) => afterMs <= nowMs)) {
       try {
         await this.#bucket.delete(object.key)
       } catch (error) {
@@ -106,7 +131,7 @@ export class RetiredObjects {
         return
       }
       // What was read of the bucket meanwhile lists it, perhaps: then it is removed again.
-      this.#objects.delete(object)
+      if (this.#objects.get(object.key) === object) this.#objects.delete(object.key)
       this.#isStale = true
       onGone(object.key)
     }

@@ -25,6 +25,9 @@ const tierFactor = 2
 /** Filters of new chunks in one table. */
 const freshBytesMax = 16 * 1024 * 1024
 
+/** Chunks between two pauses. */
+const stepChunks = 64
+
 /** A new chunk, and how its filter is read. */
 export interface FreshChunk {
   ref: ChunkRef
@@ -71,7 +74,7 @@ export class TableWriter {
     const old = await this.#tablesOf(change.replaced)
     const tableKey = change.indexKey === undefined ? undefined : tableKeyOf(change.indexKey)
     if (tableKey === undefined) return { written: [], unneeded: [...old.keys()] }
-    const { kept, absorbed } = choose(old, tableKey, change)
+    const { kept, absorbed } = await choose(old, tableKey, change, this.#pause)
     const parts: TablePart[] = []
     for (const { key } of absorbed) {
       const part = await this.#partOf(key, change)
@@ -127,7 +130,8 @@ export class TableWriter {
   /** Undefined where the table is damaged or gone: what it had of chunks is lost, and they are read instead. */
   async #partOf(key: string, { isErased, isGone }: TableChange): Promise<TablePart | undefined> {
     try {
-      return partOfTable(await this.#bucket.get(key), ({ ref }) => !isErased(ref) && !isGone(ref))
+      const bytes = await this.#bucket.get(key)
+      return await partOfTable(bytes, ({ ref }) => !isErased(ref) && !isGone(ref), this.#pause)
     } catch (error) {
       if (!isDamage(error)) throw error
       return undefined
@@ -141,17 +145,27 @@ function freeKey(tableKey: string, taken: ReadonlyMap<string, unknown>): string 
 }
 
 /** Which tables stay as they are, and which become a part of the new one. */
-function choose(
+async function choose(
   tables: ReadonlyMap<string, TableHead | undefined>,
   tableKey: string,
   { isErased, isGone }: TableChange,
-): { kept: KnownTable[]; absorbed: KnownTable[] } {
+  pause: () => Promise<void>,
+): Promise<{ kept: KnownTable[]; absorbed: KnownTable[] }> {
   const kept: KnownTable[] = []
   const absorbed: KnownTable[] = []
   for (const [key, head] of tables) {
-    if (head === undefined || head.chunks.every(({ ref }) => isGone(ref) || isErased(ref))) continue
+    if (head === undefined) continue
+    let isNeeded = false
+    let hasErased = false
+    for (const [i, { ref }] of head.chunks.entries()) {
+      if (i % stepChunks === 0) await pause()
+      const isChunkErased = isErased(ref)
+      hasErased ||= isChunkErased
+      isNeeded ||= !isChunkErased && !isGone(ref)
+    }
+    if (!isNeeded) continue
     // Names of deleted lines' metadata go with them. What has the key of the new table is written again.
-    if (key === tableKey || head.chunks.some(({ ref }) => isErased(ref))) absorbed.push({ key, head })
+    if (key === tableKey || hasErased) absorbed.push({ key, head })
     else kept.push({ key, head })
   }
   kept.sort((a, b) => b.head.bytes - a.head.bytes)

@@ -7,11 +7,11 @@ import { VirtualClock } from '#core/virtual-clock.ts'
 import { below, seededRandom, type Random } from '#core/random.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
-import { checkDamage } from '../../test/damage.ts'
+import { mutate } from '../../test/damage.ts'
 import type { ChunkRef } from './chunk.ts'
 import { chunkName } from './merge.ts'
 import { encodeTable, partOfChunks, partOfTable, TableHead, type FilteredChunk } from './table.ts'
-import { tableKeyOf, TableReader } from './tables.ts'
+import { tableKeyOf, TableReader, type HeldTables } from './tables.ts'
 import { TableWriter, type FreshChunk } from './table-writer.ts'
 import { encodeFilter } from './token-filter.ts'
 
@@ -46,7 +46,7 @@ const indexKey = 'index/index_1/fake/7-compactor-1-2-3.tsdb.gz'
 async function readerOf(bytes: Uint8Array): Promise<TableReader> {
   const bucket = new MemoryBucket(new VirtualClock(0))
   await bucket.put(tableKeyOf(indexKey)!, bytes)
-  return new TableReader(bucket, 1 << 20)
+  return new TableReader(bucket, 1 << 20, pause)
 }
 
 /** Compares what the reader says of some bits with the bitmaps. */
@@ -70,14 +70,14 @@ test('a table says of each block which bits it has, and so does one of several',
   for (const count of [1, 3, 40]) {
     const chunks = Array.from({ length: count }, (_, i) => chunkOf(random, i))
     const { bytes, headBytes } = await encodeTable([], [await partOfChunks(chunks, pause)], pause)
-    const head = new TableHead(bytes)
+    const head = await TableHead.read(bytes, pause)
     assert.deepEqual([head.bytes, head.headBytes, head.chunks.length], [bytes.length, headBytes, count])
     const reader = await readerOf(bytes)
     for (const chunk of chunks) await checkChunk(reader, chunk, random)
 
     const more = Array.from({ length: 5 }, (_, i) => chunkOf(random, 100 + i))
     const keeps = ({ ref }: { ref: ChunkRef }): boolean => ref.checksum % 3 !== 1
-    const parts = [partOfTable(bytes, keeps), await partOfChunks(more, pause)]
+    const parts = [await partOfTable(bytes, keeps, pause), await partOfChunks(more, pause)]
     const merged = await readerOf((await encodeTable([], parts, pause)).bytes)
     for (const chunk of [...chunks, ...more])
       if (chunk.ref.checksum >= 100 || keeps(chunk)) await checkChunk(merged, chunk, random)
@@ -97,7 +97,7 @@ test('a large table is read by the row', async () => {
     return Promise.resolve(bytes.slice(offset, offset + length))
   }
   bucket.get = () => assert.fail('the table is fetched as a whole')
-  const reader = new TableReader(bucket, 256 * 1024)
+  const reader = new TableReader(bucket, 256 * 1024, pause)
   const beside = (await reader.beside(indexKey, chunkName(chunks[0]!.ref)))!
   await beside.possible([Uint32Array.of(random.u32(), random.u32())])
   assert.ok(
@@ -125,7 +125,7 @@ test('over a network a table that has room is fetched whole, and rows of another
         return Promise.resolve(bytes.slice(offset, offset + length))
       },
     })
-    const reader = new TableReader(far, cacheBytes)
+    const reader = new TableReader(far, cacheBytes, pause)
     if (cacheBytes > 1 << 20) for (const chunk of chunks) await checkChunk(reader, chunk, random)
     else {
       const beside = (await reader.beside(indexKey, chunkName(chunks[0]!.ref)))!
@@ -141,13 +141,63 @@ test('damage of a table is met, and nothing else is thrown', async () => {
   const chunks = [chunkOf(random, 1, 2), chunkOf(random, 2, 1)]
   const others = [{ key: 'fake/tercet/tables/1/6', headBytes: 100, bytes: 1000 }]
   const { bytes } = await encodeTable(others, [await partOfChunks(chunks, pause)], pause)
-  checkDamage(
-    bytes,
-    damaged => {
-      partOfTable(damaged, () => true)
-    },
-    { errors: [CorruptDataError], refusesCuts: 'always' },
+  const read = (damaged: Uint8Array): Promise<unknown> => partOfTable(damaged, () => true, pause)
+  await read(bytes)
+  for (let length = 0; length < bytes.length; length++)
+    await assert.rejects(read(bytes.slice(0, length)), CorruptDataError, `cut off at ${length}`)
+  for (let seed = 1; seed <= 2000; seed++)
+    await read(mutate(bytes, seed)).catch((error: unknown) => {
+      assert.ok(error instanceof CorruptDataError, `mutated with the seed ${seed}: ${String(error)}`)
+    })
+})
+
+test('a table of many chunks is read, merged and written with pauses', async () => {
+  const random = seededRandom(23)
+  const one = chunkOf(random, 1, 1)
+  const chunks = Array.from({ length: 2000 }, (_, i) => ({ ...one, ref: { ...one.ref, fingerprint: i.toString(16) } }))
+  let pauses = 0
+  const counting = (): Promise<void> => {
+    pauses++
+    return Promise.resolve()
+  }
+  // Each list of chunks, and each page of rows, is gone through with pauses.
+  const pausesOf = async <T>(work: Promise<T>, least: number): Promise<T> => {
+    const result = await work
+    assert.ok(pauses >= least, String(pauses))
+    pauses = 0
+    return result
+  }
+  const part = await partOfChunks(chunks, pause)
+  const { bytes } = await pausesOf(encodeTable([], [part], counting), 64 + 3 * 31)
+  const { chunks: read } = await pausesOf(TableHead.read(bytes, counting), 2 * 31)
+  assert.equal(read.length, 2000)
+  await pausesOf(
+    partOfTable(bytes, () => true, counting),
+    64 + 3 * 31,
   )
+})
+
+test('a query opens a table once, also where the cache has no room for it', async () => {
+  const random = seededRandom(24)
+  const chunks = Array.from({ length: 40 }, (_, i) => chunkOf(random, i))
+  const { bytes } = await encodeTable([], [await partOfChunks(chunks, pause)], pause)
+  const bucket = new MemoryBucket(new VirtualClock(0))
+  await bucket.put(tableKeyOf(indexKey)!, bytes)
+  let requests = 0
+  const getRange = bucket.getRange.bind(bucket)
+  bucket.getRange = (...asked) => {
+    requests++
+    return getRange(...asked)
+  }
+  const reader = new TableReader(bucket, 0, pause)
+  const held: HeldTables = new Map()
+  for (const { ref } of chunks) assert.ok((await reader.beside(indexKey, chunkName(ref), held)) !== undefined)
+  assert.equal(requests, 1)
+  bucket.getRange = () => Promise.reject(new Error('away'))
+  const failed: HeldTables = new Map()
+  assert.equal(await reader.beside(indexKey, chunkName(chunks[0]!.ref), failed), undefined)
+  bucket.getRange = getRange
+  assert.ok((await reader.beside(indexKey, chunkName(chunks[0]!.ref), failed)) !== undefined)
 })
 
 interface Written {
@@ -158,7 +208,7 @@ interface Written {
 
 function world(): Written {
   const bucket = new MemoryBucket(new VirtualClock(0))
-  const reader = new TableReader(bucket, 1 << 20)
+  const reader = new TableReader(bucket, 1 << 20, pause)
   return { bucket, reader, writer: new TableWriter(bucket, reader, pause) }
 }
 const keyOf = (number: number): string => `index/index_1/fake/${number}-compactor-1-2-3.tsdb.gz`
@@ -223,7 +273,7 @@ test('a bucket that fails is no table that is gone', async () => {
   const random = seededRandom(16)
   const fresh = [freshOf(chunkOf(random, 1))]
   await writer.write({ replaced: [], indexKey: keyOf(1), fresh, isErased: none, isGone: none })
-  const failing = new TableReader(bucket, 1 << 20)
+  const failing = new TableReader(bucket, 1 << 20, pause)
   bucket.getRange = () => Promise.reject(new Error('away'))
   const change = { replaced: [keyOf(1)], indexKey: keyOf(2), fresh: [], isErased: none, isGone: none }
   await assert.rejects(new TableWriter(bucket, failing, pause).write(change), /away/)

@@ -25,6 +25,8 @@ const startBytes = 9
 const pageBitsMin = 8192
 /** Rows of fewer blocks than this are not padded to whole bytes. */
 const paddedFrom = 64
+/** Chunks between two pauses. */
+const stepChunks = 64
 /** A chunk with more combinations of metadata is counted by its columns. */
 const wholeCombinationsMax = 32
 
@@ -133,24 +135,39 @@ export class TableHead {
   readonly groups: ReadonlyMap<number, RowGroup>
   readonly #byName = new Map<string, TableChunk>()
 
-  /** `bytes`: those of the head, or more. Throws CorruptDataError. */
-  constructor(bytes: Uint8Array) {
-    this.headBytes = headBytesOf(bytes)
-    if (this.headBytes > bytes.length) throw new CorruptDataError('log table: cut off')
-    const head = checked(bytes.subarray(0, this.headBytes), 'the head')
+  /** `bytes`: those of the head, or more. `pause` lets other work run. Throws CorruptDataError. */
+  static async read(bytes: Uint8Array, pause: () => Promise<void>): Promise<TableHead> {
+    const headBytes = headBytesOf(bytes)
+    if (headBytes > bytes.length) throw new CorruptDataError('log table: cut off')
+    const head = checked(bytes.subarray(0, headBytes), 'the head')
     const input = new ByteReader(head, startBytes)
-    this.others = readList(input, () => readOther(input))
-    const combinations = readList(input, () => readList(input, () => readText(input)))
+    const others = readList(input, () => readOther(input))
+    const combinations = await readListByTurns(input, () => readList(input, () => readText(input)), pause)
     const counts = new Uint32Array(bitsLog2 + 1)
-    const chunks = readList(input, () => readChunk(input, counts, combinations))
+    const chunks = await readListByTurns(input, () => readChunk(input, counts, combinations), pause)
     if (input.at !== input.end) throw new CorruptDataError('log table: a head with more than its chunks')
+    const table = new TableHead(headBytes, others, chunks, counts)
+    for (const [i, chunk] of chunks.entries()) {
+      if (i % stepChunks === 0) await pause()
+      table.#byName.set(chunkName(chunk.ref), chunk)
+    }
+    return table
+  }
+
+  private constructor(
+    headBytes: number,
+    others: readonly OtherTable[],
+    chunks: readonly TableChunk[],
+    counts: Uint32Array,
+  ) {
+    this.headBytes = headBytes
+    this.others = others
     this.groups = groupsOf(counts, this.headBytes)
     let at = [...this.groups.values()].reduce((end, group) => Math.max(end, groupEnd(group)), this.headBytes)
     this.columnsAt = at
     for (const chunk of chunks) {
       chunk.columnsAt = at
       at += chunk.columnsBytes === 0 ? 0 : chunk.columnsBytes + checksumBytes
-      this.#byName.set(chunkName(chunk.ref), chunk)
     }
     this.chunks = chunks
     this.bytes = at
@@ -166,11 +183,24 @@ export class TableHead {
   }
 }
 
-function readList<T>(input: ByteReader, readOne: () => T): T[] {
-  const list: T[] = []
+function readCount(input: ByteReader): number {
   const count = input.readUvarint()
   if (count > input.end - input.at) throw new CorruptDataError(`log table: a list of ${count}`)
-  for (let i = 0; i < count; i++) list.push(readOne())
+  return count
+}
+
+function readList<T>(input: ByteReader, readOne: () => T): T[] {
+  const list: T[] = []
+  for (let left = readCount(input); left > 0; left--) list.push(readOne())
+  return list
+}
+
+async function readListByTurns<T>(input: ByteReader, readOne: () => T, pause: () => Promise<void>): Promise<T[]> {
+  const list: T[] = []
+  for (let left = readCount(input); left > 0; left--) {
+    list.push(readOne())
+    if (left % stepChunks === 0) await pause()
+  }
   return list
 }
 
@@ -299,13 +329,21 @@ function wholeOf(columns: Uint8Array, blocks: number): WholeChunk | undefined {
   return { combinations: all.combinations, block }
 }
 
-/** Chunks of a table that is there as a part of another; `keeps` says which. Throws CorruptDataError. */
-export function partOfTable(bytes: Uint8Array, keeps: (chunk: TableChunk) => boolean): TablePart {
-  const head = new TableHead(bytes)
+/**
+ * Chunks of a table that is there as a part of another; `keeps` says which, `pause` lets other work run. Throws
+ * CorruptDataError.
+ */
+export async function partOfTable(
+  bytes: Uint8Array,
+  keeps: (chunk: TableChunk) => boolean,
+  pause: () => Promise<void>,
+): Promise<TablePart> {
+  const head = await TableHead.read(bytes, pause)
   if (head.bytes !== bytes.length) throw new CorruptDataError(`log table: ${bytes.length} bytes, not ${head.bytes}`)
   const chunks: TablePartChunk[] = []
   const ranges = new Map<number, { from: number; to: number }[]>()
-  for (const chunk of head.chunks) {
+  for (const [i, chunk] of head.chunks.entries()) {
+    if (i % stepChunks === 0) await pause()
     if (!keeps(chunk)) continue
     const { ref, entries, blockLogs, places, whole, columnsAt, columnsBytes } = chunk
     const columns =
@@ -321,6 +359,7 @@ export function partOfTable(bytes: Uint8Array, keeps: (chunk: TableChunk) => boo
     for (let page = 0; page < (1 << log2) / group.rowsOfPage; page++) {
       const { from, length } = rangeOfPage(group, page)
       checked(bytes.subarray(from, from + length), 'rows')
+      await pause()
     }
     const bitOf = (row: number): number => {
       const { page, bit } = placeOfRow(group, row)
@@ -346,7 +385,7 @@ export async function encodeTable(
   pause: () => Promise<void>,
 ): Promise<{ bytes: Uint8Array; headBytes: number }> {
   const chunks = parts.flatMap(part => part.chunks)
-  const head = encodeHead(others, chunks)
+  const head = await encodeHead(others, chunks, pause)
   const counts = new Uint32Array(bitsLog2 + 1)
   for (const { blockLogs } of chunks) for (const log2 of blockLogs) counts[log2]!++
   const groups = groupsOf(counts, head.length)
@@ -358,7 +397,8 @@ export async function encodeTable(
     const sources = parts.map(part => part.rows.get(group.log2)).filter(source => source !== undefined)
     await writeRows(out, group, sources, pause)
   }
-  for (const { columns } of chunks) {
+  for (const [i, { columns }] of chunks.entries()) {
+    if (i % stepChunks === 0) await pause()
     if (columns.length === 0) continue
     out.writeBytes(columns)
     out.writeU32(crc32c(columns))
@@ -391,7 +431,11 @@ async function writeRows(
   }
 }
 
-function encodeHead(others: readonly OtherTable[], chunks: readonly TablePartChunk[]): Uint8Array {
+async function encodeHead(
+  others: readonly OtherTable[],
+  chunks: readonly TablePartChunk[],
+  pause: () => Promise<void>,
+): Promise<Uint8Array> {
   const out = new ByteWriter(256 + chunks.length * 128)
   out.writeU32(magic)
   out.writeU8(written)
@@ -402,25 +446,34 @@ function encodeHead(others: readonly OtherTable[], chunks: readonly TablePartChu
     out.writeUvarint(headBytes)
     out.writeUvarint(bytes)
   }
-  const numberOf = writeCombinations(out, chunks)
+  const numberOf = await writeCombinations(out, chunks, pause)
   out.writeUvarint(chunks.length)
-  for (const chunk of chunks) writeChunk(out, chunk, numberOf)
+  for (const [i, chunk] of chunks.entries()) {
+    if (i % stepChunks === 0) await pause()
+    writeChunk(out, chunk, numberOf)
+  }
   new DataView(out.buffer.buffer, out.buffer.byteOffset).setUint32(5, out.at + checksumBytes)
   out.writeU32(crc32c(out.buffer, 0, out.at))
   return out.copy()
 }
 
 /** Writes each combination of metadata once; returns their numbers. */
-function writeCombinations(out: ByteWriter, chunks: readonly TablePartChunk[]): ReadonlyMap<string, number> {
+async function writeCombinations(
+  out: ByteWriter,
+  chunks: readonly TablePartChunk[],
+  pause: () => Promise<void>,
+): Promise<ReadonlyMap<string, number>> {
   const numberOf = new Map<string, number>()
   const list: (readonly string[])[] = []
-  for (const { whole } of chunks)
+  for (const [i, { whole }] of chunks.entries()) {
+    if (i % stepChunks === 0) await pause()
     for (const combination of whole?.combinations ?? []) {
       const key = JSON.stringify(combination)
       if (numberOf.has(key)) continue
       numberOf.set(key, list.length)
       list.push(combination)
     }
+  }
   out.writeUvarint(list.length)
   for (const combination of list) {
     out.writeUvarint(combination.length)

@@ -55,15 +55,19 @@ export interface ChunkBeside {
 type BlockBits = ReadonlyMap<number, Uint8Array>
 
 /** A table as far as it is known. */
-interface OpenTable {
+export interface OpenTable {
   key: string
   head: TableHead
   /** The object, or its first bytes. */
   content: Uint8Array
 }
 
+/** Tables of indexes, by the key of the index, as one query has opened them. */
+export type HeldTables = Map<string, Promise<readonly OpenTable[]>>
+
 export class TableReader {
   readonly #bucket: Bucket
+  readonly #pause: () => Promise<void>
   readonly #cacheBytes: number
   /** Heads and contents of tables, and null for what is not there. */
   readonly #tables: ByteLru<OpenTable | null>
@@ -72,8 +76,10 @@ export class TableReader {
   /** What is being fetched, by name: who asks meanwhile waits for the same answer. */
   readonly #underWay = new Map<string, Promise<unknown>>()
 
-  constructor(bucket: Bucket, cacheBytes: number) {
+  /** `pause` lets other work run. */
+  constructor(bucket: Bucket, cacheBytes: number, pause: () => Promise<void>) {
     this.#bucket = bucket
+    this.#pause = pause
     this.#cacheBytes = cacheBytes
     this.#tables = new ByteLru(cacheBytes / 4)
     this.#pages = new ByteLru(cacheBytes / 4)
@@ -100,10 +106,21 @@ export class TableReader {
     return this.#tablesOf(indexKey)
   }
 
-  /** What there is of a chunk that the index lists; undefined where its tables have nothing. */
-  async beside(indexKey: string, name: string): Promise<ChunkBeside | undefined> {
-    // A bucket that fails here fails again where the chunk is read, or does not.
-    const tables = await this.#tablesOf(indexKey).catch(() => [])
+  /**
+   * What there is of a chunk that the index lists; undefined where its tables have nothing. `held`: one query's, which
+   * opens each table once, also where the cache has no room for it.
+   */
+  async beside(indexKey: string, name: string, held: HeldTables = new Map()): Promise<ChunkBeside | undefined> {
+    let opened = held.get(indexKey)
+    if (opened === undefined) held.set(indexKey, (opened = this.#tablesOf(indexKey)))
+    let tables: readonly OpenTable[]
+    try {
+      tables = await opened
+    } catch {
+      // A bucket that fails here fails again where the chunk is read, or does not.
+      if (held.get(indexKey) === opened) held.delete(indexKey)
+      return undefined
+    }
     for (const table of tables) {
       const chunk = table.head.find(name)
       if (chunk !== undefined) return this.#besideIn(table, chunk, name)
@@ -171,7 +188,7 @@ export class TableReader {
     let content = isSmall ? await this.#bucket.get(key) : await this.#bucket.getRange(key, 0, firstBytes)
     const headBytes = headBytesOf(content)
     if (headBytes > content.length) content = await this.#bucket.getRange(key, 0, headBytes)
-    const head = new TableHead(content)
+    const head = await TableHead.read(content, this.#pause)
     if (head.bytes > content.length && head.bytes <= wholeMax) content = await this.#bucket.get(key)
     return { key, head, content }
   }

@@ -7,6 +7,7 @@ import type { Clock } from '#core/clock.ts'
 import type { Files } from '#core/files.ts'
 import { silentLog } from '#core/log.ts'
 import type { Omissions } from '#core/omissions.ts'
+import { yieldEvery } from '#core/yield.ts'
 import { packMatcher } from '#lang/regex/carried-matcher.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { Labels } from '#model/labels.ts'
@@ -48,7 +49,7 @@ export class LogsView {
     this.#catalogue = new IndexCatalogue(bucket, clock, silentLog, block => {
       door.noteDamage(block).catch(() => {})
     })
-    this.#chunks = new ChunkReader(options)
+    this.#chunks = new ChunkReader({ ...options, pause: yieldEvery(clock) })
   }
 
   reader(tenant: string): LogsReader {

@@ -96,11 +96,11 @@ class TenantCheck {
   }
 
   async #readBeside({ key }: { key: string }): Promise<void> {
-    const { bucket, isRepair } = this.#check
+    const { bucket, pause, isRepair } = this.#check
     const problem = await damageOf(async () => {
       const bytes = await bucket.get(key)
-      partOfTable(bytes, () => true)
-      const { others, chunks } = new TableHead(bytes)
+      await partOfTable(bytes, () => true, pause)
+      const { others, chunks } = await TableHead.read(bytes, pause)
       const names = new Set(chunks.map(({ ref }) => chunkName(ref)))
       this.#besides.set(key, { others: others.map(other => other.key), chunks: names })
     })
@@ -134,7 +134,7 @@ class TenantCheck {
     const key = tableKeyOf(file.key) ?? file.key
     this.#found('note', key, `${fresh.length} chunks have no token filter`, isRepair ? 'rebuilt' : undefined)
     if (!isRepair) return
-    const writer = new TableWriter(bucket, new TableReader(bucket, tableCacheBytes), pause)
+    const writer = new TableWriter(bucket, new TableReader(bucket, tableCacheBytes, pause), pause)
     const isNone = (): boolean => false
     const change = { replaced: [file.key], indexKey: file.key, fresh, isErased: isNone, isGone: isNone }
     for (const written of (await writer.write(change)).written) await this.#readBeside({ key: written })
@@ -315,7 +315,7 @@ class TenantCheck {
   /** The tables of index files become those of the one that takes their place. */
   async #moveBesides(replaced: readonly string[], indexKey: string, isGone: (ref: ChunkRef) => boolean): Promise<void> {
     const { bucket, pause } = this.#check
-    const writer = new TableWriter(bucket, new TableReader(bucket, tableCacheBytes), pause)
+    const writer = new TableWriter(bucket, new TableReader(bucket, tableCacheBytes, pause), pause)
     const isErased = (): boolean => false
     const { written, unneeded } = await writer.write({ replaced, indexKey, fresh: [], isErased, isGone })
     for (const key of unneeded) {

@@ -9,6 +9,10 @@ import type { LogsEngine } from '#logs/engine.ts'
 import type { ChunkSource, LogsReader } from '#logs/select.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
+import { Budget } from '../../src/query/budget.ts'
+import { countAhead } from '../../src/query/logql/counted-lines.ts'
+import { planChunks } from '../../src/query/logql/scan.ts'
+import { rowCounter } from '../../src/query/logsql/counted-rows.ts'
 import { LogsqlEngine, rangeOfMs, type LogsqlRange } from '../../src/query/logsql/engine.ts'
 import { driving, makeWorld, openLogs, type World } from '../signal-worlds.ts'
 
@@ -132,4 +136,25 @@ test('rows that two chunks have count once', async () => {
   await driving(world.clock, engine.append('fake', again.build()))
   await driving(world.clock, engine.flush())
   assert.deepEqual(await answer(world, engine.reader('fake'), queries[2]!, range), before)
+})
+
+test('what a chunk counts goes to the sink before the next chunk: the sink bounds what is held', async () => {
+  const world = makeWorld(startMs)
+  const engine = await filled(world)
+  const { filter, pipes } = parseLogsql('{env="prod"} | stats by (_time:1s, app) count()', 0n)
+  const bounds = { from: { ms: startMs, subNs: 0 }, through: { ms: startMs + hourMs, subNs: 999_999 } }
+  const counter = rowCounter(filter, pipes[0], bounds)
+  assert.ok(counter !== undefined)
+  const budget = new Budget(world.clock, 1e9, 1e9)
+  const context = { nowMs: 0, seconds: 1, rowsMax: 1e6, resultsOf: new Map(), budget, waiting: [] }
+  const reader = engine.reader('fake')
+  const { tasks } = await planChunks(reader, [], startMs, startMs + hourMs, () => startMs)
+  let entries = 0
+  let written = 0
+  for await (const chunk of countAhead(tasks, counter.windows, false, budget)) {
+    entries += chunk.task.chunk.entries
+    await counter.add(chunk, (_, rows) => (written += rows), context)
+    assert.equal(written, entries)
+  }
+  assert.equal(written, 18_000)
 })

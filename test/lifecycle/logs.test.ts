@@ -9,11 +9,15 @@ import { MemoryBucket } from '#bucket/memory.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { NewerFormatError } from '#core/own-formats.ts'
 import { defaultLimits } from '#core/limits.ts'
+import { silentLog } from '#core/log.ts'
 import { below, seededRandom } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { parseLogql, parseLogQuery } from '#lang/logql/parser.ts'
 import { LocalBuilding, type BlockBuilding, type HidingTest } from '#logs/block-building.ts'
+import type { DeletionRequests } from '#logs/deletion.ts'
+import { LogsDoor } from '#logs/door.ts'
 import { LogsEngine, type LogsOptions } from '#logs/engine.ts'
+import { IndexCatalogue } from '#logs/index-catalogue.ts'
 import { TableHead } from '#logs/table.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
@@ -410,10 +414,144 @@ test('finished chunks beyond 64 MiB wait on the disk with their token filters un
   const keys = [...bucket.objects.keys()]
   const chunks = keys.filter(key => key.startsWith('fake/') && !key.startsWith('fake/tercet/'))
   const tables = keys.filter(key => key.startsWith('fake/tercet/tables/')).map(key => bucket.objects.get(key)!.bytes)
+  const heads = await Promise.all(tables.map(bytes => TableHead.read(bytes, () => Promise.resolve())))
   assert.equal(
-    tables.map(bytes => new TableHead(bytes).chunks.length).reduce((a, b) => a + b),
+    heads.map(head => head.chunks.length).reduce((a, b) => a + b),
     chunks.length,
   )
   const again = await opened({ ...world, files: new MemoryFiles() }, { readOnly: true })
   assert.equal((await lines(world, again, '{app="a"} |= "needle0"')).length, 20)
+})
+
+for (const end of ['goes on', 'crashes once they are listed'] as const)
+  test(`lines that were erased and come again stay, where the process ${end}`, async () => {
+    const world = makeWorld(startMs)
+    let engine = await opened(world, { deletionDelayMs: 0 })
+    const entries = numbered(20)
+    const texts = entries.map(([, line]) => line)
+    await append(world, engine, 'a', entries)
+    await driving(world.clock, engine.flush())
+    const chunks = async (): Promise<string[]> =>
+      (await keys(world, 'fake/')).filter(key => !key.startsWith('fake/tercet/'))
+    const before = await chunks()
+    await driving(world.clock, engine.requestDeletion('fake', '{app="a"}', 0, startMs + hourMs))
+    await driving(world.clock, world.clock.advance(10_000))
+    await driving(world.clock, engine.maintain())
+    assert.deepEqual(engine.deletionRequests('fake')[0]!.status, 'processed')
+    assert.deepEqual(await lines(world, engine, '{app="a"}'), [])
+    await append(world, engine, 'a', entries)
+    await driving(world.clock, engine.flush())
+    assert.deepEqual(await chunks(), before)
+    if (end !== 'goes on') engine = await opened({ ...world, files: new MemoryFiles() }, { deletionDelayMs: 0 })
+    for (let round = 0; round < 3; round++) {
+      await driving(world.clock, world.clock.advance(hourMs))
+      await driving(world.clock, engine.maintain())
+      assert.deepEqual(await lines(world, engine, '{app="a"}'), texts)
+    }
+    assert.deepEqual(await chunks(), before)
+    // Erased once more, it goes.
+    await driving(world.clock, engine.requestDeletion('fake', '{app="a"}', 0, startMs + hourMs))
+    for (let round = 0; round < 4; round++) {
+      await driving(world.clock, world.clock.advance(hourMs))
+      await driving(world.clock, engine.maintain())
+    }
+    assert.deepEqual(await chunks(), [])
+  })
+
+test('a writer that is replaced while it works removes nothing that the next one lists again', async () => {
+  const world = makeWorld(startMs)
+  const engine = await opened(world, { deletionDelayMs: 0 })
+  const entries = numbered(20)
+  await append(world, engine, 'a', entries)
+  await driving(world.clock, engine.flush())
+  await driving(world.clock, engine.requestDeletion('fake', '{app="a"}', 0, startMs + hourMs))
+  await driving(world.clock, world.clock.advance(10_000))
+  await driving(world.clock, engine.maintain())
+  await append(world, engine, 'b', entries)
+  const put = world.bucket.put.bind(world.bucket)
+  let second: LogsEngine | undefined
+  world.bucket.put = async (key, ...rest) => {
+    if (/^fake\/[0-9a-f]+\//.test(key)) {
+      world.bucket.put = put
+      await world.clock.advance(2 * hourMs)
+      second = await opened({ ...world, files: new MemoryFiles() }, { deletionDelayMs: 0 })
+      await append(world, second, 'a', entries)
+      await driving(world.clock, second.flush())
+    }
+    return put(key, ...rest)
+  }
+  // Half an hour later the other chunk is put into the bucket, by a round that removes what is due at its end.
+  await driving(world.clock, world.clock.advance(40 * 60_000))
+  await driving(world.clock, engine.maintain())
+  assert.ok(second !== undefined)
+  assert.equal((await lines(world, second, '{app="a"}')).length, 20)
+})
+
+test('a writer that was replaced does not note what it retired over the note of the next one', async () => {
+  const world = makeWorld(startMs)
+  const engine = await opened(world, { deletionDelayMs: 0 })
+  const entries = numbered(20)
+  await append(world, engine, 'a', entries)
+  await driving(world.clock, engine.flush())
+  await driving(world.clock, engine.requestDeletion('fake', '{app="a"}', 0, startMs + hourMs))
+  // The index that was replaced is gone meanwhile, and noted still; the chunk is due later.
+  for (let round = 0; round < 3; round++) {
+    await driving(world.clock, world.clock.advance(10 * 60_000))
+    await driving(world.clock, engine.maintain())
+  }
+  const second = await opened({ ...world, files: new MemoryFiles() }, { deletionDelayMs: 0 })
+  await append(world, second, 'a', entries)
+  await driving(world.clock, second.flush())
+  await driving(world.clock, engine.close())
+  const third = await opened({ ...world, files: new MemoryFiles() }, { deletionDelayMs: 0 })
+  await driving(world.clock, world.clock.advance(3 * hourMs))
+  await driving(world.clock, third.maintain())
+  assert.equal((await lines(world, third, '{app="a"}')).length, 20)
+})
+
+test('a deletion that is done while a query reads an index hides its lines in the chunks that it lists', async () => {
+  const world = makeWorld(startMs)
+  const engine = await opened(world, { deletionDelayMs: 0 })
+  await append(world, engine, 'a', numbered(20))
+  await driving(world.clock, engine.flush())
+  await driving(world.clock, engine.requestDeletion('fake', '{app="a"}', 0, startMs + hourMs))
+  const get = world.bucket.get.bind(world.bucket)
+  let isErased = false
+  world.bucket.get = async key => {
+    const bytes = await get(key)
+    if (!key.startsWith('index/') || isErased) return bytes
+    world.bucket.get = get
+    await world.clock.advance(10_000)
+    await engine.maintain()
+    isErased = engine.deletionRequests('fake')[0]!.status === 'processed'
+    return bytes
+  }
+  assert.deepEqual(await lines(world, engine, '{app="a"}'), [])
+  assert.ok(isErased)
+  assert.deepEqual(await lines(world, engine, '{app="a"}'), [])
+})
+
+test('a plan for another thread has the deletions of the moment when it was begun', async () => {
+  const world = makeWorld(startMs)
+  const engine = await opened(world)
+  await driving(world.clock, engine.requestDeletion('fake', '{app="a"}', 0, startMs + hourMs))
+  const [request] = engine.deletionRequests('fake')
+  let requests = [request!]
+  const door = new LogsDoor({
+    clock: world.clock,
+    // The deletion ends while streams are looked at.
+    streams: () => {
+      requests = [{ ...request!, status: 'processed' }]
+      return []
+    },
+    catalogue: new IndexCatalogue(world.bucket, world.clock, silentLog),
+    requests: { of: () => requests, problem: undefined } as unknown as DeletionRequests,
+    requireReadable: () => {},
+    notJoined: () => undefined,
+  })
+  const { deletions } = await door.plan({ tenant: 'fake', matchers: [], fromMs: 0, throughMs: Infinity })
+  assert.deepEqual(
+    deletions.map(({ id }) => id),
+    [request!.id],
+  )
 })

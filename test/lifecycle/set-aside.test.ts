@@ -80,7 +80,7 @@ test('logs: a chunk that no index can list, and one that the bucket refuses, hol
     building,
     isBase64: false,
     retired,
-    tables: new TableReader(bucket, 1024 * 1024),
+    tables: new TableReader(bucket, 1024 * 1024, () => Promise.resolve()),
   })
   // No number: the index holds fingerprints as numbers.
   const poisoned = finishedChunk('poisoned', 'not-hex')

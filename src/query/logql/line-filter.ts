@@ -55,7 +55,7 @@ function compileOperand(op: LineFilterOp, { value, isIp }: LineOperand): LineFil
     default: {
       const parts = parsePattern(value, 'filter')
       const longest = parts
-        .filter(p => p.capture === undefined)
+        .filter(p => p.capture === undefined && !p.literal.includes('\ufffd'))
         .reduce((best, p) => (p.literal.length > best.length ? p.literal : best), '')
       return {
         test: entry => looksLike(entry.line, parts),
@@ -144,61 +144,93 @@ function longestOf(texts: readonly string[]): string | undefined {
 
 const stretchLeast = 3
 
+/** A quantifier in braces; braces around anything else are plain characters. */
+const repeat = /\{\d+(?:,\d*)?\}/y
+
 /** Plain stretches at the top level, of three characters or more, that every match contains; undefined: not known. */
 function stretchesOf(source: string): string[] | undefined {
   // Letters may be small or capital ones from there on.
   if (/\(\?[a-zA-Z-]*i/.test(source)) return undefined
+  // What stands for one character, or for many, and is longer than its letter; \0 to \7 begin octal numbers.
+  if (/\\[QExpP0-9]/.test(source)) return undefined
   const stretches: string[] = []
-  let current = ''
+  let current: string[] = []
   const flush = (): void => {
-    if (current.length >= stretchLeast) stretches.push(current)
-    current = ''
+    const text = current.join('')
+    if (text.length >= stretchLeast) stretches.push(text)
+    current = []
   }
-  for (let i = 0; i < source.length; i++) {
-    const char = source[i]!
-    let literal: string | undefined
-    if (char === '\\') {
-      const next = source[++i] ?? ''
-      if (/[a-zA-Z0-9]/.test(next)) {
+  for (let at = 0; at < source.length;) {
+    const char = String.fromCodePoint(source.codePointAt(at)!)
+    at += char.length
+    switch (char) {
+      case '|':
+        return undefined
+      case '\\': {
+        const next = source[at++] ?? ''
+        if (/[a-zA-Z]/.test(next)) flush()
+        else current.push(next)
+        break
+      }
+      case '[':
         flush()
-        if (next === 'Q' || next === 'x' || next === 'p' || next === 'P') return undefined
-      } else literal = next
-    } else if (char === '[') {
-      flush()
-      i++
-      if (source[i] === '^') i++
-      if (source[i] === ']') i++
-      while (i < source.length && source[i] !== ']')
-        i += source[i] === '\\' ? 2 : source.startsWith('[:', i) ? source.indexOf(':]', i) - i + 2 : 1
-    } else if (char === '(') {
-      flush()
-      let depth = 1
-      while (++i < source.length && depth > 0) {
-        if (source[i] === '\\') {
-          i++
-          continue
-        }
-        if (source[i] === '[') {
-          while (i < source.length && source[i] !== ']') i += source[i] === '\\' ? 2 : 1
-          continue
-        }
-        if (source[i] === '(') depth++
-        else if (source[i] === ')') depth--
-      }
-      i--
-    } else if (char === '|') return undefined
-    else if ('.^$*+?{'.includes(char)) {
-      // A quantifier takes back the character in front of it; `+` needs it once.
-      if (char !== '.' && char !== '^' && char !== '$') {
-        if (char !== '+') current = current.slice(0, -1)
-      }
-      flush()
-      if (char === '{') while (i < source.length && source[i] !== '}') i++
-    } else literal = char
-    if (literal !== undefined) current += literal
+        at = endOfClass(source, at)
+        break
+      case '(':
+        flush()
+        at = endOfGroup(source, at)
+        break
+      // Bytes that are no UTF-8 are that character to an expression, and stored as they are.
+      case '\ufffd':
+      case '.':
+      case '^':
+      case '$':
+      case '+':
+        // What stands in front of a plus is there once.
+        flush()
+        break
+      case '?':
+      case '*':
+        current.pop()
+        flush()
+        break
+      case '{':
+        repeat.lastIndex = at - 1
+        if (repeat.test(source)) {
+          current.pop()
+          flush()
+          at = repeat.lastIndex
+        } else current.push(char)
+        break
+      default:
+        current.push(char)
+    }
   }
   flush()
   return stretches
+}
+
+/** Where a class of characters ends of which `at` is the first. */
+function endOfClass(source: string, at: number): number {
+  if (source[at] === '^') at++
+  if (source[at] === ']') at++
+  while (at < source.length && source[at] !== ']') {
+    const nameEnd = source.startsWith('[:', at) ? source.indexOf(':]', at + 2) : -1
+    at = nameEnd >= 0 ? nameEnd + 2 : at + (source[at] === '\\' ? 2 : 1)
+  }
+  return at + 1
+}
+
+/** Where a group ends of which `at` is the first character. */
+function endOfGroup(source: string, at: number): number {
+  for (let depth = 1; at < source.length && depth > 0;) {
+    const char = source[at++]
+    if (char === '\\') at++
+    else if (char === '[') at = endOfClass(source, at)
+    else if (char === '(') depth++
+    else if (char === ')') depth--
+  }
+  return at
 }
 
 /** A line against literals with gaps between: no going back. */

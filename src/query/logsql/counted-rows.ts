@@ -9,7 +9,7 @@ import type { Lines } from '#logs/select.ts'
 import { addCounts, type CountedChunk, type LineCounts, type StepWindows } from '../logql/counted-lines.ts'
 import { wholeStepOf } from './buckets.ts'
 import { compileFilter, type RowTest } from './filter.ts'
-import { LazyRow, streamNames, type StreamNames } from './row.ts'
+import { LazyRow, streamNames } from './row.ts'
 import { afterRow, type PipeContext, type Sink } from './sink.ts'
 
 /** The first and the last moment of a query's time. */
@@ -18,9 +18,8 @@ export interface RowBounds {
   through: Instant
 }
 
-/** Rows of one stream with the same metadata, by the bucket of their time. */
+/** Rows of one chunk with the same metadata, by the bucket of their time. */
 interface CountedSeries {
-  stream: StreamNames
   pairs: readonly string[]
   byStep: Map<number, number>
 }
@@ -32,7 +31,6 @@ export class RowCounter {
   readonly #wanted: ReadonlySet<string>
   readonly #widthMs: number
   readonly #offsetMs: number
-  readonly #series = new Map<string, CountedSeries>()
   readonly #row = new LazyRow()
 
   constructor(test: RowTest, wanted: ReadonlySet<string>, step: BucketStep, bounds: RowBounds) {
@@ -43,31 +41,27 @@ export class RowCounter {
     this.windows = windowsOf(step, bounds)
   }
 
-  /** Adds what the chunk's columns answer. */
-  async add(chunk: CountedChunk, context: PipeContext): Promise<void> {
+  /**
+   * Writes what the chunk's columns answer to the sink. Nothing is held beyond the chunk: the sink knows how much it
+   * may hold.
+   */
+  async add(chunk: CountedChunk, writeTimes: NonNullable<Sink['writeTimes']>, context: PipeContext): Promise<void> {
     const stream = streamNames(chunk.task.labels)
+    const counted: CountedSeries[] = []
     const into: LineCounts<CountedSeries> = {
-      seriesOf: (_, pairs) => this.#seriesOf(stream, pairs),
+      seriesOf: (_, pairs) => {
+        this.#row.reset(stream, lineWith(pairs, 0), 0, pairs)
+        if (!this.#test(this.#row)) return undefined
+        const series = { pairs, byStep: new Map<number, number>() }
+        counted.push(series)
+        return series
+      },
       count: ({ byStep }, first, _end, lines) => {
         byStep.set(first, (byStep.get(first) ?? 0) + lines)
       },
     }
     await addCounts(chunk, this.windows, into, { lines: 0, bytes: 0, passed: 0 }, context.budget)
-  }
-
-  /** Undefined where the filter leaves them out. */
-  #seriesOf(stream: StreamNames, pairs: readonly string[]): CountedSeries | undefined {
-    this.#row.reset(stream, lineWith(pairs, 0), 0, pairs)
-    if (!this.#test(this.#row)) return undefined
-    const key = JSON.stringify([stream.id, pairs])
-    let series = this.#series.get(key)
-    if (series === undefined) this.#series.set(key, (series = { stream, pairs, byStep: new Map() }))
-    return series
-  }
-
-  /** Writes what was counted to the sink. */
-  async write(writeTimes: NonNullable<Sink['writeTimes']>, context: PipeContext): Promise<void> {
-    for (const { stream, pairs, byStep } of this.#series.values())
+    for (const { pairs, byStep } of counted)
       for (const [step, rows] of byStep) {
         const ms = this.#widthMs === Infinity ? 0 : step * this.#widthMs + this.#offsetMs
         this.#row.reset(stream, lineWith(pairs, ms), 0, pairs)

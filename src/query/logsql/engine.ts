@@ -309,14 +309,14 @@ async function countRows(
   sink: Sink,
   context: PipeContext,
 ): Promise<void> {
+  const writeTimes = (row: Fields, times: number): void => sink.writeTimes!(row, times)
   for await (const chunk of countAhead(tasks, counter.windows, false, context.budget)) {
-    await counter.add(chunk, context)
+    await counter.add(chunk, writeTimes, context)
     const { task, counts, opened } = chunk
     for (const [b, block] of (opened?.blocks ?? []).entries())
       if (counts.length === 0 || counts[b]!.kind === 'read') await read(task, opened!, block)
     await context.budget.pause()
   }
-  await counter.write((row, times) => sink.writeTimes!(row, times), context)
 }
 
 const lesser = (a: bigint, b: bigint): bigint => (a < b ? a : b)

@@ -1,6 +1,5 @@
 /** LogsQL's filters as tests of an entry. Source: docs/logs.md (the VictoriaLogs part). */
 import { BadQueryError } from '#core/errors.ts'
-import { addAll } from '#core/lists.ts'
 import { compareText } from '#core/text.ts'
 import type { Filter } from '#lang/logsql/ast.ts'
 import { comparableNumberOf, ipv4, type Instant } from '#lang/logsql/numbers.ts'
@@ -264,8 +263,9 @@ export function planFilter(filter: Filter): FilterPlan {
   return plan
 }
 
+/** Bytes that are no UTF-8 are U+FFFD to a filter, and stored as they are. */
 function addNeedle(plan: FilterPlan, { field, text }: { field: string; text: string }): void {
-  if (field === '_msg' && text !== '') plan.needles.push(text)
+  if (field === '_msg' && text !== '' && !text.includes('\ufffd')) plan.needles.push(text)
 }
 
 function narrowPlan(plan: FilterPlan, filter: Filter): void {
@@ -292,11 +292,7 @@ function narrowPlan(plan: FilterPlan, filter: Filter): void {
       return
     case 'contains-all':
     case 'sequence':
-      if (filter.field === '_msg')
-        addAll(
-          plan.needles,
-          filter.values.filter(v => v !== ''),
-        )
+      for (const text of filter.values) addNeedle(plan, { field: filter.field, text })
       return
     default:
   }
