@@ -71,6 +71,8 @@ export class Wal {
   /** Ends the wait for the next group's turn. */
   #wake: () => void = () => {}
   #isClosed = false
+  /** Every group is written at once: the process waits for it to stop. */
+  #isDraining = false
   /** The local segments were read, those of the bucket not yet. */
   #local: SegmentSource[] | undefined
   /** A loss of the prefix to another writer: nothing may be written any more. */
@@ -271,7 +273,7 @@ export class Wal {
   /** Nothing is gained by waiting: no record can join the group that is written next. */
   #isNextClosed(): boolean {
     const [next] = this.#groups
-    if (this.#isClosed || next === undefined || this.#groups.length > 1) return true
+    if (this.#isClosed || this.#isDraining || next === undefined || this.#groups.length > 1) return true
     return next.generation !== this.#generation || next.length >= groupBytesMax[this.#options.durability]
   }
 
@@ -399,8 +401,10 @@ export class Wal {
     return this.#segments.tick(this.#options.durability === 'local' && this.#flushing === undefined)
   }
 
-  /** The process stops soon: what the bucket does not take at once is refused. */
+  /** The process stops soon: groups wait for nothing, and what the bucket does not take at once is refused. */
   drain(): void {
+    this.#isDraining = true
+    this.#wake()
     this.#segments.stopTrying()
   }
 

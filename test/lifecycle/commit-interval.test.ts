@@ -127,6 +127,25 @@ test('nothing is shown before its write, a full group does not wait, and neither
   assert.equal(puts.length, 2)
 })
 
+test('a process that stops waits for no interval, neither for what waits nor for what still comes', async () => {
+  const { world, wal, puts, push } = await pacedLog()
+  const { clock } = world
+  await world.driven(push('first'))
+  const startMs = clock.nowMs()
+  puts.length = 0
+  const before = push('before')
+  await clock.advance(1000)
+  wal.drain()
+  await clock.advance(0)
+  assert.deepEqual(puts, [startMs + 1000])
+  await clock.advance(100)
+  const behind = push('behind')
+  await clock.advance(0)
+  assert.deepEqual(puts, [startMs + 1000, startMs + 1100])
+  assert.deepEqual([await before, await behind], puts)
+  await world.driven(wal.close())
+})
+
 test('what is behind the end of a generation waits no longer than an interval', async () => {
   const { world, wal, puts, push } = await pacedLog()
   const { clock } = world
