@@ -7,6 +7,7 @@ import { UnavailableError } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
+import { RecordLine } from '#store/record-line.ts'
 import { Wal } from '#store/wal.ts'
 
 const intervalMs = 3000
@@ -143,6 +144,28 @@ test('a process that stops waits for no interval, neither for what waits nor for
   await clock.advance(0)
   assert.deepEqual(puts, [startMs + 1000, startMs + 1100])
   assert.deepEqual([await before, await behind], puts)
+  await world.driven(wal.close())
+})
+
+test('a long append waits for one interval at most, not for one with each of its parts', async () => {
+  const { world, wal, puts, push } = await pacedLog()
+  const { clock } = world
+  await world.driven(push('first'))
+  const startMs = clock.nowMs()
+  puts.length = 0
+  const line = new RecordLine(wal, clock)
+  const megabyte = Buffer.alloc(1024 * 1024)
+  let isWhole = false
+  const long = async (): Promise<void> => {
+    for (let i = 0; i < 28; i++) await line.put(1, megabyte, ['a'])
+    await wal.commit()
+    isWhole = true
+  }
+  const appended = long()
+  while (!isWhole && clock.nowMs() - startMs < 60_000) await clock.advance(50)
+  await appended
+  assert.ok(clock.nowMs() - startMs <= intervalMs + 50, `${clock.nowMs() - startMs} ms`)
+  assert.ok(puts.length <= 7, `${puts.length} writes`)
   await world.driven(wal.close())
 })
 
