@@ -2,6 +2,7 @@
 import '../simulation/synchronous-zlib.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { WriteRequestKernel } from '#codec/write-request.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { UnavailableError } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
@@ -9,6 +10,13 @@ import { MemoryFiles } from '#core/memory-files.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { RecordLine } from '#store/record-line.ts'
 import { Wal } from '#store/wal.ts'
+import type { LogsEngine } from '#logs/engine.ts'
+import type { MetricsEngine } from '#metrics/engine.ts'
+import { send } from '../../src/ingest/ingest-kit.ts'
+import { logProtocols } from '../../src/ingest/log-protocols.ts'
+import { metricsProtocols } from '../../src/ingest/metrics-protocols.ts'
+import { openStore, StoreWorld } from '../numbered-stores.ts'
+import { driving } from '../signal-worlds.ts'
 
 const intervalMs = 3000
 
@@ -222,4 +230,45 @@ test('a write that the bucket refuses loses what waited for it, and nothing of i
   await world.driven(push('three'))
   assert.deepEqual(shown, ['kept', 'three'])
   await world.driven(wal.close())
+})
+
+const limits = { decodedBytesMax: 64_000_000 }
+const kernel = new WriteRequestKernel({ a: 1, b: 2, c: 3, d: 4 })
+
+/** How long the answers to a request take whose body has 45,000 samples or lines, directly after another one. */
+async function longPush(name: 'metrics' | 'logs', path: string, line: (n: number) => string): Promise<number> {
+  const world = new StoreWorld()
+  const { clock } = world
+  const store = await openStore[name](world, { durability: 'bucket', commitIntervalMs: intervalMs })
+  const push = { tenantOf: () => 'fake', clock, kernel, limits }
+  const served =
+    name === 'metrics'
+      ? metricsProtocols({ ...push, appender: store.signal as MetricsEngine })
+      : logProtocols({ ...push, appender: store.signal as LogsEngine, log: silentLog })
+  await driving(clock, store.send([{ n: 1 }]))
+  const startMs = clock.nowMs()
+  const body = Array.from({ length: 45_000 }, (_, n) => line(n)).join('\n')
+  let endMs = NaN
+  const sent = send(served, { path, body }).then(answer => {
+    endMs = clock.nowMs()
+    return answer
+  })
+  while (Number.isNaN(endMs) && clock.nowMs() - startMs < 60_000) await clock.advance(50)
+  const { status, body: text } = await sent
+  assert.ok(status < 300, `${status} ${text}`)
+  await driving(clock, store.signal.close())
+  return endMs - startMs
+}
+
+test('a request that is stored in several parts waits for one interval, not for one with each of them', async () => {
+  const atMs = new StoreWorld().clock.nowMs()
+  const times = {
+    influx: await longPush('metrics', '/write', n => `m,g=${n} v=${n} ${atMs}000000`),
+    text: await longPush('metrics', '/api/v1/import/prometheus', n => `m{g="${n}"} ${n} ${atMs}`),
+    json: await longPush('metrics', '/api/v1/import', n =>
+      JSON.stringify({ metric: { __name__: 'm', g: String(n) }, values: [n], timestamps: [atMs] }),
+    ),
+    lines: await longPush('logs', '/insert/jsonline', n => `{"_msg":"${n}"}`),
+  }
+  for (const [what, ms] of Object.entries(times)) assert.ok(ms <= intervalMs + 1000, `${what}: ${ms} ms`)
 })
