@@ -1,6 +1,7 @@
 /** Groups over the virtual clock: their place in the interval, order, staleness markers, sending, reloads, restarts. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { sleep } from '#core/clock.ts'
 import { UnavailableError } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
@@ -89,6 +90,81 @@ test('rules run in their order; a rule that fails does not stop the others', asy
     ],
   )
   assert.equal(group.failures, 1)
+})
+
+/** What rules of a group ask and store, where the log takes 3 s for each of its writes. */
+async function underSlowLog(rules: string): Promise<{ order: string[]; tookMs: number; group: RuleGroup }> {
+  const f = new Fixture()
+  f.world.storedSince = undefined
+  const order: string[] = []
+  const { query } = f.world
+  f.world.query = (rule, atMs, ...more) => {
+    order.push(`? ${rule.expr}`)
+    return query(rule, atMs, ...more)
+  }
+  f.world.appender = {
+    append: async (tenant, batch) => {
+      const stored = f.store.append(tenant, batch)
+      const [first] = f.store.take()
+      await sleep(f.clock, 3000 - (f.clock.nowMs() % 3000))
+      order.push(`= ${first?.split('{')[0]}`)
+      return stored
+    },
+  }
+  const group = f.group(groups(rules))
+  const beganMs = f.clock.nowMs()
+  let tookMs = NaN
+  const evaluated = group.evaluate(startMs).then(() => (tookMs = f.clock.nowMs() - beganMs))
+  for (let i = 0; i < 100 && Number.isNaN(tookMs); i++) await f.clock.advance(1000)
+  await evaluated
+  return { order, tookMs, group }
+}
+
+test('rules of a group wait for the log together', async () => {
+  const numbers = Array.from({ length: 30 }, (_, n) => n)
+  const { order, tookMs, group } = await underSlowLog(
+    numbers.map(n => `{ record: r${n}, expr: x${n} }`).join() + ', { alert: A, expr: x }',
+  )
+  assert.ok(tookMs <= 3000, `${tookMs} ms`)
+  assert.equal(order.length, 62)
+  assert.deepEqual(new Set(group.rules.map(({ state }) => state.health)), new Set(['ok']))
+})
+
+test('a rule that may read what an earlier one stores waits until it is stored', async () => {
+  const after = async (second: string, first = '{ record: a, expr: x }'): Promise<boolean> => {
+    const { order } = await underSlowLog(`${first}, ${second}`)
+    return order[1]!.startsWith('=')
+  }
+  assert.equal(await after('{ record: b, expr: y }'), false)
+  assert.equal(await after('{ record: b, expr: "rate(a[5m]) / y" }'), true)
+  assert.equal(await after(`{ record: b, expr: '{__name__="a"}' }`), true)
+  assert.equal(await after(`{ record: b, expr: '{__name__="c"}' }`), false)
+  assert.equal(await after(`{ record: b, expr: '{__name__=~"a|b"}' }`), true)
+  assert.equal(await after(`{ record: b, expr: '{job="a"}' }`), true)
+  assert.equal(await after(`{ record: b, expr: 'info(y)' }`), true)
+  assert.equal(await after(`{ alert: B, expr: y, annotations: { s: '{{ query "a" }}' } }`), true)
+  assert.equal(await after(`{ record: b, expr: ALERTS }`, '{ alert: A, expr: x }'), true)
+  assert.equal(await after(`{ record: b, expr: A }`, '{ alert: A, expr: x }'), false)
+})
+
+test('a group that goes ends its series together', async () => {
+  const f = new Fixture()
+  const group = f.group(groups('{ record: a, expr: x }, { record: b, expr: x }, { record: c, expr: x }'))
+  await group.evaluate(startMs)
+  f.store.take()
+  let waiting = 0
+  f.world.appender = {
+    append: async (tenant, batch) => {
+      waiting++
+      await sleep(f.clock, 3000)
+      return f.store.append(tenant, batch)
+    },
+  }
+  const gone = group.stop(true)
+  await f.clock.advance(0)
+  assert.equal(waiting, 3)
+  await f.clock.advance(3000)
+  await gone
 })
 
 test('with an offset, queries and samples lie that much before the evaluation', async () => {

@@ -110,45 +110,67 @@ export class RuleGroup {
     return this.settings.queryOffsetMs ?? this.#world.queryOffsetMs
   }
 
-  /** Evaluates every rule at a moment; a rule that fails leaves its error in its state. */
+  /**
+   * Evaluates every rule at a moment; a rule that fails leaves its error in its state. What the rules store waits for
+   * the log together: a rule waits only for those before it whose series it may read.
+   */
   async evaluate(atMs: number): Promise<void> {
     const { clock } = this.#world
     const started = clock.monotonicMs()
     this.evaluations++
+    const storing: { rule: Rule; stored: Promise<void> }[] = []
     for (const rule of this.rules) {
-      if (this.#isStopped) return
-      await this.#evaluateRule(rule, atMs)
+      if (this.#isStopped) break
+      for (const earlier of storing) if (rule.mayRead(earlier.rule)) await earlier.stored
+      const { stored } = await this.#evaluateRule(rule, atMs)
+      storing.push({ rule, stored })
     }
+    for (const { stored } of storing) await stored
+    if (storing.length < this.rules.length) return
     if (!this.#isRestored && this.evaluations >= evaluationsBeforeRestore) await this.#restore()
     this.lastEvaluationMs = atMs
     this.evaluationSeconds = (clock.monotonicMs() - started) / 1000
   }
 
-  async #evaluateRule(rule: Rule, atMs: number): Promise<void> {
-    const { clock, log, notify } = this.#world
-    const started = clock.monotonicMs()
-    const { state, settings } = rule
+  /** Evaluates the rule; `stored` resolves when its samples are stored, or could not be. Neither rejects. */
+  async #evaluateRule(rule: Rule, atMs: number): Promise<{ stored: Promise<void> }> {
+    const { clock, notify } = this.#world
+    const startedMs = clock.monotonicMs()
     try {
       const output = await rule.evaluate(atMs, this.queryOffsetMs, this.#world)
       // Alerts go out also while nothing can be stored.
-      if (settings.kind === 'alerting')
+      if (rule.settings.kind === 'alerting')
         notify(rule.due(atMs, resendMs, this.intervalMs).map(a => this.#alertOf(rule, a)))
-      await this.#store(rule, output, atMs - this.queryOffsetMs)
-      state.health = 'ok'
-      state.lastError = ''
+      const stored = this.#store(rule, output, atMs - this.queryOffsetMs).then(
+        () => {
+          this.#noteEvaluated(rule, atMs, startedMs)
+        },
+        (error: unknown) => {
+          this.#noteEvaluated(rule, atMs, startedMs, messageOf(error))
+        },
+      )
+      return { stored }
     } catch (error) {
+      this.#noteEvaluated(rule, atMs, startedMs, messageOf(error))
+      return { stored: Promise.resolve() }
+    }
+  }
+
+  #noteEvaluated({ state, settings }: Rule, atMs: number, startedMs: number, error?: string): void {
+    const { clock, log } = this.#world
+    state.health = error === undefined ? 'ok' : 'err'
+    state.lastError = error ?? ''
+    if (error !== undefined) {
       this.failures++
-      state.health = 'err'
-      state.lastError = messageOf(error)
       log.warn('a rule could not be evaluated', {
         group: this.settings.name,
         file: this.settings.file,
         rule: settings.name,
-        error: state.lastError,
+        error,
       })
     }
     state.lastEvaluationMs = atMs
-    state.evaluationSeconds = (clock.monotonicMs() - started) / 1000
+    state.evaluationSeconds = (clock.monotonicMs() - startedMs) / 1000
   }
 
   #graphUrl(expr: string): string {
@@ -231,12 +253,7 @@ export class RuleGroup {
       this.#world.clock.nowMs() - this.queryOffsetMs,
       this.lastEvaluationMs - this.queryOffsetMs + 1,
     )
-    for (const rule of this.rules) {
-      try {
-        await this.#store(rule, [], timeMs)
-      } catch {
-        // Without markers the series end after the look-back.
-      }
-    }
+    // Without markers the series end after the look-back.
+    await Promise.allSettled(this.rules.map(rule => this.#store(rule, [], timeMs)))
   }
 }

@@ -35,14 +35,12 @@ export class RuleManager {
       fresh.push(group)
     }
     this.#groups = after
-    for (const [key, { group }] of before) {
-      const now = after.get(key)
-      if (now?.group === group) continue
-      await group.stop(false)
-      now?.group.adopt(group)
-      // What the new group did not take over ends.
-      await group.stop(true)
-    }
+    // Each of them may wait for the log.
+    const ended = [...before].filter(([key, { group }]) => after.get(key)?.group !== group)
+    await Promise.all(ended.map(([, { group }]) => group.stop(false)))
+    for (const [key, { group }] of ended) after.get(key)?.group.adopt(group)
+    // What the new groups did not take over ends.
+    await Promise.all(ended.map(([, { group }]) => group.stop(true)))
     for (const group of fresh) group.start()
   }
 

@@ -6,6 +6,7 @@ import { ExecutionError, LimitError, messageOf } from '#core/errors.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import type { ActiveAlert } from './alert.ts'
+import { readMetrics, storedMetrics } from './rule-reads.ts'
 import type { GroupSettings, RuleSettings } from './rules-file.ts'
 import { expandTemplate, type TemplateQuery } from './template.ts'
 
@@ -66,6 +67,8 @@ export class Rule {
   /** By the key of their labels. */
   readonly active = new Map<string, ActiveAlert>()
   readonly #group: GroupSettings
+  /** Undefined: it may read any. */
+  readonly #reads: ReadonlySet<string> | undefined
   /**
    * Series that the last evaluation wrote, by key. A series that the next one does not write gets a staleness marker.
    */
@@ -77,6 +80,13 @@ export class Rule {
     this.settings = settings
     this.#group = group
     this.labels = ownLabels(group, settings)
+    this.#reads = readMetrics(settings, this.labels)
+  }
+
+  /** May the rule read what the other one stores? */
+  mayRead(other: Rule): boolean {
+    const reads = this.#reads
+    return reads === undefined || storedMetrics(other.settings).some(metric => reads.has(metric))
   }
 
   get alertState(): 'inactive' | 'pending' | 'firing' {

@@ -136,6 +136,37 @@ test('cached: a disk that fails, or lost a page, does not fail a read', async ()
   assert.deepEqual(await cache.getRange('t/b/chunks/000001', 5, 10), content.slice(5, 15))
 })
 
+test('cached: a page that is evicted while it is read takes no room any more', async () => {
+  const { files, open, content } = await setUp(10 * mib)
+  const cache = await open()
+  await cache.get('t/b/chunks/000001')
+  const read = cache.getRange('t/b/chunks/000001', 0, 10)
+  await cache.evict('t/b/')
+  assert.deepEqual(await read, content.slice(0, 10))
+  assert.deepEqual([cache.bytes, files.entries.size], [0, 0])
+})
+
+test('cached: of an object that is written again nothing of before is served', async () => {
+  const { files, open, content } = await setUp(12 * mib)
+  const cache = await open()
+  const key = 't/b/chunks/000001'
+  await cache.get(key)
+  // Too large to be kept, then shorter than before, then with a disk that takes its first page alone.
+  const large = content.map(byte => byte ^ 1)
+  const grown = new Uint8Array(4 * mib).fill(7)
+  for (const bytes of [grown, content.slice(0, mib + 5), large]) {
+    await cache.put(key, bytes)
+    assert.equal(Buffer.compare(await cache.get(key), bytes), 0)
+    assert.equal((await cache.getRange(key, bytes.length, 10)).length, 0)
+  }
+  let writes = 0
+  files.onOperation = operation => {
+    if (operation === 'write' && ++writes > 1) throw new Error('the disk is full')
+  }
+  await cache.put(key, content)
+  assert.equal(Buffer.compare(await cache.get(key), content), 0)
+})
+
 test('cached: a page whose copy is damaged is fetched again, and evicted pages are too', async () => {
   const { inner, files, open, content } = await setUp(10 * mib)
   const cache = await open()

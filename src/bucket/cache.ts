@@ -139,7 +139,8 @@ export class CachedBucket implements Bucket {
       const bytes = await files.read(`${directory}/${name}`)
       const content = bytes.length === known ? verified(bytes) : undefined
       if (content !== undefined) {
-        this.#note(name, known)
+        // It may have been evicted meanwhile.
+        if (this.#kept.get(name) === known) this.#note(name, known)
         this.hits++
         return content
       }
@@ -295,7 +296,10 @@ export class CachedBucket implements Bucket {
     read: (from: number, to: number) => Promise<Uint8Array>,
   ): Promise<void> {
     const { files, directory, log, bytesMax, isCacheable } = this.#options
-    if (!isCacheable(key) || length > bytesMax / writtenShare) return
+    if (!isCacheable(key)) return
+    // An upload that was cut off is done again, perhaps with other bytes.
+    await this.#evictPages(`${fileNameOf(key)}.`)
+    if (length > bytesMax / writtenShare) return
     try {
       // A last page that is full says nothing of the end: an empty one behind it does.
       for (let page = 0; page * pageBytes <= length; page++) {

@@ -61,6 +61,7 @@ function protocolOf(clock: Clock): MetricsProtocol<Format> {
         for (const sample of reader.samples) {
           addSample(sample, extra, nowMs, builder)
           if (batch.sampleCount < batchSamples) continue
+          batch.isPart = true
           addOutcome(total, await intake.append(batch))
           builder.clear()
         }

@@ -64,6 +64,7 @@ function protocolOf(clock: Clock): MetricsProtocol<Format> {
         if (from === body.length) break
         await pause()
         if (builder.batch.sampleCount < batchSamples) continue
+        builder.batch.isPart = true
         addOutcome(total, await intake.append(builder.batch))
         builder.clear()
       }

@@ -48,9 +48,13 @@ function protocolOf(push: MetricsPush): MetricsProtocol<ExtraLabels> {
           if (error instanceof UnavailableError) throw error
           refuse(total, `line ${number}: ${messageOf(error)}`)
         }
-        if (long !== undefined) addOutcome(total, await intake.append(long))
+        if (long !== undefined) {
+          long.isPart = true
+          addOutcome(total, await intake.append(long))
+        }
         if (pace.worked(unitsOfLine(bytes))) await pace.pause()
         if (builder.batch.sampleCount < batchSamples) continue
+        builder.batch.isPart = true
         addOutcome(total, await intake.append(builder.batch))
         builder.clear()
       }

@@ -138,6 +138,7 @@ export class LogEntries {
   async appendTo(intake: Intake<LogBatch, LogsAppendOutcome>): Promise<void> {
     const builder = this.#builder
     const places = this.#places
+    const isPart = this.isFull
     if (builder.count === 0) return
     this.#builder = new LogBatchBuilder()
     this.#places = []
@@ -146,6 +147,7 @@ export class LogEntries {
     const batch = builder.build()
     batch.isVerbatim = true
     batch.namesRefused = true
+    batch.isPart = isPart
     const { refused, refusedAt, problems, status } = await intake.append(batch)
     if (refused === 0) return
     const order = builder.order()

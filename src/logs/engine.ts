@@ -220,9 +220,10 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     this.admitTenant(this.#tenants, tenantName)
     const tenant = this.#tenant(tenantName)
     this.#admitRate(tenant, batch)
+    const { isPart } = batch
     const isLong = batch.isFrozen && batch.count > sliceLines
     const result = isLong ? await this.#admitLong(tenant, batch) : this.#admitBatch(tenant, batch)
-    await this.wal.commit()
+    await (isPart ? this.wal.commitSoon() : this.wal.commit())
     await this.#life.spill()
     return result
   }

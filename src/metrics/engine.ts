@@ -215,9 +215,10 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     const tenant = this.#used(tenantName)
     const { sampleCount, histograms, exemplars, metadata } = batch
     const items = sampleCount + histograms.length + exemplars.length + metadata.length
+    const { isPart } = batch
     const isLong = batch.isFrozen && items > sliceItems
     const result = isLong ? await this.#admitLong(tenant, batch) : this.#admitBatch(tenant, batch)
-    await this.wal.commit()
+    await (isPart ? this.wal.commitSoon() : this.wal.commit())
     return result
   }
 

@@ -21,6 +21,8 @@ export class LogBatch {
   namesRefused = false
   /** Nobody changes it any more, so an append may read it after it has waited. */
   isFrozen = false
+  /** More of the same request comes when this is kept: the log does not wait for more of others. */
+  isPart = false
   bytes: Uint8Array = new Uint8Array(0)
   /** Whole milliseconds since the epoch, and nanoseconds within them. */
   timesMs = new Float64Array(256)

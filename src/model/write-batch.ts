@@ -91,9 +91,12 @@ export class WriteBatch {
   namesRefused = false
   /** Nobody changes it any more, so an append may read it after it has waited. */
   isFrozen = false
+  /** More of the same request comes when this is kept: the log does not wait for more of others. */
+  isPart = false
 
   clear(): void {
     this.namesRefused = false
+    this.isPart = false
     this.rowsMax = Infinity
     this.seriesCount = 0
     this.sampleCount = 0

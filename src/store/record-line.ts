@@ -35,7 +35,7 @@ export class RecordLine {
     this.#pendingBytes += payload.length
     if (this.#pendingBytes > pendingBytesMax) {
       this.#pendingBytes = 0
-      await this.#wal.commit()
+      await this.#wal.commitSoon()
     } else await this.#pause()
     this.requireWhole()
   }

@@ -30,7 +30,7 @@ export interface WalOptions extends WalSegmentsOptions {
   durability: Durability
   /**
    * Of `bucket` mode: the least time between two groups, milliseconds. A group that comes later after the one before
-   * it is written at once; so is one that is full, or that ended with its generation.
+   * it is written at once; so is one that is full, that ended with its generation, or that a long append waits for.
    */
   commitIntervalMs: number
   /** What was set up for records in line has to be taken back: none of them is kept. Synchronous. */
@@ -71,6 +71,10 @@ export class Wal {
   /** Ends the wait for the next group's turn. */
   #wake: () => void = () => {}
   #isClosed = false
+  /** Somebody can't go on before what is in line is kept: the next group is written at once. */
+  #isHurried = false
+  /** Every group is written at once: the process waits for it to stop. */
+  #isDraining = false
   /** The local segments were read, those of the bucket not yet. */
   #local: SegmentSource[] | undefined
   /** A loss of the prefix to another writer: nothing may be written any more. */
@@ -235,6 +239,16 @@ export class Wal {
     return settled
   }
 
+  /** As `commit`, without a wait for the next group's turn: for who has more to put in line, and has to wait first. */
+  commitSoon(): Promise<void> {
+    const kept = this.commit()
+    if (this.#groups.length > 0) {
+      this.#isHurried = true
+      this.#wake()
+    }
+    return kept
+  }
+
   #startFlush(): void {
     this.#flushing ??= this.#flush().finally(() => {
       this.#flushing = undefined
@@ -266,12 +280,14 @@ export class Wal {
     const dueMs = this.#lastGroupMs + commitIntervalMs
     while (clock.monotonicMs() < dueMs && !this.#isNextClosed()) await this.#turnOrCall(dueMs - clock.monotonicMs())
     this.#lastGroupMs = clock.monotonicMs()
+    this.#isHurried = false
   }
 
   /** Nothing is gained by waiting: no record can join the group that is written next. */
   #isNextClosed(): boolean {
     const [next] = this.#groups
-    if (this.#isClosed || next === undefined || this.#groups.length > 1) return true
+    if (this.#isClosed || this.#isDraining || this.#isHurried) return true
+    if (next === undefined || this.#groups.length > 1) return true
     return next.generation !== this.#generation || next.length >= groupBytesMax[this.#options.durability]
   }
 
@@ -399,8 +415,10 @@ export class Wal {
     return this.#segments.tick(this.#options.durability === 'local' && this.#flushing === undefined)
   }
 
-  /** The process stops soon: what the bucket does not take at once is refused. */
+  /** The process stops soon: groups wait for nothing, and what the bucket does not take at once is refused. */
   drain(): void {
+    this.#isDraining = true
+    this.#wake()
     this.#segments.stopTrying()
   }
 

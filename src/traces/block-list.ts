@@ -4,7 +4,7 @@ import { uploadMarkName } from '#store/upload-mark.ts'
 import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { forEachParallel } from '#core/parallel.ts'
-import type { Bucket } from '#bucket/bucket.ts'
+import type { Bucket, ObjectInfo } from '#bucket/bucket.ts'
 import { DamageList } from '#store/damage.ts'
 import { decodeMeta, isBlockId, type BlockMeta } from './block-meta.ts'
 import { JoinedList } from './joined-list.ts'
@@ -123,9 +123,10 @@ export class BlockList {
       const wanted: string[] = []
       const dataMs = new Map<string, number>()
       const uploading: string[] = []
-      const joined: string[] = []
-      for (const { key, modifiedMs } of await this.#bucket.list(`${tenant}/`)) {
-        if (this.joined.isKey(tenant, key)) joined.push(key)
+      const joined: ObjectInfo[] = []
+      for (const object of await this.#bucket.list(`${tenant}/`)) {
+        const { key, modifiedMs } = object
+        if (this.joined.isKey(tenant, key)) joined.push(object)
         const [, blockId = '', name, ...more] = key.split('/')
         if (more.length > 0 || !isBlockId(blockId)) continue
         if (name === 'data.parquet') dataMs.set(blockId, modifiedMs)

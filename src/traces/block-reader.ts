@@ -190,6 +190,8 @@ export class BlockReader {
       .finally(() => {
         for (const number of numbers) this.#underWay.delete(keyOf(number))
       })
+    // Who waits for other columns first may fail by those, and never come to these.
+    reading.catch(() => {})
     for (const number of numbers) this.#underWay.set(keyOf(number), reading)
     return reading
   }

@@ -1,8 +1,8 @@
 /** Which objects of joined filters the bucket has, and which blocks are in them: known by their heads. */
-import { messageOf } from '#core/errors.ts'
+import { CorruptDataError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { isDamage } from '#core/omissions.ts'
-import type { Bucket } from '#bucket/bucket.ts'
+import type { Bucket, ObjectInfo } from '#bucket/bucket.ts'
 import type { BlockMeta } from './block-meta.ts'
 import { decodeJoinedHead, joinedHeadBytes, partOf, type JoinedHead, type JoinedPlace } from './joined-filters.ts'
 
@@ -44,13 +44,13 @@ export class JoinedList {
   }
 
   /** Goes by a listing of the tenant: reads heads that are not known. Never throws. */
-  async follow(tenant: string, keys: readonly string[]): Promise<void> {
-    const listed = new Set(keys)
+  async follow(tenant: string, objects: readonly ObjectInfo[]): Promise<void> {
+    const listed = new Set(objects.map(({ key }) => key))
     for (const { key } of this.of(tenant)) if (!listed.has(key) && !this.#own.has(key)) this.drop(key)
-    for (const key of keys) {
+    for (const { key, bytes } of objects) {
       if (this.#objects.has(key) || this.#unusable.has(key)) continue
       try {
-        this.#add({ key, tenant, head: await this.#readHead(key) })
+        this.#add({ key, tenant, head: await this.#readHead(key, bytes) })
       } catch (error) {
         // Blocks have filters of their own. What another process removed meanwhile is no damage.
         if (isDamage(error)) this.#unusable.add(key)
@@ -59,10 +59,14 @@ export class JoinedList {
     }
   }
 
-  async #readHead(key: string): Promise<JoinedHead> {
+  /** Lengths that the head says are no reason to ask for more than the object of `size` bytes has. */
+  async #readHead(key: string, size: number): Promise<JoinedHead> {
     const start = await this.#bucket.getRange(key, 0, headGuessBytes)
     const bytes = joinedHeadBytes(start)
-    return decodeJoinedHead(bytes <= start.length ? start : await this.#bucket.getRange(key, 0, bytes))
+    if (bytes > size) throw new CorruptDataError(`joined filters: a head of ${bytes} bytes in an object of ${size}`)
+    const head = decodeJoinedHead(bytes <= start.length ? start : await this.#bucket.getRange(key, 0, bytes))
+    if (head.bytes !== size) throw new CorruptDataError(`joined filters: ${size} bytes, the head says ${head.bytes}`)
+    return head
   }
 
   /** This process wrote the object. */

@@ -2,12 +2,21 @@
 import '../simulation/synchronous-zlib.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { WriteRequestKernel } from '#codec/write-request.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { UnavailableError } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
+import { RecordLine } from '#store/record-line.ts'
 import { Wal } from '#store/wal.ts'
+import type { LogsEngine } from '#logs/engine.ts'
+import type { MetricsEngine } from '#metrics/engine.ts'
+import { send } from '../../src/ingest/ingest-kit.ts'
+import { logProtocols } from '../../src/ingest/log-protocols.ts'
+import { metricsProtocols } from '../../src/ingest/metrics-protocols.ts'
+import { openStore, StoreWorld } from '../numbered-stores.ts'
+import { driving } from '../signal-worlds.ts'
 
 const intervalMs = 3000
 
@@ -127,6 +136,47 @@ test('nothing is shown before its write, a full group does not wait, and neither
   assert.equal(puts.length, 2)
 })
 
+test('a process that stops waits for no interval, neither for what waits nor for what still comes', async () => {
+  const { world, wal, puts, push } = await pacedLog()
+  const { clock } = world
+  await world.driven(push('first'))
+  const startMs = clock.nowMs()
+  puts.length = 0
+  const before = push('before')
+  await clock.advance(1000)
+  wal.drain()
+  await clock.advance(0)
+  assert.deepEqual(puts, [startMs + 1000])
+  await clock.advance(100)
+  const behind = push('behind')
+  await clock.advance(0)
+  assert.deepEqual(puts, [startMs + 1000, startMs + 1100])
+  assert.deepEqual([await before, await behind], puts)
+  await world.driven(wal.close())
+})
+
+test('a long append waits for one interval at most, not for one with each of its parts', async () => {
+  const { world, wal, puts, push } = await pacedLog()
+  const { clock } = world
+  await world.driven(push('first'))
+  const startMs = clock.nowMs()
+  puts.length = 0
+  const line = new RecordLine(wal, clock)
+  const megabyte = Buffer.alloc(1024 * 1024)
+  let isWhole = false
+  const long = async (): Promise<void> => {
+    for (let i = 0; i < 28; i++) await line.put(1, megabyte, ['a'])
+    await wal.commit()
+    isWhole = true
+  }
+  const appended = long()
+  while (!isWhole && clock.nowMs() - startMs < 60_000) await clock.advance(50)
+  await appended
+  assert.ok(clock.nowMs() - startMs <= intervalMs + 50, `${clock.nowMs() - startMs} ms`)
+  assert.ok(puts.length <= 7, `${puts.length} writes`)
+  await world.driven(wal.close())
+})
+
 test('what is behind the end of a generation waits no longer than an interval', async () => {
   const { world, wal, puts, push } = await pacedLog()
   const { clock } = world
@@ -180,4 +230,45 @@ test('a write that the bucket refuses loses what waited for it, and nothing of i
   await world.driven(push('three'))
   assert.deepEqual(shown, ['kept', 'three'])
   await world.driven(wal.close())
+})
+
+const limits = { decodedBytesMax: 64_000_000 }
+const kernel = new WriteRequestKernel({ a: 1, b: 2, c: 3, d: 4 })
+
+/** How long the answers to a request take whose body has 45,000 samples or lines, directly after another one. */
+async function longPush(name: 'metrics' | 'logs', path: string, line: (n: number) => string): Promise<number> {
+  const world = new StoreWorld()
+  const { clock } = world
+  const store = await openStore[name](world, { durability: 'bucket', commitIntervalMs: intervalMs })
+  const push = { tenantOf: () => 'fake', clock, kernel, limits }
+  const served =
+    name === 'metrics'
+      ? metricsProtocols({ ...push, appender: store.signal as MetricsEngine })
+      : logProtocols({ ...push, appender: store.signal as LogsEngine, log: silentLog })
+  await driving(clock, store.send([{ n: 1 }]))
+  const startMs = clock.nowMs()
+  const body = Array.from({ length: 45_000 }, (_, n) => line(n)).join('\n')
+  let endMs = NaN
+  const sent = send(served, { path, body }).then(answer => {
+    endMs = clock.nowMs()
+    return answer
+  })
+  while (Number.isNaN(endMs) && clock.nowMs() - startMs < 60_000) await clock.advance(50)
+  const { status, body: text } = await sent
+  assert.ok(status < 300, `${status} ${text}`)
+  await driving(clock, store.signal.close())
+  return endMs - startMs
+}
+
+test('a request that is stored in several parts waits for one interval, not for one with each of them', async () => {
+  const atMs = new StoreWorld().clock.nowMs()
+  const times = {
+    influx: await longPush('metrics', '/write', n => `m,g=${n} v=${n} ${atMs}000000`),
+    text: await longPush('metrics', '/api/v1/import/prometheus', n => `m{g="${n}"} ${n} ${atMs}`),
+    json: await longPush('metrics', '/api/v1/import', n =>
+      JSON.stringify({ metric: { __name__: 'm', g: String(n) }, values: [n], timestamps: [atMs] }),
+    ),
+    lines: await longPush('logs', '/insert/jsonline', n => `{"_msg":"${n}"}`),
+  }
+  for (const [what, ms] of Object.entries(times)) assert.ok(ms <= intervalMs + 1000, `${what}: ${ms} ms`)
 })

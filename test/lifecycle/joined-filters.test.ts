@@ -5,6 +5,7 @@
 import '../simulation/synchronous-zlib.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { crc32 } from 'node:zlib'
 import type { MemoryBucket } from '#bucket/memory.ts'
 import { NotFoundError } from '#core/errors.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
@@ -68,6 +69,17 @@ function watched(bucket: MemoryBucket): string[] {
   return keys
 }
 
+/** How many bytes reads of ranges ask for from here on. */
+function watchedLengths(bucket: MemoryBucket): number[] {
+  const lengths: number[] = []
+  const { getRange } = bucket
+  bucket.getRange = (key, at, length) => {
+    lengths.push(length)
+    return getRange.call(bucket, key, at, length)
+  }
+  return lengths
+}
+
 /** Numbers of a trace's spans, by a process that has nothing but the bucket. */
 async function found(engine: TracesEngine, group: string): Promise<number[]> {
   const trace = await engine.reader('fake').find(idOf(group), -Infinity, Infinity)
@@ -122,6 +134,29 @@ test('where joined filters are missing or damaged, a block answers by its own', 
     for (const [key, { bytes, modifiedMs }] of whole)
       objects.set(key, { bytes: Uint8Array.from(damage(bytes)), modifiedMs })
     assert.deepEqual(await answersOf(world), expected, what)
+  }
+})
+
+test('an object with other bytes than its head promises is not read, and no memory taken for them', async () => {
+  const world = await storedBlocks()
+  const { objects } = world.bucket
+  const key = joinedKeys(world.bucket)[0]!
+  const { bytes, modifiedMs } = objects.get(key)!
+  const forged: [string, (view: DataView, object: Uint8Array) => void][] = [
+    ['a head of a million blocks', view => (view.setUint32(12, 1_000_000), view.setUint32(8, 1044 + 32_000_000))],
+    ['parts of 4 GB', view => Array.from({ length: 256 }, (_, part) => view.setUint32(16 + part * 4, 0xffff_ffff))],
+    ['footers of 4 GB', view => view.setUint32(1040 + 24, 0xffff_ffff)],
+  ]
+  for (const [what, forge] of forged) {
+    const object = bytes.slice()
+    const view = new DataView(object.buffer)
+    const headBytes = view.getUint32(8)
+    forge(view, object)
+    view.setUint32(headBytes - 4, crc32(object.subarray(0, headBytes - 4)))
+    objects.set(key, { bytes: object, modifiedMs })
+    const asked = watchedLengths(world.bucket)
+    assert.deepEqual(await answersOf(world), expected, what)
+    assert.ok(Math.max(...asked) <= 1024 * 1024, `${what}: ${Math.max(...asked)} bytes were asked for`)
   }
 })
 

@@ -318,3 +318,35 @@ for (const restart of ['none', 'while it is away', 'when it is back'] as const)
     assert.deepEqual(await all(world, alone), expected, 'from the bucket alone')
     await driving(world.clock, alone.close())
   })
+
+test('a search finds as many traces as its limit where memory has several rows of each', async () => {
+  const world = makeWorld(startMs)
+  const engine = await opened(world)
+  const count = 100
+  for (let part = 0; part < 2; part++) {
+    for (let trace = 1; trace <= count; trace++) {
+      // By their starts, rows of one trace follow each other.
+      const startNs = BigInt(startMs) * 1_000_000n + BigInt(trace * 1_000_000 + part)
+      await append(world, engine, [{ ...span(world, trace, 1 + part), startNs, endNs: startNs + 1000n }])
+    }
+    // Each part is set aside before the next one comes.
+    await world.clock.advance(30_000)
+    await driving(world.clock, engine.maintain())
+    await world.clock.advance(5000)
+  }
+  const [rows] = await driving(world.clock, engine.reader('single-tenant').select(-Infinity, Infinity))
+  assert.equal(rows!.rows, 2 * count)
+  const parsed = parseTraceql('{ }')
+  const stages = parsed.kind === 'search' ? parsed.stages : []
+  const search = new TraceSearch(world.clock, defaultLimits)
+  for (const limit of [count, count / 2]) {
+    const request = { stages, hints: parsed.hints, fromMs: -Infinity, throughMs: Infinity, limit, spansPerSet: 10 }
+    const { traces } = await driving(world.clock, search.run(request, engine.reader('single-tenant')))
+    assert.deepEqual(
+      traces.map(({ id }) => parseInt(id, 16)),
+      Array.from({ length: limit }, (_, i) => count - i),
+    )
+    assert.ok(traces.every(({ sets }) => sets.reduce((sum, { matched }) => sum + matched, 0) === 2))
+  }
+  await driving(world.clock, engine.close())
+})

@@ -154,12 +154,12 @@ test('a row by itself is what it is among all, in one page and in several', asyn
   }
 })
 
-/** A page of the second version with the entries of a repeated column of whole numbers. */
-function pageV2(rep: readonly number[], rows: number, values: readonly number[]): Uint8Array {
+/** A page of the second version with the entries of a column of whole numbers; `rep` is empty without lists. */
+function pageV2(rep: readonly number[], rows: number, values: readonly number[], entries = rep.length): Uint8Array {
   const levels = new ByteWriter(64)
-  encodeHybrid(levels, Uint8Array.from(rep), 0, rep.length, 1)
+  if (rep.length > 0) encodeHybrid(levels, Uint8Array.from(rep), 0, rep.length, 1)
   const repBytes = levels.at
-  encodeHybrid(levels, new Uint8Array(rep.length).fill(1), 0, rep.length, 1)
+  encodeHybrid(levels, new Uint8Array(entries).fill(1), 0, entries, 1)
   const body = Buffer.concat([levels.bytes(), Buffer.from(Int32Array.from(values).buffer)])
   const header = encodeStruct([
     [1, 'i32', 3],
@@ -169,7 +169,7 @@ function pageV2(rep: readonly number[], rows: number, values: readonly number[])
       8,
       'struct',
       [
-        [1, 'i32', rep.length],
+        [1, 'i32', entries],
         [2, 'i32', 0],
         [3, 'i32', rows],
         [4, 'i32', 0],
@@ -191,14 +191,56 @@ test('a row that goes on in the next page is found whole, as no writer should le
   const kept = Buffer.concat([pageV2([0, 1, 0], 2, [1, 2, 3]), pageV2([0, 1], 1, [4, 5])])
   const split = Buffer.concat([pageV2([0, 1, 0], 2, [1, 2, 3]), pageV2([1, 0, 1], 1, [4, 5, 6])])
   const rowsIn = (bytes: Uint8Array, entries: number): number[][] =>
-    [0, 1, 2].map(row => values(readRowOfColumn(column!, bytes, 0, entries, row), row))
+    [0, 1, 2].map(row => values(readRowOfColumn(column!, bytes, 0, entries, row, 3), row))
   assert.deepEqual(rowsIn(kept, 5), [[1, 2], [3], [4, 5]])
-  assert.equal(readRowOfColumn(column!, kept, 0, 5, 2).count, 2)
+  assert.equal(readRowOfColumn(column!, kept, 0, 5, 2, 3).count, 2)
   assert.deepEqual(rowsIn(split, 6), [
     [1, 2],
     [3, 4],
     [5, 6],
   ])
+})
+
+test('pages that say wrong numbers of rows are not gone by', () => {
+  const [column] = columnsOf({ ...root, children: [leaf('a', { type: 'i32', repetition: 'repeated' })] })
+  const [flat] = columnsOf({ ...root, children: [leaf('a', { type: 'i32', repetition: 'optional' })] })
+  const rowOf = (pages: readonly Uint8Array[], entries: number, row: number): number[] => {
+    const { ints, rep, firstRow = 0 } = readRowOfColumn(column!, Buffer.concat(pages), 0, entries, row, 4)
+    let at = firstRow - 1
+    return [...ints!].filter((_, i) => (rep![i] === 0 ? ++at : at) === row)
+  }
+  const [first, second] = [
+    [0, 1, 0],
+    [0, 0, 1],
+  ]
+  for (const [a, b] of [
+    [2, 2],
+    // Too few or too many of all.
+    [1, 2],
+    [3, 2],
+    [2, 9],
+    [0, 0],
+    // As many as there are, in other pages.
+    [1, 3],
+    [3, 1],
+    [4, 0],
+  ] as const) {
+    const pages = [pageV2(first!, a, [1, 2, 3]), pageV2(second!, b, [4, 5, 6])]
+    const read = [0, 1, 2, 3].map(row => rowOf(pages, 6, row))
+    assert.deepEqual(read, [[1, 2], [3], [4], [5, 6]], `${a} and ${b}`)
+  }
+  // Of a column without lists each entry is a row, whatever the pages say.
+  const flatPages = Buffer.concat([pageV2([], 1, [1, 2], 2), pageV2([], 3, [3, 4], 2)])
+  assert.deepEqual([...readRowOfColumn(flat!, flatPages, 0, 4, 1, 4).ints!], [1, 2, 3, 4])
+})
+
+test('a column that has other rows than its row group is damaged', async () => {
+  const bytes = write(someRows(100))
+  const file = await open(bytes)
+  file.rowGroups[0]!.rows = 101
+  await assert.rejects(file.readGroup(0), /100 rows of id in a row group of 101/)
+  await assert.rejects(file.readRow(0, 0), /100 rows of id in a row group of 101/)
+  await assert.rejects(file.read(0, [file.columnAt('tags.tag')]), /100 rows of tags.tag in a row group of 101/)
 })
 
 test('a file without its end, or with a footer beyond its size, is refused', async () => {

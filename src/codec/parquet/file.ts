@@ -4,7 +4,7 @@ import { CorruptDataError } from '#core/errors.ts'
 import { greatest, least } from '#core/lists.ts'
 import { ByteReader } from '../byte-reader.ts'
 import type { ColumnData } from './column-data.ts'
-import { readColumn, readRowOfColumn } from './pages.ts'
+import { readColumn, readRowOfColumn, rowsBegun } from './pages.ts'
 import { readSchema, type Column } from './schema.ts'
 import { readStruct, type ThriftStruct } from './thrift.ts'
 
@@ -42,6 +42,13 @@ const gapBytesMax = 128 * 1024
 const number = (value: unknown, what: string): number => {
   if (typeof value !== 'number' || value < 0) throw new CorruptDataError(`parquet: the footer has no ${what}`)
   return value
+}
+
+/** The column, which has as many rows as its row group. Throws CorruptDataError. */
+function withAllRows(data: ColumnData, rows: number): ColumnData {
+  const begun = rowsBegun(data)
+  if (begun === rows) return data
+  throw new CorruptDataError(`parquet: ${begun} rows of ${data.column.path} in a row group of ${rows}`)
 }
 
 /** An opened file: its schema and row groups. Methods throw CorruptDataError. */
@@ -114,7 +121,7 @@ export class ParquetFile {
 
   /** Columns of a row group, by number, in as few reads as make sense. */
   async read(group: number, wanted: readonly number[]): Promise<Map<number, ColumnData>> {
-    const { places } = this.rowGroups[group]!
+    const { places, rows } = this.rowGroups[group]!
     const sorted = [...new Set(wanted)].sort((a, b) => places[a]!.from - places[b]!.from)
     const out = new Map<number, ColumnData>()
     for (let i = 0; i < sorted.length;) {
@@ -129,14 +136,10 @@ export class ParquetFile {
         const place = places[number]!
         out.set(
           number,
-          decoding(() =>
-            readColumn(
-              this.columns[number]!,
-              bytes.subarray(place.from - from, place.to - from),
-              place.codec,
-              place.entries,
-            ),
-          ),
+          decoding(() => {
+            const own = bytes.subarray(place.from - from, place.to - from)
+            return withAllRows(readColumn(this.columns[number]!, own, place.codec, place.entries), rows)
+          }),
         )
       }
     }
@@ -150,18 +153,20 @@ export class ParquetFile {
 
   /** A row of a row group, its entries of every column: pages that do not have it are not unpacked. In one read. */
   readRow(group: number, row: number): Promise<ColumnData[]> {
+    const { rows } = this.rowGroups[group]!
     return this.#readGroup(group, (column, bytes, codec, entries) =>
-      readRowOfColumn(column, bytes, codec, entries, row),
+      readRowOfColumn(column, bytes, codec, entries, row, rows),
     )
   }
 
   async #readGroup(group: number, read: typeof readColumn): Promise<ColumnData[]> {
-    const { places, from, to } = this.rowGroups[group]!
+    const { places, from, to, rows } = this.rowGroups[group]!
     const bytes = await this.#read(from, to)
     return decoding(() =>
       this.columns.map((column, i) => {
         const place = places[i]!
-        return read(column, bytes.subarray(place.from - from, place.to - from), place.codec, place.entries)
+        const data = read(column, bytes.subarray(place.from - from, place.to - from), place.codec, place.entries)
+        return data.firstRow === undefined ? withAllRows(data, rows) : data
       }),
     )
   }

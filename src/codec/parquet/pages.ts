@@ -417,9 +417,22 @@ function beginsWithRow({ maxRep }: Column, { header, bytes }: RawPage): boolean 
   return first[0] === 0
 }
 
+/** Rows of a page, as its header says them; undefined where it says nothing, or what can't be. */
+function rowsOfPage(column: Column, page: RawPage): number | undefined {
+  if (page.kind === pageKinds.dataV1 || !beginsWithRow(column, page)) return undefined
+  const header = structOf(page.header, 8)
+  const rows = int(header, 3)
+  return column.maxRep === 0 && rows !== int(header, 1) ? undefined : rows
+}
+
+/** How many rows begin in the entries. */
+export function rowsBegun({ rep, count }: Pick<ColumnData, 'rep' | 'count'>): number {
+  return rep === undefined ? count : countPresent(rep, 0, 0, count)
+}
+
 /**
- * Decodes a row of the row group from the pages in `bytes`: those of the second version say how many rows they have,
- * and begin with one. Where they do not, all are decoded. Throws CorruptDataError.
+ * Decodes a row of the row group of `rows` from the pages in `bytes`: those of the second version say how many rows
+ * they have, and begin with one. Where they do not, or say what is not so, all are decoded. Throws CorruptDataError.
  */
 export function readRowOfColumn(
   column: Column,
@@ -427,31 +440,30 @@ export function readRowOfColumn(
   codec: number,
   entries: number,
   row: number,
+  rows: number,
 ): ColumnData {
+  if (row >= rows) throw new CorruptDataError(`parquet: no page of ${column.path} has row ${row}`)
   const input = new ByteReader(bytes)
   let dictionary: RawPage | undefined
-  let found: { page: RawPage; left: number; firstRow: number } | undefined
+  let found: { page: RawPage; left: number; firstRow: number; rows: number } | undefined
   let firstRow = 0
+  const readAll = (): ColumnData => readColumn(column, bytes, codec, entries)
   for (let left = entries; left > 0;) {
     const page = nextPage(input)
     if (page.kind === pageKinds.dictionary) dictionary = page
     else if (isData(page)) {
-      if (page.kind === pageKinds.dataV1 || !beginsWithRow(column, page))
-        return readColumn(column, bytes, codec, entries)
-      // The row ends with its page.
-      if (found !== undefined) break
-      const header = structOf(page.header, 8)
-      const rows = int(header, 3)
-      if (row < firstRow + rows) found = { page, left, firstRow }
-      firstRow += rows
-      left -= entriesOf(header, left)
+      const own = rowsOfPage(column, page)
+      if (own === undefined) return readAll()
+      if (row >= firstRow && row < firstRow + own) found = { page, left, firstRow, rows: own }
+      firstRow += own
+      left -= entriesOf(structOf(page.header, 8), left)
     }
   }
-  if (found === undefined) throw new CorruptDataError(`parquet: no page of ${column.path} has row ${row}`)
+  if (found === undefined || firstRow !== rows) return readAll()
   for (const page of [dictionary, found.page]) if (page !== undefined) checkPage(page)
   const values = dictionary === undefined ? undefined : readDictionary(column, dictionary, codec)
   const page = readData(column, found.page, found.left, codec, values)
-  return entriesOfRow(column, page, row - found.firstRow, row)
+  return rowsBegun(page) === found.rows ? entriesOfRow(column, page, row - found.firstRow, row) : readAll()
 }
 
 function joinPages(column: Column, pages: readonly Page[]): ColumnData {

@@ -98,6 +98,26 @@ function newestFirst(starts: BigInt64Array): Uint32Array {
   return order
 }
 
+/** Traces of rows that match: memory may have several rows of one. */
+class MatchedTraces {
+  readonly #ids: ColumnData
+  readonly #matched = new Set<string>()
+
+  constructor(ids: ColumnData) {
+    this.#ids = ids
+  }
+
+  get size(): number {
+    return this.#matched.size
+  }
+  has(row: number): boolean {
+    return this.#matched.has(traceIdText(this.#ids, row))
+  }
+  add(row: number): void {
+    this.#matched.add(traceIdText(this.#ids, row))
+  }
+}
+
 /** Answers TraceQL searches. */
 export class TraceSearch {
   readonly #budgets: Budgets
@@ -178,8 +198,14 @@ export class TraceSearch {
     const throughNs = request.throughMs === Infinity ? undefined : BigInt(Math.ceil(request.throughMs)) * 1_000_000n
     const run = compileStages(request.stages, table)
     const matches: { row: number; sets: Spanset[] }[] = []
+    const matched = rows.isInMemory
+      ? new MatchedTraces(columnAt(await rows.columns(['TraceID']), 'TraceID'))
+      : undefined
     for (const row of newestFirst(starts)) {
-      if (matches.length >= request.limit) break
+      if ((matched?.size ?? matches.length) >= request.limit) {
+        if (matched === undefined) break
+        if (!matched.has(row)) continue
+      }
       if ((throughNs !== undefined && starts[row]! > throughNs) || (fromNs !== undefined && ends[row]! < fromNs))
         continue
       const from = table.spanFrom[row]!
@@ -191,6 +217,7 @@ export class TraceSearch {
       if (sets.length > 0) {
         budget.takeBytes(bytesOf(sets))
         matches.push({ row, sets })
+        matched?.add(row)
       }
       if (budget.worked(unitsOfRow + unitsOfSpan * request.stages.length * (to - from))) await budget.pause()
     }
