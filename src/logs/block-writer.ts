@@ -97,12 +97,12 @@ export class ChunkWriter {
     finished: readonly FinishedChunk[],
     unready: ReadonlyMap<ClosedChunk, unknown> = new Map(),
   ): Promise<PublishOutcome> {
+    // Lines that were erased, and come again: what went with them is listed again.
+    await this.#options.retired.keep(finished.map(({ tenant, chunk }) => this.#chunkKey(tenant, chunk.ref)))
     const waiting = await this.#upload(finished.filter(({ chunk }) => !chunk.overlaps))
     for (const one of finished) if (one.chunk.overlaps) waiting.set(one, unready.get(one.chunk))
     const unlisted = new Map<FinishedChunk, Error>()
     const uploaded = finished.filter(one => !waiting.has(one))
-    // Lines that were erased, and came again: what went with them is listed again.
-    await this.#options.retired.keep(uploaded.map(({ tenant, chunk }) => this.#chunkKey(tenant, chunk.ref)))
     const tables = await tablesOf(uploaded, this.#pause)
     for (const table of tables.values()) {
       const { tenant, day, streams, members } = table

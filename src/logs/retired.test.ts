@@ -100,3 +100,26 @@ test('what is retired, or read of the bucket, while others are removed stays', a
   await retired.removeDue(() => {})
   assert.deepEqual(keysOf(retired), ['late', 'new'])
 })
+
+test('what comes again while it, or another object, is removed is there behind the removal', async () => {
+  const { clock, bucket, retired } = await stage(['a', 'b'])
+  await retired.save()
+  await clock.advance(1000)
+  const remove = bucket.delete.bind(bucket)
+  let goOn = (): void => {}
+  bucket.delete = async key => {
+    if (key === 'a') await new Promise<void>(resolve => (goOn = resolve))
+    await remove(key)
+  }
+  const removed = retired.removeDue(() => {})
+  const comeAgain = async (key: string): Promise<void> => {
+    await retired.keep([key])
+    await bucket.put(key, Buffer.from('again'))
+  }
+  const came = Promise.all(['a', 'b'].map(comeAgain))
+  await new Promise(setImmediate)
+  goOn()
+  await Promise.all([removed, came])
+  assert.deepEqual([...bucket.objects.keys()].sort().slice(0, 2), ['a', 'b'])
+  assert.equal(Buffer.from(await bucket.get('a')).toString(), 'again')
+})

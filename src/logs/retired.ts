@@ -32,6 +32,8 @@ export class RetiredObjects {
   #isChanged = false
   /** The note in the bucket lets go of what is kept. */
   #isKeptUnnoted = false
+  /** Objects whose removal is under way. */
+  readonly #leaving = new Map<string, Promise<void>>()
   /** Some that are noted are gone. */
   #isStale = false
   #savedMs = -Infinity
@@ -81,11 +83,14 @@ export class RetiredObjects {
   }
 
   /**
-   * Objects that came again are not removed. To be called before something refers to them: a crash behind this finds
-   * them noted no more. Throws what the bucket throws.
+   * Objects that come again are not removed, and those whose removal is under way are gone behind this. To be called
+   * before they are written: a crash behind this finds them noted no more. Throws what the bucket throws.
    */
   async keep(keys: Iterable<string>): Promise<void> {
-    for (const key of keys) if (this.#objects.delete(key)) this.#isChanged = this.#isKeptUnnoted = true
+    for (const key of keys) {
+      if (this.#objects.delete(key)) this.#isChanged = this.#isKeptUnnoted = true
+      await this.#leaving.get(key)
+    }
     if (!this.#isKeptUnnoted) return
     await this.save()
     this.#isKeptUnnoted = false
@@ -117,12 +122,26 @@ export class RetiredObjects {
     }
   }
 
+  async #remove(key: string): Promise<void> {
+    const removal = this.#bucket.delete(key)
+    // Who waits for the end of it does not care how it ended.
+    const end = removal.catch(() => {})
+    this.#leaving.set(key, end)
+    try {
+      await removal
+    } finally {
+      if (this.#leaving.get(key) === end) this.#leaving.delete(key)
+    }
+  }
+
   /** Removes what is due; `onGone` is called for each. */
   async removeDue(onGone: (key: string) => void): Promise<void> {
     const nowMs = this.#clock.nowMs()
     for (const object of [...this.#objects.values()].filter(({ afterMs }) => afterMs <= nowMs)) {
+      // It came again meanwhile.
+      if (this.#objects.get(object.key) !== object) continue
       try {
-        await this.#bucket.delete(object.key)
+        await this.#remove(object.key)
       } catch (error) {
         this.#log.warn('an object that is not needed any more could not be removed', {
           key: object.key,
