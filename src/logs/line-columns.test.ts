@@ -39,9 +39,9 @@ function infoOf(lines: readonly Line[]): Parameters<typeof encodeColumns>[0][num
   return { entries: lines.length, minMs, minSubNs, maxMs: last.ms, maxSubNs: last.subNs, size: 0 }
 }
 
-function packed(blocks: readonly (readonly Line[])[]): Uint8Array {
+function packed(blocks: readonly (readonly Line[])[], texts = symbols): Uint8Array {
   const columns = blocks.map(lines => columnsOf(blockOf(lines), lines.length))
-  return encodeColumns(blocks.map(infoOf), columns, symbols)
+  return encodeColumns(blocks.map(infoOf), columns, texts)
 }
 
 const at = 1_700_000_000_000
@@ -105,6 +105,20 @@ test('a block with more combinations than a byte can name, or with lines out of 
     many(55, 2000).map((_, i) => (i === 0 ? at : at + 1)),
   )
   assert.deepEqual(packed([many(256, 0)]), new Uint8Array(0))
+})
+
+test('a block whose metadata would take more bytes than a chunk has for it has no columns', () => {
+  const texts = Array.from({ length: 40 }, (_, i) => `${i}`.padEnd(5000, 'é'))
+  const from = (first: number, count: number): Line[] =>
+    Array.from({ length: count }, (_, i) => ({ ms: at + i, subNs: 0, length: 1, refs: [first + i, first + i] }))
+  const columns = new ChunkColumns(packed([from(0, 2), from(2, 5), from(0, 3), from(1, 2)], texts), 4)
+  assert.deepEqual(
+    columns.blocks.map(({ hasColumns }) => hasColumns),
+    [true, false, true, true],
+  )
+  assert.equal(columns.combinations.length, 3)
+  // Texts in memory are the larger part.
+  assert.ok(columns.heldBytes > 3 * 2 * 5000 * 2, String(columns.heldBytes))
 })
 
 test('damaged columns are read or refused, nothing else', () => {

@@ -13,6 +13,8 @@ import { codecs, compress, type BlockInfo } from './chunk.ts'
 
 /** A number of a combination is one byte. A block that needs more of them has no columns. */
 export const combinationsMax = 255
+/** Texts of a chunk's combinations, which are not compressed. A block that needs more of them has no columns. */
+export const combinationTextMax = 64 * 1024
 const hasColumns = 1
 /** A block's entries are as many as its bytes at most; that of the largest line has 1 GiB. */
 const columnBytesMax = 1024 * 1024 * 1024
@@ -78,11 +80,22 @@ function refsOf(block: Uint8Array, from: number, to: number): number[] {
 class CombinationTable {
   readonly list: (readonly number[])[] = []
   readonly #numberOf = new Map<string, number>()
+  readonly #symbols: readonly string[]
+  #textBytes = 0
+
+  constructor(symbols: readonly string[]) {
+    this.#symbols = symbols
+  }
 
   /** The chunk's numbers of a block's combinations; undefined when they do not fit in any more. */
   numbersOf(combinations: readonly Combined[]): number[] | undefined {
-    const fresh = new Set(combinations.map(({ refs }) => refs.join()).filter(key => !this.#numberOf.has(key)))
-    if (this.list.length + fresh.size > combinationsMax) return undefined
+    const fresh = new Map(combinations.map(({ refs }) => [refs.join(), refs]))
+    for (const key of this.#numberOf.keys()) fresh.delete(key)
+    let textBytes = this.#textBytes
+    for (const refs of fresh.values())
+      for (const ref of refs) textBytes += Buffer.byteLength(this.#symbols[ref] ?? '') + 1
+    if (this.list.length + fresh.size > combinationsMax || textBytes > combinationTextMax) return undefined
+    this.#textBytes = textBytes
     return combinations.map(({ refs }) => {
       const key = refs.join()
       let number = this.#numberOf.get(key)
@@ -102,7 +115,7 @@ export function encodeColumns(
   symbols: readonly string[],
 ): Uint8Array {
   if (columns.every(one => one === undefined)) return new Uint8Array(0)
-  const table = new CombinationTable()
+  const table = new CombinationTable(symbols)
   const heads = new ByteWriter(blocks.length * 128)
   const packed = new ByteWriter(4096)
   blocks.forEach((block, i) => {
@@ -195,11 +208,13 @@ export class ChunkColumns {
   readonly combinations: readonly (readonly string[])[]
   readonly blocks: readonly CountedBlock[]
   readonly #bytes: Uint8Array
+  readonly #textBytes: number
 
   /** Throws CorruptDataError. */
   constructor(bytes: Uint8Array, blocks: number) {
     const input = new ByteReader(bytes)
     this.combinations = readCombinations(input)
+    this.#textBytes = input.at
     const heads: CountedBlock[] = []
     let at = 0
     for (let i = 0; i < blocks; i++) {
@@ -213,7 +228,8 @@ export class ChunkColumns {
   }
 
   get heldBytes(): number {
-    return this.#bytes.length + this.blocks.length * 400
+    // They lie in the bytes, and as texts of two bytes a character.
+    return this.#bytes.length + this.#textBytes * 3 + this.blocks.length * 400
   }
 
   #unpack({ at, length, size }: ColumnPlace): Uint8Array {

@@ -9,10 +9,12 @@ import type { Bucket } from '#bucket/bucket.ts'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { mutate } from '../../test/damage.ts'
 import type { ChunkRef } from './chunk.ts'
+import { Labels } from '#model/labels.ts'
 import { chunkName } from './merge.ts'
 import { encodeTable, partOfChunks, partOfTable, TableHead, type FilteredChunk } from './table.ts'
 import { tableKeyOf, TableReader, type HeldTables } from './tables.ts'
 import { TableWriter, type FreshChunk } from './table-writer.ts'
+import { OpenChunk } from './open-chunk.ts'
 import { encodeFilter } from './token-filter.ts'
 
 const pause = (): Promise<void> => Promise.resolve()
@@ -175,6 +177,20 @@ test('a table of many chunks is read, merged and written with pauses', async () 
     partOfTable(bytes, () => true, counting),
     64 + 3 * 31,
   )
+})
+
+test('a chunk whose metadata is long is counted by its columns: heads stay small', async () => {
+  for (const [length, isWhole] of [
+    [100, true],
+    [3000, false],
+  ] as const) {
+    const open = new OpenChunk(0)
+    for (let i = 0; i < 2; i++) open.append(i, 0, new Uint8Array(1), 0, 1, ['stack', `${i}`.padEnd(length, 'x')])
+    const { ref, entries, filter } = open.close('fake', 1n, Labels.empty)
+    const { chunks } = await partOfChunks([{ ref, entries, filter: filter! }], pause)
+    assert.equal(chunks[0]!.whole !== undefined, isWhole)
+    assert.ok(chunks[0]!.columns.length > 0)
+  }
 })
 
 test('a query opens a table once, also where the cache has no room for it', async () => {

@@ -29,6 +29,8 @@ const paddedFrom = 64
 const stepChunks = 64
 /** A chunk with more combinations of metadata is counted by its columns. */
 const wholeCombinationsMax = 32
+/** So is one with longer texts of them: heads are read by every query. */
+const wholeTextMax = 4096
 
 /** Another table of the same index. */
 export interface OtherTable {
@@ -326,6 +328,9 @@ function wholeOf(columns: Uint8Array, blocks: number): WholeChunk | undefined {
   const all = new ChunkColumns(columns, blocks)
   const block = all.whole()
   if (block === undefined || all.combinations.length > wholeCombinationsMax) return undefined
+  let characters = 0
+  for (const texts of all.combinations) for (const text of texts) characters += text.length
+  if (characters > wholeTextMax) return undefined
   return { combinations: all.combinations, block }
 }
 
