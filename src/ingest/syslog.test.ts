@@ -1,6 +1,7 @@
 /** Syslog: messages are gathered for a moment, stored together, and tried again while the store is away. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { sleep } from '#core/clock.ts'
 import { UnavailableError } from '#core/errors.ts'
 import { syslogWaitingBytesMax } from '#core/limits.ts'
 import { silentLog } from '#core/log.ts'
@@ -83,6 +84,40 @@ test('many messages do not wait, and those that wait are stored when it closes',
   assert.deepEqual(
     store.batches.map(batch => batch.length),
     [2000, 1],
+  )
+})
+
+test('while messages are stored others gather, and the log does not wait where whole batches do', async () => {
+  const { clock, store, syslog } = receiving()
+  const intervalMs = 3000
+  const asked: { count: number; isPart: boolean; atMs: number }[] = []
+  const { append } = store
+  store.append = async (tenant, batch) => {
+    asked.push({ count: batch.count, isPart: batch.isPart, atMs: clock.nowMs() - nowMs })
+    // As a log that is written once an interval.
+    if (!batch.isPart) await sleep(clock, intervalMs)
+    return append.call(store, tenant, batch)
+  }
+  const connection = syslog.connect()
+  let sent = 0
+  const run = async (ms: number, perStep: number): Promise<void> => {
+    for (let at = 0; at < ms; at += 100) {
+      for (let i = 0; i < perStep; i++) connection.data(Buffer.from(`${message(String(sent++))}\n`))
+      await clock.advance(100)
+    }
+  }
+  await run(9000, 1)
+  assert.ok(asked.length <= 4, `${asked.length} batches of few messages`)
+  await run(9000, 200)
+  await clock.advance(3 * intervalMs)
+  assert.equal(store.batches.flat().length, sent)
+  assert.ok(asked.some(({ isPart }) => isPart))
+  const closed = syslog.close()
+  await clock.advance(intervalMs)
+  await closed
+  assert.deepEqual(
+    store.batches.flat(),
+    Array.from({ length: sent }, (_, n) => String(n)),
   )
 })
 

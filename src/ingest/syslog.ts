@@ -26,6 +26,8 @@ export class SyslogReceiver {
   #builder = new LogBatchBuilder()
   #timer: Timer | undefined
   #storing: Promise<void> = Promise.resolve()
+  /** Batches that are being stored, or wait for those before them: messages gather for as long. */
+  #batches = 0
   /** Of messages that are not stored yet, those of `#builder` included. */
   #waitingBytes = 0
   #gatheredBytes = 0
@@ -103,10 +105,13 @@ export class SyslogReceiver {
     this.#waitingBytes += bytes.length + messageBytes
     this.#gatheredBytes += bytes.length + messageBytes
     if (this.#builder.count >= gatherMax) this.#flush()
-    else
-      this.#timer ??= this.#clock.after(gatherMs, () => {
-        this.#flush()
-      })
+    else if (this.#batches === 0) this.#flushSoon()
+  }
+
+  #flushSoon(): void {
+    this.#timer ??= this.#clock.after(gatherMs, () => {
+      this.#flush()
+    })
   }
 
   #flush(): void {
@@ -117,10 +122,12 @@ export class SyslogReceiver {
     this.#builder = new LogBatchBuilder()
     const bytes = this.#gatheredBytes
     this.#gatheredBytes = 0
+    this.#batches++
     this.#storing = this.#storing
       .then(() => this.#store(builder))
       .finally(() => {
         this.#release(bytes)
+        if (--this.#batches === 0 && this.#builder.count > 0) this.#flushSoon()
       })
   }
 
@@ -130,6 +137,8 @@ export class SyslogReceiver {
     const batch = builder.build()
     batch.isVerbatim = true
     for (let attempt = 0; ; attempt++) {
+      // The next one can't be stored before.
+      batch.isPart = this.#batches > 1
       try {
         const result = await this.#appender.append(this.#tenant, batch)
         // Limits that pass, and lines that are sent again with them are stored once.
