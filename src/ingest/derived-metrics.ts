@@ -277,16 +277,18 @@ export class DerivedMetrics {
     const { clock, metrics, log } = this.#options
     const nowMs = clock.nowMs()
     this.#expire(nowMs)
+    const stored: Promise<unknown>[] = []
     for (const tenant of new Set([...this.#spans.keys(), ...this.#edges.keys()])) {
       const { builder } = await this.#samplesOf(tenant, nowMs)
       if (builder.batch.sampleCount === 0) continue
       builder.batch.isFrozen = true
-      try {
-        await metrics.append(tenant, builder.batch)
-      } catch (error) {
+      // Tenants wait for the log together.
+      const storing = metrics.append(tenant, builder.batch).catch((error: unknown) => {
         log.warn('metrics of spans could not be stored', { tenant, error: messageOf(error) })
-      }
+      })
+      stored.push(storing)
     }
+    await Promise.all(stored)
   }
 
   async #samplesOf(tenant: string, nowMs: number): Promise<Samples> {

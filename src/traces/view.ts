@@ -48,6 +48,9 @@ export interface TracesViewOptions {
   retentionMs: number
 }
 
+/** From so many tenants on, those without spans in memory are forgotten: anybody may ask for a tenant that is none. */
+const tenantsMax = 1000
+
 export class TracesView {
   readonly #options: TracesViewOptions
   readonly #blocks: BlockReader
@@ -63,10 +66,23 @@ export class TracesView {
   reader(tenant: string): TracesReader {
     const { clock, retentionMs } = this.#options
     let view = this.#tenants.get(tenant)
-    if (view === undefined) this.#tenants.set(tenant, (view = new TenantView(tenant, this.#blocks, this.#options)))
+    if (view === undefined) {
+      if (this.#tenants.size >= tenantsMax) this.#forgetEmpty()
+      this.#tenants.set(tenant, (view = new TenantView(tenant, this.#blocks, this.#options)))
+    }
     const retainedFrom = (fromMs: number): number =>
       retentionMs === Infinity ? fromMs : Math.max(fromMs, clock.nowMs() - retentionMs)
     return new Reader(view, retainedFrom)
+  }
+
+  /** Tenants that something is remembered of. */
+  get tenantCount(): number {
+    return this.#tenants.size
+  }
+
+  /** Queries under way go on with what they have. */
+  #forgetEmpty(): void {
+    for (const [name, view] of this.#tenants) if (view.isEmpty) this.#tenants.delete(name)
   }
 }
 
@@ -93,6 +109,11 @@ class TenantView implements TracesSource {
 
   pause(): Promise<void> {
     return this.#pause()
+  }
+
+  /** Nothing is laid out, and no block is known to be damaged. */
+  get isEmpty(): boolean {
+    return this.#segments.size === 0 && this.#live === undefined && this.#damaged.size === 0
   }
 
   damaged(): readonly DamagedBlock[] {

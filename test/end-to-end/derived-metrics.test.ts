@@ -143,6 +143,33 @@ test('calls, latencies, sizes; edges between services, to databases, from users,
   assert.ok(derived.dropped > 0)
 })
 
+test('tenants wait for the log together, and one that is refused holds up no other', async () => {
+  const waiting: string[] = []
+  let goOn = (): void => {}
+  const logged = new Promise<void>(resolve => (goOn = resolve))
+  const append: MetricsAppender['append'] = async tenant => {
+    waiting.push(tenant)
+    if (tenant === 'refused') throw new Error('no room')
+    await logged
+    return { stored: 0, histograms: 0, exemplars: 0, refused: 0, problems: [] }
+  }
+  const derived = new DerivedMetrics({
+    clock,
+    log: silentLog,
+    metrics: { append },
+    seriesMax: 100,
+    sizeOf: () => 1,
+    decode: () => assert.fail('nothing is an outline here'),
+  })
+  const tenants = ['a', 'refused', 'b']
+  for (const tenant of tenants) derived.add(tenant, of('web', [span(1, 0, 1, 0.1)]), none)
+  const stored = derived.store()
+  for (let i = 0; i < 100 && waiting.length < tenants.length; i++) await new Promise(setImmediate)
+  assert.deepEqual(waiting, tenants)
+  goOn()
+  await stored
+})
+
 test('many series become samples a little at a time, each of them once', async () => {
   /** A clock by which each look takes a millisecond. */
   class SlowClock extends VirtualClock {
