@@ -227,7 +227,8 @@ export const optionTable = {
     '3s',
     "With durability: bucket, the least time between two writes of a signal's log to the bucket: what comes in " +
       'meanwhile is acknowledged with the next one, and each write is a request that costs (docs/sizing.md). ' +
-      'A push after a pause of this length is written at once. Unless it is set, a bucket in a directory has 200ms.',
+      'A push after a pause of this length is written at once; so are the parts of a long push, and what waits when ' +
+      'the process stops. Unless it is set, a bucket in a directory has 200ms.',
   ),
   take_back: option(
     'switch',
