@@ -2,8 +2,20 @@
  * Cortex in Mimir's place: the same blocks, the same doors, other names of some keys. Its configuration is made from
  * the one that is rendered for Mimir, key by key: a key that has no counterpart here is an error.
  */
+import { spawnSync } from 'node:child_process'
+import { enginePath } from './programs.ts'
 
 type Section = Record<string, unknown>
+
+let storeAfterPath: string | undefined
+
+/** Where Cortex has `query_store_after`: behind 1.21 it is a limit. */
+export function queryStoreAfterPath(): string {
+  if (storeAfterPath !== undefined) return storeAfterPath
+  const { stdout, stderr } = spawnSync(enginePath('cortex')!, ['-help'], { encoding: 'utf8' })
+  const isLimit = `${stdout}${stderr}`.includes('-limits.query-store-after')
+  return (storeAfterPath = `${isLimit ? 'limits' : 'querier'}.query_store_after`)
+}
 
 /** A path of Mimir's file, and where Cortex has it; undefined: Cortex has no such thing, and needs none. */
 const counterparts: Readonly<Record<string, string | undefined>> = {
@@ -29,7 +41,6 @@ const counterparts: Readonly<Record<string, string | undefined>> = {
   'blocks_storage.bucket_store.sync_dir': 'blocks_storage.bucket_store.sync_dir',
   'blocks_storage.bucket_store.ignore_blocks_within': 'blocks_storage.bucket_store.ignore_blocks_within',
   'blocks_storage.bucket_store.sync_interval': 'blocks_storage.bucket_store.sync_interval',
-  'querier.query_store_after': 'querier.query_store_after',
   'compactor.data_dir': 'compactor.data_dir',
   'compactor.cleanup_interval': 'compactor.cleanup_interval',
   'compactor.sharding_ring.kvstore.store': 'compactor.sharding_ring.kvstore.store',
@@ -59,7 +70,7 @@ export function leavesOf(section: Section, prefix = ''): [path: string, value: u
   )
 }
 
-function put(section: Section, path: string, value: unknown): void {
+export function put(section: Section, path: string, value: unknown): void {
   const keys = path.split('.')
   const last = keys.pop()!
   let at = section
@@ -84,6 +95,10 @@ export function cortexConfig(mimir: Section, more: Readonly<Record<string, unkno
     alertmanager_storage: { backend: 'local', local: { path: '/tmp' } },
   }
   for (const [path, value] of leavesOf(mimir)) {
+    if (path === 'querier.query_store_after') {
+      put(config, queryStoreAfterPath(), value)
+      continue
+    }
     if (!(path in counterparts)) throw new Error(`${path} of Mimir's configuration has no counterpart of Cortex here`)
     const own = counterparts[path]
     if (own !== undefined) put(config, own, path === 'activity_tracker.filepath' ? `${String(value)}.d` : value)

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { PutBucketPolicyCommand } from '@aws-sdk/client-s3'
 import { cephKeys, type Ceph } from '../ceph.ts'
 import { until } from '../until.ts'
+import { put, queryStoreAfterPath } from './cortex.ts'
 import { enginePath } from './programs.ts'
 import { freePort } from '../free-port.ts'
 
@@ -82,7 +83,7 @@ export async function startCortex(ceph: Ceph, bucket: string, directory: string)
   const ring = { ring: inMemory }
   const empty = join(directory, 'empty')
   mkdirSync(empty, { recursive: true })
-  return startEngine('cortex', directory, port, {
+  const config = {
     auth_enabled: true,
     target: 'all',
     server: { http_listen_port: port, grpc_listen_port: await freePort(), http_listen_address: '127.0.0.1' },
@@ -112,7 +113,7 @@ export async function startCortex(ceph: Ceph, bucket: string, directory: string)
         bucket_index: { enabled: true, update_on_error_interval: '1s' },
       },
     },
-    querier: { query_store_after: '0s', active_query_tracker_dir: join(directory, 'queries') },
+    querier: { active_query_tracker_dir: join(directory, 'queries') },
     compactor: {
       data_dir: join(directory, 'compactor'),
       block_ranges: ['1m', '2m'],
@@ -129,7 +130,9 @@ export async function startCortex(ceph: Ceph, bucket: string, directory: string)
     ruler_storage: { backend: 'local', local: { directory: empty } },
     alertmanager: { data_dir: join(directory, 'alertmanager'), external_url: 'http://localhost/alertmanager' },
     alertmanager_storage: { backend: 'local', local: { path: empty } },
-  })
+  }
+  put(config, queryStoreAfterPath(), '0s')
+  return startEngine('cortex', directory, port, config)
 }
 
 export interface LokiPeriod {
