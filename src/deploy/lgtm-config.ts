@@ -78,7 +78,8 @@ export function lokiConfig(stack: Stack): Record<string, unknown> {
     schema_config: lokiSchema(s3),
     // Paths that don't follow path_prefix: their defaults lie in the working directory, or at the root.
     ruler: { rule_path: '/loki/rules-temp', wal: { dir: '/loki/ruler-wal' } },
-    storage_config: { bloom_shipper: { working_directory: '/loki/blooms' } },
+    // Behind 3.7 `storage` above is not read unless this says so.
+    storage_config: { use_thanos_objstore: false, bloom_shipper: { working_directory: '/loki/blooms' } },
     ingester: { chunk_idle_period: '2m', max_chunk_age: '5m', wal: { enabled: true, dir: '/loki/wal' } },
     limits_config: {
       retention_period: hours(stack.retention.logs),
