@@ -178,6 +178,7 @@ export class Load {
   again = 0
   readonly #flows: readonly DoorFlow[]
   #isOver = false
+  #isAbandoned = false
   #running: Promise<unknown> = Promise.resolve()
 
   constructor() {
@@ -192,6 +193,12 @@ export class Load {
   async stop(): Promise<void> {
     this.#isOver = true
     await this.#running
+  }
+
+  /** After a failure: what was not acknowledged is not sent again. */
+  async abandon(): Promise<void> {
+    this.#isAbandoned = this.#isOver = true
+    await Promise.allSettled([this.#running])
   }
 
   get acknowledged(): Record<string, number> {
@@ -214,7 +221,7 @@ export class Load {
   async #send(flow: DoorFlow, ledger: Ledger): Promise<void> {
     let next = 0
     let batch: Batch | undefined
-    while (!this.#isOver || batch !== undefined) {
+    while (!this.#isOver || (batch !== undefined && !this.#isAbandoned)) {
       batch ??= this.#make(next, ledger)
       next = batch.first + itemsOfBatch
       const isKept = await this.#try(flow, ledger, batch)

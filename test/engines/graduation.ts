@@ -96,6 +96,7 @@ class Rehearsal {
       throw error
     } finally {
       this.#load.doors = undefined
+      await this.#load.abandon()
       await this.#stack?.stop()
       this.#tercet?.child.kill('SIGKILL')
     }
