@@ -9,7 +9,7 @@ export interface Cost {
   threadSeconds: number
   peakBytes: number
   rssBytes: number
-  /** Of the resident bytes, those that no file has. */
+  /** Resident bytes that no file backs. */
   anonymousBytes: number
 }
 

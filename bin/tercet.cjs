@@ -5,6 +5,8 @@
  */
 'use strict'
 
+var fs = require('fs')
+var path = require('path')
 var needed = require('../package.json').engines.node.replace('>=', '')
 
 /** Compares "22.15" with "22.9.0". */
@@ -23,9 +25,15 @@ function warnOfNoExperiments() {
   }
 }
 
+/** A checkout has the sources, and perhaps an older build of them; a package has the build alone. */
+function programPath() {
+  var sources = '../src/app/main.ts'
+  return fs.existsSync(path.join(__dirname, sources)) ? sources : '../dist/program/main.js'
+}
+
 if (isAtLeast(process.versions.node, needed)) {
   if (!isAtLeast(process.versions.node, '26')) warnOfNoExperiments()
-  import('../dist/program/main.js')
+  import(programPath())
 } else {
   process.stderr.write(
     'tercet: this is Node ' +

@@ -1,4 +1,4 @@
-/** Which series a rule may read of those that other rules store: who reads them has to wait until they are stored. */
+/** Which metrics a rule reads, and which it stores: a rule waits until what it reads of earlier rules is stored. */
 import { childrenOf, selectorsOf, type Expr } from '#lang/promql/ast.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
 import type { RuleSettings } from './rules-file.ts'

@@ -80,7 +80,7 @@ export class ChangeLog {
       if (known?.block === block) before.delete(id)
       if (known?.block !== block || known.state !== state) this.note(fromMs)
     }
-    // Those that went, or that another one stands for now.
+    // Blocks that are gone, or were replaced by one of the same name.
     for (const { fromMs } of before.values()) this.note(fromMs)
     this.#blocks = now
   }
