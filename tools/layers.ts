@@ -60,6 +60,7 @@ export const insiders: readonly string[] = ['app', 'ops', 'worker']
 /** The doors of a signal folder: the only files of it that another folder may import. `insiders` may use any. */
 export const doors: Record<string, readonly string[]> = {
   'append.ts': ['ingest', 'scrape', 'alert', 'forward'],
+  'scoped-reader.ts': ['api'],
   'select.ts': ['query', 'api'],
 }
 

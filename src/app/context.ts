@@ -11,7 +11,7 @@ import { NewerFormatError } from '#core/own-formats.ts'
 import { memoryBudgetBytes, memoryShares, type Limits } from '#core/limits.ts'
 import { MemoryBudget } from '#core/memory-budget.ts'
 import type { SignalName } from '#core/signal-name.ts'
-import type { HttpReply, Route } from '#net/route-table.ts'
+import type { GuardedRoute, HttpReply } from '#net/route-table.ts'
 import { Fence } from '#store/fencing.ts'
 import { FormatRecords } from './format-records.ts'
 import { QueryGate } from '#query/gate.ts'
@@ -132,7 +132,7 @@ const refusal: HttpReply = {
 }
 
 /** Routes that answer queries: listed while they run, and refused where the role takes in only. */
-export function queryRoutes({ running, isInsertOnly }: Context, routes: readonly Route[]): Route[] {
+export function queryRoutes({ running, isInsertOnly }: Context, routes: readonly GuardedRoute[]): GuardedRoute[] {
   if (!isInsertOnly) return running.watched(routes)
   return routes.map(route => ({ ...route, handler: () => Promise.resolve(refusal) }))
 }

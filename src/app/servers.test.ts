@@ -12,6 +12,8 @@ import { Lifecycle } from './lifecycle.ts'
 import { makePart, type Part } from './part.ts'
 import { Servers } from './servers.ts'
 import { systemWorld } from './world.ts'
+import { known, open } from '#net/access.ts'
+import { allowing } from '#net/route-table.ts'
 
 const directory = temporaryDirectory()
 after(() => {
@@ -49,8 +51,12 @@ test('while a part starts, health answers and all else says 503; then all answer
     finish = resolve
   })
   const parts = [
-    makePart({ name: 'health', answersAtOnce: true, routes: at(['GET'], ['/health'], saying('OK')) }),
-    makePart({ name: 'store', routes: at(['GET', 'POST'], ['/data'], saying('data')), start: () => slow }),
+    makePart({ name: 'health', answersAtOnce: true, routes: allowing(open, at(['GET'], ['/health'], saying('OK'))) }),
+    makePart({
+      name: 'store',
+      routes: allowing(known, at(['GET', 'POST'], ['/data'], saying('data'))),
+      start: () => slow,
+    }),
   ]
   const { lifecycle, servers, seen } = await serve(parts)
   const opened = servers.open.bind(servers)
@@ -84,8 +90,8 @@ test('while a part starts, health answers and all else says 503; then all answer
 
 test('two parts that claim one route are refused, and both are named', async () => {
   const parts = [
-    makePart({ name: 'logs', routes: at(['POST'], ['/push'], saying('a')) }),
-    makePart({ name: 'traces', routes: at(['POST'], ['/push'], saying('b')) }),
+    makePart({ name: 'logs', routes: allowing(known, at(['POST'], ['/push'], saying('a'))) }),
+    makePart({ name: 'traces', routes: allowing(known, at(['POST'], ['/push'], saying('b'))) }),
   ]
   await assert.rejects(serve(parts), { message: 'POST /push belongs to logs and to traces' })
 })

@@ -1,11 +1,11 @@
 /** The addresses that all parts share: one HTTP server and one gRPC server over the routes and methods of the parts. */
 import { errorReply } from '#api/prometheus/respond.ts'
 import { UnavailableError } from '#core/errors.ts'
-import { Auth, openPaths } from '#net/auth.ts'
+import { noAuth } from '#net/auth.ts'
 import type { GrpcMethod, GrpcServer } from '#net/grpc.ts'
 import { HttpServer, type RequestObserver } from '#net/http.ts'
 import { LocalRequests } from '#net/local-requests.ts'
-import { RouteTable, type HttpReply, type Route } from '#net/route-table.ts'
+import { RouteTable, type GuardedRoute, type HttpReply, type Route } from '#net/route-table.ts'
 import { guardOrigin } from '#net/same-origin.ts'
 import type { SocketRoute } from '#net/web-socket.ts'
 import type { Context } from './context.ts'
@@ -17,8 +17,6 @@ function refusalOf(reason: string): HttpReply {
   const headers = { 'content-type': 'text/plain; charset=utf-8', 'retry-after': '2' }
   return { status: 503, headers, body: `${reason}\n` }
 }
-
-const noAuth = new Auth({ username: '', password: '', bearerToken: '' })
 
 /** Routes that change something, other than by ingestion: browsers send telemetry from everybody's pages. */
 function isAction({ methods, path }: Route): boolean {
@@ -39,7 +37,7 @@ class Gate {
     this.#notRunning = notRunning
   }
 
-  routes({ routes, answersAtOnce }: Part): readonly Route[] {
+  routes({ routes, answersAtOnce }: Part): readonly GuardedRoute[] {
     if (answersAtOnce === true) return routes
     return routes.map(route => ({
       ...route,
@@ -63,10 +61,10 @@ class Gate {
   grpc({ grpc }: Part): GrpcMethod[] {
     return grpc.map(method => ({
       ...method,
-      handler: (message, tenant, signal) => {
+      handler: (message, caller, signal) => {
         const reason = this.#notRunning()
         return reason === undefined
-          ? method.handler(message, tenant, signal)
+          ? method.handler(message, caller, signal)
           : Promise.reject(new UnavailableError(reason, 2))
       },
     }))
@@ -113,7 +111,7 @@ export class Servers implements SharedServers {
     }
     this.local = new LocalRequests(table.routes, options)
     this.#http = new HttpServer(guardOrigin(table.routes, isAction), sockets, { ...options, ...security })
-    const health = table.routes.filter(({ path }) => openPaths.has(path))
+    const health = table.routes.filter(({ access }) => access.kind === 'open')
     this.#health = new HttpServer(health, [], { ...options, auth: noAuth, tls: undefined })
     this.#methods = parts.flatMap(part => gate.grpc(part))
   }

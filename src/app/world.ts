@@ -7,7 +7,7 @@ import { systemFiles, type Files } from '#core/files.ts'
 import { defaultLimits, type Limits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
 import { systemRandom, type Random } from '#core/random.ts'
-import { Auth } from '#net/auth.ts'
+import { Auth, shortForm } from '#net/auth.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { TlsOptions } from '#net/tls-options.ts'
@@ -87,11 +87,8 @@ export async function openSecurity(config: Config, files: Files): Promise<Securi
     password = await secretFrom(config.text('auth.password_file'), files)
   if ((username === '') !== (password === ''))
     throw new BadDataError('auth.username and auth.password_file go together: one of them is missing or empty')
-  const auth = new Auth({
-    username,
-    password,
-    bearerToken: await secretFrom(config.text('auth.bearer_token_file'), files),
-  })
+  const bearerToken = await secretFrom(config.text('auth.bearer_token_file'), files)
+  const auth = new Auth(shortForm({ username, password, bearerToken }))
   const cert = await secretFrom(config.text('tls.cert_file'), files),
     key = await secretFrom(config.text('tls.key_file'), files),
     clientCa = await secretFrom(config.text('tls.client_ca_file'), files)

@@ -5,16 +5,17 @@ import { createServer as createSecureServer } from 'node:https'
 import { Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, CanceledError, LimitError, messageOf } from '#core/errors.ts'
+import { BadDataError, CanceledError, ForbiddenError, LimitError, messageOf } from '#core/errors.ts'
 import { defaultLimits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
 import type { MemoryBudget, MemoryHold } from '#core/memory-budget.ts'
-import type { Auth } from './auth.ts'
+import { known, type Grant } from './access.ts'
+import { isRefusal, type Asking, type Auth, type Refusal } from './auth.ts'
 import { readBody } from './body.ts'
 import { checkPort, listenError } from './listen-error.ts'
 import { cutPieces, pieceLength, piecesOf } from './paced-body.ts'
 import { Pipelining } from './pipelining.ts'
-import type { HttpReply, HttpRequest, Route } from './route-table.ts'
+import type { GuardedRoute, HttpReply, HttpRequest, Route } from './route-table.ts'
 import { Router } from './router.ts'
 import { SlowSockets } from './slow-sockets.ts'
 import { secureOptions, type TlsOptions } from './tls-options.ts'
@@ -79,14 +80,14 @@ function pathOf(url: string): string {
 export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #listeners: Listener[] = []
-  readonly #router = new Router<Route>()
+  readonly #router = new Router<GuardedRoute>()
   readonly #sockets: readonly SocketRoute[]
   readonly #slow: SlowSockets | undefined
   readonly #pipelining = new Pipelining()
   #isClosing = false
 
   /** Throws where two routes have the same method and path. */
-  constructor(routes: readonly Route[], sockets: readonly SocketRoute[], options: HttpServerOptions) {
+  constructor(routes: readonly GuardedRoute[], sockets: readonly SocketRoute[], options: HttpServerOptions) {
     this.#options = options
     this.#sockets = sockets
     for (const route of routes) for (const method of route.methods) this.#router.add(method, route.path, route)
@@ -159,9 +160,11 @@ export class HttpServer {
     }
     const path = pathOf(url)
     const match = this.#router.find(method, path)
-    const problem = this.#options.auth.refuses(path, raw.headers.authorization)
-    if (problem !== undefined) {
-      this.#refuse(raw, response, problem, match?.value)
+    // What is not there is told to those who are known.
+    const entered = this.#options.auth.enter(match?.value.access ?? known, askingOf(raw))
+    const admission = entered instanceof Promise ? await entered : entered
+    if (isRefusal(admission)) {
+      this.#refuse(raw, response, admission, match?.value)
       return
     }
     if (match === undefined) {
@@ -169,7 +172,7 @@ export class HttpServer {
       return
     }
     await this.#pipelining.turn(raw, response)
-    await this.#answer(match.value, match.params, raw, response)
+    await this.#answer(match.value, match.params, raw, response, admission)
   }
 
   /** What a path answers whose routes take other methods. */
@@ -181,13 +184,20 @@ export class HttpServer {
     return undefined
   }
 
-  #refuse(raw: IncomingMessage, response: ServerResponse, problem: string, route: Route | undefined): void {
-    const refusal: HttpReply = {
-      status: 401,
-      headers: { ...plainText, 'www-authenticate': this.#options.auth.challenge },
-      body: `401: ${problem}\n`,
+  #refuse(
+    raw: IncomingMessage,
+    response: ServerResponse,
+    { status, reason, headers }: Refusal,
+    route: Route | undefined,
+  ): void {
+    const challenge = status === 401 ? { 'www-authenticate': this.#options.auth.challenge } : {}
+    const plain: HttpReply = {
+      status,
+      headers: { ...plainText, ...challenge, ...headers },
+      body: `${status}: ${reason}\n`,
     }
-    finish(response, { ...refusal, ...route?.finish?.(refusal, headerOf(raw)), status: 401 })
+    const refusal = status === 403 ? (route?.refuse?.(new ForbiddenError(reason)) ?? plain) : plain
+    finish(response, { ...refusal, ...route?.finish?.(refusal, headerOf(raw)), status })
   }
 
   async #answer(
@@ -195,6 +205,7 @@ export class HttpServer {
     params: Record<string, string>,
     raw: IncomingMessage,
     response: ServerResponse,
+    grant: Grant,
   ): Promise<void> {
     const startedMs = this.#options.monotonicMs()
     const abort = new AbortController()
@@ -206,7 +217,7 @@ export class HttpServer {
       abort.abort()
       answer?.drop?.()
     })
-    const request = this.#wrap(raw, params, abort.signal, held)
+    const request = this.#wrap(raw, params, grant, abort.signal, held)
     try {
       answer = await route.handler(request)
     } catch (error) {
@@ -225,6 +236,7 @@ export class HttpServer {
   #wrap(
     raw: IncomingMessage,
     params: Record<string, string>,
+    grant: Grant,
     signal: AbortSignal,
     held: Holds | undefined,
   ): HttpRequest {
@@ -256,6 +268,7 @@ export class HttpServer {
       query,
       signal,
       header: headerOf(raw),
+      grant,
       holdAnswer: held && (bytes => held.answer.take(bytes)),
       body,
       rawBody: () => (read ??= readBody(raw, bodyBytesMax, decodedBytesMax, undefined, held?.body)),
@@ -329,6 +342,11 @@ function checkFieldCount(text: string, separator: string): void {
   for (let at = text.indexOf(separator); at >= 0; at = text.indexOf(separator, at + 1))
     if (++count > formFieldsMax)
       throw new LimitError(`the form has more than ${formFieldsMax} fields, which is the limit`, 413)
+}
+
+function askingOf(raw: IncomingMessage): Asking {
+  const { authorization, cookie } = raw.headers
+  return { authorization, cookie, remoteAddress: raw.socket.remoteAddress }
 }
 
 function headerOf(raw: IncomingMessage): (name: string) => string | undefined {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { guardOrigin, isSameOrigin } from './same-origin.ts'
-import type { HttpRequest } from './route-table.ts'
+import type { HttpRequest, Route } from './route-table.ts'
 
 const of =
   (headers: Record<string, string>) =>
@@ -27,7 +27,7 @@ test('programs may, pages of this server may, pages of other sites may not', () 
 
 test('guarded routes refuse, the others do not ask', async () => {
   const handler = (): Promise<{ status: number }> => Promise.resolve({ status: 204 }),
-    routes = guardOrigin(
+    routes = guardOrigin<Route>(
       [
         { methods: ['POST'], path: '/-/flush', handler },
         { methods: ['POST'], path: '/v1/traces', handler },

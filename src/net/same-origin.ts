@@ -23,7 +23,7 @@ export function isSameOrigin(header: (name: string) => string | undefined): bool
 }
 
 /** The same routes; the guarded ones refuse foreign pages. */
-export function guardOrigin(routes: readonly Route[], isGuarded: (route: Route) => boolean): Route[] {
+export function guardOrigin<R extends Route>(routes: readonly R[], isGuarded: (route: R) => boolean): R[] {
   return routes.map(route =>
     isGuarded(route)
       ? {

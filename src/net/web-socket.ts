@@ -2,12 +2,13 @@
 import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer, type WebSocket } from 'ws'
-import type { Auth } from './auth.ts'
+import { messageOf } from '#core/errors.ts'
+import type { Access, Caller, Grant } from './access.ts'
+import { isRefusal, type Auth } from './auth.ts'
 
-export interface SocketRequest {
+export interface SocketRequest extends Caller {
   path: string
   query: URLSearchParams
-  header(name: string): string | undefined
 }
 
 /** What a route sees of a connection. */
@@ -22,6 +23,7 @@ export interface ServerSocket {
 
 export interface SocketRoute {
   path: string
+  access: Access
   /** A refusal, or what to do with the connection. */
   open(request: SocketRequest): { status: number; body: string } | ((socket: ServerSocket) => void)
 }
@@ -36,16 +38,17 @@ export function serveSockets(server: Server, routes: readonly SocketRoute[], aut
     socket.on('error', () => {
       socket.destroy()
     })
-    const decision = decide(message, routes, auth)
-    if (typeof decision !== 'function') {
-      refuse(socket, decision)
-      return
-    }
-    sockets.handleUpgrade(message, socket, head, connection => {
-      connection.on('error', () => {
-        connection.terminate()
+    void decide(message, routes, auth).then(decision => {
+      if (typeof decision !== 'function') {
+        refuse(socket, decision)
+        return
+      }
+      sockets.handleUpgrade(message, socket, head, connection => {
+        connection.on('error', () => {
+          connection.terminate()
+        })
+        decision(socketOf(connection))
       })
-      decision(socketOf(connection))
     })
   })
   return () => {
@@ -53,22 +56,39 @@ export function serveSockets(server: Server, routes: readonly SocketRoute[], aut
   }
 }
 
-function decide(message: IncomingMessage, routes: readonly SocketRoute[], auth: Auth): ReturnType<SocketRoute['open']> {
+type Decision = ReturnType<SocketRoute['open']>
+
+/** Never rejects: what fails is a refusal. */
+async function decide(message: IncomingMessage, routes: readonly SocketRoute[], auth: Auth): Promise<Decision> {
   const url = message.url ?? '/'
   const question = url.indexOf('?')
   const path = question < 0 ? url : url.slice(0, question)
   const route = routes.find(r => r.path === path)
   if (route === undefined) return { status: 404, body: '404 page not found\n' }
-  const problem = auth.refuses(path, message.headers.authorization)
-  if (problem !== undefined) return { status: 401, body: `401: ${problem}\n` }
-  return route.open({
+  try {
+    const { authorization, cookie } = message.headers
+    const admission = await auth.enter(route.access, {
+      authorization,
+      cookie,
+      remoteAddress: message.socket.remoteAddress,
+    })
+    if (isRefusal(admission)) return { status: admission.status, body: `${admission.status}: ${admission.reason}\n` }
+    return route.open(requestOf(message, path, admission))
+  } catch (error) {
+    return { status: 500, body: `${messageOf(error)}\n` }
+  }
+}
+
+function requestOf(message: IncomingMessage, path: string, grant: Grant): SocketRequest {
+  return {
     path,
-    query: new URLSearchParams(question < 0 ? '' : url.slice(question + 1)),
+    query: new URLSearchParams((message.url ?? '').slice(path.length + 1)),
+    grant,
     header: name => {
       const value = message.headers[name]
       return Array.isArray(value) ? value[0] : value
     },
-  })
+  }
 }
 
 function refuse(socket: Duplex, { status, body }: { status: number; body: string }): void {

@@ -22,6 +22,7 @@ import { offloaded } from './offload.ts'
 import { Pool } from './pool.ts'
 import { RequestServer } from './serve.ts'
 import { UnderWay } from './under-way.ts'
+import { everything } from '#net/access.ts'
 
 const saying = (status: number) => (): HttpReply => ({ status, body: `status ${status}` })
 const dialect = {
@@ -33,6 +34,7 @@ const dialect = {
   evaluation: saying(500),
   execution: saying(422),
   limit: error => saying(error.status)(),
+  forbidden: saying(403),
   'not-found': saying(404),
   timeout: saying(504),
   unauthorized: saying(401),
@@ -107,6 +109,7 @@ function stage(handlers: Readonly<Record<string, (side: string, events: string[]
       params: {},
       query,
       header: () => undefined,
+      grant: everything,
       body: nothing,
       rawBody: nothing,
       form: () => Promise.resolve(query),

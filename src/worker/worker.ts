@@ -20,6 +20,7 @@ import { evaluateRule, packSample, type CarriedSample } from './rules.ts'
 import { RequestServer } from './serve.ts'
 import type { WorkerLogs, WorkerSettings, WorkerSignal, WorkerTraces } from './settings.ts'
 import { UnderWay } from './under-way.ts'
+import type { Caller } from '#net/access.ts'
 
 export interface WorkerWorld extends WatchedMemory {
   clock: Clock
@@ -100,8 +101,7 @@ function servicesOf(link: MainLink, settings: WorkerSettings, world: WorkerWorld
   if (metrics !== undefined) addAll(routes, queries.metrics(metrics, onIncomplete))
   if (logs !== undefined) addAll(routes, queries.logs(logs, onIncomplete))
   if (traces !== undefined) addAll(routes, queries.traces(traces, onIncomplete))
-  const methods =
-    traces === undefined ? [] : tempoStreams(queries.tempo, traces, tenant => tenancy.named(tenant, 'traces'))
+  const methods = traces === undefined ? [] : tempoStreams(queries.tempo, traces, tenancy.scopeOf('traces'))
   return {
     routes,
     rules: async ({ query, atMs, tenants }, signal) => {
@@ -112,8 +112,10 @@ function servicesOf(link: MainLink, settings: WorkerSettings, world: WorkerWorld
       }
       return (await evaluateRule(query, atMs, readers, queries, signal)).map(packSample)
     },
-    calls: ({ method, message, tenant }, signal) =>
-      served(methods.find(one => one.method === method)).handler(message, tenant, signal),
+    calls: ({ method, message, tenant, grant }, signal) => {
+      const caller: Caller = { header: name => (name === 'x-scope-orgid' ? tenant : undefined), grant }
+      return served(methods.find(one => one.method === method)).handler(message, caller, signal)
+    },
     forget: () => {
       queries.keptAnswers.clear()
     },

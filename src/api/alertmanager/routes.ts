@@ -10,16 +10,18 @@ import { yieldEvery } from '#core/yield.ts'
 import { maskSettings } from '#lang/settings/mask.ts'
 import type { Labels } from '#model/labels.ts'
 import {
+  allowing,
   inDialect,
   route,
   under,
+  type GuardedRoute,
   type Handler,
   type HttpReply,
   type HttpRequest,
-  type Route,
 } from '#net/route-table.ts'
 import { alertFilter, bodyOf, filtersOf, readAlert, readSilence } from './params.ts'
 import { alertmanagerErrors, json, jsonType } from './respond.ts'
+import { readsAll, readsProcess, setsRules, writes } from '#net/access.ts'
 
 export interface AlertmanagerOptions {
   clock: Clock
@@ -122,20 +124,23 @@ function listReply(elements: AsyncIterable<string>): HttpReply {
   return { status: 200, headers: jsonType, body: body() }
 }
 
-export function alertmanagerRoutes(options: AlertmanagerOptions): Route[] {
+export function alertmanagerRoutes(options: AlertmanagerOptions): GuardedRoute[] {
   const api = new AlertmanagerApi(options)
   const routes = [
     route(['GET'], '/alerts', api.alerts),
-    route(['POST'], '/alerts', api.receive),
     route(['GET'], '/alerts/groups', api.groups),
     route(['GET'], '/silences', api.silences),
-    route(['POST'], '/silences', api.setSilence),
     route(['GET'], '/silence/:id', api.silence),
-    route(['DELETE'], '/silence/:id', api.expireSilence),
-    route(['GET'], '/status', api.status),
     route(['GET'], '/receivers', api.receivers),
+    ...allowing(writes('metrics'), [route(['POST'], '/alerts', api.receive)]),
+    ...allowing(setsRules('metrics'), [
+      route(['POST'], '/silences', api.setSilence),
+      route(['DELETE'], '/silence/:id', api.expireSilence),
+    ]),
+    ...allowing(readsProcess, [route(['GET'], '/status', api.status)]),
   ]
-  return under(['/api/v2', '/alertmanager/api/v2'], inDialect(alertmanagerErrors, routes))
+  const placed = under(['/api/v2', '/alertmanager/api/v2'], inDialect(alertmanagerErrors, routes))
+  return allowing(readsAll('metrics'), placed)
 }
 
 /** Of the alerts of a request that are wrong. */

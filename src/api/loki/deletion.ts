@@ -3,8 +3,9 @@ import type { Clock } from '#core/clock.ts'
 import { BadDataError, NotFoundError } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
-import type { Handler, HttpRequest } from '#net/route-table.ts'
+import { type Handler } from '#net/route-table.ts'
 import { ok } from './respond.ts'
+import type { TenantOf } from '#api/tenancy.ts'
 
 export interface DeletionStore {
   requestDeletion(tenant: string, query: string, fromMs: number, throughMs: number): Promise<void>
@@ -29,7 +30,7 @@ export function deletionHandlers({
 }: {
   store: DeletionStore
   clock: Clock
-  tenantOf: (request: HttpRequest) => string
+  tenantOf: TenantOf
 }): { add: Handler; list: Handler; cancel: Handler } {
   return {
     add: async request => {

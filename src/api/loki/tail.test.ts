@@ -11,6 +11,7 @@ import type { ServerSocket } from '#net/web-socket.ts'
 import { QueryGate } from '#query/gate.ts'
 import { LogqlEngine } from '#query/logql/engine.ts'
 import { tailRoutes, type TailOptions } from './tail.ts'
+import { everything } from '#net/access.ts'
 
 const one = { heads: 1, caches: 1, bodies: 1, queries: 1, answers: 1, tails: 1, other: 1 }
 const bytesMax = 1_000_000
@@ -46,7 +47,7 @@ class Setting {
       clock: this.clock,
       engine: new LogqlEngine(this.clock, limits, { seriesMax: 10, stepsMax: 10 }),
       store: { reader: () => reader, ready: true },
-      tenantOf: () => 'fake',
+      scopeOf: () => ({ tenants: ['fake'], labels: [] }),
       gate: new QueryGate(this.clock, limits),
       tails: this.tails,
       bytesMax,
@@ -61,6 +62,7 @@ class Setting {
       path: route!.path,
       query: new URLSearchParams({ query, limit: '1' }),
       header: () => undefined,
+      grant: everything,
     })
     if (typeof decision !== 'function') return decision
     const onClose: (() => void)[] = []

@@ -15,6 +15,9 @@ import { LineMatcher } from '#query/logql/line-matcher.ts'
 import type { FoundLine } from '#query/logql/log-query.ts'
 import { streamsJson } from './json.ts'
 import { instantOfMs, instantParam, limitParam } from './params.ts'
+import type { ScopeOf } from '#api/tenancy.ts'
+import { scopedLogs } from '#logs/scoped-reader.ts'
+import { reads } from '#net/access.ts'
 
 /** How many tails there are, and may be. */
 export interface TailCount {
@@ -28,7 +31,7 @@ export interface TailOptions {
   clock: Clock
   engine: LogqlEngine
   store: { reader(tenant: string): LogsReader; readonly ready: boolean; readonly notReady?: string | undefined }
-  tenantOf: (header: string | undefined) => string
+  scopeOf: ScopeOf
   /** The look back takes its turn among the queries. */
   gate: QueryGate
   /** Tails at a time, those of other APIs included. */
@@ -68,7 +71,7 @@ export function tailRoutes(options: TailOptions): SocketRoute[] {
             `max concurrent tail requests limit exceeded, count > limit (${tails.running + 1} > ${tails.max}); ` +
             'end one, or raise limits.tails\n',
         }
-      const reader = options.store.reader(options.tenantOf(request.header('x-scope-orgid')))
+      const reader = scopedLogs(options.store, options.scopeOf(request))
       const flags = request
         .header('x-loki-response-encoding-flags')
         ?.split(',')
@@ -88,7 +91,11 @@ export function tailRoutes(options: TailOptions): SocketRoute[] {
       return { status: 400, body: `${messageOf(error)}\n` }
     }
   }
-  return ['/loki/api/v1/tail', '/select/logsql/loki/api/v1/tail', '/api/prom/tail'].map(path => ({ path, open }))
+  return ['/loki/api/v1/tail', '/select/logsql/loki/api/v1/tail', '/api/prom/tail'].map(path => ({
+    path,
+    access: reads('logs'),
+    open,
+  }))
 }
 
 interface WaitingLine {

@@ -7,10 +7,12 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { MetricsFacts } from '#metrics/select.ts'
 import type { Labels } from '#model/labels.ts'
 import type { Metadata } from '#model/write-batch.ts'
-import { route, whenReady, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import { allowing, route, whenReady, type GuardedRoute, type HttpReply, type HttpRequest } from '#net/route-table.ts'
 import { formatLabels, formatTime, formatValue } from './json.ts'
 import { invalid, matcherSets, maxTimeMs, minTimeMs, timeParam } from './params.ts'
 import { prometheusDialect, success } from './respond.ts'
+import type { ScopeOf, TenantOf } from '#api/tenancy.ts'
+import { administers, administersProcess, known, reads, readsAll, readsProcess } from '#net/access.ts'
 
 export interface ExemplarSeries {
   labels: Labels
@@ -31,7 +33,8 @@ export interface PrometheusStore {
 export interface PrometheusOperatorOptions {
   clock: Clock
   store: PrometheusStore
-  tenantOf: (request: HttpRequest) => string
+  tenantOf: TenantOf
+  scopeOf: ScopeOf
   version: string
   startedMs: number
   /** Shown under /api/v1/status/flags and /config. */
@@ -40,21 +43,29 @@ export interface PrometheusOperatorOptions {
   retention: string
 }
 
-export function prometheusOperatorRoutes(options: PrometheusOperatorOptions): Route[] {
+export function prometheusOperatorRoutes(options: PrometheusOperatorOptions): GuardedRoute[] {
   const api = new OperatorApi(options)
   const both = ['GET', 'POST'] as const
   const change = ['POST', 'PUT'] as const
   const routes = [
-    route(both, '/api/v1/query_exemplars', api.queryExemplars),
-    route(['GET'], '/api/v1/metadata', api.metadata),
-    route(change, '/api/v1/admin/tsdb/delete_series', api.deleteSeries),
-    route(change, '/api/v1/admin/tsdb/clean_tombstones', api.cleanTombstones),
-    route(['GET'], '/api/v1/status/buildinfo', api.buildInfo),
-    route(['GET'], '/api/v1/status/runtimeinfo', api.runtimeInfo),
-    route(['GET'], '/api/v1/status/flags', api.flags),
-    route(['GET'], '/api/v1/status/config', api.config),
-    route(['GET'], '/api/v1/status/walreplay', api.walReplay),
-    route(['GET'], '/api/v1/status/tsdb/blocks', api.blocks),
+    ...allowing(reads('metrics'), [
+      route(both, '/api/v1/query_exemplars', api.queryExemplars),
+      route(['GET'], '/api/v1/metadata', api.metadata),
+    ]),
+    ...allowing(administers('metrics'), [route(change, '/api/v1/admin/tsdb/delete_series', api.deleteSeries)]),
+    ...allowing(administersProcess, [route(change, '/api/v1/admin/tsdb/clean_tombstones', api.cleanTombstones)]),
+    ...allowing(known, [
+      route(['GET'], '/api/v1/status/buildinfo', api.buildInfo),
+      route(['GET'], '/api/v1/status/walreplay', api.walReplay),
+    ]),
+    ...allowing(readsProcess, [
+      route(['GET'], '/api/v1/status/flags', api.flags),
+      route(['GET'], '/api/v1/status/config', api.config),
+    ]),
+    ...allowing(readsAll('metrics'), [
+      route(['GET'], '/api/v1/status/runtimeinfo', api.runtimeInfo),
+      route(['GET'], '/api/v1/status/tsdb/blocks', api.blocks),
+    ]),
   ]
   return prometheusDialect(whenReady(options.store, routes))
 }

@@ -3,9 +3,18 @@ import { formatDuration } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
 import { parseSelector } from '#lang/promql/parser.ts'
 import type { Metadata } from '#model/write-batch.ts'
-import { route, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import {
+  allowing,
+  route,
+  type GuardedRoute,
+  type Handler,
+  type HttpReply,
+  type HttpRequest,
+  type Route,
+} from '#net/route-table.ts'
 import { withParameter } from './params.ts'
 import { prometheusDialect, success } from './respond.ts'
+import { readsProcess } from '#net/access.ts'
 
 type Pairs = readonly (readonly [string, string])[]
 
@@ -59,9 +68,9 @@ const shown = (pairs: Pairs): string =>
 export function targetRoutes(
   source: TargetsSource,
   metadataOf: (request: HttpRequest) => ReadonlyMap<string, Metadata>,
-): Route[] {
+): GuardedRoute[] {
   const get = (path: string, handler: Handler): Route => route(['GET'], path, handler)
-  return prometheusDialect([
+  const routes = [
     get('/api/v1/targets', async request => targetsReply(source, await request.form())),
     get('/api/v1/scrape_pools', async () => success(JSON.stringify({ scrapePools: source.pools().sort() }))),
     get('/api/v1/targets/metadata', async request =>
@@ -69,7 +78,8 @@ export function targetRoutes(
     ),
     get('/targets', async () => targetsPage(source)),
     get('/service-discovery', async () => discoveryPage(source)),
-  ])
+  ]
+  return allowing(readsProcess, prometheusDialect(routes))
 }
 
 function activeJson(t: ActiveTarget): Record<string, unknown> {

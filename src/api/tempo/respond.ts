@@ -33,6 +33,7 @@ export const tempoErrors = {
   'corrupt-data': failed,
   evaluation: refused,
   execution: refused,
+  forbidden: error => plain(403, error.message),
   limit: error => plain(error.status, error.message),
   'not-found': () => ({ status: 404, body: '' }),
   timeout: error => plain(504, `${error.message}; narrow the time or the conditions`),

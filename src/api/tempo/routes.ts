@@ -2,9 +2,11 @@
 import type { Trace } from '#model/trace.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import {
+  allowing,
   inDialect,
   queries,
   route,
+  type GuardedRoute,
   type Handler,
   type HttpReply,
   type HttpRequest,
@@ -27,29 +29,35 @@ import {
 import type { TempoAnswers } from './answers.ts'
 import { timeRange, traceId } from './params.ts'
 import { ok, partialJson, plain, tempoErrors, type JsonObject } from './respond.ts'
+import type { ScopeOf } from '#api/tenancy.ts'
+import { known, reads } from '#net/access.ts'
+import { scopedTraces } from '#traces/scoped-reader.ts'
 
 export interface TempoOptions {
   /** Called for every answer that lacks something. */
   onIncomplete?: () => void
   answers: TempoAnswers
   store: { reader(tenant: string): TracesReader }
-  tenantOf: (request: HttpRequest) => string
+  scopeOf: ScopeOf
 }
 
 type Answer = (form: URLSearchParams, reader: TracesReader, signal: AbortSignal) => Promise<JsonObject>
 type TagAnswer = (name: string, ...asked: Parameters<Answer>) => Promise<JsonObject>
 
 /** Queries and lists: whatever a request can make long. */
-export function tempoQueries(options: TempoOptions): Route[] {
-  const readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
+export function tempoQueries(options: TempoOptions): GuardedRoute[] {
+  const readers = new RequestReaders(
+    request => scopedTraces(options.store, options.scopeOf(request)),
+    options.onIncomplete,
+  )
   const reading = [...traceRoutes(readers), ...answerRoutes(options.answers, readers)]
   const noting = reading.map(one => ({ ...one, handler: readers.noting(one.handler) }))
-  return queries(inDialect(tempoErrors, noting))
+  return allowing(reads('traces'), queries(inDialect(tempoErrors, noting)))
 }
 
 /** What Tempo's API answers beside queries. */
-export function tempoStatusRoutes(version: string): Route[] {
-  return inDialect(tempoErrors, statusRoutes(version))
+export function tempoStatusRoutes(version: string): GuardedRoute[] {
+  return allowing(known, inDialect(tempoErrors, statusRoutes(version)))
 }
 
 function get(path: string, handler: Handler): Route {

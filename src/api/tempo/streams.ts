@@ -22,6 +22,9 @@ import {
 } from '#wire/tempo/messages.ts'
 import type { TempoAnswers } from './answers.ts'
 import type { JsonObject } from './respond.ts'
+import type { ScopeOf } from '#api/tenancy.ts'
+import { reads } from '#net/access.ts'
+import { scopedTraces } from '#traces/scoped-reader.ts'
 
 /** A message's fields as parameters of the same request over HTTP. `change` spells the value. */
 type Names = readonly (readonly [field: string, parameter: string, change?: (value: string) => string])[]
@@ -87,17 +90,18 @@ interface Call {
 export function tempoStreams(
   answers: TempoAnswers,
   store: { reader(tenant: string): TracesReader },
-  tenantOf: (tenant: string | undefined) => string,
+  scopeOf: ScopeOf,
 ): GrpcMethod[] {
   return [...searchCalls(answers), ...metricsCalls(answers)].map(({ method, request, names, reply, answer }) => ({
     service: 'tempopb.StreamingQuerier',
     method,
+    access: reads('traces'),
     isStream: true,
-    handler: async (message, tenant, signal) => {
+    handler: async (message, caller, signal) => {
       if (message.length > defaultLimits.formBytesMax)
         throw new LimitError(`the request has ${message.length} bytes, the limit is ${defaultLimits.formBytesMax}`, 413)
       const asked = decodeMessage(request, message)
-      const reader = store.reader(tenantOf(tenant))
+      const reader = scopedTraces(store, scopeOf(caller))
       const tag = String(asked['tagName'] ?? '')
       return encodeAnswer(reply, await answer(formOf(asked, names), reader, signal, tag))
     },

@@ -10,10 +10,12 @@ import { ingestError } from '#ingest/reply.ts'
 import { plainClient, readHttpClient, type HttpClientSettings } from '#lang/settings/http-client.ts'
 import { parseSettings } from '#lang/settings/section.ts'
 import type { HttpClient } from '#net/http-client.ts'
-import { at, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import { allowing, at, type GuardedRoute, type Handler, type HttpReply, type HttpRequest } from '#net/route-table.ts'
 import type { PrometheusConfig, RemoteWriteSettings } from '#scrape/config.ts'
 import type { Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
+import type { TenantOf } from '#ingest/protocol.ts'
+import { writes } from '#net/access.ts'
 
 /** Requests at once, at most, whatever prometheus.yml says. An agent's memory is small. */
 const lanesMax = 64
@@ -213,7 +215,7 @@ export function makeForwarding(context: Context, clientFor: ClientFor): Forwardi
     forwarder.remotes = next
   }
   // The remote decides whose samples they are.
-  const tenantOf = (header: string | undefined): string => header ?? ''
+  const tenantOf: TenantOf = caller => caller.header('x-scope-orgid') ?? ''
   const push = { appender: forwarder, tenantOf, clock: world.clock, kernel, limits }
   const part = makePart({
     name: 'forwarding',
@@ -252,13 +254,13 @@ async function readClientConfig(
   return settings
 }
 
-function relayRoutes(loki: readonly Remote[], otlp: readonly Remote[]): Route[] {
+function relayRoutes(loki: readonly Remote[], otlp: readonly Remote[]): GuardedRoute[] {
   const lines = relay({ remotes: loki, what: 'log lines', option: 'agent.loki', path: '', status: 204 })
   const otlpRelay = (what: string, path: string, lane?: Lane): Handler =>
     relay({ remotes: otlp, what, option: 'agent.otlp', path, status: 200, ...(lane === undefined ? {} : { lane }) })
   return [
-    ...at(['POST'], ['/loki/api/v1/push'], lines),
-    ...at(['POST'], ['/v1/logs'], otlpRelay('logs', '/v1/logs')),
-    ...at(['POST'], ['/v1/traces'], otlpRelay('traces', '/v1/traces', 'any')),
+    ...allowing(writes('logs'), at(['POST'], ['/loki/api/v1/push'], lines)),
+    ...allowing(writes('logs'), at(['POST'], ['/v1/logs'], otlpRelay('logs', '/v1/logs'))),
+    ...allowing(writes('traces'), at(['POST'], ['/v1/traces'], otlpRelay('traces', '/v1/traces', 'any'))),
   ]
 }

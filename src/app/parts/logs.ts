@@ -100,8 +100,7 @@ export async function makeLogs(context: ServingContext): Promise<LogsPart> {
   countMemory(context, engine)
   workers.serveLogs(engine, bucket)
   const tenantOf = tenancy.of('logs')
-  const headerTenant = tenancy.ofHeader('logs')
-  const pushes = logProtocols({ appender: engine, tenantOf: headerTenant, clock, log, kernel, limits, decoder })
+  const pushes = logProtocols({ appender: engine, tenantOf, clock, log, kernel, limits, decoder })
   const syslog = makeSyslog(context, engine)
   let incompleteAnswers = 0
   const onIncomplete = (): void => {
@@ -125,7 +124,7 @@ export async function makeLogs(context: ServingContext): Promise<LogsPart> {
     engine: queriesOf.logql,
     gate: context.gate,
     store: engine,
-    tenantOf: headerTenant,
+    scopeOf: tenancy.scopeOf('logs'),
     tails,
     bytesMax: limits.tailBytesMax,
     memory,

@@ -63,8 +63,7 @@ export async function makeMetrics(context: ServingContext): Promise<MetricsPart>
   workers.serveMetrics(engine, bucket)
   countMemory(context, engine)
   const tenantOf = tenancy.of('metrics')
-  const headerTenant = tenancy.ofHeader('metrics')
-  const pushes = metricsProtocols({ appender: engine, tenantOf: headerTenant, clock, kernel, limits, decoder })
+  const pushes = metricsProtocols({ appender: engine, tenantOf, clock, kernel, limits, decoder })
   let incompleteAnswers = 0
   const onIncomplete = (): void => {
     incompleteAnswers++
@@ -76,6 +75,7 @@ export async function makeMetrics(context: ServingContext): Promise<MetricsPart>
       clock,
       store: engine,
       tenantOf,
+      scopeOf: tenancy.scopeOf('metrics'),
       version,
       startedMs,
       flags: config.shown(),

@@ -113,8 +113,8 @@ export async function makeTraces(context: ServingContext, deriving: Deriving): P
   const engine = openEngine(context, bucket)
   countMemory(context, engine)
   workers.serveTraces(engine, layoutFor(config), bucket)
-  const headerTenant = tenancy.ofHeader('traces')
-  const pushes = traceProtocols({ appender: engine, tenantOf: headerTenant, clock, decoder, onStored: deriving.add })
+  const tenantOf = tenancy.of('traces')
+  const pushes = traceProtocols({ appender: engine, tenantOf, clock, decoder, onStored: deriving.add })
   let incompleteAnswers = 0
   const onIncomplete = (): void => {
     incompleteAnswers++
@@ -128,7 +128,7 @@ export async function makeTraces(context: ServingContext, deriving: Deriving): P
   const part = makePart({
     name: 'traces',
     routes: [...queryRoutes(context, queries), ...pushes.routes],
-    grpc: [...pushes.grpc, ...workers.answeredCalls(tempoStreams(queriesOf.tempo, engine, headerTenant))],
+    grpc: [...pushes.grpc, ...workers.answeredCalls(tempoStreams(queriesOf.tempo, engine, tenancy.scopeOf('traces')))],
     metrics: registry => {
       register(registry, engine)
       registerRequests(registry, engine, bucket)
