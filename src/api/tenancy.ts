@@ -5,7 +5,7 @@
 import { BadDataError, ForbiddenError, UnauthorizedError } from '#core/errors.ts'
 import type { Scope } from '#core/scope.ts'
 import type { SignalName } from '#core/signal-name.ts'
-import type { Caller } from '#net/access.ts'
+import type { Caller, Grant } from '#net/access.ts'
 
 /** The tenants of Mimir, Loki and Tempo without multitenancy. */
 export const defaultTenants: Readonly<Record<SignalName, string>> = {
@@ -50,22 +50,36 @@ export class Tenancy {
     return caller => ({ tenants: this.#named(caller, signal), labels: caller.grant.labels })
   }
 
+  /**
+   * Throws ForbiddenError where a caller names a tenant that its credential is not for. Servers ask it before any
+   * handler, so that none can forget it.
+   */
+  check({ header, grant }: Caller): void {
+    const named = header('x-scope-orgid')
+    if (!this.isOn || grant.tenants === undefined || named === undefined || named === '') return
+    checkGranted(named.split('|'), grant)
+  }
+
   /** In order, each once; at least one. */
   #named({ header, grant }: Caller, signal: SignalName): string[] {
     if (!this.isOn) return [defaultTenants[signal]]
     const text = header('x-scope-orgid') ?? ''
     if (text === '' && grant.tenants?.length === 1) return [...grant.tenants]
-    const tenants = [...new Set(text.split('|').map(checkTenant))].sort()
+    const tenants = [...new Set(text.split('|').map(checkTenantName))].sort()
     if (tenants.length > tenantsMax)
       throw new BadDataError(`X-Scope-OrgID names ${tenants.length} tenants, the limit is ${tenantsMax}`)
-    const other = tenants.find(tenant => grant.tenants !== undefined && !grant.tenants.includes(tenant))
-    if (other === undefined) return tenants
-    throw new ForbiddenError(`${grant.name} may not touch the data of tenant ${other}`)
+    checkGranted(tenants, grant)
+    return tenants
   }
 }
 
-/** Throws UnauthorizedError for what is no tenant's name. */
-function checkTenant(tenant: string): string {
+function checkGranted(named: readonly string[], { name, tenants }: Grant): void {
+  const other = named.find(tenant => tenants !== undefined && !tenants.includes(tenant))
+  if (other !== undefined) throw new ForbiddenError(`${name} may not touch the data of tenant ${other}`)
+}
+
+/** The name; throws UnauthorizedError for what can't be that of a tenant. */
+export function checkTenantName(tenant: string): string {
   if (tenantName.test(tenant) && tenant !== '.' && tenant !== '..') return tenant
   throw new UnauthorizedError(
     "no org id: the X-Scope-OrgID header must name the tenant in 1 to 150 letters, digits and !-_.*'()",

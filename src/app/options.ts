@@ -139,9 +139,19 @@ export const optionTable = {
     '64MiB',
     'Largest body of a scrape whose job has no body_size_limit, uncompressed.',
   ),
-  'auth.username': option('text', '', 'User of HTTP Basic authentication; health and readiness answer without.'),
+  'auth.file': option(
+    'text',
+    '',
+    'File of users, tokens and client certificates, and what each may do (docs/security.md); ' +
+      'it is read again when it has changed.',
+  ),
+  'auth.username': option(
+    'text',
+    '',
+    'User of HTTP Basic authentication who may do everything; health and readiness answer without.',
+  ),
   'auth.password_file': option('text', '', 'File that holds the password of auth.username.'),
-  'auth.bearer_token_file': option('text', '', 'File that holds a bearer token that gets in.'),
+  'auth.bearer_token_file': option('text', '', 'File that holds a bearer token that may do everything.'),
   self_trace: option(
     'switch',
     'true',

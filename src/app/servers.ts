@@ -1,6 +1,8 @@
 /** The addresses that all parts share: one HTTP server and one gRPC server over the routes and methods of the parts. */
 import { errorReply } from '#api/prometheus/respond.ts'
-import { UnavailableError } from '#core/errors.ts'
+import type { Tenancy } from '#api/tenancy.ts'
+import { messageOf, UnavailableError } from '#core/errors.ts'
+import type { Caller } from '#net/access.ts'
 import { noAuth } from '#net/auth.ts'
 import type { GrpcMethod, GrpcServer } from '#net/grpc.ts'
 import { HttpServer, type RequestObserver } from '#net/http.ts'
@@ -32,20 +34,34 @@ function isAction({ methods, path }: Route): boolean {
  */
 class Gate {
   readonly #notRunning: () => string | undefined
+  readonly #tenancy: Tenancy
 
-  constructor(notRunning: () => string | undefined) {
+  constructor(notRunning: () => string | undefined, tenancy: Tenancy) {
     this.#notRunning = notRunning
+    this.#tenancy = tenancy
   }
 
   routes({ routes, answersAtOnce }: Part): readonly GuardedRoute[] {
-    if (answersAtOnce === true) return routes
     return routes.map(route => ({
       ...route,
-      handler: request => {
-        const reason = this.#notRunning()
-        return reason === undefined ? route.handler(request) : Promise.resolve(refusalOf(reason))
+      handler: async request => {
+        const reason = answersAtOnce === true ? undefined : this.#notRunning()
+        if (reason !== undefined) return refusalOf(reason)
+        const forbidden = this.#forbids(request)
+        if (forbidden !== undefined) return route.refuse?.(forbidden) ?? errorReply(forbidden)
+        return route.handler(request)
       },
     }))
+  }
+
+  /** Why the caller may not name the tenants that it names. */
+  #forbids(caller: Caller): unknown {
+    try {
+      this.#tenancy.check(caller)
+      return undefined
+    } catch (error) {
+      return error
+    }
   }
 
   sockets({ sockets }: Part): SocketRoute[] {
@@ -53,7 +69,9 @@ class Gate {
       ...route,
       open: request => {
         const reason = this.#notRunning()
-        return reason === undefined ? route.open(request) : { status: 503, body: `${reason}\n` }
+        if (reason !== undefined) return { status: 503, body: `${reason}\n` }
+        const forbidden = this.#forbids(request)
+        return forbidden === undefined ? route.open(request) : { status: 403, body: `${messageOf(forbidden)}\n` }
       },
     }))
   }
@@ -61,11 +79,11 @@ class Gate {
   grpc({ grpc }: Part): GrpcMethod[] {
     return grpc.map(method => ({
       ...method,
-      handler: (message, caller, signal) => {
+      handler: async (message, caller, signal) => {
         const reason = this.#notRunning()
-        return reason === undefined
-          ? method.handler(message, caller, signal)
-          : Promise.reject(new UnavailableError(reason, 2))
+        if (reason !== undefined) throw new UnavailableError(reason, 2)
+        this.#tenancy.check(caller)
+        return method.handler(message, caller, signal)
       },
     }))
   }
@@ -93,7 +111,7 @@ export class Servers implements SharedServers {
     this.#context = context
     const { limits, security, world, memory, slowReaders } = context
     const writeTimeoutMs = context.config.durationMs('write_timeout')
-    const gate = new Gate(notRunning)
+    const gate = new Gate(notRunning, context.tenancy)
     const table = new RouteTable()
     for (const part of parts) table.add(part.name, gate.routes(part))
     const sockets = parts.flatMap(part => gate.sockets(part))

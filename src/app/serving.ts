@@ -5,6 +5,7 @@ import { makeServingContext } from './workers.ts'
 import { together } from './lifecycle.ts'
 import { makeAdmin, makeHealth } from './parts/admin.ts'
 import { makeAlerting } from './parts/alerting.ts'
+import { makeCredentials } from './parts/credentials.ts'
 import { makeDeriving } from './parts/deriving.ts'
 import { makeFormats } from './parts/formats.ts'
 import { makeLogs } from './parts/logs.ts'
@@ -57,6 +58,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
     parts: [
       health,
       makeMemory(context),
+      makeCredentials(context),
       makeFormats(context, buckets),
       stores,
       makeWorkers(context),

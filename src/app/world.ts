@@ -7,11 +7,12 @@ import { systemFiles, type Files } from '#core/files.ts'
 import { defaultLimits, type Limits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
 import { systemRandom, type Random } from '#core/random.ts'
-import { Auth, shortForm } from '#net/auth.ts'
+import type { Auth } from '#net/auth.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { TlsOptions } from '#net/tls-options.ts'
 import type { Config } from './config.ts'
+import { OwnCredentials } from './credentials.ts'
 
 export interface World {
   clock: Clock
@@ -77,18 +78,15 @@ async function secretFrom(path: string, files: Files): Promise<string> {
 
 export interface Security {
   auth: Auth
+  credentials: OwnCredentials
   /** Undefined: every address speaks plain text. */
   tls: TlsOptions | undefined
 }
 
 /** Credentials and certificates, read from the files that the configuration names. */
-export async function openSecurity(config: Config, files: Files): Promise<Security> {
-  const username = config.text('auth.username'),
-    password = await secretFrom(config.text('auth.password_file'), files)
-  if ((username === '') !== (password === ''))
-    throw new BadDataError('auth.username and auth.password_file go together: one of them is missing or empty')
-  const bearerToken = await secretFrom(config.text('auth.bearer_token_file'), files)
-  const auth = new Auth(shortForm({ username, password, bearerToken }))
+export async function openSecurity(config: Config, world: World): Promise<Security> {
+  const { files } = world
+  const credentials = await OwnCredentials.open(config, world)
   const cert = await secretFrom(config.text('tls.cert_file'), files),
     key = await secretFrom(config.text('tls.key_file'), files),
     clientCa = await secretFrom(config.text('tls.client_ca_file'), files)
@@ -96,7 +94,11 @@ export async function openSecurity(config: Config, files: Files): Promise<Securi
     throw new BadDataError(
       'tls.cert_file and tls.key_file go together, and tls.client_ca_file needs them: one is missing or empty',
     )
-  return { auth, tls: cert === '' ? undefined : { cert, key, clientCa: clientCa === '' ? undefined : clientCa } }
+  return {
+    auth: credentials.auth,
+    credentials,
+    tls: cert === '' ? undefined : { cert, key, clientCa: clientCa === '' ? undefined : clientCa },
+  }
 }
 
 export function hostAndPort(setting: string): { host: string; port: number } {

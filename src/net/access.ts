@@ -58,7 +58,7 @@ export interface Grant {
 export const everything: Grant = { name: '', verbs, signals: signalNames, tenants: undefined, labels: [] }
 
 /** Of routes that are open, where credentials are on: whoever asks is not asked who they are. */
-export const nobody: Grant = { name: '', verbs: [], signals: [], tenants: [], labels: [] }
+export const nobody: Grant = { name: '', verbs: [], signals: [], tenants: undefined, labels: [] }
 
 /** Whoever asks: what a request, a call and a socket have in common. */
 export interface Caller {

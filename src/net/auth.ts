@@ -96,10 +96,15 @@ export function shortForm({ username, password, bearerToken }: AuthOptions): Sch
 }
 
 export class Auth {
-  readonly #schemes: readonly Scheme[]
+  #schemes: readonly Scheme[]
 
   /** Without schemes everybody may do everything. */
   constructor(schemes: readonly Scheme[]) {
+    this.#schemes = schemes
+  }
+
+  /** From now on these decide: the files of credentials have changed. */
+  use(schemes: readonly Scheme[]): void {
     this.#schemes = schemes
   }
 

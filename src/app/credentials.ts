@@ -1,0 +1,107 @@
+/** Who may do what: the files of credentials that the configuration names, read at the start and when they change. */
+import { createHash } from 'node:crypto'
+import { checkTenantName } from '#api/tenancy.ts'
+import type { Credentials } from '#auth/credentials.ts'
+import { FailedLogins } from '#auth/failed-logins.ts'
+import { bearerTokens, clientCertificates, Passwords } from '#auth/schemes.ts'
+import type { Clock } from '#core/clock.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
+import type { Files } from '#core/files.ts'
+import type { Random } from '#core/random.ts'
+import { Auth, shortForm, type Scheme } from '#net/auth.ts'
+import type { Config } from './config.ts'
+
+/** What credentials need of the world. */
+interface CredentialsWorld {
+  readonly files: Files
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** What the files hold. */
+interface Read {
+  readonly username: string
+  readonly password: string
+  readonly bearerToken: string
+  readonly credentials: Credentials | undefined
+  /** Changes when a file changes. */
+  readonly digest: string
+}
+
+async function textOf(path: string, files: Files): Promise<string> {
+  if (path === '') return ''
+  try {
+    return Buffer.from(await files.read(path)).toString('utf8')
+  } catch (error) {
+    throw new BadDataError(`${path} can't be read: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+export class OwnCredentials {
+  readonly auth: Auth
+  readonly failedLogins: FailedLogins
+  readonly #config: Config
+  readonly #world: CredentialsWorld
+  #digest: string
+
+  private constructor(config: Config, world: CredentialsWorld, read: Read) {
+    this.#config = config
+    this.#world = world
+    this.failedLogins = new FailedLogins(world.clock)
+    this.#digest = read.digest
+    this.auth = new Auth(this.#schemesOf(read))
+  }
+
+  /** Throws BadDataError for what is wrong in a file, or missing. */
+  static async open(config: Config, world: CredentialsWorld): Promise<OwnCredentials> {
+    return new OwnCredentials(config, world, await readAll(config, world.files))
+  }
+
+  /** Reads the files again: true where one has changed. Throws BadDataError; what was read before stays then. */
+  async refresh(): Promise<boolean> {
+    const read = await readAll(this.#config, this.#world.files)
+    if (read.digest === this.#digest) return false
+    this.auth.use(this.#schemesOf(read))
+    this.#digest = read.digest
+    return true
+  }
+
+  #schemesOf({ credentials, ...short }: Read): Scheme[] {
+    const { clock, random } = this.#world
+    if (credentials === undefined) return shortForm(short)
+    const { users, tokens, certificates } = credentials
+    return [
+      ...shortForm(short),
+      ...(tokens.size === 0 ? [] : [bearerTokens(tokens)]),
+      ...(users.size === 0 ? [] : [new Passwords(users, clock, random, this.failedLogins)]),
+      ...(certificates.size === 0 ? [] : [clientCertificates(certificates)]),
+    ]
+  }
+}
+
+/** The parser is loaded where there is a file: an agent's memory is small. */
+async function parsed(text: string, file: string, config: Config): Promise<Credentials> {
+  const { parseCredentials } = await import('#auth/credentials.ts')
+  return parseCredentials(text, file, { hasTenancy: config.text('tenancy') === 'on', checkTenant: checkTenantName })
+}
+
+async function readAll(config: Config, files: Files): Promise<Read> {
+  const file = config.text('auth.file')
+  const [text, password, bearerToken] = await Promise.all([
+    textOf(file, files),
+    textOf(config.text('auth.password_file'), files),
+    textOf(config.text('auth.bearer_token_file'), files),
+  ])
+  const username = config.text('auth.username')
+  if ((username === '') !== (password.trim() === ''))
+    throw new BadDataError('auth.username and auth.password_file go together: one of them is missing or empty')
+  return {
+    username,
+    password: password.trim(),
+    bearerToken: bearerToken.trim(),
+    credentials: file === '' ? undefined : await parsed(text, file, config),
+    digest: createHash('sha256')
+      .update(JSON.stringify([text, password, bearerToken]))
+      .digest('hex'),
+  }
+}
