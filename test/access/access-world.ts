@@ -59,7 +59,7 @@ export async function credentialsFile(credentials: readonly Credential[]): Promi
   return JSON.stringify({ users, tokens })
 }
 
-function granted({ isUser: _, ...grant }: Credential): Omit<Credential, 'isUser'> {
+function granted({ isUser: _isUser, ...grant }: Credential): Omit<Credential, 'isUser'> {
   return grant
 }
 
