@@ -1,8 +1,10 @@
 /** The APIs through which rulers are given groups of rules: Loki's and Mimir's. Source: their HTTP API references. */
-import { BadDataError, LimitError } from '#core/errors.ts'
-import { decodeUtf8 } from '#core/text.ts'
 import { ruleGroupYaml, ruleNamespacesYaml } from '#alert/rule-group-yaml.ts'
 import type { Ruler } from '#alert/ruler.ts'
+import { BadDataError, LimitError } from '#core/errors.ts'
+import type { SignalName } from '#core/signal-name.ts'
+import { decodeUtf8 } from '#core/text.ts'
+import { readsAll, setsRules } from '#net/access.ts'
 import {
   allowing,
   inDialect,
@@ -17,8 +19,6 @@ import {
   type Readiness,
 } from '#net/route-table.ts'
 import { lokiErrors, plain } from './loki/respond.ts'
-import type { SignalName } from '#core/signal-name.ts'
-import { readsAll, setsRules } from '#net/access.ts'
 import type { TenantOf } from './tenancy.ts'
 
 export interface RulerRouteOptions {

@@ -4,7 +4,9 @@ import { rmSync } from 'node:fs'
 import test, { after } from 'node:test'
 import { Registry } from '#core/counter.ts'
 import { silentLog } from '#core/log.ts'
+import { known, open } from '#net/access.ts'
 import { at } from '#net/route-table.ts'
+import { allowing } from '#net/route-table.ts'
 import { temporaryDirectory } from '../../test/run-tercet.ts'
 import { loadConfig } from './config.ts'
 import { makeContext } from './context.ts'
@@ -12,8 +14,6 @@ import { Lifecycle } from './lifecycle.ts'
 import { makePart, type Part } from './part.ts'
 import { Servers } from './servers.ts'
 import { systemWorld } from './world.ts'
-import { known, open } from '#net/access.ts'
-import { allowing } from '#net/route-table.ts'
 
 const directory = temporaryDirectory()
 after(() => {

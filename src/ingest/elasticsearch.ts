@@ -1,9 +1,9 @@
 /** Elasticsearch's bulk API, as VictoriaLogs takes it, and what clients ask before they send. */
 import { RecordCount } from '#core/body-limits.ts'
 import type { Clock } from '#core/clock.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
 import { LineCursor, unitsOfLine } from '#core/line-cursor.ts'
 import { Pace, type Paced } from '#core/pace.ts'
-import { BadDataError, messageOf } from '#core/errors.ts'
 import { known } from '#net/access.ts'
 import { allowing, at, type HttpReply, type Method, type Route } from '#net/route-table.ts'
 import type { FieldRules } from '#wire/json-logs/fields.ts'

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { BadDataError, errorKinds, UnavailableError } from '#core/errors.ts'
+import { known } from './access.ts'
 import { ask, errorOfEachKind, repliesByKind, requestOf } from './handler-kit.ts'
 import {
   allowing,
@@ -16,7 +17,6 @@ import {
   type ByErrorKind,
   type Handler,
 } from './route-table.ts'
-import { known } from './access.ts'
 
 const ok: Handler = () => Promise.resolve({ status: 200, body: 'ok' })
 const failing: Handler = () => Promise.reject(new BadDataError('no'))

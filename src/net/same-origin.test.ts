@@ -1,8 +1,8 @@
 /** Who may act here from a browser. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { guardOrigin, isSameOrigin } from './same-origin.ts'
 import type { HttpRequest, Route } from './route-table.ts'
+import { guardOrigin, isSameOrigin } from './same-origin.ts'
 
 const of =
   (headers: Record<string, string>) =>

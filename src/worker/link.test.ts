@@ -1,7 +1,6 @@
 /** Calls between threads: answers, errors of every kind, memory that goes over, an end that is gone. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isPoison } from '#core/poison.ts'
 import { BucketError } from '#bucket/bucket.ts'
 import {
   BadDataError,
@@ -20,6 +19,7 @@ import {
   UnauthorizedError,
   UnavailableError,
 } from '#core/errors.ts'
+import { isPoison } from '#core/poison.ts'
 import { portPair } from '../../test/worker-threads.ts'
 import { packError, unpackError } from './carried-error.ts'
 import { Link } from './link.ts'

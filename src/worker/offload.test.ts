@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { BadQueryError, CanceledError, LimitError } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
+import { everything } from '#net/access.ts'
 import {
   heavy,
   inDialect,
@@ -22,7 +23,6 @@ import { offloaded } from './offload.ts'
 import { Pool } from './pool.ts'
 import { RequestServer } from './serve.ts'
 import { UnderWay } from './under-way.ts'
-import { everything } from '#net/access.ts'
 
 const saying = (status: number) => (): HttpReply => ({ status, body: `status ${status}` })
 const dialect = {

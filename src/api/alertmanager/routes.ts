@@ -1,6 +1,6 @@
 /** Alertmanager's API, version 2. Source: Alertmanager's public OpenAPI description. */
-import { isSameMatcher } from '#alert/alertmanager/matchers.ts'
 import type { Alertmanager, AlertStatus, IncomingAlert } from '#alert/alertmanager/alertmanager.ts'
+import { isSameMatcher } from '#alert/alertmanager/matchers.ts'
 import { silenceState, type ManagedAlert, type Silence } from '#alert/alertmanager/store.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, CanceledError, messageOf } from '#core/errors.ts'
@@ -9,6 +9,7 @@ import { pacedSort } from '#core/paced-sort.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { maskSettings } from '#lang/settings/mask.ts'
 import type { Labels } from '#model/labels.ts'
+import { readsAll, readsProcess, setsRules, writes } from '#net/access.ts'
 import {
   allowing,
   inDialect,
@@ -21,7 +22,6 @@ import {
 } from '#net/route-table.ts'
 import { alertFilter, bodyOf, filtersOf, readAlert, readSilence } from './params.ts'
 import { alertmanagerErrors, json, jsonType } from './respond.ts'
-import { readsAll, readsProcess, setsRules, writes } from '#net/access.ts'
 
 export interface AlertmanagerOptions {
   clock: Clock

@@ -1,10 +1,12 @@
 /** Jaeger's query service over HTTP, for its UI and Grafana's data source. Source: docs/http-api.md. */
+import type { ScopeOf } from '#api/tenancy.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, CanceledError } from '#core/errors.ts'
 import { compareText, quote } from '#core/text.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { parseField } from '#lang/traceql/parser.ts'
 import type { JsonValue } from '#model/trace-json.ts'
+import { reads, readsAll } from '#net/access.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import {
   allowing,
@@ -19,14 +21,12 @@ import {
 } from '#net/route-table.ts'
 import type { TraceSearch } from '#query/traceql/search.ts'
 import type { TagFinder } from '#query/traceql/tags.ts'
+import { scopedTraces } from '#traces/scoped-reader.ts'
 import { HeldGroups, type TracesReader } from '#traces/select.ts'
 import { traceId } from '../tempo/params.ts'
 import { readSearch, spanKinds } from './params.ts'
 import { failure, jaegerErrors, reply } from './respond.ts'
 import { jaegerTrace } from './trace.ts'
-import type { ScopeOf } from '#api/tenancy.ts'
-import { reads, readsAll } from '#net/access.ts'
-import { scopedTraces } from '#traces/scoped-reader.ts'
 
 export interface Dependency {
   parent: string

@@ -1,11 +1,11 @@
 /** /loki/api/v1/delete: requests to delete lines. Source: docs/http-api.md. */
+import type { TenantOf } from '#api/tenancy.ts'
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, NotFoundError } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
+import { BadDataError, NotFoundError } from '#core/errors.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
 import { type Handler } from '#net/route-table.ts'
 import { ok } from './respond.ts'
-import type { TenantOf } from '#api/tenancy.ts'
 
 export interface DeletionStore {
   requestDeletion(tenant: string, query: string, fromMs: number, throughMs: number): Promise<void>

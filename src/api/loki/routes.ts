@@ -1,14 +1,17 @@
 /** Loki's HTTP API. Every path also stands under /select/logsql, so that a data source with that address works. */
+import type { ScopeOf, TenantOf } from '#api/tenancy.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, BadQueryError } from '#core/errors.ts'
 import { compareText } from '#core/text.ts'
 import { logsOf } from '#lang/logql/ast.ts'
-import { formatLogql } from '#lang/logql/printer.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
+import { formatLogql } from '#lang/logql/printer.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
+import { scopedLogs } from '#logs/scoped-reader.ts'
 import type { LogsReader } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
 import { serviceLabels } from '#model/service-name.ts'
+import { administers, known, reads, readsAll } from '#net/access.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import {
   allowing,
@@ -46,9 +49,6 @@ import {
 import { patterns } from './patterns.ts'
 import { lokiErrors, ok, plain } from './respond.ts'
 import { indexShards, indexStats, indexVolume } from './volume.ts'
-import type { ScopeOf, TenantOf } from '#api/tenancy.ts'
-import { scopedLogs } from '#logs/scoped-reader.ts'
-import { administers, known, reads, readsAll } from '#net/access.ts'
 
 interface Readable {
   readonly ready: boolean

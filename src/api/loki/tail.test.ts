@@ -7,11 +7,11 @@ import { Omissions } from '#core/omissions.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import type { LogsReader, TailListener } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
+import { everything } from '#net/access.ts'
 import type { ServerSocket } from '#net/web-socket.ts'
 import { QueryGate } from '#query/gate.ts'
 import { LogqlEngine } from '#query/logql/engine.ts'
 import { tailRoutes, type TailOptions } from './tail.ts'
-import { everything } from '#net/access.ts'
 
 const one = { heads: 1, caches: 1, bodies: 1, queries: 1, answers: 1, tails: 1, other: 1 }
 const bytesMax = 1_000_000

@@ -1,12 +1,15 @@
 /** tail: the latest lines, then every new one, over a WebSocket. Source: docs/http-api.md. */
+import type { ScopeOf } from '#api/tenancy.ts'
 import type { Clock, Timer } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { MemoryAccount, MemoryHold } from '#core/memory-budget.ts'
 import { formatNs } from '#core/nanoseconds.ts'
 import type { LogExpr } from '#lang/logql/ast.ts'
 import { compileMatchers, parseLogql } from '#lang/logql/parser.ts'
+import { scopedLogs } from '#logs/scoped-reader.ts'
 import type { LogsReader, TailedLine } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
+import { reads } from '#net/access.ts'
 import { reasonOf } from '#net/route-table.ts'
 import type { ServerSocket, SocketRequest, SocketRoute } from '#net/web-socket.ts'
 import type { QueryGate } from '#query/gate.ts'
@@ -15,9 +18,6 @@ import { LineMatcher } from '#query/logql/line-matcher.ts'
 import type { FoundLine } from '#query/logql/log-query.ts'
 import { streamsJson } from './json.ts'
 import { instantOfMs, instantParam, limitParam } from './params.ts'
-import type { ScopeOf } from '#api/tenancy.ts'
-import { scopedLogs } from '#logs/scoped-reader.ts'
-import { reads } from '#net/access.ts'
 
 /** How many tails there are, and may be. */
 export interface TailCount {

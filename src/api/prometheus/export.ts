@@ -1,15 +1,15 @@
 /** /api/v1/export: series as VictoriaMetrics' JSON lines. */
+import type { ScopeOf } from '#api/tenancy.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, ExecutionError } from '#core/errors.ts'
+import { scopedMetrics } from '#metrics/scoped-reader.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
+import { reads } from '#net/access.ts'
 import { allowing, queries, route, type GuardedRoute, type HttpReply, type HttpRequest } from '#net/route-table.ts'
 import { formatJsonLine } from '#wire/json-lines/parse.ts'
 import { matcherSets, minTimeMs, timeParam } from './params.ts'
 import { prometheusDialect } from './respond.ts'
-import type { ScopeOf } from '#api/tenancy.ts'
-import { scopedMetrics } from '#metrics/scoped-reader.ts'
-import { reads } from '#net/access.ts'
 
 export interface ExportOptions {
   clock: Clock

@@ -1,14 +1,18 @@
 /** Queries over Prometheus' HTTP API. Every path also stands under /prometheus. */
+import type { ScopeOf, TenantOf } from '#api/tenancy.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import { FirstTexts } from '#core/lists.ts'
+import { pacedSort } from '#core/paced-sort.ts'
 import { compareText, quote } from '#core/text.ts'
-import { formatExpr } from '#lang/promql/printer.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
+import { formatExpr } from '#lang/promql/printer.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
+import { scopedMetrics } from '#metrics/scoped-reader.ts'
 import type { MetricsFacts, MetricsReader } from '#metrics/select.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
+import { reads, readsAll } from '#net/access.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import {
   allowing,
@@ -21,7 +25,6 @@ import {
   type HttpRequest,
 } from '#net/route-table.ts'
 import { Budgets } from '#query/budget.ts'
-import { pacedSort } from '#core/paced-sort.ts'
 import type { PromqlEngine, QueryResult } from '#query/promql/engine.ts'
 import { describeExpr } from './describe.ts'
 import { federate } from './federate.ts'
@@ -42,9 +45,6 @@ import {
 } from './params.ts'
 import { remoteRead } from './remote-read.ts'
 import { prometheusDialect, success, successList, successPieces } from './respond.ts'
-import type { ScopeOf, TenantOf } from '#api/tenancy.ts'
-import { scopedMetrics } from '#metrics/scoped-reader.ts'
-import { reads, readsAll } from '#net/access.ts'
 
 /** What these routes need of the store. */
 export interface PrometheusQueryStore {

@@ -1,12 +1,12 @@
 /** Rules and alerts: /api/v1/rules, /api/v1/alerts, /api/v1/alertmanagers. */
 import { BadDataError } from '#core/errors.ts'
-import { formatExpr } from '#lang/promql/printer.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
+import { formatExpr } from '#lang/promql/printer.ts'
 import type { Labels } from '#model/labels.ts'
+import { readsAll, readsProcess } from '#net/access.ts'
 import { allowing, route, type GuardedRoute, type HttpReply, type HttpRequest } from '#net/route-table.ts'
 import { invalid, matcherSets } from './params.ts'
 import { prometheusDialect, success } from './respond.ts'
-import { readsAll, readsProcess } from '#net/access.ts'
 
 type Pairs = readonly (readonly [string, string])[]
 

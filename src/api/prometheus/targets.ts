@@ -3,6 +3,7 @@ import { formatDuration } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
 import { parseSelector } from '#lang/promql/parser.ts'
 import type { Metadata } from '#model/write-batch.ts'
+import { readsProcess } from '#net/access.ts'
 import {
   allowing,
   route,
@@ -14,7 +15,6 @@ import {
 } from '#net/route-table.ts'
 import { withParameter } from './params.ts'
 import { prometheusDialect, success } from './respond.ts'
-import { readsProcess } from '#net/access.ts'
 
 type Pairs = readonly (readonly [string, string])[]
 

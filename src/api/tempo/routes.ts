@@ -1,5 +1,7 @@
 /** Tempo's HTTP API. Source: docs/http-api.md. */
+import type { ScopeOf } from '#api/tenancy.ts'
 import type { Trace } from '#model/trace.ts'
+import { known, reads } from '#net/access.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import {
   allowing,
@@ -12,6 +14,7 @@ import {
   type HttpRequest,
   type Route,
 } from '#net/route-table.ts'
+import { scopedTraces } from '#traces/scoped-reader.ts'
 import type { TracesReader } from '#traces/select.ts'
 import { encodeOtlpTraces, traceToJson } from '#wire/otlp/traces.ts'
 import {
@@ -29,9 +32,6 @@ import {
 import type { TempoAnswers } from './answers.ts'
 import { timeRange, traceId } from './params.ts'
 import { ok, partialJson, plain, tempoErrors, type JsonObject } from './respond.ts'
-import type { ScopeOf } from '#api/tenancy.ts'
-import { known, reads } from '#net/access.ts'
-import { scopedTraces } from '#traces/scoped-reader.ts'
 
 export interface TempoOptions {
   /** Called for every answer that lacks something. */

@@ -1,7 +1,10 @@
 /** Tempo's streaming service over gRPC, for Grafana's data source: the whole answer is one message. */
+import type { ScopeOf } from '#api/tenancy.ts'
 import { LimitError } from '#core/errors.ts'
 import { defaultLimits } from '#core/limits.ts'
+import { reads } from '#net/access.ts'
 import type { GrpcMethod } from '#net/grpc.ts'
+import { scopedTraces } from '#traces/scoped-reader.ts'
 import type { TracesReader } from '#traces/select.ts'
 import {
   decodeMessage,
@@ -22,9 +25,6 @@ import {
 } from '#wire/tempo/messages.ts'
 import type { TempoAnswers } from './answers.ts'
 import type { JsonObject } from './respond.ts'
-import type { ScopeOf } from '#api/tenancy.ts'
-import { reads } from '#net/access.ts'
-import { scopedTraces } from '#traces/scoped-reader.ts'
 
 /** A message's fields as parameters of the same request over HTTP. `change` spells the value. */
 type Names = readonly (readonly [field: string, parameter: string, change?: (value: string) => string])[]

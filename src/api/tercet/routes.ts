@@ -1,9 +1,9 @@
 /** The web interface's own API: blocks, running queries, settings with their sources, the routes of an alert. */
 import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
 import { Labels } from '#model/labels.ts'
+import { administersProcess, known, readsAll, readsProcess } from '#net/access.ts'
 import { allowing, type GuardedRoute, type HttpReply } from '#net/route-table.ts'
 import type { RunningQueries } from './running-queries.ts'
-import { administersProcess, known, readsAll, readsProcess } from '#net/access.ts'
 
 export interface Setting {
   name: string

@@ -1,8 +1,9 @@
 /** The browser program: files that were built before, served from memory under a strict Content-Security-Policy. */
 import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
-import type { Random } from '#core/random.ts'
 import { ownOf } from '#core/own.ts'
+import type { Random } from '#core/random.ts'
+import { known } from '#net/access.ts'
 import {
   allowing,
   at,
@@ -13,7 +14,6 @@ import {
   type HttpRequest,
   type Route,
 } from '#net/route-table.ts'
-import { known } from '#net/access.ts'
 
 const types: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8',

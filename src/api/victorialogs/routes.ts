@@ -1,16 +1,19 @@
 /** VictoriaLogs' query API: LogsQL, and LogQL where a query is not LogsQL. Source: docs/http-api.md. */
+import type { ScopeOf } from '#api/tenancy.ts'
 import { assert } from '#core/assert.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, BadQueryError, LimitError } from '#core/errors.ts'
-import { compareText } from '#core/text.ts'
 import { setOwn } from '#core/own.ts'
+import { compareText } from '#core/text.ts'
 import type { LogqlExpr } from '#lang/logql/ast.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
 import type { LogsqlQuery, Pipe } from '#lang/logsql/ast.ts'
 import { parseLogsql } from '#lang/logsql/parser.ts'
 import { nsOfMs } from '#lang/logsql/times.ts'
+import { scopedLogs } from '#logs/scoped-reader.ts'
 import type { LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
+import { reads } from '#net/access.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import {
   allowing,
@@ -28,6 +31,7 @@ import {
 } from '#net/route-table.ts'
 import type { LogqlEngine } from '#query/logql/engine.ts'
 import type { FoundLine } from '#query/logql/log-query.ts'
+import { matchesName } from '#query/logsql/change.ts'
 import { compareNaturally } from '#query/logsql/compare.ts'
 import type { LogsqlEngine, LogsqlRange } from '#query/logsql/engine.ts'
 import { labelsOfText } from '#query/logsql/filter.ts'
@@ -42,14 +46,10 @@ import {
   withoutPipes,
   type QueryTime,
 } from './arguments.ts'
-import { matchesName } from '#query/logsql/change.ts'
 import { hitsOf } from './hits.ts'
 import { rowJson, victoriaLogsErrors, victoriaLogsStatsErrors } from './respond.ts'
 import { pointsOf, secondsOf, statsQueryOf } from './stats-series.ts'
 import { checkTailed, LogsqlTail, type TailingOptions } from './tail.ts'
-import type { ScopeOf } from '#api/tenancy.ts'
-import { scopedLogs } from '#logs/scoped-reader.ts'
-import { reads } from '#net/access.ts'
 
 export interface VictoriaLogsApiOptions {
   /** Called for every answer that lacks something. */

@@ -1,10 +1,10 @@
 /** Health and readiness, and what an operator asks the process to do. */
+import { administersProcess, known, open } from '#net/access.ts'
 import { allowing, at, type GuardedRoute, type Handler, type HttpReply, type Route } from '#net/route-table.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import type { Signal } from '#store/signal.ts'
 import { makePart, type Part } from '../part.ts'
 import type { Process } from '../role.ts'
-import { administersProcess, known, open } from '#net/access.ts'
 
 const text = { 'content-type': 'text/plain; charset=utf-8' } as const
 const push = ['POST', 'PUT'] as const

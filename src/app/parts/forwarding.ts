@@ -6,16 +6,16 @@ import { DiskQueue } from '#forward/disk-queue.ts'
 import { kept, MetricsForwarder, type MetricsRemote } from '#forward/metrics-forwarder.ts'
 import { packMessage, Remote, type Lane, type RemoteOptions } from '#forward/remote.ts'
 import { agentMetricsRoutes } from '#ingest/metrics-protocols.ts'
+import type { TenantOf } from '#ingest/protocol.ts'
 import { ingestError } from '#ingest/reply.ts'
 import { plainClient, readHttpClient, type HttpClientSettings } from '#lang/settings/http-client.ts'
 import { parseSettings } from '#lang/settings/section.ts'
+import { writes } from '#net/access.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import { allowing, at, type GuardedRoute, type Handler, type HttpReply, type HttpRequest } from '#net/route-table.ts'
 import type { PrometheusConfig, RemoteWriteSettings } from '#scrape/config.ts'
 import type { Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
-import type { TenantOf } from '#ingest/protocol.ts'
-import { writes } from '#net/access.ts'
 
 /** Requests at once, at most, whatever prometheus.yml says. An agent's memory is small. */
 const lanesMax = 64

@@ -8,12 +8,12 @@ import { MetricsEngine } from '#metrics/engine.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { openBucket } from '../buckets.ts'
 import { countMemory, queryRoutes } from '../context.ts'
-import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
 import { version } from '../version.ts'
+import type { ServingContext } from '../workers.ts'
 import { registerBlocks, registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
-import { reloadOf } from './signal-reload.ts'
 import { refreshMsOf, signalOptions } from './signal-options.ts'
+import { reloadOf } from './signal-reload.ts'
 
 export interface MetricsPart extends Part {
   engine: MetricsEngine

@@ -5,13 +5,13 @@
 import { lokiErrors } from '#api/loki/respond.ts'
 import { BadDataError, NotFoundError } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
+import { administersProcess, readsProcess } from '#net/access.ts'
 import { allowing, at, inDialect, route, type Handler, type HttpReply, type Route } from '#net/route-table.ts'
 import type { Context } from '../context.ts'
 import { severities } from '../logger.ts'
 import { makePart, type Part } from '../part.ts'
 import type { Process } from '../role.ts'
 import { version } from '../version.ts'
-import { administersProcess, readsProcess } from '#net/access.ts'
 
 type Page = () => string
 

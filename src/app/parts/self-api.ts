@@ -3,12 +3,12 @@ import { featuresOf } from '#api/prometheus/features.ts'
 import { Notifications } from '#api/prometheus/notifications.ts'
 import { prometheusDialect, success } from '#api/prometheus/respond.ts'
 import { selfMetrics } from '#api/prometheus/self-metrics.ts'
+import { known, readsProcess } from '#net/access.ts'
 import { allowing, route } from '#net/route-table.ts'
 import { supportedDiscoveries } from '#scrape/discovery/settings.ts'
 import type { Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
 import type { Process } from '../role.ts'
-import { known, readsProcess } from '#net/access.ts'
 
 export function makeSelfApi({ config, world }: Context, own: Pick<Process, 'registry' | 'warnings'>): Part {
   const notifications = new Notifications(world.clock, () => own.warnings())

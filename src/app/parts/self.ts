@@ -1,7 +1,9 @@
 /** The process about itself: /metrics, its own metrics and requests in its own store. */
+import { defaultTenants } from '#api/tenancy.ts'
 import { Repeater } from '#core/clock.ts'
 import type { Registry } from '#core/counter.ts'
 import { messageOf } from '#core/errors.ts'
+import { readsProcess } from '#net/access.ts'
 import type { RequestObserver } from '#net/http.ts'
 import { allowing, at, type GuardedRoute, type Handler } from '#net/route-table.ts'
 import type { Context } from '../context.ts'
@@ -9,11 +11,9 @@ import { makePart, type Part } from '../part.ts'
 import { RequestMetrics } from '../request-metrics.ts'
 import { SelfScrape } from '../self-scrape.ts'
 import { SelfTraces } from '../self-traces.ts'
-import { defaultTenants } from '#api/tenancy.ts'
 import { version } from '../version.ts'
 import type { MetricsPart } from './metrics.ts'
 import type { TracesPart } from './traces.ts'
-import { readsProcess } from '#net/access.ts'
 
 export interface SelfPart extends Part {
   onRequest: RequestObserver
