@@ -19,9 +19,9 @@ import {
   type HttpRequest,
   type Route,
 } from '#net/route-table.ts'
+import { scopedTraces } from '#query/traceql/scoped-reader.ts'
 import type { TraceSearch } from '#query/traceql/search.ts'
 import type { TagFinder } from '#query/traceql/tags.ts'
-import { scopedTraces } from '#traces/scoped-reader.ts'
 import { HeldGroups, type TracesReader } from '#traces/select.ts'
 import { traceId } from '../tempo/params.ts'
 import { readSearch, spanKinds } from './params.ts'

@@ -14,7 +14,7 @@ import {
   type HttpRequest,
   type Route,
 } from '#net/route-table.ts'
-import { scopedTraces } from '#traces/scoped-reader.ts'
+import { scopedTraces } from '#query/traceql/scoped-reader.ts'
 import type { TracesReader } from '#traces/select.ts'
 import { encodeOtlpTraces, traceToJson } from '#wire/otlp/traces.ts'
 import {

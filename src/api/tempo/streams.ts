@@ -4,7 +4,7 @@ import { LimitError } from '#core/errors.ts'
 import { defaultLimits } from '#core/limits.ts'
 import { reads } from '#net/access.ts'
 import type { GrpcMethod } from '#net/grpc.ts'
-import { scopedTraces } from '#traces/scoped-reader.ts'
+import { scopedTraces } from '#query/traceql/scoped-reader.ts'
 import type { TracesReader } from '#traces/select.ts'
 import {
   decodeMessage,
