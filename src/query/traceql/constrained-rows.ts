@@ -169,7 +169,7 @@ function withoutHidden(data: ColumnData, isShown: Uint8Array): ColumnData {
 const childCountPath = 'rs.ss.Spans.ChildCount'
 const nestedSetPaths = ['rs.ss.Spans.NestedSetLeft', 'rs.ss.Spans.ParentID']
 
-/** A span has as many children as are shown; none in a trace without a root, which has no tree (traces/nested-set.ts). */
+/** A span has as many children as are shown; none in a trace without a root: it has no tree (traces/nested-set.ts). */
 function countChildren(columns: Map<string, ColumnData>): void {
   const data = columns.get(childCountPath)
   if (data === undefined) return
