@@ -4,7 +4,8 @@
  */
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml'
 import { parseDurationMs } from '#core/duration.ts'
-import { BadDataError } from '#core/errors.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
+import { parseIpNetwork } from '#core/ip-address.ts'
 import { closeOf } from '#core/nearest.ts'
 import { ownOf } from '#core/own.ts'
 import { findVariables, type Environment } from './environment.ts'
@@ -51,10 +52,7 @@ export class Config {
     return this.text(name) === 'true'
   }
   list(name: OptionName): string[] {
-    return this.text(name)
-      .split(',')
-      .map(part => part.trim())
-      .filter(Boolean)
+    return partsOf(this.text(name))
   }
   isSet(name: OptionName): boolean {
     return this.#values.has(name)
@@ -81,6 +79,13 @@ export class Config {
 }
 
 const secret = '<secret>'
+
+function partsOf(list: string): string[] {
+  return list
+    .split(',')
+    .map(part => part.trim())
+    .filter(Boolean)
+}
 
 function parseDuration(text: string): number | undefined {
   return text === 'inf' ? Infinity : parseDurationMs(text)
@@ -125,6 +130,8 @@ export function problemOf(name: OptionName, value: string): string | undefined {
     case 'text':
     case 'list':
       return undefined
+    case 'networks':
+      return problemOfNetworks(value)
     case 'number':
       return /^\d+$/.test(value) ? undefined : `${JSON.stringify(value)} is not a whole number`
     case 'bytes':
@@ -141,6 +148,15 @@ export function problemOf(name: OptionName, value: string): string | undefined {
       return value === 'true' || value === 'false' ? undefined : `${JSON.stringify(value)} is not true or false`
     case 'address':
       return value === 'off' ? undefined : problemOfAddress(value)
+  }
+}
+
+function problemOfNetworks(value: string): string | undefined {
+  try {
+    for (const text of partsOf(value)) parseIpNetwork(text)
+    return undefined
+  } catch (error) {
+    return messageOf(error)
   }
 }
 

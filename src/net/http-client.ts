@@ -1,16 +1,16 @@
 /**
  * Requests to other servers: TLS, credentials from files that may change, OAuth 2, proxies, bodies with a limit,
- * addresses that are off limits.
+ * addresses that may not be connected to.
  */
-import { lookup, type LookupAddress } from 'node:dns'
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
-import { isIP, type LookupFunction } from 'node:net'
+import { isIP } from 'node:net'
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
 import { Readable, type Transform } from 'node:stream'
 import { outside, type Clock } from '#core/clock.ts'
 import { BadDataError, LimitError, messageOf, TimeoutError, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
+import type { OutgoingGuard } from './outgoing-guard.ts'
 
 /** A secret as text, or in a file that is read again. */
 export interface ClientSecret {
@@ -55,8 +55,8 @@ export interface ClientWorld {
   env: Readonly<Record<string, string | undefined>>
   /** Relative paths of secrets' files begin here. */
   directory: string
-  /** Refuses addresses that outgoing requests may not go to; undefined: everything is allowed. */
-  refuses?: (address: string) => string | undefined
+  /** Looks at every address that is connected to, those of redirects and proxies included. */
+  guard: OutgoingGuard
 }
 
 export interface ClientRequest {
@@ -87,16 +87,12 @@ const redirectsMax = 10
 const secretMs = 10_000
 const tlsVersions = { TLS10: 'TLSv1', TLS11: 'TLSv1.1', TLS12: 'TLSv1.2', TLS13: 'TLSv1.3' } as const
 
-/** Link-local and metadata addresses: what a URL that somebody smuggled in would ask for credentials. */
-export function isOffLimits(address: string): boolean {
-  const plain = address.replace(/^::ffff:/i, '')
-  return (
-    plain.startsWith('169.254.') ||
-    /^fe[89ab][0-9a-f]:/i.test(plain) ||
-    /^fd00:ec2::254$/i.test(plain) ||
-    plain === '0.0.0.0' ||
-    plain === '100.100.100.200'
-  )
+/** Headers that another server may see than the one that they were meant for. The others may hold a token. */
+const openHeaders =
+  /^(?:accept|accept-encoding|content-type|content-encoding|user-agent|x-scope-orgid|x-prometheus-.*)$/i
+
+function headersForOthers(headers: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => openHeaders.test(name)))
 }
 
 function isWithoutProxy(host: string, port: string, list: string): boolean {
@@ -166,8 +162,8 @@ export class HttpClient {
     await this.#transport?.close()
     return (this.#transport =
       proxy === ''
-        ? directTransport(identity, secure, this.#world.refuses, this.#settings.socketPath)
-        : await proxyTransport(identity, secure, proxy))
+        ? directTransport(identity, secure, this.#world.guard, this.#settings.socketPath)
+        : await proxyTransport(identity, secure, proxy, this.#world.guard))
   }
 
   #proxyFor(url: URL): string {
@@ -311,13 +307,15 @@ export class HttpClient {
     for (let i = 0; i <= redirectsMax; i++) {
       const transport = await this.#connect(url)
       // Credentials are for whom they were meant.
-      const credentials = url.origin === origin ? await this.#credentials(options.timeoutMs) : {}
+      const isOwn = url.origin === origin
+      const credentials = isOwn ? await this.#credentials(options.timeoutMs) : {}
+      const headers = isOwn ? options.headers : headersForOthers(options.headers)
       let reply: { status: number; headers: Record<string, string | string[] | undefined>; body: Readable }
       try {
         reply = await transport.send(
           url,
           method,
-          { 'accept-encoding': 'gzip', ...options.headers, ...credentials },
+          { 'accept-encoding': 'gzip', ...headers, ...credentials },
           body,
           signal,
         )
@@ -360,30 +358,6 @@ interface Transport {
   close(): Promise<void>
 }
 
-type Refuses = NonNullable<ClientWorld['refuses']>
-
-/** Resolves a name to its allowed addresses alone: the address that was looked at is the one that is connected to. */
-function guardedLookup(refuses: Refuses): LookupFunction {
-  return (hostname, options, callback) => {
-    lookup(hostname, { all: true, family: options.family ?? 0 }, (error, addresses: LookupAddress[]) => {
-      if (error !== null) {
-        callback(error, '', 0)
-        return
-      }
-      const allowed = addresses.filter(a => refuses(a.address) === undefined)
-      const [first] = allowed
-      if (first === undefined) {
-        const address = addresses[0]?.address
-        const problem = `${address ?? 'unknown'}: ${refuses(address ?? '') ?? ''}`
-        callback(new BadDataError(`${hostname} is ${problem}`), '', 0)
-        return
-      }
-      if (options.all === true) callback(null, allowed)
-      else callback(null, first.address, first.family)
-    })
-  }
-}
-
 function contentLength(method: string, body: string | Uint8Array | undefined): Record<string, string> {
   if (body !== undefined)
     return { 'content-length': String(typeof body === 'string' ? Buffer.byteLength(body) : body.length) }
@@ -393,26 +367,16 @@ function contentLength(method: string, body: string | Uint8Array | undefined): R
 function directTransport(
   identity: string,
   secure: Record<string, unknown>,
-  refuses: ClientWorld['refuses'],
+  guard: OutgoingGuard,
   socketPath: string | undefined,
 ): Transport {
-  const keep = {
-    keepAlive: true,
-    keepAliveMsecs: 30_000,
-    maxFreeSockets: 4,
-    timeout: 0,
-    ...(refuses === undefined ? {} : { lookup: guardedLookup(refuses) }),
-  }
+  const keep = { keepAlive: true, keepAliveMsecs: 30_000, maxFreeSockets: 4, timeout: 0, lookup: guard.lookup }
   const plainAgent = new HttpAgent(keep)
   const secureAgent = new HttpsAgent({ ...keep, ...secure })
   const send: Transport['send'] = (url, method, headers, body, signal) =>
     new Promise((resolve, reject) => {
-      // Addresses that are written as such are not resolved.
-      const problem = refuses?.(url.hostname.replace(/^\[|\]$/g, ''))
-      if (problem !== undefined) {
-        reject(new BadDataError(`${url.hostname}: ${problem}`))
-        return
-      }
+      // Addresses that are written as such are not resolved. What a Unix socket is for is no address.
+      if (socketPath === undefined) guard.checkHost(url.hostname)
       const isSecure = url.protocol === 'https:'
       const options = {
         method,
@@ -439,13 +403,22 @@ function directTransport(
   }
 }
 
-async function proxyTransport(identity: string, secure: Record<string, unknown>, proxy: string): Promise<Transport> {
+async function proxyTransport(
+  identity: string,
+  secure: Record<string, unknown>,
+  proxy: string,
+  guard: OutgoingGuard,
+): Promise<Transport> {
   // Few have one, and the library is large.
   const { ProxyAgent, request } = await import('undici')
-  const dispatcher = new ProxyAgent({ uri: proxy, requestTls: secure })
+  const proxyHost = new URL(proxy).hostname
+  // A connection to the proxy is a connection too.
+  const dispatcher = new ProxyAgent({ uri: proxy, requestTls: secure, proxyTls: { lookup: guard.lookup } })
   return {
     identity,
     async send(url, method, headers, body, signal) {
+      guard.checkHost(proxyHost)
+      await guard.checkBehindProxy(url.hostname)
       const reply = await request(url, {
         method: method as 'GET',
         headers,
