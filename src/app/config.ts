@@ -7,6 +7,7 @@ import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { parseIpNetwork } from '#core/ip-address.ts'
 import { closeOf } from '#core/nearest.ts'
+import { hiddenText, maskUrls, Secret } from '#core/secret.ts'
 import { ownOf } from '#core/own.ts'
 import { findVariables, type Environment } from './environment.ts'
 import { isOptionName, optionNames, optionOf, type OptionName } from './options.ts'
@@ -34,6 +35,10 @@ export class Config {
 
   text(name: OptionName): string {
     return this.#values.get(name) ?? optionOf(name).fallback
+  }
+  /** A secret, as its own key or the one with `_file` has it. */
+  secret(name: OptionName, fileName: OptionName): Secret {
+    return new Secret(this.text(name), this.text(fileName))
   }
   number(name: OptionName): number {
     return Number(this.text(name))
@@ -63,7 +68,7 @@ export class Config {
     const shown = mode === 'defaults' ? new Config(new Map(), new Map(), []).shown() : this.shown()
     return Object.entries(shown)
       .filter(([name, text]) => mode !== 'diff' || text !== optionOf(name as OptionName).fallback)
-      .map(([name, text]) => `${name}: ${text === secret ? secret : JSON.stringify(text)}`)
+      .map(([name, text]) => `${name}: ${text === hiddenText ? hiddenText : JSON.stringify(text)}`)
       .join('\n')
   }
 
@@ -72,13 +77,13 @@ export class Config {
     return Object.fromEntries(
       optionNames.map(name => [
         name,
-        /secret/.test(name) && !name.endsWith('_file') && this.text(name) !== '' ? secret : this.text(name),
+        /secret/.test(name) && !name.endsWith('_file') && this.text(name) !== ''
+          ? hiddenText
+          : maskUrls(this.text(name)),
       ]),
     )
   }
 }
-
-const secret = '<secret>'
 
 function partsOf(list: string): string[] {
   return list

@@ -217,6 +217,7 @@ test('a remote that is away for two hours gets everything afterwards, each once'
       return Promise.resolve({ status: isAway ? 503 : 204, header: () => undefined, body: new Uint8Array(0) })
     },
     close: () => Promise.resolve(),
+    hide: (text: string) => text,
   } as unknown as HttpClient
   const remote = new Remote({
     clock,
@@ -268,6 +269,7 @@ class Unreliable {
       send: (_url: string, { body, signal }: { body: Uint8Array; signal: AbortSignal }) =>
         this.#answer(Buffer.from(body).toString(), signal),
       close: () => Promise.resolve(),
+      hide: (text: string) => text,
     } as unknown as HttpClient
     const own = { name: 'r', url: 'http://r', client, queue, headers: {}, timeoutMs: 1000, lanes: 4 }
     const remote = new Remote({ ...own, clock: this.clock, log: silentLog, minBackoffMs: 100, maxBackoffMs: 5000 })

@@ -14,13 +14,14 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { after, before, test } from 'node:test'
 import { systemClock } from '#core/clock.ts'
 import { BadDataError, LimitError, TimeoutError, UnavailableError } from '#core/errors.ts'
+import { noSecret, Secret } from '#core/secret.ts'
 import { systemFiles } from '#core/files.ts'
 import { HttpClient, type ClientSettings, type ClientWorld } from './http-client.ts'
 import { OutgoingGuard, type Lookup } from './outgoing-guard.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'tercet-client-'))
 const seen: { url: string; headers: IncomingMessage['headers'] }[] = []
-const none = { text: '', file: '' }
+const none = noSecret
 const plain: ClientSettings = {
   basicAuth: undefined,
   authorization: undefined,
@@ -210,22 +211,14 @@ async function get(
 const last = (): IncomingMessage['headers'] => seen.at(-1)!.headers
 
 test('credentials: basic, bearer, from files that change, headers, OAuth 2', async () => {
-  await get('/', { basicAuth: { username: { text: 'me', file: '' }, password: { text: 'word', file: '' } } })
+  await get('/', { basicAuth: { username: new Secret('me'), password: new Secret('word') } })
   assert.equal(last().authorization, `Basic ${Buffer.from('me:word').toString('base64')}`)
   writeFileSync(join(directory, 'token'), 'first\n')
   const client = new HttpClient(
     {
       ...plain,
-      authorization: { type: 'Bearer', credentials: { text: '', file: 'token' } },
-      headers: [
-        [
-          'X-Own',
-          [
-            { text: 'a', file: '' },
-            { text: 'b', file: '' },
-          ],
-        ],
-      ],
+      authorization: { type: 'Bearer', credentials: new Secret('', 'token') },
+      headers: [['X-Own', [new Secret('a'), new Secret('b')]]],
     },
     world(),
   )
@@ -238,7 +231,7 @@ test('credentials: basic, bearer, from files that change, headers, OAuth 2', asy
   assert.equal(last().authorization, 'Bearer second')
   await client.close()
   await assert.rejects(
-    get('/', { authorization: { type: 'Bearer', credentials: { text: '', file: 'nowhere' } } }),
+    get('/', { authorization: { type: 'Bearer', credentials: new Secret('', 'nowhere') } }),
     /unable to read file nowhere/,
   )
   const oauth = new HttpClient(
@@ -246,7 +239,7 @@ test('credentials: basic, bearer, from files that change, headers, OAuth 2', asy
       ...plain,
       oauth2: {
         clientId: 'id',
-        clientSecret: { text: 's', file: '' },
+        clientSecret: new Secret('s'),
         tokenUrl: `http://127.0.0.1:${port}/token`,
         scopes: ['a'],
         endpointParams: [],
@@ -270,9 +263,9 @@ test('credentials: basic, bearer, from files that change, headers, OAuth 2', asy
 test('TLS: authorities, names, certificates of clients', async () => {
   const base = `https://127.0.0.1:${securePort}`
   const tls = {
-    ca: { text: '', file: 'ca.crt' },
-    cert: { text: '', file: 'client.crt' },
-    key: { text: '', file: 'client.key' },
+    ca: new Secret('', 'ca.crt'),
+    cert: new Secret('', 'client.crt'),
+    key: new Secret('', 'client.key'),
     serverName: 'server.test',
     isUnverified: false,
     minVersion: 'TLS12',
@@ -314,7 +307,7 @@ test('redirects: followed, not in circles, and credentials stay with whom they a
   assert.equal(await get('/moved'), '200 hello')
   assert.match(await get('/moved', { followRedirects: false }), /^302/)
   await assert.rejects(get('/circle'), /stopped after 10 redirects/)
-  const authorization = { type: 'Bearer', credentials: { text: 'secret', file: '' } }
+  const authorization = { type: 'Bearer', credentials: new Secret('secret') }
   await get('/moved', { authorization })
   assert.equal(last().authorization, 'Bearer secret')
   await get('/elsewhere', { authorization })
