@@ -12,6 +12,7 @@ import type { RuleSample } from '#alert/rules.ts'
 import { Faults } from '#lang/settings/faults.ts'
 import { readRulesFile, type GroupOwner, type GroupSettings } from '#alert/rules-file.ts'
 import { addAll } from '#core/lists.ts'
+import { identityOf, maskUrls } from '#core/secret.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { Matcher } from '#lang/regex/matcher.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
@@ -221,9 +222,7 @@ export class Alerting implements RulesSource {
       for (const warning of notes) world.log.warn('rules ask for something that is not supported', { file, warning })
     this.notifier.externalLabels = config?.externalLabels ?? []
     this.notifier.relabelRules = config?.alertRelabelRules ?? []
-    const text = JSON.stringify(config?.alertmanagers ?? [], (key, value: unknown) =>
-      key === 'regex' || key === 'memo' ? undefined : typeof value === 'bigint' ? String(value) : value,
-    )
+    const text = identityOf(config?.alertmanagers ?? [], ['regex', 'memo'])
     if (text !== this.#othersText) {
       this.#othersText = text
       await this.#others?.stop()
@@ -337,7 +336,7 @@ export class Alerting implements RulesSource {
   }
 
   alertmanagers(): { active: string[]; dropped: string[] } {
-    return { active: this.notifier.receivers.map(r => r.url), dropped: [] }
+    return { active: this.notifier.receivers.map(r => maskUrls(r.url)), dropped: [] }
   }
 
   /** Ends what was begun; alerts that are on their way are sent first. */

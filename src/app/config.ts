@@ -4,8 +4,10 @@
  */
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml'
 import { parseDurationMs } from '#core/duration.ts'
-import { BadDataError } from '#core/errors.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
+import { parseIpNetwork } from '#core/ip-address.ts'
 import { closeOf } from '#core/nearest.ts'
+import { hiddenText, maskUrls, Secret } from '#core/secret.ts'
 import { ownOf } from '#core/own.ts'
 import { findVariables, type Environment } from './environment.ts'
 import { isOptionName, optionNames, optionOf, type OptionName } from './options.ts'
@@ -34,6 +36,10 @@ export class Config {
   text(name: OptionName): string {
     return this.#values.get(name) ?? optionOf(name).fallback
   }
+  /** A secret, as its own key or the one with `_file` has it. */
+  secret(name: OptionName, fileName: OptionName): Secret {
+    return new Secret(this.text(name), this.text(fileName))
+  }
   number(name: OptionName): number {
     return Number(this.text(name))
   }
@@ -51,10 +57,7 @@ export class Config {
     return this.text(name) === 'true'
   }
   list(name: OptionName): string[] {
-    return this.text(name)
-      .split(',')
-      .map(part => part.trim())
-      .filter(Boolean)
+    return partsOf(this.text(name))
   }
   isSet(name: OptionName): boolean {
     return this.#values.has(name)
@@ -65,7 +68,7 @@ export class Config {
     const shown = mode === 'defaults' ? new Config(new Map(), new Map(), []).shown() : this.shown()
     return Object.entries(shown)
       .filter(([name, text]) => mode !== 'diff' || text !== optionOf(name as OptionName).fallback)
-      .map(([name, text]) => `${name}: ${text === secret ? secret : JSON.stringify(text)}`)
+      .map(([name, text]) => `${name}: ${text === hiddenText ? hiddenText : JSON.stringify(text)}`)
       .join('\n')
   }
 
@@ -74,13 +77,20 @@ export class Config {
     return Object.fromEntries(
       optionNames.map(name => [
         name,
-        /secret/.test(name) && !name.endsWith('_file') && this.text(name) !== '' ? secret : this.text(name),
+        /secret/.test(name) && !name.endsWith('_file') && this.text(name) !== ''
+          ? hiddenText
+          : maskUrls(this.text(name)),
       ]),
     )
   }
 }
 
-const secret = '<secret>'
+function partsOf(list: string): string[] {
+  return list
+    .split(',')
+    .map(part => part.trim())
+    .filter(Boolean)
+}
 
 function parseDuration(text: string): number | undefined {
   return text === 'inf' ? Infinity : parseDurationMs(text)
@@ -125,6 +135,8 @@ export function problemOf(name: OptionName, value: string): string | undefined {
     case 'text':
     case 'list':
       return undefined
+    case 'networks':
+      return problemOfNetworks(value)
     case 'number':
       return /^\d+$/.test(value) ? undefined : `${JSON.stringify(value)} is not a whole number`
     case 'bytes':
@@ -141,6 +153,15 @@ export function problemOf(name: OptionName, value: string): string | undefined {
       return value === 'true' || value === 'false' ? undefined : `${JSON.stringify(value)} is not true or false`
     case 'address':
       return value === 'off' ? undefined : problemOfAddress(value)
+  }
+}
+
+function problemOfNetworks(value: string): string | undefined {
+  try {
+    for (const text of partsOf(value)) parseIpNetwork(text)
+    return undefined
+  } catch (error) {
+    return messageOf(error)
   }
 }
 

@@ -50,6 +50,11 @@ export interface Context {
   readonly externalUrl: string
 }
 
+/** How links begin, which everybody sees: without a user and a password. */
+function linkBaseOf(url: string): string {
+  return url.replace(/\/\/[^/?#\s]*@/, '//').replace(/\/+$/, '')
+}
+
 /** Reads credentials and certificates. Throws BadDataError for what the configuration has wrong. */
 export async function makeContext(config: Config, machine: World, env: Environment): Promise<Context> {
   // What follows from the memory follows from the part of it that the process may use.
@@ -77,7 +82,7 @@ export async function makeContext(config: Config, machine: World, env: Environme
     startedMs: world.clock.nowMs(),
     isReader: config.text('role') === 'query',
     isInsertOnly: config.text('role') === 'insert',
-    externalUrl: (config.text('external_url') || ownUrl).replace(/\/+$/, ''),
+    externalUrl: linkBaseOf(config.text('external_url') || ownUrl),
   }
 }
 

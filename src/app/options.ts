@@ -12,6 +12,7 @@ export type OptionKind =
   | 'duration'
   | 'switch'
   | 'list'
+  | 'networks'
   | 'address'
   | readonly string[]
 export interface Option {
@@ -87,7 +88,19 @@ export const optionTable = {
   'limits.notify_link_local': option(
     'switch',
     'false',
-    'Notifications may go to link-local addresses, where clouds have their metadata.',
+    'Notifications may go to link-local addresses, where clouds have their metadata; outgoing.allow is finer.',
+  ),
+  'outgoing.allow': option(
+    'networks',
+    '',
+    'Networks (169.254.20.0/24) and addresses that scrapes, discovery, notifications and an agent may connect to, ' +
+      "though they are refused by default: link-local, the clouds' metadata, unspecified, multicast, broadcast.",
+  ),
+  'outgoing.deny': option(
+    'networks',
+    '',
+    'Networks and addresses that scrapes, discovery, notifications and an agent may not connect to, beside those ' +
+      'that are refused by default.',
   ),
   operator_objects: option(
     ['auto', 'on', 'off'],

@@ -1,4 +1,5 @@
 /** Finds the verb that a command line names, and runs it or shows its help. */
+import { maskUrls } from '#core/secret.ts'
 import { holdProcess } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import { closeOf } from '#core/nearest.ts'
@@ -23,7 +24,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     return await verb.run(readArguments(verb, behind))
   } catch (error) {
     const { text, exitCode } = failureOf(error)
-    process.stderr.write(`tercet: ${text}\n`)
+    process.stderr.write(`tercet: ${maskUrls(text)}\n`)
     return exitCode
   } finally {
     held.cancel()

@@ -1,4 +1,5 @@
 /** `tercet up`: runs the process. */
+import { maskUrls } from '#core/secret.ts'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isSea } from 'node:sea'
@@ -33,7 +34,7 @@ export const up = makeVerb({
       return await runProcess(config, configPathOf(given))
     } catch (error) {
       const { text, exitCode } = failureOf(error, value => placeOf(config, value))
-      process.stderr.write(`tercet: ${text}${flagHint(config, text)}\n`)
+      process.stderr.write(`tercet: ${maskUrls(text)}${flagHint(config, text)}\n`)
       return exitCode
     }
   },

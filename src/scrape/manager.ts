@@ -1,5 +1,6 @@
 /** All jobs: discovery, targets, loops. A new configuration restarts only the jobs that it changes. */
 import type { Log } from '#core/log.ts'
+import { identityOf } from '#core/secret.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import type { ScrapeJob } from './config.ts'
 import type { Discovery, DiscoveryWorld, TargetGroup } from './discovery/discovery.ts'
@@ -167,7 +168,5 @@ export class ScrapeManager {
 
 /** Equal for jobs that do the same. */
 function textOf(job: ScrapeJob): string {
-  return JSON.stringify(job, (key, value: unknown) =>
-    key === 'regex' || key === 'memo' ? undefined : typeof value === 'bigint' ? String(value) : value,
-  )
+  return identityOf(job, ['regex', 'memo'])
 }

@@ -23,6 +23,7 @@ import { VirtualClock } from '#core/virtual-clock.ts'
 import { plainClient } from '#lang/settings/http-client.ts'
 import { Labels } from '#model/labels.ts'
 import { HttpClient } from '#net/http-client.ts'
+import { OutgoingGuard } from '#net/outgoing-guard.ts'
 import type { Mail } from '#net/mail.ts'
 import { Alertmanager } from './alertmanager.ts'
 import { readAlertmanagerConfig, type AlertmanagerConfig } from './config.ts'
@@ -93,7 +94,7 @@ class Runner {
       statePath: '/state.json',
       backup: undefined,
       externalUrl: 'http://am',
-      client: () => new HttpClient(plainClient, { clock, files, env: {}, directory: '/' }),
+      client: () => new HttpClient(plainClient, { clock, files, env: {}, guard: new OutgoingGuard(), directory: '/' }),
       readSecret: () => Promise.resolve(''),
       limits: defaultAlertLimits,
       mail: mail => this.#take(mail),

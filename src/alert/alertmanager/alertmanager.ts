@@ -12,7 +12,8 @@ import type { Log } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { Labels } from '#model/labels.ts'
-import type { HttpClientSettings, Secret } from '#lang/settings/http-client.ts'
+import { KnownSecrets, type Secret } from '#core/secret.ts'
+import type { HttpClientSettings } from '#lang/settings/http-client.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import type { Mail } from '#net/mail.ts'
 import { labelText } from '../alert.ts'
@@ -532,13 +533,27 @@ export class Alertmanager {
     const { clock, log, readSecret, mail, client } = this.#world
     let own = this.#clients.get(integration)
     if (own === undefined) this.#clients.set(integration, (own = client(integration.client)))
-    const secret = async ({ text, file }: Secret): Promise<string> =>
-      file === '' ? text : (await readSecret(file)).trim()
+    const known = new KnownSecrets()
+    const secret = async (one: Secret): Promise<string> => {
+      const text = one.file === '' ? one.reveal() : (await readSecret(one.file)).trim()
+      known.addUrl(text, true)
+      known.add(text)
+      return text
+    }
+    const sender = own
+    const hide = (text: string): string => known.hide(sender.hide(text))
     const endMs = clock.monotonicMs() + Math.max(group.route.groupIntervalMs, 10_000)
     for (let attempt = 0; ; attempt++) {
       let pauseMs = backoffMs(attempt, retryPause)
       try {
-        await sendNotification(integration, outgoing, { clock, client: own, templates: this.#templates, secret, mail })
+        await sendNotification(integration, outgoing, {
+          clock,
+          client: own,
+          templates: this.#templates,
+          secret,
+          hide,
+          mail,
+        })
         this.notifications++
         return true
       } catch (error) {
@@ -549,7 +564,7 @@ export class Alertmanager {
           receiver: outgoing.data.receiver,
           kind: integration.kind,
           group: group.key,
-          error: messageOf(error),
+          error: hide(messageOf(error)),
         })
         if (isOver) return false
       }

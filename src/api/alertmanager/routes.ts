@@ -8,6 +8,7 @@ import { Pace } from '#core/pace.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { maskSettings } from '#lang/settings/mask.ts'
+import { isSecretName, isSecretPlace } from '#lang/settings/secret-names.ts'
 import type { Labels } from '#model/labels.ts'
 import { readsAll, readsProcess, setsRules, writes } from '#net/access.ts'
 import {
@@ -34,16 +35,14 @@ const iso = (ms: number): string => new Date(ms).toISOString()
 /** Silences are listed in this order. */
 const silenceOrder: readonly string[] = ['active', 'pending', 'expired']
 
-/** Endings of names whose values are secrets: passwords, keys, and URLs that let in whoever knows them. */
-const secretEndings = /(?:password|secret|token|api_key|routing_key|service_key|user_key|credentials|webhook_url)$/
-const secretUrls: ReadonlySet<string> = new Set(['webhook_configs.url', 'slack_configs.api_url'])
+/** What the documentation does not call secret, and is part of one. */
+const shownNowhere = /^(access_key|values)$/
 
-/** The text of a configuration file with its secrets masked. */
+/** The text of a configuration file with its secrets masked, without comments, which may have old ones. */
 export function withoutSecrets(text: string): string {
   return maskSettings(text, path => {
     const name = path.at(-1) ?? ''
-    const owner = path.at(-2) ?? ''
-    return name === 'slack_api_url' || secretEndings.test(name) || secretUrls.has(`${owner}.${name}`)
+    return isSecretName(name) || isSecretPlace(path) || shownNowhere.test(name)
   })
 }
 

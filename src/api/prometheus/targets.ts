@@ -1,6 +1,7 @@
 /** Targets of scraping: their API, and pages at /targets and /service-discovery. */
 import { formatDuration } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
+import { hiddenText, isCredentialName, maskUrls } from '#core/secret.ts'
 import { parseSelector } from '#lang/promql/parser.ts'
 import type { Metadata } from '#model/write-batch.ts'
 import { readsProcess } from '#net/access.ts'
@@ -82,13 +83,27 @@ export function targetRoutes(
   return allowing(readsProcess, prometheusDialect(routes))
 }
 
+/** Labels before relabelling: the address and the parameters of a request may have credentials. */
+function withoutSecrets(labels: Pairs): Pairs {
+  return labels.map(([name, value]) => {
+    if (name === '__address__') return [name, maskUrls(`//${value}`).slice(2)]
+    const parameter = /^__param_(.*)$/.exec(name)?.[1]
+    if (parameter === undefined) return [name, maskUrls(value)]
+    return [name, isCredentialName(parameter) ? hiddenText : maskUrls(value)]
+  })
+}
+
+function discoveredOf({ discovered }: { discovered: Pairs }): Record<string, string> {
+  return object(withoutSecrets(discovered))
+}
+
 function activeJson(t: ActiveTarget): Record<string, unknown> {
   return {
-    discoveredLabels: object(t.discovered),
+    discoveredLabels: discoveredOf(t),
     labels: object(t.labels),
     scrapePool: t.scrapePool,
-    scrapeUrl: t.url,
-    globalUrl: t.url,
+    scrapeUrl: maskUrls(t.url),
+    globalUrl: maskUrls(t.url),
     lastError: t.lastError,
     lastScrape: t.lastScrapeMs === 0 ? '0001-01-01T00:00:00Z' : new Date(t.lastScrapeMs).toISOString(),
     lastScrapeDuration: t.lastDurationMs / 1000,
@@ -115,7 +130,7 @@ function targetsReply(source: TargetsSource, form: URLSearchParams): HttpReply {
   return success(
     JSON.stringify({
       activeTargets: active.map(activeJson),
-      droppedTargets: dropped.map(t => ({ discoveredLabels: object(t.discovered), scrapePool: t.scrapePool })),
+      droppedTargets: dropped.map(t => ({ discoveredLabels: discoveredOf(t), scrapePool: t.scrapePool })),
       droppedTargetCounts: wantsDropped ? source.droppedCounts() : null,
     }),
   )
@@ -152,7 +167,7 @@ function metadataReply(
 function targetsPage(source: TargetsSource): HttpReply {
   const columns = ['endpoint', 'state', 'labels', 'last scrape', 'took', 'samples', 'bytes', 'error']
   const row = (t: ActiveTarget): string =>
-    `<tr><td><a href="${escaped(t.url)}">${escaped(t.url)}</a><td class="${t.health}">${t.health}` +
+    `<tr><td><a href="${escaped(maskUrls(t.url))}">${escaped(maskUrls(t.url))}</a><td class="${t.health}">${t.health}` +
     `<td>${shown(t.labels)}<td>${t.lastScrapeMs === 0 ? 'never' : new Date(t.lastScrapeMs).toISOString()}` +
     `<td>${t.lastDurationMs.toFixed(1)} ms<td>${t.lastSamples}<td>${t.lastBodyBytes}` +
     `<td class="down">${escaped(t.lastError)}</tr>`
@@ -174,8 +189,8 @@ function discoveryPage(source: TargetsSource): HttpReply {
       title,
       ['discovered', 'target'],
       [
-        ...active.map(t => `<tr><td>${shown(t.discovered)}<td>${shown(t.labels)}</tr>`),
-        ...dropped.map(t => `<tr><td>${shown(t.discovered)}<td class="down">dropped</tr>`),
+        ...active.map(t => `<tr><td>${shown(withoutSecrets(t.discovered))}<td>${shown(t.labels)}</tr>`),
+        ...dropped.map(t => `<tr><td>${shown(withoutSecrets(t.discovered))}<td class="down">dropped</tr>`),
       ],
     )
   })

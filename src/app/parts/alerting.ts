@@ -8,6 +8,7 @@ import type { Registry } from '#core/counter.ts'
 import { defaultAlertLimits } from '#core/limits.ts'
 import { Alerting } from '../alerting.ts'
 import { OwnAlertmanager } from '../alertmanager.ts'
+import { notificationGuard } from '../outgoing.ts'
 import { queryRoutes, type Context } from '../context.ts'
 import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
@@ -41,7 +42,7 @@ function makeAlertmanager(context: Context, { bucket }: MetricsPart): Promise<Ow
     bucket,
     backupKey: `${defaultTenants.metrics}/tercet/alertmanager/state.json`,
     externalUrl,
-    allowsOffLimits: config.isOn('limits.notify_link_local'),
+    guard: notificationGuard(config),
     limits: {
       ...defaultAlertLimits,
       alertsMax: config.number('limits.alerts'),
