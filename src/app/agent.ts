@@ -2,6 +2,7 @@
 import type { Context } from './context.ts'
 import { makePart } from './part.ts'
 import { makeAdmin, makeHealth } from './parts/admin.ts'
+import { makeDoors } from './parts/doors.ts'
 import { makeForwarding } from './parts/forwarding.ts'
 import { makeMemory } from './parts/memory.ts'
 import { makeOperators } from './parts/operators.ts'
@@ -33,7 +34,18 @@ export function makeAgent(context: Context, own: Process): Composition {
   const health = makeHealth(own)
   const watching = makeWatching(context, () => own.reload())
   return {
-    parts: [health, makeMemory(context), forwarding, scraping, operators, tailing, self, admin, watching],
+    parts: [
+      health,
+      makeDoors(context),
+      makeMemory(context),
+      forwarding,
+      scraping,
+      operators,
+      tailing,
+      self,
+      admin,
+      watching,
+    ],
     signals: [],
     remotes: () => forwarding.remotes(),
     onRequest: () => {

@@ -7,6 +7,8 @@ import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
 import { closeOf } from '#core/nearest.ts'
 import { ownOf } from '#core/own.ts'
+import { problemOfAllowedHost } from '#net/allowed-hosts.ts'
+import { problemOfOrigin } from '#net/browser-rules.ts'
 import { findVariables, type Environment } from './environment.ts'
 import { isOptionName, optionNames, optionOf, type OptionName } from './options.ts'
 
@@ -51,10 +53,7 @@ export class Config {
     return this.text(name) === 'true'
   }
   list(name: OptionName): string[] {
-    return this.text(name)
-      .split(',')
-      .map(part => part.trim())
-      .filter(Boolean)
+    return entriesOf(this.text(name))
   }
   isSet(name: OptionName): boolean {
     return this.#values.has(name)
@@ -81,6 +80,13 @@ export class Config {
 }
 
 const secret = '<secret>'
+
+function entriesOf(list: string): string[] {
+  return list
+    .split(',')
+    .map(part => part.trim())
+    .filter(Boolean)
+}
 
 function parseDuration(text: string): number | undefined {
   return text === 'inf' ? Infinity : parseDurationMs(text)
@@ -139,9 +145,19 @@ export function problemOf(name: OptionName, value: string): string | undefined {
         : undefined
     case 'switch':
       return value === 'true' || value === 'false' ? undefined : `${JSON.stringify(value)} is not true or false`
+    case 'hosts':
+      return firstProblem(value, problemOfAllowedHost)
+    case 'origins':
+      return firstProblem(value, problemOfOrigin)
     case 'address':
       return value === 'off' ? undefined : problemOfAddress(value)
   }
+}
+
+function firstProblem(list: string, problemOfOne: (entry: string) => string | undefined): string | undefined {
+  return entriesOf(list)
+    .map(problemOfOne)
+    .find(problem => problem !== undefined)
 }
 
 function problemOfAddress(value: string): string | undefined {

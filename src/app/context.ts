@@ -54,7 +54,7 @@ export interface Context {
 export async function makeContext(config: Config, machine: World, env: Environment): Promise<Context> {
   // What follows from the memory follows from the part of it that the process may use.
   const world = { ...machine, memoryBytes: config.memory('memory_limit', machine.memoryBytes) }
-  const security = await openSecurity(config, world.files)
+  const security = await openSecurity(config, world)
   const hashSeed = makeHashSeed(world.random)
   const limits = limitsOf(config)
   const memory = new MemoryBudget(memoryBudgetBytes(world.memoryBytes, queryThreadsOf(config)), memoryShares)

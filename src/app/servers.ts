@@ -6,7 +6,6 @@ import type { GrpcMethod, GrpcServer } from '#net/grpc.ts'
 import { HttpServer, type RequestObserver } from '#net/http.ts'
 import { LocalRequests } from '#net/local-requests.ts'
 import { RouteTable, type HttpReply, type Route } from '#net/route-table.ts'
-import { guardOrigin } from '#net/same-origin.ts'
 import type { SocketRoute } from '#net/web-socket.ts'
 import type { Context } from './context.ts'
 import type { Address, SharedServers } from './lifecycle.ts'
@@ -20,7 +19,7 @@ function refusalOf(reason: string): HttpReply {
 
 const noAuth = new Auth({ username: '', password: '', bearerToken: '' })
 
-/** Routes that change something, other than by ingestion: browsers send telemetry from everybody's pages. */
+/** Routes that change something, other than by ingestion: `cors_origins: '*'` lets any page send telemetry, not act. */
 function isAction({ methods, path }: Route): boolean {
   if (path.startsWith('/-/')) return !methods.includes('GET')
   const changes = methods.includes('POST') || methods.includes('PUT') || methods.includes('DELETE')
@@ -112,7 +111,7 @@ export class Servers implements SharedServers {
       onRequest,
     }
     this.local = new LocalRequests(table.routes, options)
-    this.#http = new HttpServer(guardOrigin(table.routes, isAction), sockets, { ...options, ...security })
+    this.#http = new HttpServer(table.routes, sockets, { ...options, ...security, isAction })
     const health = table.routes.filter(({ path }) => openPaths.has(path))
     this.#health = new HttpServer(health, [], { ...options, auth: noAuth, tls: undefined })
     this.#methods = parts.flatMap(part => gate.grpc(part))

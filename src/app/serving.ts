@@ -5,6 +5,7 @@ import { makeServingContext } from './workers.ts'
 import { together } from './lifecycle.ts'
 import { makeAdmin, makeHealth } from './parts/admin.ts'
 import { makeAlerting } from './parts/alerting.ts'
+import { makeDoors } from './parts/doors.ts'
 import { makeDeriving } from './parts/deriving.ts'
 import { makeFormats } from './parts/formats.ts'
 import { makeLogs } from './parts/logs.ts'
@@ -56,6 +57,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
   return {
     parts: [
       health,
+      makeDoors(context),
       makeMemory(context),
       makeFormats(context, buckets),
       stores,

@@ -1,5 +1,5 @@
 /** What every composition begins with: the world, limits, credentials, addresses. */
-import { totalmem } from 'node:os'
+import { hostname, totalmem } from 'node:os'
 import { systemClock, type Clock } from '#core/clock.ts'
 import { lockDirectory, type DirectoryLock } from '#core/directory-lock.ts'
 import { BadDataError } from '#core/errors.ts'
@@ -7,7 +7,9 @@ import { systemFiles, type Files } from '#core/files.ts'
 import { defaultLimits, type Limits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
 import { systemRandom, type Random } from '#core/random.ts'
+import { hostNameOf, problemOfAllowedHost } from '#net/allowed-hosts.ts'
 import { Auth } from '#net/auth.ts'
+import { BrowserRules } from '#net/browser-rules.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { TlsOptions } from '#net/tls-options.ts'
@@ -79,10 +81,29 @@ export interface Security {
   auth: Auth
   /** Undefined: every address speaks plain text. */
   tls: TlsOptions | undefined
+  browsers: BrowserRules
+}
+
+const httpAddresses = ['listen.http', 'listen.otlp_http'] as const
+
+/** Names that the process has by its configuration and its machine, and those that the configuration adds. */
+function browserRulesOf(config: Config, log: Log): BrowserRules {
+  const listening = [...httpAddresses.map(name => config.text(name)), ...config.list('listen.aliases')]
+  const own = [...listening.map(hostNameOf), hostname()].filter(
+    name => name !== undefined && problemOfAllowedHost(name) === undefined,
+  )
+  return new BrowserRules({
+    allowedHosts: [...config.list('allowed_hosts'), ...own.filter(name => name !== undefined)],
+    corsOrigins: config.list('cors_origins'),
+    externalUrl: config.text('external_url'),
+    onForeignHost: name => {
+      log.warn('requests by a foreign name are refused; allowed_hosts names more', { host: name })
+    },
+  })
 }
 
 /** Credentials and certificates, read from the files that the configuration names. */
-export async function openSecurity(config: Config, files: Files): Promise<Security> {
+export async function openSecurity(config: Config, { files, log }: Pick<World, 'files' | 'log'>): Promise<Security> {
   const username = config.text('auth.username'),
     password = await secretFrom(config.text('auth.password_file'), files)
   if ((username === '') !== (password === ''))
@@ -99,7 +120,11 @@ export async function openSecurity(config: Config, files: Files): Promise<Securi
     throw new BadDataError(
       'tls.cert_file and tls.key_file go together, and tls.client_ca_file needs them: one is missing or empty',
     )
-  return { auth, tls: cert === '' ? undefined : { cert, key, clientCa: clientCa === '' ? undefined : clientCa } }
+  return {
+    auth,
+    tls: cert === '' ? undefined : { cert, key, clientCa: clientCa === '' ? undefined : clientCa },
+    browsers: browserRulesOf(config, log),
+  }
 }
 
 export function hostAndPort(setting: string): { host: string; port: number } {

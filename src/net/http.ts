@@ -9,8 +9,9 @@ import { BadDataError, CanceledError, LimitError, messageOf } from '#core/errors
 import { defaultLimits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
 import type { MemoryBudget, MemoryHold } from '#core/memory-budget.ts'
-import type { Auth } from './auth.ts'
+import { openPaths, type Auth } from './auth.ts'
 import { readBody } from './body.ts'
+import { BrowserRules, guardHeaders, isGuard } from './browser-rules.ts'
 import { checkPort, listenError } from './listen-error.ts'
 import { cutPieces, pieceLength, piecesOf } from './paced-body.ts'
 import { Pipelining } from './pipelining.ts'
@@ -47,19 +48,16 @@ export interface HttpServerOptions {
   onSlowReader?: () => void
   auth: Auth
   tls: TlsOptions | undefined
+  /** Names that are answered to, and what pages may do. Default: pages are asked nothing, and read nothing. */
+  browsers?: BrowserRules
+  /** Routes that neither ask nor take in telemetry: `*` of the origins does not stand for them. Default: none. */
+  isAction?: (route: Route) => boolean
 }
 
 /** So long a server that closes waits for requests under way. */
 const drainMs = 10_000
 
 const gzipBytesMin = 1400
-const corsHeaders = {
-  'access-control-allow-origin': '*',
-  'access-control-allow-methods': 'GET, POST, OPTIONS',
-  'access-control-allow-headers': 'Accept, Authorization, Content-Type, Origin',
-  'access-control-expose-headers': 'Date',
-} as const
-
 const plainText = { 'content-type': 'text/plain; charset=utf-8' } as const
 
 /** So long an idle connection is kept: longer than senders and proxies keep theirs. */
@@ -147,21 +145,35 @@ export class HttpServer {
     if (this.#sockets.length === 0) return () => {}
     // An agent has none, and goes without the library.
     const { serveSockets } = await import('./web-socket.ts')
-    return serveSockets(server, this.#sockets, this.#options.auth)
+    return serveSockets(server, this.#sockets, this.#options.auth, this.#options.browsers)
   }
 
   async #receive(raw: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = 'GET', url = '/' } = raw
-    // Browsers ask with it whether they may ask, and have no credentials then.
-    if (method === 'OPTIONS') {
-      response.writeHead(204, corsHeaders).end()
+    const header = headerOf(raw)
+    const { browsers, auth } = this.#options
+    guard(response, browsers?.headersOf(header) ?? guardHeaders)
+    const path = pathOf(url)
+    // Probes come by any name.
+    const strange = openPaths.has(path) ? undefined : browsers?.refusesHost(method, header)
+    if (strange !== undefined) {
+      this.#refuse(raw, response, { status: 403, problem: strange }, undefined)
       return
     }
-    const path = pathOf(url)
+    // Browsers ask with it whether they may ask, and have no credentials then.
+    if (method === 'OPTIONS') {
+      answerOptions(response, header, browsers)
+      return
+    }
     const match = this.#router.find(method, path)
-    const problem = this.#options.auth.refuses(path, raw.headers.authorization)
+    const foreign = isReading(method) ? undefined : browsers?.refusesOrigin(header, this.#isAction(match?.value))
+    if (foreign !== undefined) {
+      this.#refuse(raw, response, { status: 403, problem: foreign }, match?.value)
+      return
+    }
+    const problem = auth.refuses(path, raw.headers.authorization)
     if (problem !== undefined) {
-      this.#refuse(raw, response, problem, match?.value)
+      this.#refuse(raw, response, { status: 401, problem }, match?.value)
       return
     }
     if (match === undefined) {
@@ -181,13 +193,23 @@ export class HttpServer {
     return undefined
   }
 
-  #refuse(raw: IncomingMessage, response: ServerResponse, problem: string, route: Route | undefined): void {
+  #isAction(route: Route | undefined): boolean {
+    return route !== undefined && this.#options.isAction?.(route) === true
+  }
+
+  #refuse(
+    raw: IncomingMessage,
+    response: ServerResponse,
+    { status, problem }: { status: 401 | 403; problem: string },
+    route: Route | undefined,
+  ): void {
+    const challenge = status === 401 ? { 'www-authenticate': this.#options.auth.challenge } : {}
     const refusal: HttpReply = {
-      status: 401,
-      headers: { ...plainText, 'www-authenticate': this.#options.auth.challenge },
-      body: `401: ${problem}\n`,
+      status,
+      headers: { ...plainText, ...challenge },
+      body: `${status}: ${problem}\n`,
     }
-    finish(response, { ...refusal, ...route?.finish?.(refusal, headerOf(raw)), status: 401 })
+    finish(response, { ...refusal, ...route?.finish?.(refusal, headerOf(raw)), status })
   }
 
   async #answer(
@@ -281,6 +303,37 @@ export class HttpServer {
   }
 }
 
+function isReading(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+/** Before anything is answered, so that every answer has them. */
+function guard(response: ServerResponse, headers: Readonly<Record<string, string>>): void {
+  for (const name in headers) response.setHeader(name, headers[name]!)
+}
+
+/** A preflight of a page that is not listed is refused; whoever else asks is told nothing. */
+function answerOptions(
+  response: ServerResponse,
+  header: (name: string) => string | undefined,
+  browsers: BrowserRules | undefined,
+): void {
+  const isPreflight = header('origin') !== undefined && header('access-control-request-method') !== undefined
+  const allowed = browsers?.preflightOf(header)
+  if (isPreflight && allowed === undefined) {
+    const body = '403: pages of this origin may not ask here; origins that may are in cors_origins\n'
+    finish(response, { status: 403, headers: plainText, body })
+    return
+  }
+  finish(response, { status: 204, headers: { ...allowed } })
+}
+
+/** What the answer depends on, beside what every answer of the server does. */
+function withVary(response: ServerResponse, headers: Record<string, string | number>): void {
+  const before = response.getHeader('vary')
+  if (before !== undefined && headers['vary'] !== undefined) headers['vary'] = `${String(before)}, ${headers['vary']}`
+}
+
 async function closeListener({ server, endSockets }: Listener): Promise<void> {
   endSockets()
   await new Promise(resolve => {
@@ -356,7 +409,7 @@ function isWhole(body: NonNullable<HttpReply['body']>): body is string | Uint8Ar
 /** Sends a reply, packed with gzip where it is long and the client takes it. Long ones go out in pieces. */
 function send(raw: IncomingMessage, response: ServerResponse, reply: HttpReply): void {
   const { status, body, isText, isLive = false, drop } = reply
-  const headers: Record<string, string | number> = { ...corsHeaders, ...reply.headers }
+  const headers: Record<string, string | number> = { ...reply.headers }
   if (body === undefined) {
     finish(response, { status, headers })
     return
@@ -376,6 +429,7 @@ function send(raw: IncomingMessage, response: ServerResponse, reply: HttpReply):
   }
   if (!isPacked && isWhole(body)) headers['content-length'] = Buffer.byteLength(body)
   if (isPacked) Object.assign(headers, { 'content-encoding': 'gzip', vary: 'accept-encoding' })
+  withVary(response, headers)
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
   response.statusCode = status
   if (raw.method === 'HEAD') {
@@ -426,7 +480,9 @@ function finish(
       : { 'content-type': typeof whole === 'string' ? plainText['content-type'] : 'application/octet-stream' }
   const isBare = status < 200 || status === 204 || status === 304
   const length = isBare ? {} : { 'content-length': whole === undefined ? 0 : Buffer.byteLength(whole) }
-  response.writeHead(status, { ...headers, ...type, ...length }).end(whole)
+  const all = { ...headers, ...type, ...length }
+  withVary(response, all)
+  response.writeHead(status, all).end(whole)
 }
 
 /** What can't be answered: an error that can be read, or an end of the connection where the answer has begun. */
@@ -436,7 +492,7 @@ function fail(response: ServerResponse, error: unknown): void {
     return
   }
   // What the answer would have been left its headers behind.
-  for (const name of response.getHeaderNames()) if (!(name in corsHeaders)) response.removeHeader(name)
+  for (const name of response.getHeaderNames()) if (!isGuard(name)) response.removeHeader(name)
   const status = error instanceof BadDataError ? 400 : 500
-  finish(response, { status, headers: { ...corsHeaders, ...plainText }, body: messageOf(error) })
+  finish(response, { status, headers: plainText, body: messageOf(error) })
 }

@@ -3,6 +3,7 @@ import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer, type WebSocket } from 'ws'
 import type { Auth } from './auth.ts'
+import { guardHeaders, type BrowserRules } from './browser-rules.ts'
 
 export interface SocketRequest {
   path: string
@@ -23,20 +24,30 @@ export interface ServerSocket {
 export interface SocketRoute {
   path: string
   /** A refusal, or what to do with the connection. */
-  open(request: SocketRequest): { status: number; body: string } | ((socket: ServerSocket) => void)
+  open(request: SocketRequest): Refusal | ((socket: ServerSocket) => void)
+}
+
+interface Refusal {
+  status: number
+  body: string
 }
 
 const waitingBytesMax = 16 * 1024 * 1024
 const messageBytesMax = 1024 * 1024
 
 /** Serves the routes on a listening server; returns what ends all connections. */
-export function serveSockets(server: Server, routes: readonly SocketRoute[], auth: Auth): () => void {
+export function serveSockets(
+  server: Server,
+  routes: readonly SocketRoute[],
+  auth: Auth,
+  browsers?: BrowserRules,
+): () => void {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: messageBytesMax })
   server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => {
       socket.destroy()
     })
-    const decision = decide(message, routes, auth)
+    const decision = refuseByBrowser(message, browsers) ?? decide(message, routes, auth)
     if (typeof decision !== 'function') {
       refuse(socket, decision)
       return
@@ -53,6 +64,20 @@ export function serveSockets(server: Server, routes: readonly SocketRoute[], aut
   }
 }
 
+/** A browser asks nobody before it opens a WebSocket to another origin, and lets the page read it. */
+function refuseByBrowser(message: IncomingMessage, browsers: BrowserRules | undefined): Refusal | undefined {
+  const header = headerOf(message)
+  const problem = browsers?.refusesHost('GET', header) ?? browsers?.refusesOrigin(header, false)
+  return problem === undefined ? undefined : { status: 403, body: `403: ${problem}\n` }
+}
+
+function headerOf(message: IncomingMessage): (name: string) => string | undefined {
+  return name => {
+    const value = message.headers[name]
+    return Array.isArray(value) ? value[0] : value
+  }
+}
+
 function decide(message: IncomingMessage, routes: readonly SocketRoute[], auth: Auth): ReturnType<SocketRoute['open']> {
   const url = message.url ?? '/'
   const question = url.indexOf('?')
@@ -64,16 +89,14 @@ function decide(message: IncomingMessage, routes: readonly SocketRoute[], auth: 
   return route.open({
     path,
     query: new URLSearchParams(question < 0 ? '' : url.slice(question + 1)),
-    header: name => {
-      const value = message.headers[name]
-      return Array.isArray(value) ? value[0] : value
-    },
+    header: headerOf(message),
   })
 }
 
-function refuse(socket: Duplex, { status, body }: { status: number; body: string }): void {
+function refuse(socket: Duplex, { status, body }: Refusal): void {
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    ...Object.entries(guardHeaders).map(([name, value]) => `${name}: ${value}`),
     'content-type: text/plain; charset=utf-8',
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',
