@@ -18,8 +18,8 @@ const httpMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH',
  * How a request of HTTP begins, as far as it has come. A browser sends one to any port that a page names, and the lines
  * of its body would be messages.
  */
-const httpRequest = new RegExp(`^(?:${httpMethods.join('|')}) \\S* HTTP/\\d`)
-const partOfHttpRequest = new RegExp(`^(?:${httpMethods.join('|')}) \\S*(?: (?:H(?:T(?:T(?:P(?:/)?)?)?)?)?)?$`)
+const httpRequest = /^(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|CONNECT|TRACE) \S* HTTP\/\d/
+const partOfHttpRequest = /^(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|CONNECT|TRACE) \S*(?: H?T?T?P?\/?)?$/
 /** What comes first and may be such a beginning is kept until that is sure, up to so many bytes. */
 const beginningBytesMax = 8192
 /** What a message takes beside its bytes. */
