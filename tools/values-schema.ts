@@ -70,6 +70,8 @@ const closed: Readonly<Record<string, Schema>> = {
   'scrape.timeout': scrapeDuration,
   'server.replicas': { type: 'integer', minimum: 0 },
   'server.service.port': port,
+  'server.allowedHosts': texts,
+  'server.corsOrigins': texts,
   'server.aliasServices': { type: 'array', items: { anyOf: [text, aliasService] } },
   'server.extraArgs': texts,
   'server.extraEnv': objects,

@@ -3,6 +3,7 @@ import type { Context } from './context.ts'
 import { makePart } from './part.ts'
 import { makeAdmin, makeHealth } from './parts/admin.ts'
 import { makeCredentials } from './parts/credentials.ts'
+import { makeDoors } from './parts/doors.ts'
 import { makeForwarding } from './parts/forwarding.ts'
 import { makeMemory } from './parts/memory.ts'
 import { makeOperators } from './parts/operators.ts'
@@ -36,6 +37,7 @@ export function makeAgent(context: Context, own: Process): Composition {
   return {
     parts: [
       health,
+      makeDoors(context),
       makeMemory(context),
       makeCredentials(context),
       forwarding,

@@ -9,6 +9,8 @@ import { parseIpNetwork } from '#core/ip-address.ts'
 import { closeOf } from '#core/nearest.ts'
 import { hiddenText, maskUrls, Secret } from '#core/secret.ts'
 import { ownOf } from '#core/own.ts'
+import { problemOfAllowedHost } from '#net/allowed-hosts.ts'
+import { problemOfOrigin } from '#net/browser-rules.ts'
 import { findVariables, type Environment } from './environment.ts'
 import { isOptionName, optionNames, optionOf, type OptionName } from './options.ts'
 
@@ -57,7 +59,7 @@ export class Config {
     return this.text(name) === 'true'
   }
   list(name: OptionName): string[] {
-    return partsOf(this.text(name))
+    return entriesOf(this.text(name))
   }
   isSet(name: OptionName): boolean {
     return this.#values.has(name)
@@ -85,7 +87,7 @@ export class Config {
   }
 }
 
-function partsOf(list: string): string[] {
+function entriesOf(list: string): string[] {
   return list
     .split(',')
     .map(part => part.trim())
@@ -151,6 +153,10 @@ export function problemOf(name: OptionName, value: string): string | undefined {
         : undefined
     case 'switch':
       return value === 'true' || value === 'false' ? undefined : `${JSON.stringify(value)} is not true or false`
+    case 'hosts':
+      return firstProblem(value, problemOfAllowedHost)
+    case 'origins':
+      return firstProblem(value, problemOfOrigin)
     case 'address':
       return value === 'off' ? undefined : problemOfAddress(value)
   }
@@ -158,11 +164,17 @@ export function problemOf(name: OptionName, value: string): string | undefined {
 
 function problemOfNetworks(value: string): string | undefined {
   try {
-    for (const text of partsOf(value)) parseIpNetwork(text)
+    for (const text of entriesOf(value)) parseIpNetwork(text)
     return undefined
   } catch (error) {
     return messageOf(error)
   }
+}
+
+function firstProblem(list: string, problemOfOne: (entry: string) => string | undefined): string | undefined {
+  return entriesOf(list)
+    .map(problemOfOne)
+    .find(problem => problem !== undefined)
 }
 
 function problemOfAddress(value: string): string | undefined {

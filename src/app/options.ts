@@ -13,6 +13,8 @@ export type OptionKind =
   | 'switch'
   | 'list'
   | 'networks'
+  | 'hosts'
+  | 'origins'
   | 'address'
   | readonly string[]
 export interface Option {
@@ -146,7 +148,24 @@ export const optionTable = {
     '',
     'Dashboards of Grafana, as JSON, that the web interface shows; a star in the last part of a path is a pattern.',
   ),
-  external_url: option('text', '', 'Where people reach this process: links in alerts begin so.'),
+  external_url: option(
+    'text',
+    '',
+    'Where people reach this process: links in alerts begin so, and its host is one that is answered to.',
+  ),
+  allowed_hosts: option(
+    'hosts',
+    '',
+    'Names that browsers reach this process by, beside addresses, localhost, names without a dot, private ones ' +
+      '(docs/security.md) and those of external_url and listen.*: tercet.example.net, *.example.net, or * for any. ' +
+      'By others nothing is read.',
+  ),
+  cors_origins: option(
+    'origins',
+    '',
+    'Origins whose pages may read, send telemetry and act here: https://app.example.net; with * any page may read ' +
+      'and send telemetry.',
+  ),
   'limits.scrape_size': option(
     'bytes',
     '64MiB',

@@ -7,8 +7,7 @@ import { noAuth } from '#net/auth.ts'
 import type { GrpcMethod, GrpcServer } from '#net/grpc.ts'
 import { HttpServer, type RequestObserver } from '#net/http.ts'
 import { LocalRequests } from '#net/local-requests.ts'
-import { RouteTable, type GuardedRoute, type HttpReply, type Route } from '#net/route-table.ts'
-import { guardOrigin } from '#net/same-origin.ts'
+import { RouteTable, type GuardedRoute, type HttpReply } from '#net/route-table.ts'
 import type { SocketRoute } from '#net/web-socket.ts'
 import type { Context } from './context.ts'
 import type { Address, SharedServers } from './lifecycle.ts'
@@ -20,12 +19,9 @@ function refusalOf(reason: string): HttpReply {
   return { status: 503, headers, body: `${reason}\n` }
 }
 
-/** Routes that change something, other than by ingestion: browsers send telemetry from everybody's pages. */
-function isAction({ methods, path }: Route): boolean {
-  if (path.startsWith('/-/')) return !methods.includes('GET')
-  const changes = methods.includes('POST') || methods.includes('PUT') || methods.includes('DELETE')
-  const isAction = /\/api\/v2\/silences?\b|\/admin\/|\/delete$|\/rules(?:$|\/)|^\/log_level$/.test(path)
-  return changes && (isAction || path.startsWith('/api/tercet/'))
+/** Routes that change something, other than by ingestion: `cors_origins: '*'` lets any page send telemetry, not act. */
+function isAction({ access }: Pick<GuardedRoute, 'access'>): boolean {
+  return (access.kind === 'signal' || access.kind === 'process') && (access.verb === 'rules' || access.verb === 'admin')
 }
 
 /**
@@ -128,7 +124,7 @@ export class Servers implements SharedServers {
       onRequest,
     }
     this.local = new LocalRequests(table.routes, options)
-    this.#http = new HttpServer(guardOrigin(table.routes, isAction), sockets, { ...options, ...security })
+    this.#http = new HttpServer(table.routes, sockets, { ...options, ...security, isAction })
     const health = table.routes.filter(({ access }) => access.kind === 'open')
     this.#health = new HttpServer(health, [], { ...options, auth: noAuth, tls: undefined })
     this.#methods = parts.flatMap(part => gate.grpc(part))

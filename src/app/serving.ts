@@ -6,6 +6,7 @@ import { together } from './lifecycle.ts'
 import { makeAdmin, makeHealth } from './parts/admin.ts'
 import { makeAlerting } from './parts/alerting.ts'
 import { makeCredentials } from './parts/credentials.ts'
+import { makeDoors } from './parts/doors.ts'
 import { makeDeriving } from './parts/deriving.ts'
 import { makeFormats } from './parts/formats.ts'
 import { makeLogs } from './parts/logs.ts'
@@ -46,7 +47,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
       list().map(block => ({ signal: engine.name, ...block })),
     )
   const buckets = { metrics: metrics.bucket, logs: logs.bucket, traces: traces.bucket }
-  const ui = await makeUi(context, signals, buckets, damaged, alerting.alertmanager)
+  const ui = await makeUi(context, signals, buckets, damaged, alerting.alertmanager, own)
   const stores = together('signals', [metrics, logs, traces])
   const admin = makeAdmin(
     signals,
@@ -57,6 +58,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
   return {
     parts: [
       health,
+      makeDoors(context),
       makeMemory(context),
       makeCredentials(context),
       makeFormats(context, buckets),

@@ -1,5 +1,5 @@
 /** What every composition begins with: the world, limits, credentials, addresses. */
-import { totalmem } from 'node:os'
+import { hostname, totalmem } from 'node:os'
 import type { Bucket } from '#bucket/bucket.ts'
 import { systemClock, type Clock } from '#core/clock.ts'
 import { lockDirectory, type DirectoryLock } from '#core/directory-lock.ts'
@@ -8,6 +8,8 @@ import { systemFiles, type Files } from '#core/files.ts'
 import { defaultLimits, type Limits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
 import { systemRandom, type Random } from '#core/random.ts'
+import { hostNameOf, problemOfAllowedHost } from '#net/allowed-hosts.ts'
+import { BrowserRules } from '#net/browser-rules.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { Auth } from '#net/auth.ts'
 import type { TlsOptions } from '#net/tls-options.ts'
@@ -81,11 +83,30 @@ export interface Security {
   credentials: OwnCredentials
   /** Undefined: every address speaks plain text. */
   tls: TlsOptions | undefined
+  browsers: BrowserRules
+}
+
+const httpAddresses = ['listen.http', 'listen.otlp_http'] as const
+
+/** Names that the process has by its configuration and its machine, and those that the configuration adds. */
+function browserRulesOf(config: Config, log: Log): BrowserRules {
+  const listening = [...httpAddresses.map(name => config.text(name)), ...config.list('listen.aliases')]
+  const own = [...listening.map(hostNameOf), hostname()].filter(
+    name => name !== undefined && problemOfAllowedHost(name) === undefined,
+  )
+  return new BrowserRules({
+    allowedHosts: [...config.list('allowed_hosts'), ...own.filter(name => name !== undefined)],
+    corsOrigins: config.list('cors_origins'),
+    externalUrl: config.text('external_url'),
+    onForeignHost: name => {
+      log.warn('requests by a foreign name are refused; allowed_hosts names more', { host: name })
+    },
+  })
 }
 
 /** Credentials and certificates, read from the files that the configuration names. */
 export async function openSecurity(config: Config, world: World): Promise<Security> {
-  const { files } = world
+  const { files, log } = world
   const credentials = await OwnCredentials.open(config, world)
   const cert = await secretFrom(config.text('tls.cert_file'), files),
     key = await secretFrom(config.text('tls.key_file'), files),
@@ -98,6 +119,7 @@ export async function openSecurity(config: Config, world: World): Promise<Securi
     auth: credentials.auth,
     credentials,
     tls: cert === '' ? undefined : { cert, key, clientCa: clientCa === '' ? undefined : clientCa },
+    browsers: browserRulesOf(config, log),
   }
 }
 

@@ -13,6 +13,8 @@ import { SyslogReceiver } from './syslog.ts'
 const nowMs = Date.parse('2026-11-28T12:00:00Z')
 const message = (text: string): string => `<34>1 2026-11-28T11:59:00Z host app 77 - - ${text}`
 
+const peer = { end: () => {} }
+
 class KeptBatches implements LogsAppender {
   readonly batches: string[][] = []
   attempts = 0
@@ -52,8 +54,8 @@ function receiving(): { clock: VirtualClock; store: KeptBatches; syslog: SyslogR
 
 test('messages of several connections and datagrams are stored together after a moment', async () => {
   const { clock, store, syslog } = receiving()
-  const one = syslog.connect()
-  const two = syslog.connect()
+  const one = syslog.connect(peer)
+  const two = syslog.connect(peer)
   const framed = message('one')
   one.data(Buffer.from(`${framed.length} ${framed.slice(0, 20)}`))
   two.data(Buffer.from(`${message('two')}\n${message('three')}`))
@@ -73,7 +75,7 @@ test('messages of several connections and datagrams are stored together after a 
 
 test('many messages do not wait, and those that wait are stored when it closes', async () => {
   const { clock, store, syslog } = receiving()
-  const connection = syslog.connect()
+  const connection = syslog.connect(peer)
   for (let i = 0; i < 2001; i++) connection.data(Buffer.from(`${message(String(i))}\n`))
   await clock.yield()
   assert.deepEqual(
@@ -98,7 +100,7 @@ test('while messages are stored others gather, and the log does not wait where w
     if (!batch.isPart) await sleep(clock, intervalMs)
     return append.call(store, tenant, batch)
   }
-  const connection = syslog.connect()
+  const connection = syslog.connect(peer)
   let sent = 0
   const run = async (ms: number, perStep: number): Promise<void> => {
     for (let at = 0; at < ms; at += 100) {
@@ -160,7 +162,7 @@ test('messages that no attempt could store, and refused ones, are counted and lo
 test('nothing is read from connections, and datagrams are dropped, while too much waits to be stored', async () => {
   const { clock, store, syslog, logged } = receiving()
   store.failures = 3
-  const connection = syslog.connect()
+  const connection = syslog.connect(peer)
   const text = 'x'.repeat(900)
   const many = Buffer.from(`${message(text)}\n`.repeat(1000))
   let room: Promise<void> | undefined
@@ -179,7 +181,7 @@ test('nothing is read from connections, and datagrams are dropped, while too muc
   syslog.datagram(Buffer.from(message('c')))
   assert.deepEqual([syslog.messages, syslog.lost, logged.length], [sent + 3, 3, 1])
   // Another connection waits too.
-  const other = syslog.connect().data(Buffer.from(`${message('d')}\n`))
+  const other = syslog.connect(peer).data(Buffer.from(`${message('d')}\n`))
   assert.ok(other !== undefined && !hasRoom)
   for (let i = 0; i < 100; i++) await clock.advance(1000)
   await Promise.all([waiting, other])
@@ -188,4 +190,32 @@ test('nothing is read from connections, and datagrams are dropped, while too muc
   assert.equal(connection.data(Buffer.from(`${message('f')}\n`)), undefined)
   assert.equal(store.batches.flat().length, sent + 2)
   assert.equal(syslog.lost, 3)
+})
+
+test('a page that posts to the port of syslog stores nothing, however its request is cut', async () => {
+  const { clock, store, syslog, logged } = receiving()
+  const request = `POST / HTTP/1.1\r\nHost: 127.0.0.1:5140\r\n\r\n${message('evil')}\n${message('evil')}\n`
+  for (const pieceLength of [1, 2, 7, request.length]) {
+    let ends = 0
+    const connection = syslog.connect({ end: () => ends++ })
+    for (let at = 0; at < request.length; at += pieceLength)
+      connection.data(Buffer.from(request.slice(at, at + pieceLength)))
+    connection.close()
+    assert.ok(ends > 0)
+  }
+  await clock.advance(1000)
+  assert.deepEqual(store.batches, [])
+  assert.equal(syslog.messages, 0)
+  assert.match(logged[0] ?? '', /began as HTTP does/)
+  // Messages without a priority may begin alike.
+  const lines = ['POST', 'GET /x took 3 ms', 'PUTTING', `GET /${'x'.repeat(900)}`, 'P']
+  for (const line of lines)
+    for (const pieceLength of [1, 1000]) {
+      const connection = syslog.connect({ end: () => assert.fail(line) })
+      for (let at = 0; at < line.length; at += pieceLength)
+        connection.data(Buffer.from(line.slice(at, at + pieceLength)))
+      connection.close()
+    }
+  await clock.advance(1000)
+  assert.deepEqual(store.batches.flat().toSorted(), lines.flatMap(line => [line, line]).toSorted())
 })

@@ -7,15 +7,56 @@ import type { Log } from '#core/log.ts'
 import type { LogsAppender } from '#logs/append.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import { Labels } from '#model/labels.ts'
-import type { ByteReceiver } from '#net/byte-streams.ts'
+import type { BytePeer, ByteReceiver } from '#net/byte-streams.ts'
 import { parseSyslog, SyslogFraming } from '#wire/syslog/parse.ts'
 
 const gatherMs = 50
 const gatherMax = 2000
 const attemptsMax = 20
+const httpMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'CONNECT', 'TRACE'] as const
+/**
+ * How a request of HTTP begins, as far as it has come. A browser sends one to any port that a page names, and the lines
+ * of its body would be messages.
+ */
+const httpRequest = /^(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|CONNECT|TRACE) \S* HTTP\/\d/
+const partOfHttpRequest = /^(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|CONNECT|TRACE) \S*(?: H?T?T?P?\/?)?$/
+/** What comes first and may be such a beginning is kept until that is sure, up to so many bytes. */
+const beginningBytesMax = 8192
 /** What a message takes beside its bytes. */
 const messageBytes = 200
 const retryPause = { leastMs: 100, mostMs: 5000 }
+
+/** Tells syslog from HTTP by what a connection begins with. */
+class Beginning {
+  #kept: Buffer | undefined = Buffer.alloc(0)
+  #isHttp = false
+
+  /** What may be read as syslog; nothing while it is not sure. */
+  push(bytes: Uint8Array): Uint8Array | 'http' {
+    if (this.#isHttp) return 'http'
+    if (this.#kept === undefined) return bytes
+    this.#kept = Buffer.concat([this.#kept, bytes])
+    const text = this.#kept.subarray(0, beginningBytesMax).toString('latin1')
+    this.#isHttp = httpRequest.test(text)
+    if (this.#isHttp) {
+      this.end()
+      return 'http'
+    }
+    const isOpen = this.#kept.length < beginningBytesMax && mayBecomeHttp(text)
+    return isOpen ? Buffer.alloc(0) : this.end()
+  }
+
+  /** What was kept. */
+  end(): Uint8Array {
+    const kept = this.#kept ?? Buffer.alloc(0)
+    this.#kept = undefined
+    return kept
+  }
+}
+
+function mayBecomeHttp(text: string): boolean {
+  return partOfHttpRequest.test(text) || httpMethods.some(method => method.startsWith(text))
+}
 
 export class SyslogReceiver {
   readonly #appender: LogsAppender
@@ -48,19 +89,31 @@ export class SyslogReceiver {
   }
 
   /** For one connection. */
-  readonly connect = (): ByteReceiver => {
+  readonly connect = (peer: BytePeer): ByteReceiver => {
     const framing = new SyslogFraming(this.#messageBytesMax)
+    const beginning = new Beginning()
     return {
       data: bytes => {
-        for (const message of framing.push(bytes)) this.#take(message)
+        const sure = beginning.push(bytes)
+        if (sure === 'http') {
+          this.#refuseHttp()
+          peer.end()
+          return undefined
+        }
+        for (const message of framing.push(sure)) this.#take(message)
         if (this.#waitingBytes <= syslogWaitingBytesMax) return undefined
         this.#room ??= Promise.withResolvers()
         return this.#room.promise
       },
       close: () => {
-        for (const message of framing.end()) this.#take(message)
+        for (const message of [...framing.push(beginning.end()), ...framing.end()]) this.#take(message)
       },
     }
+  }
+
+  #refuseHttp(): void {
+    this.lost++
+    this.#log.warn('a connection for syslog began as HTTP does, and was ended')
   }
 
   /** For one datagram, which may hold several lines. */

@@ -5,6 +5,12 @@ import { createServer as createTls } from 'node:tls'
 import { checkPort, listenError } from './listen-error.ts'
 import { secureOptions, type TlsOptions } from './tls-options.ts'
 
+/** Who sends on a connection. */
+export interface BytePeer {
+  /** Ends the connection: what comes is not of the protocol. */
+  end(): void
+}
+
 /** One connection's bytes. `close` comes once, whatever ended it. */
 export interface ByteReceiver {
   /** Where it returns a promise, nothing is read from the connection until that is resolved. It must not reject. */
@@ -27,13 +33,13 @@ export async function listenTcp(
   host: string,
   port: number,
   tls: TlsOptions | undefined,
-  connect: () => ByteReceiver,
+  connect: (peer: BytePeer) => ByteReceiver,
 ): Promise<Listening> {
   checkPort(`${host}:${port}`)
   const open = new Set<Socket>()
   const onConnection = (socket: Socket): void => {
     open.add(socket)
-    const receiver = connect()
+    const receiver = connect({ end: () => socket.destroy() })
     socket.setKeepAlive(true, keepAliveMs)
     socket.on('data', (chunk: Buffer) => {
       const room = receiver.data(chunk)

@@ -12,6 +12,7 @@ import type { MemoryBudget, MemoryHold } from '#core/memory-budget.ts'
 import { known, type Grant } from './access.ts'
 import { isRefusal, type Asking, type Auth, type Refusal } from './auth.ts'
 import { readBody } from './body.ts'
+import { BrowserRules, guardHeaders, isGuard } from './browser-rules.ts'
 import { checkPort, listenError } from './listen-error.ts'
 import { cutPieces, pieceLength, piecesOf } from './paced-body.ts'
 import { Pipelining } from './pipelining.ts'
@@ -48,19 +49,16 @@ export interface HttpServerOptions {
   onSlowReader?: () => void
   auth: Auth
   tls: TlsOptions | undefined
+  /** Names that are answered to, and what pages may do. Default: pages are asked nothing, and read nothing. */
+  browsers?: BrowserRules
+  /** Routes that neither ask nor take in telemetry: `*` of the origins does not stand for them. Default: none. */
+  isAction?: (route: GuardedRoute) => boolean
 }
 
 /** So long a server that closes waits for requests under way. */
 const drainMs = 10_000
 
 const gzipBytesMin = 1400
-const corsHeaders = {
-  'access-control-allow-origin': '*',
-  'access-control-allow-methods': 'GET, POST, OPTIONS',
-  'access-control-allow-headers': 'Accept, Authorization, Content-Type, Origin',
-  'access-control-expose-headers': 'Date',
-} as const
-
 const plainText = { 'content-type': 'text/plain; charset=utf-8' } as const
 
 /** So long an idle connection is kept: longer than senders and proxies keep theirs. */
@@ -148,23 +146,38 @@ export class HttpServer {
     if (this.#sockets.length === 0) return () => {}
     // An agent has none, and goes without the library.
     const { serveSockets } = await import('./web-socket.ts')
-    return serveSockets(server, this.#sockets, this.#options.auth)
+    return serveSockets(server, this.#sockets, this.#options.auth, this.#options.browsers)
   }
 
   async #receive(raw: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = 'GET', url = '/' } = raw
-    // Browsers ask with it whether they may ask, and have no credentials then.
-    if (method === 'OPTIONS') {
-      response.writeHead(204, corsHeaders).end()
-      return
-    }
+    const header = headerOf(raw)
+    const { browsers, auth } = this.#options
+    guard(response, browsers?.headersOf(header) ?? guardHeaders)
     const path = pathOf(url)
     const match = this.#router.find(method, path)
     // What is not there is told to those who are known.
-    const entered = this.#options.auth.enter(match?.value.access ?? known, askingOf(raw))
+    const access = match?.value.access ?? known
+    // Probes come by any name.
+    const strange = access.kind === 'open' ? undefined : browsers?.refusesHost(method, header)
+    if (strange !== undefined) {
+      this.#refuse(raw, response, refusalReply({ status: 403, reason: strange }), undefined)
+      return
+    }
+    // Browsers ask with it whether they may ask, and have no credentials then.
+    if (method === 'OPTIONS') {
+      answerOptions(response, header, browsers)
+      return
+    }
+    const foreign = isReading(method) ? undefined : browsers?.refusesOrigin(header, this.#isAction(match?.value))
+    if (foreign !== undefined) {
+      this.#refuse(raw, response, refusalReply({ status: 403, reason: foreign }), match?.value)
+      return
+    }
+    const entered = auth.enter(access, askingOf(raw))
     const admission = entered instanceof Promise ? await entered : entered
     if (isRefusal(admission)) {
-      this.#refuse(raw, response, admission, match?.value)
+      this.#refuse(raw, response, this.#replyTo(admission, match?.value), match?.value)
       return
     }
     if (match === undefined) {
@@ -184,19 +197,20 @@ export class HttpServer {
     return undefined
   }
 
-  #refuse(
-    raw: IncomingMessage,
-    response: ServerResponse,
-    { status, reason, headers }: Refusal,
-    route: Route | undefined,
-  ): void {
+  #isAction(route: GuardedRoute | undefined): boolean {
+    return route !== undefined && this.#options.isAction?.(route) === true
+  }
+
+  /** In the dialect of the route, where it is the credential that is not enough. */
+  #replyTo(refusal: Refusal, route: Route | undefined): HttpReply {
+    const { status, reason } = refusal
+    if (status === 403) return route?.refuse?.(new ForbiddenError(reason)) ?? refusalReply(refusal)
     const challenge = status === 401 ? { 'www-authenticate': this.#options.auth.challenge } : {}
-    const plain: HttpReply = {
-      status,
-      headers: { ...plainText, ...challenge, ...headers },
-      body: `${status}: ${reason}\n`,
-    }
-    const refusal = status === 403 ? (route?.refuse?.(new ForbiddenError(reason)) ?? plain) : plain
+    return refusalReply({ ...refusal, headers: { ...challenge, ...refusal.headers } })
+  }
+
+  #refuse(raw: IncomingMessage, response: ServerResponse, refusal: HttpReply, route: Route | undefined): void {
+    const { status } = refusal
     finish(response, { ...refusal, ...route?.finish?.(refusal, headerOf(raw)), status })
   }
 
@@ -294,6 +308,37 @@ export class HttpServer {
   }
 }
 
+function isReading(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+/** Before anything is answered, so that every answer has them. */
+function guard(response: ServerResponse, headers: Readonly<Record<string, string>>): void {
+  for (const name in headers) response.setHeader(name, headers[name]!)
+}
+
+/** A preflight of a page that is not listed is refused; whoever else asks is told nothing. */
+function answerOptions(
+  response: ServerResponse,
+  header: (name: string) => string | undefined,
+  browsers: BrowserRules | undefined,
+): void {
+  const isPreflight = header('origin') !== undefined && header('access-control-request-method') !== undefined
+  const allowed = browsers?.preflightOf(header)
+  if (isPreflight && allowed === undefined) {
+    const body = '403: pages of this origin may not ask here; origins that may are in cors_origins\n'
+    finish(response, { status: 403, headers: plainText, body })
+    return
+  }
+  finish(response, { status: 204, headers: { ...allowed } })
+}
+
+/** What the answer depends on, beside what every answer of the server does. */
+function withVary(response: ServerResponse, headers: Record<string, string | number>): void {
+  const before = response.getHeader('vary')
+  if (before !== undefined && headers['vary'] !== undefined) headers['vary'] = `${String(before)}, ${headers['vary']}`
+}
+
 async function closeListener({ server, endSockets }: Listener): Promise<void> {
   endSockets()
   await new Promise(resolve => {
@@ -344,6 +389,10 @@ function checkFieldCount(text: string, separator: string): void {
       throw new LimitError(`the form has more than ${formFieldsMax} fields, which is the limit`, 413)
 }
 
+function refusalReply({ status, reason, headers }: Refusal): HttpReply {
+  return { status, headers: { ...plainText, ...headers }, body: `${status}: ${reason}\n` }
+}
+
 function askingOf(raw: IncomingMessage): Asking {
   const { authorization, cookie } = raw.headers
   return { authorization, cookie, remoteAddress: raw.socket.remoteAddress }
@@ -374,7 +423,7 @@ function isWhole(body: NonNullable<HttpReply['body']>): body is string | Uint8Ar
 /** Sends a reply, packed with gzip where it is long and the client takes it. Long ones go out in pieces. */
 function send(raw: IncomingMessage, response: ServerResponse, reply: HttpReply): void {
   const { status, body, isText, isLive = false, drop } = reply
-  const headers: Record<string, string | number> = { ...corsHeaders, ...reply.headers }
+  const headers: Record<string, string | number> = { ...reply.headers }
   if (body === undefined) {
     finish(response, { status, headers })
     return
@@ -394,6 +443,7 @@ function send(raw: IncomingMessage, response: ServerResponse, reply: HttpReply):
   }
   if (!isPacked && isWhole(body)) headers['content-length'] = Buffer.byteLength(body)
   if (isPacked) Object.assign(headers, { 'content-encoding': 'gzip', vary: 'accept-encoding' })
+  withVary(response, headers)
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
   response.statusCode = status
   if (raw.method === 'HEAD') {
@@ -444,7 +494,9 @@ function finish(
       : { 'content-type': typeof whole === 'string' ? plainText['content-type'] : 'application/octet-stream' }
   const isBare = status < 200 || status === 204 || status === 304
   const length = isBare ? {} : { 'content-length': whole === undefined ? 0 : Buffer.byteLength(whole) }
-  response.writeHead(status, { ...headers, ...type, ...length }).end(whole)
+  const all = { ...headers, ...type, ...length }
+  withVary(response, all)
+  response.writeHead(status, all).end(whole)
 }
 
 /** What can't be answered: an error that can be read, or an end of the connection where the answer has begun. */
@@ -454,7 +506,7 @@ function fail(response: ServerResponse, error: unknown): void {
     return
   }
   // What the answer would have been left its headers behind.
-  for (const name of response.getHeaderNames()) if (!(name in corsHeaders)) response.removeHeader(name)
+  for (const name of response.getHeaderNames()) if (!isGuard(name)) response.removeHeader(name)
   const status = error instanceof BadDataError ? 400 : 500
-  finish(response, { status, headers: { ...corsHeaders, ...plainText }, body: messageOf(error) })
+  finish(response, { status, headers: plainText, body: messageOf(error) })
 }

@@ -5,6 +5,7 @@ import { WebSocketServer, type WebSocket } from 'ws'
 import { messageOf } from '#core/errors.ts'
 import type { Access, Caller, Grant } from './access.ts'
 import { isRefusal, type Auth } from './auth.ts'
+import { guardHeaders, type BrowserRules } from './browser-rules.ts'
 
 export interface SocketRequest extends Caller {
   path: string
@@ -25,20 +26,30 @@ export interface SocketRoute {
   path: string
   access: Access
   /** A refusal, or what to do with the connection. */
-  open(request: SocketRequest): { status: number; body: string } | ((socket: ServerSocket) => void)
+  open(request: SocketRequest): Refusal | ((socket: ServerSocket) => void)
+}
+
+interface Refusal {
+  status: number
+  body: string
 }
 
 const waitingBytesMax = 16 * 1024 * 1024
 const messageBytesMax = 1024 * 1024
 
 /** Serves the routes on a listening server; returns what ends all connections. */
-export function serveSockets(server: Server, routes: readonly SocketRoute[], auth: Auth): () => void {
+export function serveSockets(
+  server: Server,
+  routes: readonly SocketRoute[],
+  auth: Auth,
+  browsers?: BrowserRules,
+): () => void {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: messageBytesMax })
   server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => {
       socket.destroy()
     })
-    void decide(message, routes, auth).then(decision => {
+    void decide(message, routes, auth, browsers).then(decision => {
       if (typeof decision !== 'function') {
         refuse(socket, decision)
         return
@@ -58,8 +69,29 @@ export function serveSockets(server: Server, routes: readonly SocketRoute[], aut
 
 type Decision = ReturnType<SocketRoute['open']>
 
+/** A browser asks nobody before it opens a WebSocket to another origin, and lets the page read it. */
+function refuseByBrowser(message: IncomingMessage, browsers: BrowserRules | undefined): Refusal | undefined {
+  const header = headerOf(message)
+  const problem = browsers?.refusesHost('GET', header) ?? browsers?.refusesOrigin(header, false)
+  return problem === undefined ? undefined : { status: 403, body: `403: ${problem}\n` }
+}
+
+function headerOf(message: IncomingMessage): (name: string) => string | undefined {
+  return name => {
+    const value = message.headers[name]
+    return Array.isArray(value) ? value[0] : value
+  }
+}
+
 /** Never rejects: what fails is a refusal. */
-async function decide(message: IncomingMessage, routes: readonly SocketRoute[], auth: Auth): Promise<Decision> {
+async function decide(
+  message: IncomingMessage,
+  routes: readonly SocketRoute[],
+  auth: Auth,
+  browsers: BrowserRules | undefined,
+): Promise<Decision> {
+  const foreign = refuseByBrowser(message, browsers)
+  if (foreign !== undefined) return foreign
   const url = message.url ?? '/'
   const question = url.indexOf('?')
   const path = question < 0 ? url : url.slice(0, question)
@@ -84,16 +116,14 @@ function requestOf(message: IncomingMessage, path: string, grant: Grant): Socket
     path,
     query: new URLSearchParams((message.url ?? '').slice(path.length + 1)),
     grant,
-    header: name => {
-      const value = message.headers[name]
-      return Array.isArray(value) ? value[0] : value
-    },
+    header: headerOf(message),
   }
 }
 
-function refuse(socket: Duplex, { status, body }: { status: number; body: string }): void {
+function refuse(socket: Duplex, { status, body }: Refusal): void {
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    ...Object.entries(guardHeaders).map(([name, value]) => `${name}: ${value}`),
     'content-type: text/plain; charset=utf-8',
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',

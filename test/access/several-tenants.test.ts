@@ -151,7 +151,7 @@ test('traces of several tenants are found together; one that several have is one
   assert.equal((await ask(two, 'a|b', `/api/traces/${'c'.repeat(32)}`))[0], 404)
 })
 
-test('a tenant that the credential is not for is refused, alone and among others; so are writes to several', async () => {
+test('a tenant that a credential is not for is refused, also among others; so are writes to several', async () => {
   const path = `/api/v1/query?query=own`
   const statuses: [Credential, string | undefined, number][] = [
     [two, 'c', 403],

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { parse, stringify } from 'yaml'
 import type { KubeObject } from '#deploy/tree.ts'
+import { AllowedHosts, problemOfAllowedHost } from '#net/allowed-hosts.ts'
 import { chartProblems, type Workload } from './references.ts'
 import { dataOf, hasHelm, notesOf, one, rendered, template, type Values } from './render.ts'
 
@@ -297,6 +298,34 @@ test('Services under the names of other systems have the ports that their client
     loki.ports.map(p => p.appProtocol),
     ['http', 'http', 'kubernetes.io/h2c'],
   )
+})
+
+test('the server answers to the names that its Services, its Ingress and its route have', hasHelm, () => {
+  const allowed = (values: Values): AllowedHosts => {
+    const config = rendered(values).find(o => o.kind === 'ConfigMap' && o.metadata.name === 'try-tercet')!
+    const tercet = parse((config['data'] as Record<string, string>)['tercet.yaml']!) as { allowed_hosts: string[] }
+    assert.deepEqual(tercet.allowed_hosts.map(problemOfAllowedHost), Array(tercet.allowed_hosts.length).fill(undefined))
+    return new AllowedHosts(tercet.allowed_hosts)
+  }
+  const values = {
+    server: {
+      aliasServices: ['loki-gateway', { name: 'mine', ports: [80] }],
+      allowedHosts: ['more.example.net'],
+      corsOrigins: ['https://app.example.net'],
+    },
+    ingress: { enabled: true, hosts: [{ host: 'tercet.example.net' }, { host: '*.tercet.example.org' }] },
+    route: { enabled: true, hostnames: ['route.example.net'], parentRefs: [{ name: 'gateway' }] },
+  }
+  const hosts = allowed(values)
+  const services = rendered(values).filter(({ kind }) => kind === 'Service')
+  assert.ok(services.length >= 6)
+  for (const { metadata } of services)
+    for (const end of ['', '.monitoring', '.monitoring.svc', '.monitoring.svc.cluster.local'])
+      assert.ok(hosts.has(`${metadata.name}${end}:8428`), `${metadata.name}${end}`)
+  for (const host of ['tercet.example.net', 'a.tercet.example.org', 'route.example.net', 'more.example.net'])
+    assert.ok(hosts.has(host), host)
+  for (const host of ['rebind.example', 'evil.monitoring', 'tercet.example.org']) assert.ok(!hosts.has(host), host)
+  assert.ok(!allowed({ ...values, ingress: { ...values.ingress, enabled: false } }).has('tercet.example.net'))
 })
 
 test('kubelet and cAdvisor: the own node alone, by its port or through the API server', hasHelm, () => {

@@ -324,6 +324,8 @@ const ofServer: Row[] = [
     values: {
       server: {
         config: { limits: { active_series: 12345 } },
+        allowedHosts: ['theirs.example.net'],
+        corsOrigins: ['https://elsewhere.example.net'],
         scrapeConfigs: job,
         operatorObjects: true,
         filesCheckInterval: '77s',
@@ -334,6 +336,8 @@ const ofServer: Row[] = [
     },
     shows: {
       'server.config': { at: config, is: /active_series: 12345/ },
+      'server.allowedHosts': { at: config, is: /allowed_hosts:[^:]*- theirs\.example\.net/ },
+      'server.corsOrigins': { at: config, is: /cors_origins:\s*- https:\/\/elsewhere\.example\.net/ },
       'server.scrapeConfigs': { at: config, is: /job_name: theirs/ },
       'server.operatorObjects': { at: 'ClusterRole', is: /- servicemonitors/ },
       'server.filesCheckInterval': { at: config, is: /files_check_interval: 77s/ },

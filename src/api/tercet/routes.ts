@@ -62,6 +62,8 @@ export interface TercetApiOptions {
   requests: () => ListedRequests
   memory: () => ListedMemory[]
   trouble: () => ListedTrouble[]
+  /** What does not work although the process is ready, beside what `trouble` has. */
+  warnings: () => string[]
   blocks: () => ListedBlock[]
   damaged: () => ListedDamage[]
   settings: () => Setting[]
@@ -81,6 +83,7 @@ export function tercetRoutes({
   blocks,
   damaged,
   trouble,
+  warnings,
   settings,
   running,
   alertmanager,
@@ -100,7 +103,11 @@ export function tercetRoutes({
           damaged: damaged().slice(0, blocksMax),
         }),
     },
-    { methods: ['GET'], path: '/api/tercet/trouble', handler: async () => json({ trouble: trouble() }) },
+    {
+      methods: ['GET'],
+      path: '/api/tercet/trouble',
+      handler: async () => json({ trouble: trouble(), warnings: warnings() }),
+    },
     { methods: ['GET'], path: '/api/tercet/memory', handler: async () => json({ memory: memory() }) },
     { methods: ['GET'], path: '/api/tercet/requests', handler: async () => json(requests()) },
     { methods: ['GET'], path: '/api/tercet/settings', handler: async () => json({ settings: settings() }) },

@@ -58,8 +58,6 @@ function policy(nonce: string): string {
   ].join('; ')
 }
 
-const common = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'same-origin' } as const
-
 /**
  * All paths below /ui/, which the program reads by itself; / where a browser asks for it; and where links of alerts
  * lead. `welcome` answers programs at /.
@@ -90,7 +88,6 @@ function pageHandler(page: string, random: Random): Handler {
     return {
       status: 200,
       headers: {
-        ...common,
         'content-type': typeOf('index.html'),
         'cache-control': 'no-cache',
         'content-security-policy': policy(nonce),
@@ -114,7 +111,6 @@ function assetHandler(files: ReadonlyMap<string, Uint8Array>): Handler {
     const found = assets.get(`assets/${request.params['file'] ?? ''}`)
     if (found === undefined) return noAsset
     const headers = {
-      ...common,
       'content-type': found.type,
       etag: found.tag,
       'cache-control': 'public, max-age=31536000, immutable',

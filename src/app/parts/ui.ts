@@ -19,6 +19,7 @@ import type { Signal } from '#store/signal.ts'
 import { queryRoutes, type Context } from '../context.ts'
 import { optionOf, type OptionName } from '../options.ts'
 import { makePart, type Part } from '../part.ts'
+import type { Process } from '../role.ts'
 import { commitIntervalMsOf } from './signal-options.ts'
 import { uiFiles } from '../ui-files.ts'
 import { version } from '../version.ts'
@@ -101,6 +102,7 @@ export async function makeUi(
   buckets: Readonly<Record<SignalName, Bucket>>,
   damaged: () => ListedDamage[],
   alertmanager: Alertmanager | undefined,
+  own: Pick<Process, 'warnings'>,
 ): Promise<Part> {
   const { config, world, running } = context
   const blocks = (): ListedBlock[] =>
@@ -110,6 +112,10 @@ export async function makeUi(
       const { problem, warning } = signal.status()
       return { signal: signal.name, problem, warning }
     })
+  const warnings = (): string[] => {
+    const told = new Set(trouble().map(({ warning }) => warning))
+    return own.warnings().flatMap(warning => warning.split('\n').filter(line => !told.has(line)))
+  }
   const settings = (): Setting[] =>
     // `shown` has the names of the table of options, and no others.
     (Object.entries(config.shown()) as [OptionName, string][]).map(([name, value]) => ({
@@ -131,6 +137,7 @@ export async function makeUi(
     blocks,
     damaged,
     trouble,
+    warnings,
     settings,
     running,
     alertmanager,

@@ -256,11 +256,15 @@ interface Trouble {
   warning?: string
 }
 
-/** What is in the way of signals; nothing where all works. */
+/** What is in the way of signals, and what else does not work as it should; nothing where all works. */
 function Troubles({ slow }: { slow: number }) {
-  const loaded = useLoad(signal => get<{ trouble: Trouble[] }>('/api/tercet/trouble', {}, signal), [slow])
+  const loaded = useLoad(
+    signal => get<{ trouble: Trouble[]; warnings: string[] }>('/api/tercet/trouble', {}, signal),
+    [slow],
+  )
+  const warnings = loaded.data?.warnings ?? []
   const troubles = (loaded.data?.trouble ?? []).filter(t => t.problem !== undefined || t.warning !== undefined)
-  if (troubles.length === 0) return null
+  if (troubles.length === 0 && warnings.length === 0) return null
   return (
     <section class="panel" aria-label="Trouble">
       <h2>Trouble</h2>
@@ -270,6 +274,11 @@ function Troubles({ slow }: { slow: number }) {
             <b class={problem === undefined ? 'warn' : 'bad'}>{signal}</b>{' '}
             {problem === undefined ? '' : `Nothing is written: ${problem}. `}
             {warning ?? ''}
+          </li>
+        ))}
+        {warnings.map(warning => (
+          <li key={warning}>
+            <b class="warn">warning</b> {warning}
           </li>
         ))}
       </ul>
