@@ -460,8 +460,17 @@ export abstract class SignalFrame implements Signal {
       if (!this.#isReady) return
       await this.#guard.watchFenceNow()
       await this.wal.tick()
-      if (this.wal.fenced === undefined) await this.work()
+      if (this.wal.fenced !== undefined) return
+      if (this.#guard.takeEmptied()) await this.#writeAgain()
+      await this.work()
     })
+  }
+
+  /** The bucket was emptied: what only memory and this disk still have becomes blocks, and the list is made again. */
+  async #writeAgain(): Promise<void> {
+    this.#options.onJoined?.()
+    await this.refresh()
+    await this.cutAll()
   }
 
   /** Logs a jump of the wall clock: what came in since has its times. */

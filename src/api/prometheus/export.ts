@@ -5,6 +5,7 @@ import type { MetricsReader } from '#metrics/select.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import { queries, route, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
 import { formatJsonLine } from '#wire/json-lines/parse.ts'
+import { begun } from '../begun.ts'
 import { matcherSets, minTimeMs, timeParam } from './params.ts'
 import { prometheusDialect } from './respond.ts'
 
@@ -29,7 +30,7 @@ async function exportSeries(request: HttpRequest, { clock, store, tenantOf }: Ex
   return {
     status: 200,
     headers: { 'content-type': 'application/stream+json; charset=utf-8' },
-    body: lines(store.reader(tenantOf(request)), sets, fromMs, toMs),
+    body: await begun(lines(store.reader(tenantOf(request)), sets, fromMs, toMs)),
   }
 }
 
@@ -38,7 +39,7 @@ async function* lines(
   sets: ReturnType<typeof matcherSets>,
   fromMs: number,
   toMs: number,
-): AsyncGenerator<string> {
+): AsyncGenerator<string, void> {
   const columns = new SampleColumns()
   const seen = new Set<string>()
   for (const matchers of sets) {
