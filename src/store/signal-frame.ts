@@ -462,6 +462,8 @@ export abstract class SignalFrame implements Signal {
       await this.wal.tick()
       if (this.wal.fenced !== undefined) return
       if (this.#guard.takeEmptied()) await this.#writeAgain()
+      // What only memory has now becomes blocks.
+      else if (this.wal.takeDeleted()) await this.cutAll()
       await this.work()
     })
   }

@@ -115,6 +115,10 @@ export class Wal {
   get shipTrouble(): string | undefined {
     return this.#segments.shipTrouble
   }
+  /** Was a part of the log deleted on the disk since this was asked last? Memory still has what it held. */
+  takeDeleted(): boolean {
+    return this.#segments.takeDeleted() > 0
+  }
   /** Why nothing can be kept now; undefined: it can. */
   get trouble(): string | undefined {
     if (this.#options.durability === 'local') return undefined

@@ -115,3 +115,21 @@ for (const name of signalNames)
     const next = await openStore[name](world, options)
     assert.deepEqual(await next.shown(), [1, 2])
   })
+
+for (const name of signalNames)
+  test(`${name}: a log that is deleted on the disk is told, and what it had becomes blocks`, async () => {
+    const world = new GoneWorld()
+    const store = await openStore[name](world, { log: world.log, leaseMs: 5000 })
+    await driving(world.clock, store.send([{ n: 1 }, { n: 2, group: 'b' }]))
+    await world.files.removeDirectory('data')
+    await roundsOf(world, store, 1)
+    await driving(world.clock, store.send([{ n: 3 }]))
+    await roundsOf(world, store, 3)
+    assert.ok(world.errors.some(message => message.includes('deleted on the disk')))
+    assert.equal(store.signal.status().warning, undefined)
+    const { files } = world
+    world.files = new MemoryFiles()
+    assert.deepEqual(await (await openStore[name](world)).shown(), [1, 2, 3], 'the bucket has all of it')
+    world.files = files
+    assert.deepEqual(await (await openStore[name](world)).shown(), [1, 2, 3], 'on the same disk')
+  })
