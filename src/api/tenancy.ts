@@ -3,6 +3,7 @@
  * gives it.
  */
 import { UnauthorizedError } from '#core/errors.ts'
+import { checkTenantName } from '#core/tenant-name.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { HttpRequest } from '#net/route-table.ts'
 
@@ -13,8 +14,6 @@ export const defaultTenants: Readonly<Record<SignalName, string>> = {
   traces: 'single-tenant',
 }
 
-const tenantName = /^[A-Za-z0-9!_.*'()-]{1,150}$/
-
 export class Tenancy {
   readonly #isOn: boolean
 
@@ -22,14 +21,15 @@ export class Tenancy {
     this.#isOn = isOn
   }
 
-  /** The tenant that X-Scope-OrgID names. Throws UnauthorizedError where one must be named and none is. */
+  /**
+   * The tenant that X-Scope-OrgID names. Throws UnauthorizedError where one must be named and none is, BadDataError
+   * where the name is none of a tenant.
+   */
   named(header: string | undefined, signal: SignalName): string {
     if (!this.#isOn) return defaultTenants[signal]
     const tenant = header ?? ''
-    if (!tenantName.test(tenant) || tenant === '.' || tenant === '..')
-      throw new UnauthorizedError(
-        "no org id: the X-Scope-OrgID header must name the tenant in 1 to 150 letters, digits and !-_.*'()",
-      )
+    if (tenant === '') throw new UnauthorizedError('no org id: the X-Scope-OrgID header must name the tenant')
+    checkTenantName(tenant)
     return tenant
   }
 
