@@ -1,6 +1,7 @@
 /** What Prometheus' HTTP API answers beside queries: facts about the store, and changes that an operator makes. */
 import type { Clock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
+import { setOwn } from '#core/own.ts'
 import { selectorsOf } from '#lang/promql/ast.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
@@ -79,10 +80,12 @@ class OperatorApi {
     countParam(form, 'limit_per_metric')
     const wanted = form.get('metric')
     const out: Record<string, { type: string; help: string; unit: string }[]> = {}
+    let listed = 0
     for (const { metric, type, help, unit } of this.#options.store.metadata(this.#options.tenantOf(request)).values()) {
       if (wanted !== null && wanted !== '' && metric !== wanted) continue
-      if (limit > 0 && Object.keys(out).length >= limit) break
-      out[metric] = [{ type, help, unit }]
+      if (limit > 0 && listed >= limit) break
+      setOwn(out, metric, [{ type, help, unit }])
+      listed++
     }
     return success(JSON.stringify(out))
   }
