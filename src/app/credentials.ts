@@ -1,6 +1,5 @@
 /** Who may do what: the files of credentials that the configuration names, read at the start and when they change. */
 import { createHash } from 'node:crypto'
-import { checkTenantName } from '#api/tenancy.ts'
 import type { Credentials } from '#auth/credentials.ts'
 import { FailedLogins } from '#auth/failed-logins.ts'
 import { bearerTokens, clientCertificates, Passwords } from '#auth/schemes.ts'
@@ -8,6 +7,7 @@ import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Random } from '#core/random.ts'
+import { checkTenantName } from '#core/tenant-name.ts'
 import { Auth, shortForm, type Scheme } from '#net/auth.ts'
 import type { Config } from './config.ts'
 

@@ -1,15 +1,15 @@
 /** prometheus.yml in the running process: read at the start and at each reload, and scraped by. */
 import { dirname, resolve } from 'node:path'
-import { BadDataError, messageOf } from '#core/errors.ts'
 import type { ActiveTarget, TargetsSource } from '#api/prometheus/targets.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
+import type { MetricsAppender } from '#metrics/append.ts'
 import { HttpClient } from '#net/http-client.ts'
 import type { OutgoingGuard } from '#net/outgoing-guard.ts'
 import { systemResolver } from '#net/resolver.ts'
 import { readPrometheusConfig, type PrometheusConfig, type ScrapeJob } from '#scrape/config.ts'
-import { filesOf } from '#scrape/discovery/simple.ts'
 import type { DiscoveryWorld } from '#scrape/discovery/discovery.ts'
+import { filesOf } from '#scrape/discovery/simple.ts'
 import { ScrapeManager } from '#scrape/manager.ts'
-import type { MetricsAppender } from '#metrics/append.ts'
 import type { World } from './world.ts'
 
 export interface ScrapingOptions {

@@ -10,9 +10,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { messageOf } from '#core/errors.ts'
+import { runCommand } from '../../test/run-cli.ts'
 import { runTercet, type Running } from '../../test/run-tercet.ts'
 import { untilTrue } from '../../test/until.ts'
-import { runCommand } from '../../test/run-cli.ts'
 import { makeLog } from './logger.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'tercet-secrets-'))

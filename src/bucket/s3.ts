@@ -299,10 +299,16 @@ export class S3Bucket implements Bucket {
   }
 
   async size(key: string): Promise<number> {
-    const head = await this.#ask('head', key, ({ signal }) =>
-      this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key }), { abortSignal: signal }),
-    )
-    return head.ContentLength ?? 0
+    try {
+      const head = await this.#ask('head', key, ({ signal }) =>
+        this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key }), { abortSignal: signal }),
+      )
+      return head.ContentLength ?? 0
+    } catch (error) {
+      // An answer to HEAD has no code: is it the object that is not there, or the bucket?
+      if (error instanceof NotFoundError) await this.getRange(key, 0, 1)
+      throw error
+    }
   }
 
   async list(prefix: string): Promise<ObjectInfo[]> {

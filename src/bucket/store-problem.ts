@@ -1,6 +1,6 @@
 /** What a store's refusal means, in words: what was refused, and what to do. For an administrator, not for retries. */
-import { maskUrls } from '#core/secret.ts'
 import type { S3Client } from '@aws-sdk/client-s3'
+import { maskUrls } from '#core/secret.ts'
 import { codeOf } from './failure-code.ts'
 
 /** What was asked of which store, as far as it is known. */

@@ -1,6 +1,6 @@
 /** `tercet check stack`: a running stack of any of the three engines. */
-import { maskUrls } from '#core/secret.ts'
 import { BadDataError } from '#core/errors.ts'
+import { maskUrls } from '#core/secret.ts'
 import { terminalOutput } from '#ops/output.ts'
 import { accessFlags, headersOf, jsonFlag, tenantFlag } from './common-flags.ts'
 import { makeVerb, type Flag } from './verb.ts'

@@ -1,6 +1,6 @@
 /** `tercet healthcheck`: is the process on this host ready? */
-import { maskUrls } from '#core/secret.ts'
 import type { Config } from '#app/config.ts'
+import { maskUrls } from '#core/secret.ts'
 import { configFlag, readQuietly } from './configuration.ts'
 import { makeVerb } from './verb.ts'
 

@@ -1,11 +1,11 @@
 /** Finds the verb that a command line names, and runs it or shows its help. */
-import { maskUrls } from '#core/secret.ts'
 import { holdProcess } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import { closeOf } from '#core/nearest.ts'
+import { maskUrls } from '#core/secret.ts'
+import { readArguments } from './arguments.ts'
 import { failureOf } from './failure.ts'
 import type { Verb, VerbTable } from './verb.ts'
-import { readArguments } from './arguments.ts'
 import { verbs } from './verbs.ts'
 
 /** The exit code. */

@@ -30,6 +30,8 @@ import { LinesRecord, recordKind } from './wal-record.ts'
 
 export interface BlockLifeOptions {
   clock: Clock
+  /** What deletes because of age goes by it. */
+  steady: Clock
   files: Files
   log: Log
   bucket: Bucket
@@ -430,10 +432,10 @@ export class BlockLife {
 
   /** What is older than the retention leaves the index, then the bucket. */
   async retain(): Promise<void> {
-    const { clock, retentionMs } = this.#options
+    const { clock, steady, retentionMs } = this.#options
     if (retentionMs === Infinity || clock.monotonicMs() - this.#lastRetainMs < retainEveryMs) return
     this.#lastRetainMs = clock.monotonicMs()
-    const oldestMs = clock.nowMs() - retentionMs
+    const oldestMs = steady.nowMs() - retentionMs
     for (const tenant of this.#catalogue.tenants()) {
       for (const day of this.#catalogue.daysOf(tenant)) {
         if (day * dayMs > oldestMs) continue

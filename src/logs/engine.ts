@@ -79,10 +79,10 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const { random, defaultTenant, readOnly } = options
     const directory = readOnly ? undefined : options.directory
     this.#deletions = new DeletionRequests({ bucket, clock, random, files, log, directory, defaultTenant })
-    this.#retired = new RetiredObjects(bucket, clock, log, defaultTenant)
+    this.#retired = new RetiredObjects(bucket, this.steady, log, defaultTenant)
     const building = options.building ?? new LocalBuilding({ files, bucket, isBase64, hides: options.hides, pause })
     this.#life = new BlockLife(
-      { ...options, building },
+      { ...options, building, steady: this.steady },
       this.wal,
       this.#tenants,
       this.#catalogue,
@@ -91,7 +91,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
       () => this.mayWrite(),
     )
     this.#eraser = new ChunkEraser(
-      { clock, log, isBase64, delayMs: options.deletionDelayMs, hides: options.hides },
+      { clock: this.steady, log, isBase64, delayMs: options.deletionDelayMs, hides: options.hides },
       this.#deletions,
       this.#catalogue,
       building,

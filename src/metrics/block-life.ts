@@ -44,6 +44,8 @@ import { addInterval, encodeTombstones, tombstonesName, type Interval } from './
 
 export interface BlockLifeOptions {
   clock: Clock
+  /** What deletes because of age goes by it. */
+  steady: Clock
   random: Random
   files: Files
   log: Log
@@ -244,7 +246,7 @@ export class BlockLife {
     if (objects.some(({ key }) => key === `${tenant}/${id}/${markName}`)) this.#orphans.add(`${tenant}/${id}`)
     else if (blocks !== undefined && [...blocks.readers.values()].some(isParent)) return
     else if (!objects.some(({ key }) => key === `${tenant}/${id}/index`)) {
-      const oldMs = this.#options.clock.nowMs() - orphanAgeMs
+      const oldMs = this.#options.steady.nowMs() - orphanAgeMs
       if (objects.length > 0 && objects.every(({ modifiedMs }) => modifiedMs <= oldMs))
         this.#orphans.add(`${tenant}/${id}`)
     } else if (!objects.some(({ key }) => key === `${tenant}/${id}/${uploadMarkName}`) && !this.#isUploading(objects))
@@ -765,7 +767,7 @@ export class BlockLife {
   async retain(): Promise<void> {
     await this.#scrub.step()
     await this.#sweepOrphans()
-    const { clock, retentionMs, retentionBytesMax } = this.#options
+    const { steady, retentionMs, retentionBytesMax } = this.#options
     for (const tenant of this.#tenants.values()) {
       const readers = [...tenant.blocks.readers.values()].filter(r => !this.#staged.has(r.meta.ulid))
       const planned = readers.map(r => ({
@@ -777,7 +779,7 @@ export class BlockLife {
       }))
       const gone = new Set(
         [
-          ...(retentionMs === Infinity ? [] : expired(planned, clock.nowMs() - retentionMs)),
+          ...(retentionMs === Infinity ? [] : expired(planned, steady.nowMs() - retentionMs)),
           ...(retentionBytesMax === Infinity ? [] : overSize(planned, retentionBytesMax)),
         ].map(p => p.id),
       )

@@ -63,7 +63,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     this.#options = options
     const { blockMs, outOfOrderMs, limits } = options
     this.#blocks = new BlockLife(
-      { ...options, stagingDirectory: `${options.directory}/staging` },
+      { ...options, steady: this.steady, stagingDirectory: `${options.directory}/staging` },
       this.wal,
       this.#tenants,
       name => this.#tenant(name),

@@ -1,6 +1,6 @@
 /** Requests to a running process, whose failures name the address and the reason. */
-import { maskUrls } from '#core/secret.ts'
 import { messageOf, UnavailableError } from '#core/errors.ts'
+import { maskUrls } from '#core/secret.ts'
 
 /** `http://127.0.0.1:1 can't be reached: connect ECONNREFUSED 127.0.0.1:1`. */
 export function unreachable(url: string, error: unknown): string {

@@ -5,6 +5,7 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { crc32c } from '#codec/crc32c.ts'
 import { bitmapOf } from '#codec/gram-bitmap.ts'
+import { reservedFor } from '#core/tenant-name.ts'
 import { CorruptDataError, messageOf } from '#core/errors.ts'
 import { isDamage } from '#core/omissions.ts'
 import { BlockLines } from '#logs/block-lines.ts'
@@ -50,7 +51,7 @@ export async function checkLogs(check: DataCheck): Promise<void> {
   const indexes = await check.bucket.list('index/')
   const files = indexes.map(({ key, bytes }) => parseIndexKey(key, bytes)).filter(file => file !== undefined)
   const names = [...(await check.bucket.listDirectories('')), ...files.map(file => file.tenant ?? '')]
-  const isTenant = (name: string): boolean => !['', 'index', 'rules'].includes(name) && !name.startsWith('__')
+  const isTenant = (name: string): boolean => name !== '' && reservedFor(name) === undefined
   const tenants = new Set(names.filter(isTenant))
   for (const tenant of tenants)
     await new TenantCheck(

@@ -2,6 +2,7 @@
 import { marked, uploadMarkName } from '#store/upload-mark.ts'
 import { isUlid, makeUlid } from '#codec/ulid.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import { reservedFor } from '#core/tenant-name.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import { isDamage } from '#core/omissions.ts'
@@ -29,7 +30,7 @@ const seriesAtOnce = 256
 
 export async function checkMetrics(check: DataCheck): Promise<void> {
   for (const tenant of await check.bucket.listDirectories('')) {
-    if (tenant.startsWith('__')) continue
+    if (reservedFor(tenant) !== undefined) continue
     for (const id of await check.bucket.listDirectories(`${tenant}/`))
       if (isUlid(id)) await new BlockCheck(check, tenant, id).run()
   }

@@ -1,6 +1,6 @@
 /** The command line's side of logs: a query, and a tail that goes on until it is ended. */
-import { maskUrls } from '#core/secret.ts'
 import type { WebSocket } from 'ws'
+import { maskUrls } from '#core/secret.ts'
 import { form, refusedCredentials, request, unreachable, type RangeSeries, type Server } from './client.ts'
 import { chartRow, stepsOf } from './metric-queries.ts'
 import { ofLogs } from './nothing-found.ts'

@@ -1,7 +1,7 @@
 /** `tercet top`: what comes in and what waits, every two seconds. */
-import { maskUrls } from '#core/secret.ts'
 import { sleep, systemClock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
+import { maskUrls } from '#core/secret.ts'
 import { request, type Server } from './client.ts'
 import { readExposition, sumOf, type Numbers } from './exposition.ts'
 import type { Output } from './output.ts'

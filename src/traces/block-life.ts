@@ -33,6 +33,8 @@ import { blockIdOf, encodeCarried, recordKind, scopeOf, uuidOf, writerOf, type E
 
 export interface BlockLifeOptions {
   clock: Clock
+  /** What deletes because of age goes by it. */
+  steady: Clock
   random: Random
   log: Log
   bucket: Bucket
@@ -486,10 +488,10 @@ export class BlockLife {
   /** What is older than the retention is retired; what was retired an hour ago is deleted. */
   async retain(): Promise<void> {
     await this.#scrub.step()
-    const { clock, retentionMs, bucket } = this.#options
+    const { clock, steady, retentionMs, bucket } = this.#options
     if (clock.monotonicMs() - this.#lastRetainMs < retainEveryMs) return
     this.#lastRetainMs = clock.monotonicMs()
-    const nowMs = clock.nowMs()
+    const nowMs = steady.nowMs()
     for (const tenant of this.#list.tenants()) {
       for (const block of this.#list.of(tenant)) {
         if (block.endMs >= nowMs - retentionMs || this.#list.isStaged(block)) continue

@@ -71,7 +71,8 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     this.#staging = new Staging(options)
     this.#served = this.#staging.served()
     this.#reader = new BlockReader(this.#served, cacheBytes)
-    this.#life = new BlockLife(options, this.wal, this.#heads, this.#list, this.#reader, this.#staging, () =>
+    const own = { ...options, steady: this.steady }
+    this.#life = new BlockLife(own, this.wal, this.#heads, this.#list, this.#reader, this.#staging, () =>
       this.mayWrite(),
     )
   }

@@ -158,7 +158,7 @@ test('a tenant that a credential is not for is refused, also among others; so ar
     [two, 'a|c', 403],
     [two, undefined, 401],
     [two, '|a', 403],
-    [all, 'a||b', 401],
+    [all, 'a||b', 400],
     [one, undefined, 200],
     [one, 'a', 200],
     [one, 'b', 403],

@@ -49,3 +49,35 @@ for (const name of signalNames)
     await driving(world.clock, store.signal.flush())
     assert.deepEqual(await store.shown(), [1, 2, 3, 4, 5, 6, 7, 101, 102])
   })
+
+for (const name of signalNames)
+  test(`${name}: a clock that is forty days ahead for a while deletes nothing; one that stays there does`, async () => {
+    const world = new WrongClockWorld()
+    const retentionMs = 30 * 24 * hourMs
+    const store = await openStore[name](world, { clock: world.wallClock(), retentionMs })
+    const { signal } = store
+    await driving(world.clock, store.send([{ n: 1 }, { n: 2, group: 'b' }]))
+    await driving(world.clock, signal.flush())
+    const rounds = async (count: number): Promise<void> => {
+      for (let i = 0; i < count; i++) {
+        await world.clock.advance(10 * 60_000)
+        await driving(world.clock, signal.maintain())
+      }
+    }
+    world.aheadMs = 40 * 24 * hourMs
+    await rounds(5)
+    assert.match(signal.status().warning ?? '', /the wall clock jumped ahead by 3456000 s within the last hour/)
+    world.aheadMs = 0
+    await rounds(5)
+    assert.equal(signal.stats().clockJumps, 2)
+    assert.deepEqual(await store.shown(), [1, 2])
+    await rounds(7)
+    assert.equal(signal.status().warning, undefined)
+    const before = world.bucket.objects.size
+    world.aheadMs = 40 * 24 * hourMs
+    await rounds(24)
+    assert.ok(world.bucket.objects.size < before)
+    world.aheadMs = 0
+    await driving(world.clock, signal.refresh())
+    assert.deepEqual(await store.shown(), [])
+  })

@@ -8,6 +8,7 @@ import { SampleColumns } from '#model/sample-columns.ts'
 import { reads } from '#net/access.ts'
 import { allowing, queries, route, type GuardedRoute, type HttpReply, type HttpRequest } from '#net/route-table.ts'
 import { formatJsonLine } from '#wire/json-lines/parse.ts'
+import { begun } from '../begun.ts'
 import { matcherSets, minTimeMs, timeParam } from './params.ts'
 import { prometheusDialect } from './respond.ts'
 
@@ -31,7 +32,7 @@ async function exportSeries(request: HttpRequest, { clock, store, scopeOf }: Exp
   return {
     status: 200,
     headers: { 'content-type': 'application/stream+json; charset=utf-8' },
-    body: lines(scopedMetrics(store, scopeOf(request)), sets, fromMs, toMs),
+    body: await begun(lines(scopedMetrics(store, scopeOf(request)), sets, fromMs, toMs)),
   }
 }
 
@@ -40,7 +41,7 @@ async function* lines(
   sets: ReturnType<typeof matcherSets>,
   fromMs: number,
   toMs: number,
-): AsyncGenerator<string> {
+): AsyncGenerator<string, void> {
   const columns = new SampleColumns()
   const seen = new Set<string>()
   for (const matchers of sets) {

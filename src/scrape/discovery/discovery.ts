@@ -5,8 +5,8 @@ import { messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import { maskUrls } from '#core/secret.ts'
-import type { HttpClient } from '#net/http-client.ts'
 import type { HttpClientSettings } from '#lang/settings/http-client.ts'
+import type { HttpClient } from '#net/http-client.ts'
 
 /** `targets`: each target's own labels, `__address__` at least; `labels`: shared by all targets of the group. */
 export interface TargetGroup {

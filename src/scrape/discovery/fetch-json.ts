@@ -1,6 +1,6 @@
 /** Answers of the APIs that discoveries ask. */
-import { checkJson } from '#core/json-body.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
+import { checkJson } from '#core/json-body.ts'
 import { maskUrls } from '#core/secret.ts'
 import type { HttpClient } from '#net/http-client.ts'
 

@@ -5,8 +5,8 @@
 import { BadDataError } from '#core/errors.ts'
 import { maskUrls, noSecret, Secret } from '#core/secret.ts'
 import { quote } from '#core/text.ts'
-import { parseSettings, type Section } from '#lang/settings/section.ts'
 import { plainClient, type HttpClientSettings } from '#lang/settings/http-client.ts'
+import { parseSettings, type Section } from '#lang/settings/section.ts'
 import type { DiscoveryWorld } from './discovery.ts'
 
 const accountDirectory = '/var/run/secrets/kubernetes.io/serviceaccount'
