@@ -113,7 +113,7 @@ test('each tenant sees its own, from memory and from blocks', async () => {
 
 test('without a tenant: 401, at every door; with a name that is none of a tenant: 400', async () => {
   for (const question of questions)
-    for (const tenant of [undefined, '..', 'a/b', 'a|b', 'index', '__mimir_cluster'])
+    for (const tenant of [undefined, '..', 'a/b', 'a|', 'a|index', 'index', '__mimir_cluster'])
       assert.equal(
         (await get(question, tenant)).status,
         tenant === undefined ? 401 : 400,
@@ -128,6 +128,7 @@ test('without a tenant: 401, at every door; with a name that is none of a tenant
       [401, {}],
       [400, { 'x-scope-orgid': 'index' }],
       [400, { 'x-scope-orgid': 'a/b' }],
+      [400, { 'x-scope-orgid': 'a|b' }],
     ] as const) {
       const headers = { ...json, ...tenancy }
       const reply = await fetch(`${run.url}${path}`, { method: 'POST', headers, body: '{}' })
