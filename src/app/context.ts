@@ -14,6 +14,7 @@ import type { SignalName } from '#core/signal-name.ts'
 import type { GuardedRoute, HttpReply } from '#net/route-table.ts'
 import { QueryGate } from '#query/gate.ts'
 import { Fence } from '#store/fencing.ts'
+import { Audit } from './audit.ts'
 import { explainStore } from './buckets.ts'
 import type { Config } from './config.ts'
 import { FormatRecords } from './format-records.ts'
@@ -34,6 +35,7 @@ export interface Context {
   /** Clients that were disconnected because they took nothing of their answers. */
   readonly slowReaders: { http: number; grpc: number }
   readonly tenancy: Tenancy
+  readonly audit: Audit
   /** Of the hashes of series keys, chosen by each process. */
   readonly hashSeed: HashSeed
   readonly kernel: WriteRequestKernel
@@ -75,6 +77,7 @@ export async function makeContext(config: Config, machine: World, env: Environme
     security,
     formats: new FormatRecords(world, { dataDirectory: config.text('data_dir'), role: config.text('role') }),
     slowReaders: { http: 0, grpc: 0 },
+    audit: new Audit(world.clock, world.log),
     tenancy: new Tenancy(config.text('tenancy') === 'on'),
     hashSeed,
     kernel: new WriteRequestKernel(hashSeed),

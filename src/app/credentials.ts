@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Credentials } from '#auth/credentials.ts'
 import { FailedLogins } from '#auth/failed-logins.ts'
-import { bearerTokens, clientCertificates, Passwords } from '#auth/schemes.ts'
+import { bearerTokens, clientCertificates, Passwords, type Login } from '#auth/schemes.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
@@ -40,6 +40,8 @@ async function textOf(path: string, files: Files): Promise<string> {
 export class OwnCredentials {
   readonly auth: Auth
   readonly failedLogins: FailedLogins
+  /** Called for each password that was not remembered. */
+  onLogin: (login: Login) => void = () => {}
   readonly #config: Config
   readonly #world: CredentialsWorld
   #digest: string
@@ -73,7 +75,13 @@ export class OwnCredentials {
     return [
       ...shortForm(short),
       ...(tokens.size === 0 ? [] : [bearerTokens(tokens)]),
-      ...(users.size === 0 ? [] : [new Passwords(users, clock, random, this.failedLogins)]),
+      ...(users.size === 0
+        ? []
+        : [
+            new Passwords(users, clock, random, this.failedLogins, login => {
+              this.onLogin(login)
+            }),
+          ]),
       ...(certificates.size === 0 ? [] : [clientCertificates(certificates)]),
     ]
   }

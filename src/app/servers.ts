@@ -9,6 +9,7 @@ import { HttpServer, type RequestObserver } from '#net/http.ts'
 import { LocalRequests } from '#net/local-requests.ts'
 import { RouteTable, type GuardedRoute, type HttpReply } from '#net/route-table.ts'
 import type { SocketRoute } from '#net/web-socket.ts'
+import type { Audit } from './audit.ts'
 import type { Context } from './context.ts'
 import type { Address, SharedServers } from './lifecycle.ts'
 import type { Part } from './part.ts'
@@ -31,23 +32,28 @@ function isAction({ access }: Pick<GuardedRoute, 'access'>): boolean {
 class Gate {
   readonly #notRunning: () => string | undefined
   readonly #tenancy: Tenancy
+  readonly #audit: Audit
 
-  constructor(notRunning: () => string | undefined, tenancy: Tenancy) {
+  constructor(notRunning: () => string | undefined, { tenancy, audit }: Pick<Context, 'tenancy' | 'audit'>) {
     this.#notRunning = notRunning
     this.#tenancy = tenancy
+    this.#audit = audit
   }
 
   routes({ routes, answersAtOnce }: Part): readonly GuardedRoute[] {
-    return routes.map(route => ({
-      ...route,
-      handler: async request => {
-        const reason = answersAtOnce === true ? undefined : this.#notRunning()
-        if (reason !== undefined) return refusalOf(reason)
-        const forbidden = this.#forbids(request)
-        if (forbidden !== undefined) return route.refuse?.(forbidden) ?? errorReply(forbidden)
-        return route.handler(request)
-      },
-    }))
+    return routes.map(route => {
+      const guarded: GuardedRoute = {
+        ...route,
+        handler: async request => {
+          const reason = answersAtOnce === true ? undefined : this.#notRunning()
+          if (reason !== undefined) return refusalOf(reason)
+          const forbidden = this.#forbids(request)
+          if (forbidden !== undefined) return route.refuse?.(forbidden) ?? errorReply(forbidden)
+          return route.handler(request)
+        },
+      }
+      return isAction(route) ? this.#audit.watched(guarded) : guarded
+    })
   }
 
   /** Why the caller may not name the tenants that it names. */
@@ -107,7 +113,7 @@ export class Servers implements SharedServers {
     this.#context = context
     const { limits, security, world, memory, slowReaders } = context
     const writeTimeoutMs = context.config.durationMs('write_timeout')
-    const gate = new Gate(notRunning, context.tenancy)
+    const gate = new Gate(notRunning, context)
     const table = new RouteTable()
     for (const part of parts) table.add(part.name, gate.routes(part))
     const sockets = parts.flatMap(part => gate.sockets(part))
@@ -124,7 +130,12 @@ export class Servers implements SharedServers {
       onRequest,
     }
     this.local = new LocalRequests(table.routes, options)
-    this.#http = new HttpServer(table.routes, sockets, { ...options, ...security, isAction })
+    this.#http = new HttpServer(table.routes, sockets, {
+      ...options,
+      ...security,
+      isAction,
+      onForbidden: forbidden => context.audit.noteForbidden(forbidden),
+    })
     const health = table.routes.filter(({ access }) => access.kind === 'open')
     this.#health = new HttpServer(health, [], { ...options, auth: noAuth, tls: undefined })
     this.#methods = parts.flatMap(part => gate.grpc(part))

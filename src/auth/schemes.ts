@@ -23,11 +23,19 @@ interface Remembered {
 }
 
 /** Remembers who was right, by a keyed digest of what was sent, so that a request costs no hashing. */
+/** Somebody has sent a password that was not remembered. */
+export interface Login {
+  readonly name: string
+  readonly from: string
+  readonly isRight: boolean
+}
+
 export class Passwords implements Scheme {
   readonly challenge = basicChallenge
   readonly #users: Credentials['users']
   readonly #clock: Clock
   readonly #failed: FailedLogins
+  readonly #onLogin: (login: Login) => void
   readonly #key: Uint8Array
   readonly #nobody: PasswordHash
   readonly #right = new Map<string, Remembered>()
@@ -36,10 +44,17 @@ export class Passwords implements Scheme {
   #hashing = 0
   readonly #waiting: (() => void)[] = []
 
-  constructor(users: Credentials['users'], clock: Clock, random: Random, failed: FailedLogins) {
+  constructor(
+    users: Credentials['users'],
+    clock: Clock,
+    random: Random,
+    failed: FailedLogins,
+    onLogin: (login: Login) => void = () => {},
+  ) {
     this.#users = users
     this.#clock = clock
     this.#failed = failed
+    this.#onLogin = onLogin
     this.#key = random.bytes(32)
     this.#nobody = nobodysHash([...users.values()][0]?.hash)
   }
@@ -67,6 +82,7 @@ export class Passwords implements Scheme {
     if (this.#waiting.length >= waitingMax) return tooMany(1)
     const user = this.#users.get(name)
     const isRight = await this.#inTurn(() => isPasswordOf(text.slice(colon + 1), user?.hash ?? this.#nobody))
+    this.#onLogin({ name, from: address, isRight: isRight && user !== undefined })
     if (!isRight || user === undefined) {
       this.#failed.note(address, name)
       return wrong

@@ -20,6 +20,8 @@ export interface Asking {
 export interface Refusal {
   readonly status: 401 | 403 | 429 | 503
   readonly reason: string
+  /** Whose credential is not enough. */
+  readonly name?: string
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -164,7 +166,7 @@ export class Auth {
 function withinGrant(access: Access, admission: Admission): Admission {
   if (isRefusal(admission)) return admission
   const reason = lackOf(access, admission)
-  return reason === undefined ? admission : { status: 403, reason }
+  return reason === undefined ? admission : { status: 403, reason, name: admission.name }
 }
 
 function nothingTried({ authorization }: Asking): Refusal {

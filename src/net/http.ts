@@ -25,6 +25,14 @@ import type { SocketRoute } from './web-socket.ts'
 /** The path of the route, the status of the reply, and the seconds from the request until it was made. */
 export type RequestObserver = (route: string, status: number, seconds: number) => void
 
+/** Who tried something that the credential is not for. */
+export interface Forbidden {
+  readonly who: string
+  readonly method: string
+  readonly path: string
+  readonly from: string | undefined
+}
+
 export interface HttpServerOptions {
   log: Log
   bodyBytesMax: number
@@ -53,6 +61,8 @@ export interface HttpServerOptions {
   browsers?: BrowserRules
   /** Routes that neither ask nor take in telemetry: `*` of the origins does not stand for them. Default: none. */
   isAction?: (route: GuardedRoute) => boolean
+  /** Called where a credential is not enough for a route that changes something. */
+  onForbidden?: (forbidden: Forbidden) => void
 }
 
 /** So long a server that closes waits for requests under way. */
@@ -177,6 +187,9 @@ export class HttpServer {
     const entered = auth.enter(access, askingOf(raw))
     const admission = entered instanceof Promise ? await entered : entered
     if (isRefusal(admission)) {
+      const { status, name: who = '' } = admission
+      const from = raw.socket.remoteAddress
+      if (status === 403 && this.#isAction(match?.value)) this.#options.onForbidden?.({ who, method, path, from })
       this.#refuse(raw, response, this.#replyTo(admission, match?.value), match?.value)
       return
     }
@@ -283,6 +296,7 @@ export class HttpServer {
       signal,
       header: headerOf(raw),
       grant,
+      remoteAddress: raw.socket.remoteAddress,
       holdAnswer: held && (bytes => held.answer.take(bytes)),
       body,
       rawBody: () => (read ??= readBody(raw, bodyBytesMax, decodedBytesMax, undefined, held?.body)),

@@ -27,6 +27,8 @@ export interface HttpRequest extends Caller {
   header(name: string): string | undefined
   /** What its credential grants. */
   grant: Grant
+  /** Of the client; undefined for requests of the process itself. */
+  remoteAddress?: string | undefined
   /** The body, uncompressed; LimitError (413) beyond the limits, BadDataError for an encoding that is not known. */
   body(): Promise<Uint8Array>
   /** The body as it was sent. */
@@ -48,6 +50,7 @@ export function withSignal(request: HttpRequest, signal: AbortSignal): HttpReque
     query: request.query,
     header: name => request.header(name),
     grant: request.grant,
+    remoteAddress: request.remoteAddress,
     body: () => request.body(),
     rawBody: () => request.rawBody(),
     form: () => request.form(),

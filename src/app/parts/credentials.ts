@@ -7,10 +7,13 @@ import { makePart, type Part } from '../part.ts'
 /** A token that was taken back is of no use after this. */
 const lookEveryMs = 10_000
 
-export function makeCredentials({ world, security }: Pick<Context, 'world' | 'security'>): Part {
+export function makeCredentials({ world, security, audit }: Pick<Context, 'world' | 'security' | 'audit'>): Part {
   const { clock, log } = world
   const { credentials } = security
   const { failedLogins } = credentials
+  credentials.onLogin = ({ name, from, isRight }) => {
+    void audit.note({ who: name.slice(0, 200), action: 'login', outcome: isRight ? 'done' : 'refused', from })
+  }
   let problem: string | undefined
   const read = async (): Promise<void> => {
     try {

@@ -99,6 +99,7 @@ export async function makeLogs(context: ServingContext): Promise<LogsPart> {
   const engine = openEngine(context, bucket)
   countMemory(context, engine)
   workers.serveLogs(engine, bucket)
+  if (!context.isReader) context.audit.keepIn(engine)
   const tenantOf = tenancy.of('logs')
   const pushes = logProtocols({ appender: engine, tenantOf, clock, log, kernel, limits, decoder })
   const syslog = makeSyslog(context, engine)
