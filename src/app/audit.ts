@@ -1,8 +1,8 @@
 /** Who changed something, or logged in: as lines of the own log, and in the own store under {source="audit"}. */
+import { defaultTenants } from '#api/tenancy.ts'
 import type { Clock } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
-import { defaultTenants } from '#api/tenancy.ts'
 import type { LogsAppender } from '#logs/append.ts'
 import { Labels } from '#model/labels.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'

@@ -17,10 +17,11 @@ import { Fence } from '#store/fencing.ts'
 import { Audit } from './audit.ts'
 import { explainStore } from './buckets.ts'
 import type { Config } from './config.ts'
+import type { Environment } from './environment.ts'
 import { FormatRecords } from './format-records.ts'
 import { limitsOf, openSecurity, type Security, type World } from './world.ts'
 
-export type Environment = Readonly<Record<string, string | undefined>>
+export type { Environment }
 
 export interface Context {
   readonly config: Config
@@ -61,7 +62,7 @@ function linkBaseOf(url: string): string {
 export async function makeContext(config: Config, machine: World, env: Environment): Promise<Context> {
   // What follows from the memory follows from the part of it that the process may use.
   const world = { ...machine, memoryBytes: config.memory('memory_limit', machine.memoryBytes) }
-  const security = await openSecurity(config, world)
+  const security = await openSecurity(config, world, env)
   const hashSeed = makeHashSeed(world.random)
   const limits = limitsOf(config)
   const memory = new MemoryBudget(memoryBudgetBytes(world.memoryBytes, queryThreadsOf(config)), memoryShares)

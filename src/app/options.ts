@@ -177,6 +177,11 @@ export const optionTable = {
     'File of users, tokens and client certificates, and what each may do (docs/security.md); ' +
       'it is read again when it has changed.',
   ),
+  'auth.session_key_file': option(
+    'text',
+    '',
+    'File of 32 bytes or more that signs the sessions of the web interface; without it they end with the process.',
+  ),
   'auth.username': option(
     'text',
     '',

@@ -15,6 +15,7 @@ import { BrowserRules } from '#net/browser-rules.ts'
 import type { TlsOptions } from '#net/tls-options.ts'
 import type { Config } from './config.ts'
 import { OwnCredentials } from './credentials.ts'
+import type { Environment } from './environment.ts'
 
 export interface World {
   clock: Clock
@@ -105,9 +106,9 @@ function browserRulesOf(config: Config, log: Log): BrowserRules {
 }
 
 /** Credentials and certificates, read from the files that the configuration names. */
-export async function openSecurity(config: Config, world: World): Promise<Security> {
+export async function openSecurity(config: Config, world: World, env: Environment): Promise<Security> {
   const { files, log } = world
-  const credentials = await OwnCredentials.open(config, world)
+  const credentials = await OwnCredentials.open(config, { ...world, env })
   const cert = await secretFrom(config.text('tls.cert_file'), files),
     key = await secretFrom(config.text('tls.key_file'), files),
     clientCa = await secretFrom(config.text('tls.client_ca_file'), files)

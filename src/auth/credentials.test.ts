@@ -53,7 +53,7 @@ test('what is wrong is refused with its place, and hashes are not shown', () => 
   const cases: [text: string, message: RegExp][] = [
     ['', /nobody would get in/],
     ['users: []', /nobody would get in/],
-    ['people: []', /people: unknown key; certificates, tokens, users are known here/],
+    ['people: []', /people: unknown key; certificates, oidc, tokens, users are known here/],
     [token(', verb: [read]'), /^c.yaml:2:\d+: tokens\[0\].verb: unknown key/],
     [token(', verbs: [reads]'), /verbs\[0\]: "reads" is not known; read, write, rules, admin are/],
     [token(', signals: [events]'), /"events" is not known; metrics, logs, traces are/],

@@ -7,8 +7,11 @@ import type { LabelConstraint } from '#core/scope.ts'
 import { signals as signalNames } from '#core/signal-name.ts'
 import { quote } from '#core/text.ts'
 import { parseSelector } from '#lang/promql/parser.ts'
+import { plainClient, readHttpClient, secret } from '#lang/settings/http-client.ts'
 import { parseSettings, type Section, type Setting } from '#lang/settings/section.ts'
 import { verbs as allVerbs, type Grant } from '#net/access.ts'
+import type { ClaimRule } from './claims.ts'
+import { checkIssuer, type OidcSettings } from './oidc.ts'
 import { parsePasswordHash, type PasswordHash } from './password-hash.ts'
 
 export interface User {
@@ -23,6 +26,7 @@ export interface Credentials {
   readonly tokens: ReadonlyMap<string, Grant>
   /** By subject of the certificate, as `CN=agent,O=Acme`. */
   readonly certificates: ReadonlyMap<string, Grant>
+  readonly oidc: OidcSettings | undefined
 }
 
 export interface CredentialRules {
@@ -55,10 +59,11 @@ export function parseCredentials(text: string, file: string, rules: CredentialRu
   each('certificates', (section, grant) => {
     addOnce(certificates, section, 'subject', section.text('subject'), grant)
   })
+  const oidc = readOidc(root.get('oidc'), rules)
   root.finish()
-  if (users.size + tokens.size + certificates.size === 0)
-    throw new BadDataError(`${file}: nobody would get in: users, tokens or certificates were expected`)
-  return { users, tokens, certificates }
+  if (users.size + tokens.size + certificates.size === 0 && oidc === undefined)
+    throw new BadDataError(`${file}: nobody would get in: users, tokens, certificates or oidc were expected`)
+  return { users, tokens, certificates, oidc }
 }
 
 function addOnce(map: Map<string, Grant>, section: Section, key: string, value: string, grant: Grant): void {
@@ -90,8 +95,11 @@ function readGrant(setting: Setting, section: Section, names: Set<string>, rules
   if (name.includes(':')) section.refuseKey('name', 'a colon ends the name where it is sent with a password')
   if (names.has(name)) section.refuseKey('name', `${quote(name)} is the name of another credential`)
   names.add(name)
-  const grant: Grant = {
-    name,
+  return { name, ...readGranted(section, rules) }
+}
+
+function readGranted(section: Section, rules: CredentialRules): Omit<Grant, 'name'> {
+  const grant = {
     verbs: wordsOf(section, 'verbs', allVerbs, ['read']),
     signals: wordsOf(section, 'signals', signalNames, signalNames),
     tenants: tenantsOf(section, rules),
@@ -99,6 +107,51 @@ function readGrant(setting: Setting, section: Section, names: Set<string>, rules
   }
   checkLabels(section, grant)
   return grant
+}
+
+const sessionMs = 12 * 3_600_000
+
+function readOidc(setting: Setting | undefined, rules: CredentialRules): OidcSettings | undefined {
+  if (setting === undefined) return undefined
+  const section = setting.section()
+  const issuer = section.text('issuer')
+  try {
+    checkIssuer(issuer)
+  } catch (error) {
+    section.refuseKey('issuer', error instanceof Error ? error.message : String(error))
+  }
+  const clientId = section.text('client_id')
+  const audience = section.texts('audience')
+  if (clientId === '' && audience.length === 0) section.refuse('client_id, audience or both were expected')
+  const tenantsClaim = section.text('tenants_claim')
+  if (tenantsClaim !== '' && !rules.hasTenancy) section.refuseKey('tenants_claim', 'tenants need tenancy: on')
+  const client = section.section('http_config')
+  const found = {
+    issuer,
+    clientId,
+    clientSecret: secret(section, 'client_secret'),
+    audience: audience.length === 0 ? [clientId] : audience,
+    scopes: section.has('scopes') ? section.texts('scopes') : ['openid', 'profile', 'email'],
+    nameClaim: section.text('name_claim', 'email'),
+    tenantsClaim,
+    sessionMs: section.durationMs('session_duration', sessionMs),
+    rules: section.list('grants').map(one => readRule(one, rules)),
+    client: client === undefined ? plainClient : readHttpClient(client),
+  }
+  client?.finish()
+  if (found.rules.length === 0) section.refuse('grants are missing: without them nobody is granted anything')
+  section.finish()
+  return found
+}
+
+function readRule(setting: Setting, rules: CredentialRules): ClaimRule {
+  const section = setting.section()
+  const claim = section.text('claim')
+  const value = section.text('value')
+  if ((claim === '') !== (value === '')) section.refuse('claim and value go together')
+  const grant = readGranted(section, rules)
+  section.finish()
+  return { claim, value, grant }
 }
 
 function wordsOf<Word extends string>(
@@ -146,7 +199,7 @@ function labelsOf(section: Section): LabelConstraint[] {
 }
 
 /** Labels bind what is read. Whoever sets rules, or administers, reaches beyond them. */
-function checkLabels(section: Section, { verbs, labels }: Grant): void {
+function checkLabels(section: Section, { verbs, labels }: Pick<Grant, 'verbs' | 'labels'>): void {
   const reaching = verbs.filter(verb => verb === 'rules' || verb === 'admin')
   if (labels.length > 0 && reaching.length > 0)
     section.refuseKey('labels', `a credential that is bound to labels can't have the verb ${reaching.join(', ')}`)

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { after, test } from 'node:test'
 import { NotFoundError } from '#core/errors.ts'
-import type { Bucket } from './bucket.ts'
 import { bucketSuite } from './bucket-suite.ts'
+import type { Bucket } from './bucket.ts'
 import { DirectoryBucket } from './directory.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'tercet-directory-'))

@@ -2,7 +2,8 @@
  * The life of a tenant's blocks: cut from the head, staged on the disk, uploaded, merged, deleted from, retained,
  * removed.
  */
-import { uploadMarkName } from '#store/upload-mark.ts'
+import type { Bucket, ObjectInfo } from '#bucket/bucket.ts'
+import { putState } from '#bucket/numbered-states.ts'
 import { isUlid, makeUlid } from '#codec/ulid.ts'
 import type { Clock } from '#core/clock.ts'
 import { messageOf, PlanStaleError, UnavailableError, WorkerMemoryError } from '#core/errors.ts'
@@ -13,13 +14,12 @@ import { forEachParallel } from '#core/parallel.ts'
 import { isPoison } from '#core/poison.ts'
 import type { Random } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
-import type { Bucket, ObjectInfo } from '#bucket/bucket.ts'
-import { putState } from '#bucket/numbered-states.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
-import { listBlocks } from './block-list.ts'
-import { expired, overSize, planCompaction } from './compaction-plan.ts'
-import { uploadsAtOnce, UploadQueue, type StagedBlock } from './upload-queue.ts'
+import { uploadMarkName } from '#store/upload-mark.ts'
 import type { Wal } from '#store/wal.ts'
+import { LocalBuilding, type BlockBuilding } from './block-building.ts'
+import { bucketFiles, localFiles } from './block-files.ts'
+import { listBlocks } from './block-list.ts'
 import {
   addWalThrough,
   decodeMeta,
@@ -31,16 +31,16 @@ import {
   type BlockMeta,
   type WalThrough,
 } from './block-meta.ts'
-import { LocalBuilding, type BlockBuilding } from './block-building.ts'
-import { bucketFiles, localFiles } from './block-files.ts'
 import { BlockReader, type BlockFiles } from './block-reader.ts'
+import type { BlockSet } from './block-set.ts'
+import { expired, overSize, planCompaction } from './compaction-plan.ts'
 import { DeletionMarks, markName, type DoomedBlock } from './deletion-marks.ts'
 import { collectRange, type MergedBlock, type WrittenBlock } from './merge.ts'
 import type { RangeChunks } from './range-chunks.ts'
-import type { BlockSet } from './block-set.ts'
 import { Scrub } from './scrub.ts'
 import type { Tenant } from './tenant.ts'
 import { addInterval, encodeTombstones, tombstonesName, type Interval } from './tombstones.ts'
+import { uploadsAtOnce, UploadQueue, type StagedBlock } from './upload-queue.ts'
 
 export interface BlockLifeOptions {
   clock: Clock

@@ -2,10 +2,10 @@
  * Which blocks the bucket has, by tenant, read from their meta.json. Listing happens at the start and when asked for,
  * not in steady state.
  */
+import type { Bucket } from '#bucket/bucket.ts'
 import { NotFoundError } from '#core/errors.ts'
 import { forEachParallel } from '#core/parallel.ts'
 import { reservedFor } from '#core/tenant-name.ts'
-import type { Bucket } from '#bucket/bucket.ts'
 import { readBucketIndex } from './bucket-index.ts'
 import { markName } from './deletion-marks.ts'
 

@@ -10,8 +10,10 @@ export const verbs = ['read', 'write', 'rules', 'admin'] as const
 export type Verb = (typeof verbs)[number]
 
 export type Access =
-  /** Anybody, without credentials: probes, and the login itself. */
+  /** Anybody, without credentials, by any name and at the address for health: probes. */
   | { readonly kind: 'open' }
+  /** Anybody, without credentials: the pages of a login. */
+  | { readonly kind: 'login' }
   /** Whoever has a credential, whatever it grants: pages and their files, which hold no data. */
   | { readonly kind: 'known' }
   /** Data of one signal. `keepsLabels`: the handler answers within the label constraints of the grant. */
@@ -20,6 +22,7 @@ export type Access =
   | { readonly kind: 'process'; readonly verb: Verb }
 
 export const open: Access = { kind: 'open' }
+export const login: Access = { kind: 'login' }
 export const known: Access = { kind: 'known' }
 
 /** Reading of a signal by a handler that keeps to the label constraints. */
@@ -71,6 +74,7 @@ export interface Caller {
 export function lackOf(access: Access, grant: Grant): string | undefined {
   switch (access.kind) {
     case 'open':
+    case 'login':
     case 'known':
       return undefined
     case 'signal':

@@ -99,6 +99,8 @@ export function shortForm({ username, password, bearerToken }: AuthOptions): Sch
 
 export class Auth {
   #schemes: readonly Scheme[]
+  /** Where a browser without credentials is sent; undefined: nowhere. */
+  loginPath: string | undefined
 
   /** Without schemes everybody may do everything. */
   constructor(schemes: readonly Scheme[]) {
@@ -117,7 +119,7 @@ export class Auth {
   /** The grant of whoever asks for something of this access. */
   enter(access: Access, asking: Asking): Admission | Promise<Admission> {
     if (!this.isOn) return everything
-    if (access.kind === 'open') return nobody
+    if (access.kind === 'open' || access.kind === 'login') return nobody
     const admission = this.admit(asking)
     return admission instanceof Promise
       ? admission.then(admitted => withinGrant(access, admitted))

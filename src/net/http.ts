@@ -190,7 +190,9 @@ export class HttpServer {
       const { status, name: who = '' } = admission
       const from = raw.socket.remoteAddress
       if (status === 403 && this.#isAction(match?.value)) this.#options.onForbidden?.({ who, method, path, from })
-      this.#refuse(raw, response, this.#replyTo(admission, match?.value), match?.value)
+      const login = status === 401 ? this.#loginOf(raw) : undefined
+      if (login === undefined) this.#refuse(raw, response, this.#replyTo(admission, match?.value), match?.value)
+      else finish(response, login)
       return
     }
     if (match === undefined) {
@@ -212,6 +214,14 @@ export class HttpServer {
 
   #isAction(route: GuardedRoute | undefined): boolean {
     return route !== undefined && this.#options.isAction?.(route) === true
+  }
+
+  /** Where somebody is sent who has asked for a page with a browser. */
+  #loginOf({ method, url = '/', headers }: IncomingMessage): HttpReply | undefined {
+    const { loginPath } = this.#options.auth
+    if (loginPath === undefined || method !== 'GET' || headers.accept?.includes('text/html') !== true) return undefined
+    const location = `${loginPath}?${new URLSearchParams({ next: url }).toString()}`
+    return { status: 302, headers: { location, 'cache-control': 'no-store' } }
   }
 
   /** In the dialect of the route, where it is the credential that is not enough. */

@@ -2,8 +2,8 @@
  * One writer per prefix. A writer claims the next epoch by creating an object that nobody else can create; one that
  * finds a higher epoch than its own has been replaced, and stops writing.
  */
-import { ConflictError, NotFoundError, UnavailableError } from '#core/errors.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import { ConflictError, NotFoundError, UnavailableError } from '#core/errors.ts'
 import { encodeUtf8 } from '#core/text.ts'
 
 /** What an owner's text begins with when it is none of ours. */

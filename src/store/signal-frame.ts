@@ -2,6 +2,7 @@
  * The frame that the three signals share: the write-ahead log, the fence, admission, and the order in which a signal
  * opens, works in the background, flushes, and closes. A signal extends it with its own heads, blocks and queries.
  */
+import { isAway, type Bucket } from '#bucket/bucket.ts'
 import { makeUlid } from '#codec/ulid.ts'
 import { backoffMs, Pauses } from '#core/backoff.ts'
 import { Repeater, sleep, type Clock, type Timer } from '#core/clock.ts'
@@ -11,10 +12,9 @@ import type { Log, LogFields } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { SteadyClock } from '#core/steady-clock.ts'
-import { isAway, type Bucket } from '#bucket/bucket.ts'
+import { flushGaveUp, flushGiveUpMs } from './flush-limit.ts'
 import type { BlockSummary, Signal, SignalStats, SignalStatus } from './signal.ts'
 import { Wal, type Durability, type RecordVisitor, type ReplayReport } from './wal.ts'
-import { flushGaveUp, flushGiveUpMs } from './flush-limit.ts'
 import { WriterGuard } from './writer-guard.ts'
 
 /** What every signal is made with. Durations are milliseconds. */

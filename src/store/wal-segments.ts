@@ -5,14 +5,14 @@
  * What it writes straight to the bucket is `<sequence>.wal`, one chain for all writers, each link created only where
  * there is none: whoever writes the next link keeps a replaced writer from it. `<first>-<last>.wal` are links joined.
  */
+import type { Bucket } from '#bucket/bucket.ts'
 import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
 import { ConflictError, CorruptDataError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
 import type { AppendFile, Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
-import type { Bucket } from '#bucket/bucket.ts'
-import type { Group } from './wal-line.ts'
 import { ReleaseLedger } from './wal-ledger.ts'
+import type { Group } from './wal-line.ts'
 import type { ReplayedSegment, SegmentSource } from './wal-replay.ts'
 import { decodeHeader, encodeHeader, headerBytes, joinSegments, packSegment } from './wal-segment.ts'
 

@@ -14,12 +14,12 @@
  */
 import { assert } from '#core/assert.ts'
 import { messageOf, UnavailableError } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { Group, type Show } from './wal-line.ts'
 import { WalReplay, type RecordVisitor, type ReplayReport, type SegmentSource } from './wal-replay.ts'
 import { frameBytes } from './wal-segment.ts'
 import { WalSegments, type WalSegmentsOptions } from './wal-segments.ts'
-import { addAll } from '#core/lists.ts'
 
 export type { Show } from './wal-line.ts'
 export type { RecordVisitor, ReplayReport, WalRecord } from './wal-replay.ts'

@@ -2,11 +2,11 @@
  * What keeps a signal from writing: a full disk, another writer on its prefix, or a bucket that was never reached. Also
  * the rule that rounds of its background work never overlap.
  */
+import type { Bucket } from '#bucket/bucket.ts'
 import { sleep, type Clock } from '#core/clock.ts'
 import { messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
-import type { Bucket } from '#bucket/bucket.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import { Fence } from './fencing.ts'
 import type { Durability, Wal } from './wal.ts'

@@ -140,6 +140,7 @@ function doorsOf({ routes, sockets, grpc }: Part): Door[] {
 export function accessText(access: Access): string {
   switch (access.kind) {
     case 'open':
+    case 'login':
     case 'known':
       return access.kind
     case 'process':

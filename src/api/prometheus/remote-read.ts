@@ -1,6 +1,6 @@
 /** POST /api/v1/read: samples in one message, or streamed as XOR chunks. */
-import type { Limits } from '#core/limits.ts'
 import { ExecutionError, LimitError } from '#core/errors.ts'
+import type { Limits } from '#core/limits.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import type { Labels } from '#model/labels.ts'

@@ -1,4 +1,5 @@
 /** Credentials: their files are read again when they have changed. */
+import { loginRoutes } from '#auth/login.ts'
 import { Repeater } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Context } from '../context.ts'
@@ -7,8 +8,10 @@ import { makePart, type Part } from '../part.ts'
 /** A token that was taken back is of no use after this. */
 const lookEveryMs = 10_000
 
-export function makeCredentials({ world, security, audit }: Pick<Context, 'world' | 'security' | 'audit'>): Part {
-  const { clock, log } = world
+type CredentialsContext = Pick<Context, 'world' | 'security' | 'audit' | 'externalUrl'>
+
+export function makeCredentials({ world, security, audit, externalUrl }: CredentialsContext): Part {
+  const { clock, log, random } = world
   const { credentials } = security
   const { failedLogins } = credentials
   credentials.onLogin = ({ name, from, isRight }) => {
@@ -32,8 +35,19 @@ export function makeCredentials({ world, security, audit }: Pick<Context, 'world
       log.error('a file of credentials is wrong; those that were read before stay', { error: problem })
   }
   let repeater: Repeater | undefined
+  const routes = loginRoutes({
+    clock,
+    random,
+    externalUrl,
+    logins: () => credentials.logins,
+    onLogin: login => {
+      credentials.onLogin(login)
+    },
+  })
   return makePart({
     name: 'credentials',
+    answersAtOnce: true,
+    routes,
     metrics: registry => {
       const help = 'Wrong passwords.'
       registry.read('tercet_failed_logins_total', help, 'counter', () => failedLogins.failures)

@@ -51,7 +51,7 @@ export const plainClient: HttpClientSettings = {
 
 const tlsVersions = ['TLS10', 'TLS11', 'TLS12', 'TLS13']
 
-function secret(section: Section, name: string): Secret {
+export function secret(section: Section, name: string): Secret {
   const found = new Secret(section.text(name), section.text(`${name}_file`))
   if (found.reveal() !== '' && found.file !== '')
     section.refuse(`at most one of ${name} and ${name}_file must be configured`)
