@@ -403,6 +403,10 @@ test("a proxy's own address is decided on, and what it is asked to connect to", 
     for (const target of [`http://127.0.0.1:${port}`, `https://127.0.0.1:${port}`])
       await assert.rejects(get('/', named, { guard }, target), refused(/^no connection to proxy\.test/), scheme)
   }
+  await assert.rejects(
+    get('/', { proxyUrl: '//me:hunter2@proxy' }),
+    refused(/^the proxy \/\/<secret>@proxy is no URL$/),
+  )
   await assert.rejects(get('/', { proxyUrl: 'http://169.254.169.254:3128' }), refused(/^no connection to 169\.254/))
   // A name that the proxy alone knows.
   const unknown: Lookup = (_hostname, _options, callback) => {

@@ -442,7 +442,7 @@ async function proxyTransport(
 ): Promise<Transport> {
   // Few have one, and the library is large.
   const { ProxyAgent, request } = await import('undici')
-  const proxyHost = new URL(proxy).hostname
+  const proxyHost = parsed(proxy, `the proxy ${maskUrls(proxy)}`).hostname
   // A connection to the proxy is a connection too.
   const dispatcher = new ProxyAgent({ uri: proxy, requestTls: secure, proxyTls: { lookup: guard.lookup } })
   return {

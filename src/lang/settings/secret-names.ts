@@ -16,11 +16,11 @@ const secretUrlReceivers: Readonly<Record<string, string>> = {
   incidentio_configs: 'url',
 }
 
-/** `adminPassword` and `admin-password` are `admin_password`. */
+/** `adminPassword`, `admin-password` and `admin.password` are `admin_password`. */
 export function snakeCase(name: string): string {
   return name
     .replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2')
-    .replaceAll('-', '_')
+    .replaceAll(/[-.]/g, '_')
     .toLowerCase()
 }
 
