@@ -167,3 +167,22 @@ for (const name of signalNames)
       world.files = new MemoryFiles()
       assert.deepEqual(await (await openStore[name](world, options)).shown(), [...kept, 4])
     })
+
+for (const name of signalNames)
+  test(`${name}: a process that only reads says that the bucket is gone, and that it is there again`, async () => {
+    const world = new GoneWorld()
+    const writer = await openStore[name](world, { leaseMs: 5000 })
+    await driving(world.clock, writer.send([{ n: 1 }]))
+    await driving(world.clock, writer.signal.flush())
+    const { signal } = await openStore[name](world, { readOnly: true, refreshMs: 40_000 })
+    const warning = (): string | undefined => signal.status().warning
+    const minutes = async (isTrue: () => boolean): Promise<void> => {
+      for (let i = 0; i < 20 && !isTrue(); i++) await world.clock.advance(minuteMs)
+      assert.ok(isTrue(), String(warning()))
+    }
+    await minutes(() => warning() === undefined)
+    world.bucket.deleteAll()
+    await minutes(() => warning()?.includes('NoSuchBucket') === true)
+    world.bucket.makeAgain()
+    await minutes(() => warning() === undefined)
+  })
