@@ -10,10 +10,25 @@ export const clockJumpMs = 60_000
 /** So long a clock has to stay ahead before it is believed. */
 export const jumpTrustMs = 3_600_000
 
+/**
+ * What the time may be, milliseconds since the epoch: after a jump nobody knows for an hour whether the clock was wrong
+ * before it or is wrong since. What comes in is too old, or too far ahead, only where it is both ways.
+ */
+export interface NowRange {
+  earliestMs: number
+  latestMs: number
+}
+
+/** The clock did not jump. */
+export function exactly(nowMs: number): NowRange {
+  return { earliestMs: nowMs, latestMs: nowMs }
+}
+
 export class SteadyClock implements Clock {
   readonly #clock: Clock
-  /** Wall clock less monotonic clock: as it is believed, and as it was when it was read last. */
+  /** Wall clock less monotonic clock: as it is believed, as it may be at most, and as it was when it was read last. */
   #trustedOriginMs: number
+  #highestOriginMs: number
   #originMs: number
   /** When it jumped last; -Infinity: never. */
   #jumpedMs = -Infinity
@@ -24,7 +39,7 @@ export class SteadyClock implements Clock {
 
   constructor(clock: Clock) {
     this.#clock = clock
-    this.#trustedOriginMs = this.#originMs = clock.nowMs() - clock.monotonicMs()
+    this.#trustedOriginMs = this.#highestOriginMs = this.#originMs = clock.nowMs() - clock.monotonicMs()
   }
 
   #look(): void {
@@ -38,14 +53,24 @@ export class SteadyClock implements Clock {
       this.#lastJumpMs = stepMs
       this.#untoldMs += stepMs
     }
-    const isAhead = originMs - this.#trustedOriginMs >= clockJumpMs
-    if (!isAhead || monotonicMs - this.#jumpedMs >= jumpTrustMs) this.#trustedOriginMs = originMs
+    const isSettled = monotonicMs - this.#jumpedMs >= jumpTrustMs
+    if (isSettled || originMs - this.#trustedOriginMs < clockJumpMs) this.#trustedOriginMs = originMs
+    if (isSettled || this.#highestOriginMs - originMs < clockJumpMs) this.#highestOriginMs = originMs
   }
 
   /** Wall clock, without a jump ahead of the last hour. */
   nowMs(): number {
     this.#look()
     return Math.floor(this.#clock.monotonicMs() + this.#trustedOriginMs)
+  }
+
+  range(): NowRange {
+    this.#look()
+    const monotonicMs = this.#clock.monotonicMs()
+    return {
+      earliestMs: Math.floor(monotonicMs + this.#trustedOriginMs),
+      latestMs: Math.floor(monotonicMs + this.#highestOriginMs),
+    }
   }
 
   /** By how much the clock jumped since this was asked last; 0: it did not. */

@@ -233,7 +233,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const appender = this.#appender
     const { generation, writer } = this.wal
     const nowMs = this.#options.clock.nowMs()
-    const result = appender.admit(tenant, batch, generation, nowMs)
+    const result = appender.admit(tenant, batch, generation, this.steady.range())
     this.linesRefused += result.refused
     if (appender.record.isEmpty) return result
     const { lines } = appender
@@ -265,7 +265,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const result = await appender.admitSlowly(
       tenant,
       batch,
-      nowMs,
+      this.steady.range(),
       () => wal.generation,
       put,
       () => line.pause(),

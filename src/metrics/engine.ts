@@ -241,8 +241,8 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
       })
     }
     const pause = (): Promise<void> => line.pause()
-    const nowMs = clock.nowMs()
-    const result = await appender.admitSlowly(tenant, batch, nowMs, () => wal.generation, put, pause)
+    const now = this.steady.range()
+    const result = await appender.admitSlowly(tenant, batch, now, () => wal.generation, put, pause)
     line.requireWhole()
     // Samples that were there already stand in no record.
     this.samplesAppended += result.stored - inRecords
@@ -253,7 +253,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   /** The synchronous part: decides, and puts what is stored in line for the log, which shows it. */
   #admitBatch(tenant: Tenant, batch: WriteBatch): MetricsAppendOutcome {
     const appender = this.#appender
-    const result = appender.admit(tenant, batch, this.wal.generation, this.#options.clock.nowMs())
+    const result = appender.admit(tenant, batch, this.wal.generation, this.steady.range())
     // A sample that was there already stands in no record.
     if (appender.record.isEmpty) this.samplesAppended += result.stored
     else {

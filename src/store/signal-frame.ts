@@ -382,13 +382,22 @@ export abstract class SignalFrame implements Signal {
       })
   }
 
+  /** Why the last look into the bucket by the clock failed. */
+  #refreshTrouble: string | undefined
+
   #startRepeaters(): void {
     const { clock, log, refreshMs, readOnly } = this.#options
     const signal = this.name
     const refresh = (): Promise<void> =>
-      this.refresh(true).catch((error: unknown) => {
-        log.warn('the list of blocks could not be refreshed', { signal, error: messageOf(error) })
-      })
+      this.refresh(true).then(
+        () => {
+          this.#refreshTrouble = undefined
+        },
+        (error: unknown) => {
+          this.#refreshTrouble = messageOf(error)
+          log.warn('the list of blocks could not be refreshed', { signal, error: this.#refreshTrouble })
+        },
+      )
     const maintain = (): Promise<void> =>
       this.maintain().catch((error: unknown) => {
         log.error('maintenance failed', { signal, error: messageOf(error) })
@@ -603,6 +612,7 @@ export abstract class SignalFrame implements Signal {
     if (away !== undefined) return `the bucket is away: ${away}`
     const trouble = this.uploadTrouble()
     if (trouble !== undefined) return `the bucket does not take what is finished: ${trouble}`
+    if (this.#refreshTrouble !== undefined) return `the list of blocks is of before: ${this.#refreshTrouble}`
     const seconds = Math.round(this.steady.recentJumpMs / 1000)
     if (seconds === 0) return undefined
     const direction = seconds > 0 ? 'ahead' : 'back'

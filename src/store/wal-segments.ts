@@ -539,7 +539,12 @@ export class WalSegments {
     const { bucket, bucketPrefix, confirmPrefix, mayShip = () => true } = this.#options
     for (;;) {
       const segment = this.#segments.find(s => s.sealed && s.isLocal && !s.isShipped)
-      if (segment === undefined || !mayShip()) return
+      if (segment === undefined) {
+        // What could not be shipped may be in blocks by now.
+        this.#shipTrouble = undefined
+        return
+      }
+      if (!mayShip()) return
       try {
         await confirmPrefix()
         const bytes = await this.#readOwn(segment)

@@ -190,7 +190,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
 
   async append(tenant: string, trace: Trace, message: Uint8Array): Promise<AppendOutcome> {
     const head = this.#openHead(tenant)
-    const request = this.#appender.begin(this.#options.clock.nowMs())
+    const request = this.#appender.begin(this.steady.range().latestMs)
     const { record, show } = this.#admitMessage(request, head, trace, message)
     if (record !== undefined) this.wal.append(recordKind.spans, record, this.#scopes(), show)
     await this.wal.commit()
@@ -200,7 +200,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   async appendParts(tenant: string, parts: readonly SpansPart[]): Promise<AppendOutcome> {
     const { clock } = this.#options
     const head = this.#openHead(tenant)
-    const request = this.#appender.begin(clock.nowMs())
+    const request = this.#appender.begin(this.steady.range().latestMs)
     const line = new RecordLine(this.wal, clock)
     for (const { message, outlines } of parts) {
       // Nothing is set up for a record that is not taken.

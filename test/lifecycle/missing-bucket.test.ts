@@ -13,6 +13,12 @@ import { signals as signalNames } from '#core/signal-name.ts'
 import { openStore, StoreWorld, type NumberedStore } from '../numbered-stores.ts'
 import { driving } from '../signal-worlds.ts'
 
+/** Rounds until it is so: what is written and shipped beside them takes real time. */
+async function untilTrue(world: GoneWorld, store: NumberedStore, isTrue: () => boolean): Promise<void> {
+  for (let round = 0; round < 50 && !isTrue(); round++) await roundsOf(world, store, 1)
+  assert.ok(isTrue(), isTrue.toString())
+}
+
 /** Answers as a store whose bucket was deleted. */
 class DeletableBucket extends MemoryBucket {
   #isGone = false
@@ -25,7 +31,11 @@ class DeletableBucket extends MemoryBucket {
     this.#isGone = false
   }
 
+  isReadOnly = false
+
   #look(operation: string): void {
+    if (this.isReadOnly && operation !== 'get' && operation !== 'list')
+      throw new BucketError(operation, 'b', 'AccessDenied', false)
     if (this.#isGone) throw new BucketError(operation, 'b', 'NoSuchBucket', false)
   }
 
@@ -90,8 +100,7 @@ for (const name of signalNames)
 
       world.bucket.makeAgain()
       await roundsOf(world, store, 11)
-      assert.equal(signal.notReady, undefined)
-      assert.equal(signal.status().warning, undefined)
+      await untilTrue(world, store, () => signal.notReady === undefined && signal.status().warning === undefined)
       await driving(world.clock, store.send([{ n: 5 }]))
       await driving(world.clock, signal.flush())
       assert.deepEqual(await store.shown(), [...kept, 5])
@@ -122,9 +131,9 @@ for (const name of signalNames)
     const store = await openStore[name](world, { log: world.log, leaseMs: 5000 })
     await driving(world.clock, store.send([{ n: 1 }, { n: 2, group: 'b' }]))
     await world.files.removeDirectory('data')
-    await roundsOf(world, store, 1)
+    await untilTrue(world, store, () => world.errors.length > 0 && store.signal.status().blocks > 0)
     await driving(world.clock, store.send([{ n: 3 }]))
-    await roundsOf(world, store, 3)
+    await driving(world.clock, store.signal.flush())
     assert.ok(world.errors.some(message => message.includes('deleted on the disk')))
     assert.equal(store.signal.status().warning, undefined)
     const { files } = world
@@ -132,4 +141,48 @@ for (const name of signalNames)
     assert.deepEqual(await (await openStore[name](world)).shown(), [1, 2, 3], 'the bucket has all of it')
     world.files = files
     assert.deepEqual(await (await openStore[name](world)).shown(), [1, 2, 3], 'on the same disk')
+  })
+
+for (const name of signalNames)
+  for (const durability of ['local', 'bucket'] as const)
+    test(`${name}, ${durability}: a bucket that takes nothing for a while gets all of it afterwards`, async () => {
+      const world = new GoneWorld()
+      const options = { durability, log: world.log, leaseMs: 5000 }
+      const store = await openStore[name](world, options)
+      const { signal } = store
+      await driving(world.clock, store.send([{ n: 1 }, { n: 2, group: 'b' }]))
+      world.bucket.isReadOnly = true
+      const sent = driving(world.clock, store.send([{ n: 3 }]))
+      if (durability === 'bucket') await assert.rejects(sent, UnavailableError)
+      else await sent
+      await assert.rejects(driving(world.clock, signal.flush()), /AccessDenied/)
+      await roundsOf(world, store, 15)
+      const kept = durability === 'bucket' ? [1, 2] : [1, 2, 3]
+      assert.deepEqual(await store.shown(), kept)
+      assert.match(`${signal.notReady} ${signal.status().warning}`, /AccessDenied/)
+      world.bucket.isReadOnly = false
+      await untilTrue(world, store, () => signal.notReady === undefined && signal.status().warning === undefined)
+      await driving(world.clock, store.send([{ n: 4 }]))
+      await driving(world.clock, signal.flush())
+      world.files = new MemoryFiles()
+      assert.deepEqual(await (await openStore[name](world, options)).shown(), [...kept, 4])
+    })
+
+for (const name of signalNames)
+  test(`${name}: a process that only reads says that the bucket is gone, and that it is there again`, async () => {
+    const world = new GoneWorld()
+    const writer = await openStore[name](world, { leaseMs: 5000 })
+    await driving(world.clock, writer.send([{ n: 1 }]))
+    await driving(world.clock, writer.signal.flush())
+    const { signal } = await openStore[name](world, { readOnly: true, refreshMs: 40_000 })
+    const warning = (): string | undefined => signal.status().warning
+    const minutes = async (isTrue: () => boolean): Promise<void> => {
+      for (let i = 0; i < 20 && !isTrue(); i++) await world.clock.advance(minuteMs)
+      assert.ok(isTrue(), String(warning()))
+    }
+    await minutes(() => warning() === undefined)
+    world.bucket.deleteAll()
+    await minutes(() => warning()?.includes('NoSuchBucket') === true)
+    world.bucket.makeAgain()
+    await minutes(() => warning() === undefined)
   })

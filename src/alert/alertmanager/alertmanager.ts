@@ -670,7 +670,8 @@ function notificationReason(
   // All are resolved: notified once, if the last notification had firing alerts.
   if (firing.length === 0) return entry.firing.length > 0 ? 'all alerts resolved' : undefined
   if (sendResolved && hasOthers(resolved, entry.resolved)) return 'some alerts resolved'
-  return entry.atMs < nowMs - repeatMs ? 'repeat interval elapsed' : undefined
+  // One that is not there yet was noted by a clock that was ahead.
+  return entry.atMs < nowMs - repeatMs || entry.atMs > nowMs ? 'repeat interval elapsed' : undefined
 }
 
 /** Whether `ids` has one that `known` lacks. */
