@@ -9,6 +9,8 @@ import { closeOf } from '#core/nearest.ts'
 import { ownOf } from '#core/own.ts'
 import { problemOfAllowedHost } from '#net/allowed-hosts.ts'
 import { problemOfOrigin } from '#net/browser-rules.ts'
+import { clientAuths } from '#net/tls-options.ts'
+import { tlsListeners } from './tls-listeners.ts'
 import { findVariables, type Environment } from './environment.ts'
 import { isOptionName, optionNames, optionOf, type OptionName } from './options.ts'
 
@@ -149,6 +151,8 @@ export function problemOf(name: OptionName, value: string): string | undefined {
       return firstProblem(value, problemOfAllowedHost)
     case 'origins':
       return firstProblem(value, problemOfOrigin)
+    case 'client-auths':
+      return firstProblem(value, problemOfClientAuth)
     case 'address':
       return value === 'off' ? undefined : problemOfAddress(value)
   }
@@ -158,6 +162,13 @@ function firstProblem(list: string, problemOfOne: (entry: string) => string | un
   return entriesOf(list)
     .map(problemOfOne)
     .find(problem => problem !== undefined)
+}
+
+function problemOfClientAuth(entry: string): string | undefined {
+  const [listener, wanted, ...more] = entry.split('=')
+  return tlsListeners.some(one => one === listener) && clientAuths.some(one => one === wanted) && more.length === 0
+    ? undefined
+    : `${JSON.stringify(entry)} is not one of ${tlsListeners.join(', ')} with =${clientAuths.join(', =')}`
 }
 
 function problemOfAddress(value: string): string | undefined {

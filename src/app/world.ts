@@ -12,7 +12,7 @@ import { Auth } from '#net/auth.ts'
 import { BrowserRules } from '#net/browser-rules.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { SignalName } from '#core/signal-name.ts'
-import type { TlsOptions } from '#net/tls-options.ts'
+import { CertificateFiles } from './certificates.ts'
 import type { Config } from './config.ts'
 
 export interface World {
@@ -80,7 +80,7 @@ async function secretFrom(path: string, files: Files): Promise<string> {
 export interface Security {
   auth: Auth
   /** Undefined: every address speaks plain text. */
-  tls: TlsOptions | undefined
+  tls: CertificateFiles | undefined
   browsers: BrowserRules
 }
 
@@ -113,16 +113,9 @@ export async function openSecurity(config: Config, { files, log }: Pick<World, '
     password,
     bearerToken: await secretFrom(config.text('auth.bearer_token_file'), files),
   })
-  const cert = await secretFrom(config.text('tls.cert_file'), files),
-    key = await secretFrom(config.text('tls.key_file'), files),
-    clientCa = await secretFrom(config.text('tls.client_ca_file'), files)
-  if ((cert === '') !== (key === '') || (cert === '' && clientCa !== ''))
-    throw new BadDataError(
-      'tls.cert_file and tls.key_file go together, and tls.client_ca_file needs them: one is missing or empty',
-    )
   return {
     auth,
-    tls: cert === '' ? undefined : { cert, key, clientCa: clientCa === '' ? undefined : clientCa },
+    tls: await CertificateFiles.open(config, files),
     browsers: browserRulesOf(config, log),
   }
 }

@@ -17,7 +17,7 @@ import type { Auth } from './auth.ts'
 import { checkPort, listenError } from './listen-error.ts'
 import { WaitingReaders } from './paced-body.ts'
 import { replyTo, type ByErrorKind } from './route-table.ts'
-import type { TlsOptions } from './tls-options.ts'
+import { secureOptions, type TlsOptions } from './tls-options.ts'
 
 export interface GrpcMethod {
   /** Full service name, package included. */
@@ -27,14 +27,21 @@ export interface GrpcMethod {
   handler: (message: Uint8Array, tenant: string | undefined, signal: AbortSignal) => Promise<Uint8Array>
 }
 
-function credentials(tls: TlsOptions | undefined): ServerCredentials {
-  if (tls === undefined) return ServerCredentials.createInsecure()
-  const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }
-  return ServerCredentials.createSsl(
-    tls.clientCa === undefined ? null : Buffer.from(tls.clientCa),
-    [pair],
-    tls.clientCa !== undefined,
-  )
+/** Certificates that are replaced while connections go on; the library's own can't say a version of TLS. */
+class FollowedCredentials extends ServerCredentials {
+  /** Ends the following. */
+  readonly end: () => void
+
+  constructor(tls: TlsOptions) {
+    super(secureOptions(tls), tls.certificates.context)
+    this.end = tls.certificates.follow(context => {
+      this.updateSecureContextOptions(context)
+    })
+  }
+
+  override _equals(other: ServerCredentials): boolean {
+    return this === other
+  }
 }
 
 const asIs = (bytes: Buffer): Buffer => bytes
@@ -88,6 +95,7 @@ export class GrpcServer {
   readonly #tls: TlsOptions | undefined
   readonly #auth: Auth
   readonly #readers: WaitingReaders | undefined
+  readonly #followed: FollowedCredentials[] = []
 
   /** `messageBytesMax`: longer requests are refused. Without `options` nobody counts and nobody is waited for. */
   constructor(
@@ -187,18 +195,26 @@ export class GrpcServer {
    * `host:port`, port 0 = any. Returns the address that was opened. Throws BadDataError where it can't be listened at;
    * addresses that were opened before stay open until `close`.
    */
-  async listen(address: string): Promise<string> {
+  async listen(address: string, tls = this.#tls): Promise<string> {
     checkPort(address)
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(address, credentials(this.#tls), (error, port) => {
+      this.#server.bindAsync(address, this.#credentials(tls), (error, port) => {
         if (error !== null) reject(listenError(address, error))
         else resolve(`${address.slice(0, address.lastIndexOf(':'))}:${port}`)
       })
     })
   }
 
+  #credentials(tls: TlsOptions | undefined): ServerCredentials {
+    if (tls === undefined) return ServerCredentials.createInsecure()
+    const followed = new FollowedCredentials(tls)
+    this.#followed.push(followed)
+    return followed
+  }
+
   close(): Promise<void> {
     this.#readers?.close()
+    for (const followed of this.#followed) followed.end()
     return new Promise(resolve => {
       this.#server.tryShutdown(() => {
         resolve()

@@ -18,7 +18,7 @@ import { Pipelining } from './pipelining.ts'
 import type { HttpReply, HttpRequest, Route } from './route-table.ts'
 import { Router } from './router.ts'
 import { SlowSockets } from './slow-sockets.ts'
-import { secureOptions, type TlsOptions } from './tls-options.ts'
+import { followCertificates, secureOptions, type TlsOptions } from './tls-options.ts'
 import type { SocketRoute } from './web-socket.ts'
 
 /** The path of the route, the status of the reply, and the seconds from the request until it was made. */
@@ -47,7 +47,8 @@ export interface HttpServerOptions {
   /** Called for each of them. */
   onSlowReader?: () => void
   auth: Auth
-  tls: TlsOptions | undefined
+  /** Of addresses that have none of their own. Default: plain text. */
+  tls?: TlsOptions | undefined
   /** Names that are answered to, and what pages may do. Default: pages are asked nothing, and read nothing. */
   browsers?: BrowserRules
   /** Routes that neither ask nor take in telemetry: `*` of the origins does not stand for them. Default: none. */
@@ -93,14 +94,13 @@ export class HttpServer {
       this.#slow = new SlowSockets({ clock: { monotonicMs, after }, timeoutMs: writeTimeoutMs, onSlowReader })
   }
 
-  #build(): Server {
-    const { tls } = this.#options
+  #build(tls: TlsOptions | undefined): Server {
     const onRequest: RequestListener = (request, response) => {
       this.#receive(request, response).catch((error: unknown) => {
         fail(response, error)
       })
     }
-    const server = tls === undefined ? createServer(onRequest) : createSecureServer(secureOptions(tls), onRequest)
+    const server = tls === undefined ? createServer(onRequest) : secureServer(tls, onRequest)
     server.keepAliveTimeout = keepAliveMs
     // Whoever sends slowly holds no more than what it has sent: the memory of bodies has its own limit.
     server.requestTimeout = 0
@@ -111,20 +111,20 @@ export class HttpServer {
    * Listens; with port 0 the system chooses. Returns `host:port`. May be called for several addresses. Throws
    * BadDataError, and leaves nothing open, where the address can't be listened at.
    */
-  async listen(host: string, port: number): Promise<string> {
+  async listen(host: string, port: number, tls = this.#options.tls): Promise<string> {
     checkPort(`${host}:${port}`)
     const [main = host, ...others] = host === 'localhost' ? await addressesOf(host) : [host]
-    const address = await this.#listenAt(main, port, `${host}:${port}`)
+    const address = await this.#listenAt(main, port, `${host}:${port}`, tls)
     for (const other of others) {
       // A machine may have only one of them.
       const samePort = Number(address.slice(address.lastIndexOf(':') + 1))
-      await this.#listenAt(other, samePort, `${host}:${port}`).catch(() => undefined)
+      await this.#listenAt(other, samePort, `${host}:${port}`, tls).catch(() => undefined)
     }
     return address
   }
 
-  async #listenAt(host: string, port: number, shown: string): Promise<string> {
-    const server = this.#build()
+  async #listenAt(host: string, port: number, shown: string, tls: TlsOptions | undefined): Promise<string> {
+    const server = this.#build(tls)
     this.#slow?.watch(server)
     const listener = { server, endSockets: await this.#serveSockets(server) }
     try {
@@ -301,6 +301,12 @@ export class HttpServer {
     late?.cancel()
     this.#slow?.close()
   }
+}
+
+function secureServer(tls: TlsOptions, onRequest: RequestListener): Server {
+  const server = createSecureServer(secureOptions(tls), onRequest)
+  followCertificates(server, tls)
+  return server
 }
 
 function isReading(method: string): boolean {
