@@ -1,5 +1,6 @@
 /** WebSocket endpoints beside the HTTP ones: a route refuses a request, or takes the connection. */
 import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
+import type { Http2SecureServer } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer, type WebSocket } from 'ws'
 import type { Auth } from './auth.ts'
@@ -37,7 +38,7 @@ const messageBytesMax = 1024 * 1024
 
 /** Serves the routes on a listening server; returns what ends all connections. */
 export function serveSockets(
-  server: Server,
+  server: Server | Http2SecureServer,
   routes: readonly SocketRoute[],
   auth: Auth,
   browsers?: BrowserRules,
