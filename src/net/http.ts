@@ -112,9 +112,14 @@ export class HttpServer {
         fail(response, error)
       })
     }
-    const server = tls === undefined ? createServer(onRequest) : createSecureHttpServer(tls, onRequest, keepAliveMs)
+    const server = tls === undefined ? createServer(onRequest) : this.#buildSecure(tls, onRequest)
     // Whoever sends slowly holds no more than what it has sent: the memory of bodies has its own limit.
     return Object.assign(server, { keepAliveTimeout: keepAliveMs, requestTimeout: 0 })
+  }
+
+  #buildSecure(tls: TlsOptions, onRequest: RequestListener): Http2SecureServer {
+    const { after } = this.#options
+    return createSecureHttpServer(tls, onRequest, after && { after, idleMs: keepAliveMs })
   }
 
   /**

@@ -259,6 +259,37 @@ suite('HTTP/2', hasOpenssl, () => {
     })
   })
 
+  test('a connection without requests is closed after a while, and one with a request is not', async () => {
+    const clock = new VirtualClock(0)
+    let answer = (): void => {}
+    const waiting = new Promise<void>(resolve => {
+      answer = resolve
+    })
+    const handler: Handler = async () => {
+      await waiting
+      return { status: 200, body: 'late' }
+    }
+    await serving(
+      [route(['GET'], '/late', handler)],
+      async ({ session }) => {
+        const late = ask(session, '/late')
+        await new Promise(resolve => session.ping(resolve))
+        await clock.advance(100_000)
+        answer()
+        assert.equal((await late).body.toString(), 'late')
+        await new Promise(resolve => session.ping(resolve))
+        await clock.advance(71_000)
+        assert.equal(session.closed, false)
+        const closed = new Promise<void>(resolve => {
+          session.once('close', resolve)
+        })
+        await clock.advance(2000)
+        await closed
+      },
+      { monotonicMs: () => clock.monotonicMs(), after: (delayMs, run) => clock.after(delayMs, run) },
+    )
+  })
+
   test('a client that takes its requests back without end loses its connection, others keep theirs', async () => {
     let begun = 0
     const handler: Handler = async asked => {
@@ -304,13 +335,9 @@ suite('HTTP/2', hasOpenssl, () => {
   })
 
   test('the subject of a client is known by either version', async () => {
-    const server = createSecureHttpServer(
-      tlsOf(),
-      (raw, response) => {
-        response.end(`${raw.httpVersion} ${String(clientSubject(raw.socket))} ${String(raw.socket.remoteAddress)}`)
-      },
-      1000,
-    )
+    const server = createSecureHttpServer(tlsOf(), (raw, response) => {
+      response.end(`${raw.httpVersion} ${String(clientSubject(raw.socket))} ${String(raw.socket.remoteAddress)}`)
+    })
     await new Promise<void>(resolve => {
       server.listen(0, '127.0.0.1', resolve)
     })

@@ -5,6 +5,7 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
+import type { Clock, Timer } from '#core/clock.ts'
 import { followCertificates, secureOptions, type TlsOptions } from './tls-options.ts'
 
 /**
@@ -24,8 +25,17 @@ const session = {
 
 const sessionsOf = new WeakMap<object, ReadonlySet<ServerHttp2Session>>()
 
-/** `idleMs`: a connection that is idle for so long is closed. */
-export function createSecureHttpServer(tls: TlsOptions, onRequest: RequestListener, idleMs: number): Http2SecureServer {
+interface Idleness {
+  readonly after: Clock['after']
+  readonly idleMs: number
+}
+
+/** `idleness`: a connection of HTTP/2 without a request for so long is closed. Default: none is. */
+export function createSecureHttpServer(
+  tls: TlsOptions,
+  onRequest: RequestListener,
+  idleness?: Idleness,
+): Http2SecureServer {
   const { maxConcurrentStreams, initialWindowSize, windowBytes, ...limits } = session
   const server = createSecureServer(
     {
@@ -44,11 +54,7 @@ export function createSecureHttpServer(tls: TlsOptions, onRequest: RequestListen
     sessions.add(one)
     one.once('close', () => sessions.delete(one))
     one.setLocalWindowSize(windowBytes)
-    one.setTimeout(idleMs, () => {
-      // What is under way is answered; whoever does not even take the farewell is gone.
-      if (one.closed) one.destroy()
-      else one.close()
-    })
+    if (idleness !== undefined) closeWhenIdle(one, idleness)
     one.on('error', () => {
       // It ends with its connection, and the requests of it are aborted.
     })
@@ -59,6 +65,25 @@ export function createSecureHttpServer(tls: TlsOptions, onRequest: RequestListen
   })
   followCertificates(server, tls)
   return server
+}
+
+function closeWhenIdle(one: ServerHttp2Session, { after, idleMs }: Idleness): void {
+  const arm = (): Timer =>
+    after(idleMs, () => {
+      one.close()
+    })
+  let open = 0
+  let timer = arm()
+  one.on('stream', stream => {
+    open++
+    timer.cancel()
+    stream.once('close', () => {
+      if (--open === 0 && !one.closed) timer = arm()
+    })
+  })
+  one.once('close', () => {
+    timer.cancel()
+  })
 }
 
 /** Takes no new requests on its connections, answers those that are under way, and closes. */
