@@ -44,6 +44,9 @@ class FollowedCredentials extends ServerCredentials {
   }
 }
 
+/** Calls of one connection at a time; clients wait with more. */
+const streamsMax = 100
+
 const asIs = (bytes: Buffer): Buffer => bytes
 
 /** OTLP senders retry on UNAVAILABLE and RESOURCE_EXHAUSTED (with RetryInfo), and drop on the rest. */
@@ -115,6 +118,7 @@ export class GrpcServer {
     const ping = { 'grpc.keepalive_time_ms': writeTimeoutMs, 'grpc.keepalive_timeout_ms': writeTimeoutMs }
     this.#server = new Server({
       'grpc.max_receive_message_length': messageBytesMax,
+      'grpc.max_concurrent_streams': streamsMax,
       ...(writeTimeoutMs === Infinity ? {} : ping),
     })
     for (const method of methods) this.#add(method)
