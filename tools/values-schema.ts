@@ -3,6 +3,7 @@
  * error. Printed to standard output.
  */
 import { readFileSync } from 'node:fs'
+import { tlsListeners } from '../src/app/tls-listeners.ts'
 import { isMap, isScalar, isSeq, parseDocument, type Node, type Pair } from 'yaml'
 
 type Schema = Record<string, unknown>
@@ -70,6 +71,13 @@ const closed: Readonly<Record<string, Schema>> = {
   'scrape.timeout': scrapeDuration,
   'server.replicas': { type: 'integer', minimum: 0 },
   'server.service.port': port,
+  'tls.clientCa.auth': { enum: ['required', 'optional', 'none'] },
+  'tls.clientCa.listeners': {
+    type: 'object',
+    propertyNames: { enum: [...tlsListeners] },
+    additionalProperties: { enum: ['required', 'optional', 'none'] },
+  },
+  'tls.minVersion': { enum: ['TLSv1.2', 'TLSv1.3'] },
   'server.allowedHosts': texts,
   'server.corsOrigins': texts,
   'server.aliasServices': { type: 'array', items: { anyOf: [text, aliasService] } },

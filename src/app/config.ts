@@ -11,6 +11,8 @@ import { ownOf } from '#core/own.ts'
 import { hiddenText, maskUrls, Secret } from '#core/secret.ts'
 import { problemOfAllowedHost } from '#net/allowed-hosts.ts'
 import { problemOfOrigin } from '#net/browser-rules.ts'
+import { clientAuths } from '#net/tls-options.ts'
+import { tlsListeners } from './tls-listeners.ts'
 import { findVariables, type Environment } from './environment.ts'
 import { isOptionName, optionNames, optionOf, type OptionName } from './options.ts'
 
@@ -157,6 +159,8 @@ export function problemOf(name: OptionName, value: string): string | undefined {
       return firstProblem(value, problemOfAllowedHost)
     case 'origins':
       return firstProblem(value, problemOfOrigin)
+    case 'client-auths':
+      return firstProblem(value, problemOfClientAuth)
     case 'address':
       return value === 'off' ? undefined : problemOfAddress(value)
   }
@@ -175,6 +179,13 @@ function firstProblem(list: string, problemOfOne: (entry: string) => string | un
   return entriesOf(list)
     .map(problemOfOne)
     .find(problem => problem !== undefined)
+}
+
+function problemOfClientAuth(entry: string): string | undefined {
+  const [listener, wanted, ...more] = entry.split('=')
+  return tlsListeners.some(one => one === listener) && clientAuths.some(one => one === wanted) && more.length === 0
+    ? undefined
+    : `${JSON.stringify(entry)} is not one of ${tlsListeners.join(', ')} with =${clientAuths.join(', =')}`
 }
 
 function problemOfAddress(value: string): string | undefined {

@@ -15,6 +15,7 @@ export type OptionKind =
   | 'networks'
   | 'hosts'
   | 'origins'
+  | 'client-auths'
   | 'address'
   | readonly string[]
 export interface Option {
@@ -62,8 +63,20 @@ export const optionTable = {
   'tls.client_ca_file': option(
     'text',
     '',
-    'PEM certificates of authorities: only clients with a certificate of theirs get in.',
+    'PEM certificates of authorities: only clients with a certificate of theirs get in, as tls.client_auth says.',
   ),
+  'tls.client_auth': option(
+    ['auto', 'none', 'optional', 'required'],
+    'auto',
+    'Whether clients show a certificate of tls.client_ca_file: they are not asked, may, or must; ' +
+      'auto: they must where tls.client_ca_file is set.',
+  ),
+  'tls.client_auth_listeners': option(
+    'client-auths',
+    '',
+    'The same for some of the addresses, by their names below listen: syslog_tls=required, http=none, \u2026',
+  ),
+  'tls.min_version': option(['TLSv1.2', 'TLSv1.3'], 'TLSv1.2', 'Oldest version of TLS that is spoken.'),
   scrape_config_file: option(
     'text',
     '',

@@ -130,14 +130,18 @@ export class Servers implements SharedServers {
       onRequest,
     }
     this.local = new LocalRequests(table.routes, options)
+    const { auth, browsers } = security
     this.#http = new HttpServer(table.routes, sockets, {
       ...options,
-      ...security,
+      auth,
+      browsers,
       isAction,
-      onForbidden: forbidden => context.audit.noteForbidden(forbidden),
+      onForbidden: forbidden => {
+        context.audit.noteForbidden(forbidden)
+      },
     })
     const health = table.routes.filter(({ access }) => access.kind === 'open')
-    this.#health = new HttpServer(health, [], { ...options, auth: noAuth, tls: undefined })
+    this.#health = new HttpServer(health, [], { ...options, auth: noAuth })
     this.#methods = parts.flatMap(part => gate.grpc(part))
   }
 
@@ -151,30 +155,38 @@ export class Servers implements SharedServers {
     const { config } = this.#context
     await this.#openHttp('http', config.text('listen.http'))
     await this.#openHttp('otlp_http', config.text('listen.otlp_http'))
-    for (const alias of config.list('listen.aliases')) await this.#openHttp('alias', alias)
-    await this.#openHttp('health', config.text('listen.health'), this.#health)
+    for (const alias of config.list('listen.aliases')) await this.#openHttp('aliases', alias)
+    await this.#openHealth(config.text('listen.health'))
     await this.#openGrpc('otlp_grpc', config.text('listen.otlp_grpc'))
-    for (const alias of config.list('listen.grpc_aliases')) await this.#openGrpc('grpc_alias', alias)
+    for (const alias of config.list('listen.grpc_aliases')) await this.#openGrpc('grpc_aliases', alias)
     await this.#openGrpc('loki_grpc', config.text('listen.loki_grpc'))
   }
 
-  async #openHttp(name: string, setting: string, server = this.#http): Promise<void> {
+  async #openHttp(listener: 'http' | 'otlp_http' | 'aliases', setting: string): Promise<void> {
     if (setting === 'off') return
     const { host, port } = hostAndPort(setting)
-    this.addresses.push({ name, address: await server.listen(host, port) })
+    const address = await this.#http.listen(host, port, this.#context.security.tls?.of(listener))
+    this.addresses.push({ name: listener === 'aliases' ? 'alias' : listener, address })
   }
 
-  async #openGrpc(name: string, setting: string): Promise<void> {
+  async #openHealth(setting: string): Promise<void> {
+    if (setting === 'off') return
+    const { host, port } = hostAndPort(setting)
+    this.addresses.push({ name: 'health', address: await this.#health.listen(host, port) })
+  }
+
+  async #openGrpc(listener: 'otlp_grpc' | 'loki_grpc' | 'grpc_aliases', setting: string): Promise<void> {
     if (setting === 'off' || this.#methods.length === 0) return
     this.#grpc ??= await this.#makeGrpc()
-    this.addresses.push({ name, address: await this.#grpc.listen(setting) })
+    const address = await this.#grpc.listen(setting, this.#context.security.tls?.of(listener))
+    this.addresses.push({ name: listener === 'grpc_aliases' ? 'grpc_alias' : listener, address })
   }
 
   /** An agent has no methods, and goes without the library. */
   async #makeGrpc(): Promise<GrpcServer> {
     const { config, limits, security, world, memory, slowReaders } = this.#context
     const { GrpcServer: Server } = await import('#net/grpc.ts')
-    return new Server(this.#methods, limits.bodyBytesMax, security.auth, security.tls, {
+    return new Server(this.#methods, limits.bodyBytesMax, security.auth, undefined, {
       clock: world.clock,
       memory,
       writeTimeoutMs: config.durationMs('write_timeout'),

@@ -3,7 +3,6 @@ import { hostname, totalmem } from 'node:os'
 import type { Bucket } from '#bucket/bucket.ts'
 import { systemClock, type Clock } from '#core/clock.ts'
 import { lockDirectory, type DirectoryLock } from '#core/directory-lock.ts'
-import { BadDataError } from '#core/errors.ts'
 import { systemFiles, type Files } from '#core/files.ts'
 import { defaultLimits, type Limits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
@@ -12,7 +11,7 @@ import type { SignalName } from '#core/signal-name.ts'
 import { hostNameOf, problemOfAllowedHost } from '#net/allowed-hosts.ts'
 import type { Auth } from '#net/auth.ts'
 import { BrowserRules } from '#net/browser-rules.ts'
-import type { TlsOptions } from '#net/tls-options.ts'
+import { CertificateFiles } from './certificates.ts'
 import type { Config } from './config.ts'
 import { OwnCredentials } from './credentials.ts'
 import type { Environment } from './environment.ts'
@@ -71,19 +70,11 @@ export function limitsOf(config: Config): Limits {
   }
 }
 
-async function secretFrom(path: string, files: Files): Promise<string> {
-  return path === ''
-    ? ''
-    : Buffer.from(await files.read(path))
-        .toString('utf8')
-        .trim()
-}
-
 export interface Security {
   auth: Auth
   credentials: OwnCredentials
   /** Undefined: every address speaks plain text. */
-  tls: TlsOptions | undefined
+  tls: CertificateFiles | undefined
   browsers: BrowserRules
 }
 
@@ -109,17 +100,10 @@ function browserRulesOf(config: Config, log: Log): BrowserRules {
 export async function openSecurity(config: Config, world: World, env: Environment): Promise<Security> {
   const { files, log } = world
   const credentials = await OwnCredentials.open(config, { ...world, env })
-  const cert = await secretFrom(config.text('tls.cert_file'), files),
-    key = await secretFrom(config.text('tls.key_file'), files),
-    clientCa = await secretFrom(config.text('tls.client_ca_file'), files)
-  if ((cert === '') !== (key === '') || (cert === '' && clientCa !== ''))
-    throw new BadDataError(
-      'tls.cert_file and tls.key_file go together, and tls.client_ca_file needs them: one is missing or empty',
-    )
   return {
     auth: credentials.auth,
     credentials,
-    tls: cert === '' ? undefined : { cert, key, clientCa: clientCa === '' ? undefined : clientCa },
+    tls: await CertificateFiles.open(config, files),
     browsers: browserRulesOf(config, log),
   }
 }

@@ -150,7 +150,7 @@ test('a token of the provider grants what the first rule says that fits its clai
   assert.equal(shown(await tokens.admit({ authorization: undefined })), 'not tried')
 })
 
-test('a token of another issuer, for another audience, out of its time, by another key or by none is refused', async () => {
+test('a token of another issuer, audience or key, without a key, or out of its time is refused', async () => {
   const { tokens, clock } = stage()
   const claims = { email: 'a@x', groups: ['sre'] }
   const other = await makeKey('first')

@@ -13,7 +13,7 @@ import { SyslogReceiver } from './syslog.ts'
 const nowMs = Date.parse('2026-11-28T12:00:00Z')
 const message = (text: string): string => `<34>1 2026-11-28T11:59:00Z host app 77 - - ${text}`
 
-const peer = { end: () => {} }
+const peer = { certificate: undefined, end: () => {} }
 
 class KeptBatches implements LogsAppender {
   readonly batches: string[][] = []
@@ -197,7 +197,7 @@ test('a page that posts to the port of syslog stores nothing, however its reques
   const request = `POST / HTTP/1.1\r\nHost: 127.0.0.1:5140\r\n\r\n${message('evil')}\n${message('evil')}\n`
   for (const pieceLength of [1, 2, 7, request.length]) {
     let ends = 0
-    const connection = syslog.connect({ end: () => ends++ })
+    const connection = syslog.connect({ ...peer, end: () => ends++ })
     for (let at = 0; at < request.length; at += pieceLength)
       connection.data(Buffer.from(request.slice(at, at + pieceLength)))
     connection.close()
@@ -211,7 +211,7 @@ test('a page that posts to the port of syslog stores nothing, however its reques
   const lines = ['POST', 'GET /x took 3 ms', 'PUTTING', `GET /${'x'.repeat(900)}`, 'P']
   for (const line of lines)
     for (const pieceLength of [1, 1000]) {
-      const connection = syslog.connect({ end: () => assert.fail(line) })
+      const connection = syslog.connect({ ...peer, end: () => assert.fail(line) })
       for (let at = 0; at < line.length; at += pieceLength)
         connection.data(Buffer.from(line.slice(at, at + pieceLength)))
       connection.close()

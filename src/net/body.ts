@@ -167,14 +167,22 @@ function collect(message: IncomingMessage, bytesMax: number, hold: MemoryHold | 
       chunk.copy(buffer, filled)
       filled += chunk.length
     })
-    message.on('end', () => {
-      resolve(new Uint8Array(buffer.buffer, buffer.byteOffset, filled))
-    })
-    message.on('error', error => {
-      reject(error)
-    })
-    message.on('aborted', () => {
+    const onGone = (): void => {
       reject(new CanceledError('the client went away'))
+    }
+    message.on('end', () => {
+      const whole = new Uint8Array(buffer.buffer, buffer.byteOffset, filled)
+      // A body of HTTP/2 that breaks off ends as a whole one does, and what says so comes behind that.
+      if (message.httpVersionMajor >= 2)
+        void systemClock.yield().then(() => {
+          if (message.aborted || (declared > 0 && filled !== declared)) onGone()
+          else resolve(whole)
+        })
+      else resolve(whole)
     })
+    message.on('error', reject)
+    message.on('aborted', onGone)
+    // Of a connection that is lost before the body is: it may have no other word for that.
+    message.on('close', onGone)
   })
 }

@@ -1,12 +1,15 @@
 /** Plain TCP, TLS and UDP servers for protocols that are bytes and nothing else. */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { createServer as createTcp, type Socket } from 'node:net'
-import { createServer as createTls } from 'node:tls'
+import { createServer as createTls, type Server as TlsServer } from 'node:tls'
+import { clientCertificate, type ClientCertificate } from './client-certificate.ts'
 import { checkPort, listenError } from './listen-error.ts'
-import { secureOptions, type TlsOptions } from './tls-options.ts'
+import { followCertificates, secureOptions, type TlsOptions } from './tls-options.ts'
 
 /** Who sends on a connection. */
 export interface BytePeer {
+  /** Of a client whose certificate was checked. */
+  readonly certificate: ClientCertificate | undefined
   /** Ends the connection: what comes is not of the protocol. */
   end(): void
 }
@@ -39,7 +42,7 @@ export async function listenTcp(
   const open = new Set<Socket>()
   const onConnection = (socket: Socket): void => {
     open.add(socket)
-    const receiver = connect({ end: () => socket.destroy() })
+    const receiver = connect({ certificate: clientCertificate(socket), end: () => socket.destroy() })
     socket.setKeepAlive(true, keepAliveMs)
     socket.on('data', (chunk: Buffer) => {
       const room = receiver.data(chunk)
@@ -55,7 +58,7 @@ export async function listenTcp(
       receiver.close()
     })
   }
-  const server = tls === undefined ? createTcp(onConnection) : createTls(secureOptions(tls), onConnection)
+  const server = tls === undefined ? createTcp(onConnection) : secureServer(tls, onConnection)
   const stop = (): Promise<void> =>
     new Promise(done => {
       for (const socket of open) socket.destroy()
@@ -70,6 +73,12 @@ export async function listenTcp(
       resolve(`${host}:${typeof address === 'object' && address !== null ? address.port : port}`)
     })
   })
+}
+
+function secureServer(tls: TlsOptions, onConnection: (socket: Socket) => void): TlsServer {
+  const server = createTls(secureOptions(tls), onConnection)
+  followCertificates(server, tls)
+  return server
 }
 
 /** Port 0 = any. Throws BadDataError, and leaves nothing open, where the address can't be listened at. */

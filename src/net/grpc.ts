@@ -10,15 +10,17 @@ import {
   type ServerWritableStream,
   type ServiceError,
 } from '@grpc/grpc-js'
+import type { PeerCertificate } from 'node:tls'
 import type { Clock } from '#core/clock.ts'
 import { ForbiddenError, messageOf, TimeoutError, UnauthorizedError, UnavailableError } from '#core/errors.ts'
 import type { MemoryBudget, MemoryHold } from '#core/memory-budget.ts'
 import type { Access, Caller } from './access.ts'
 import { isRefusal, type Auth, type Refusal } from './auth.ts'
+import { certificateOf } from './client-certificate.ts'
 import { checkPort, listenError } from './listen-error.ts'
 import { WaitingReaders } from './paced-body.ts'
 import { replyTo, type ByErrorKind } from './route-table.ts'
-import type { TlsOptions } from './tls-options.ts'
+import { secureOptions, type TlsOptions } from './tls-options.ts'
 
 export interface GrpcMethod {
   /** Full service name, package included. */
@@ -29,15 +31,25 @@ export interface GrpcMethod {
   handler: (message: Uint8Array, caller: Caller, signal: AbortSignal) => Promise<Uint8Array>
 }
 
-function credentials(tls: TlsOptions | undefined): ServerCredentials {
-  if (tls === undefined) return ServerCredentials.createInsecure()
-  const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }
-  return ServerCredentials.createSsl(
-    tls.clientCa === undefined ? null : Buffer.from(tls.clientCa),
-    [pair],
-    tls.clientCa !== undefined,
-  )
+/** Certificates that are replaced while connections go on; the library's own can't say a version of TLS. */
+class FollowedCredentials extends ServerCredentials {
+  /** Ends the following. */
+  readonly end: () => void
+
+  constructor(tls: TlsOptions) {
+    super(secureOptions(tls), tls.certificates.context)
+    this.end = tls.certificates.follow(context => {
+      this.updateSecureContextOptions(context)
+    })
+  }
+
+  override _equals(other: ServerCredentials): boolean {
+    return this === other
+  }
 }
+
+/** Calls of one connection at a time; clients wait with more. */
+const streamsMax = 100
 
 const asIs = (bytes: Buffer): Buffer => bytes
 
@@ -69,6 +81,7 @@ interface Call {
   readonly metadata: Metadata
   /** `address:port`. */
   getPeer(): string
+  getAuthContext(): { sslPeerCertificate?: Partial<PeerCertificate> } | null
   on(event: 'cancelled', run: () => void): unknown
 }
 
@@ -100,8 +113,11 @@ export class GrpcServer {
   readonly #options: GrpcOptions | undefined
   readonly #server: Server
   readonly #tls: TlsOptions | undefined
+  /** Every client at every address has shown a certificate of an authority. */
+  #isVerified = true
   readonly #auth: Auth
   readonly #readers: WaitingReaders | undefined
+  readonly #followed: FollowedCredentials[] = []
 
   /** `messageBytesMax`: longer requests are refused. Without `options` nobody counts and nobody is waited for. */
   constructor(
@@ -121,6 +137,7 @@ export class GrpcServer {
     const ping = { 'grpc.keepalive_time_ms': writeTimeoutMs, 'grpc.keepalive_timeout_ms': writeTimeoutMs }
     this.#server = new Server({
       'grpc.max_receive_message_length': messageBytesMax,
+      'grpc.max_concurrent_streams': streamsMax,
       ...(writeTimeoutMs === Infinity ? {} : ping),
     })
     for (const method of methods) this.#add(method)
@@ -191,6 +208,7 @@ export class GrpcServer {
     const admission = await this.#auth.enter(access, {
       authorization: header('authorization'),
       remoteAddress: hostOf(call.getPeer()),
+      clientSubject: this.#subjectOf(call),
     })
     if (isRefusal(admission)) throw refusalError(admission)
     const hold = this.#holdBody(call.request.length)
@@ -205,18 +223,32 @@ export class GrpcServer {
    * `host:port`, port 0 = any. Returns the address that was opened. Throws BadDataError where it can't be listened at;
    * addresses that were opened before stay open until `close`.
    */
-  async listen(address: string): Promise<string> {
+  async listen(address: string, tls = this.#tls): Promise<string> {
     checkPort(address)
+    this.#isVerified &&= tls?.clientAuth === 'required'
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(address, credentials(this.#tls), (error, port) => {
+      this.#server.bindAsync(address, this.#credentials(tls), (error, port) => {
         if (error !== null) reject(listenError(address, error))
         else resolve(`${address.slice(0, address.lastIndexOf(':'))}:${port}`)
       })
     })
   }
 
+  /** Where a certificate is optional, the library does not tell one that was checked from another: it counts for none. */
+  #subjectOf(call: Call): string | undefined {
+    return this.#isVerified ? certificateOf(call.getAuthContext()?.sslPeerCertificate)?.subject : undefined
+  }
+
+  #credentials(tls: TlsOptions | undefined): ServerCredentials {
+    if (tls === undefined) return ServerCredentials.createInsecure()
+    const followed = new FollowedCredentials(tls)
+    this.#followed.push(followed)
+    return followed
+  }
+
   close(): Promise<void> {
     this.#readers?.close()
+    for (const followed of this.#followed) followed.end()
     return new Promise(resolve => {
       this.#server.tryShutdown(() => {
         resolve()

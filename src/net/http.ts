@@ -1,7 +1,8 @@
 /** The HTTP server: routes, requests with a bounded body, replies. */
 import { lookup } from 'node:dns/promises'
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import { createServer as createSecureServer } from 'node:https'
+import type { Http2SecureServer } from 'node:http2'
+import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import type { Clock } from '#core/clock.ts'
@@ -13,13 +14,24 @@ import { known, type Grant } from './access.ts'
 import { isRefusal, type Asking, type Auth, type Refusal } from './auth.ts'
 import { readBody } from './body.ts'
 import { BrowserRules, guardHeaders, isGuard } from './browser-rules.ts'
+import { clientSubject } from './client-certificate.ts'
 import { checkPort, listenError } from './listen-error.ts'
 import { cutPieces, pieceLength, piecesOf } from './paced-body.ts'
 import { Pipelining } from './pipelining.ts'
 import type { GuardedRoute, HttpReply, HttpRequest, Route } from './route-table.ts'
 import { Router } from './router.ts'
+import {
+  closeGently,
+  connectionsOf,
+  createSecureHttpServer,
+  isBodiless,
+  isGone,
+  isHttp2,
+  quietErrors,
+  StreamReader,
+} from './secure-server.ts'
 import { SlowSockets } from './slow-sockets.ts'
-import { secureOptions, type TlsOptions } from './tls-options.ts'
+import type { TlsOptions } from './tls-options.ts'
 import type { SocketRoute } from './web-socket.ts'
 
 /** The path of the route, the status of the reply, and the seconds from the request until it was made. */
@@ -56,7 +68,8 @@ export interface HttpServerOptions {
   /** Called for each of them. */
   onSlowReader?: () => void
   auth: Auth
-  tls: TlsOptions | undefined
+  /** Of addresses that have none of their own. Default: plain text. */
+  tls?: TlsOptions | undefined
   /** Names that are answered to, and what pages may do. Default: pages are asked nothing, and read nothing. */
   browsers?: BrowserRules
   /** Routes that neither ask nor take in telemetry: `*` of the origins does not stand for them. Default: none. */
@@ -76,7 +89,8 @@ const keepAliveMs = 72_000
 
 /** One address that is listened at, and what ends its WebSockets. */
 interface Listener {
-  readonly server: Server
+  readonly server: Server | Http2SecureServer
+  readonly connections: ReadonlySet<Socket>
   readonly endSockets: () => void
 }
 
@@ -104,40 +118,42 @@ export class HttpServer {
       this.#slow = new SlowSockets({ clock: { monotonicMs, after }, timeoutMs: writeTimeoutMs, onSlowReader })
   }
 
-  #build(): Server {
-    const { tls } = this.#options
+  #build(tls: TlsOptions | undefined): Server | Http2SecureServer {
     const onRequest: RequestListener = (request, response) => {
       this.#receive(request, response).catch((error: unknown) => {
         fail(response, error)
       })
     }
-    const server = tls === undefined ? createServer(onRequest) : createSecureServer(secureOptions(tls), onRequest)
-    server.keepAliveTimeout = keepAliveMs
+    const server = tls === undefined ? createServer(onRequest) : this.#buildSecure(tls, onRequest)
     // Whoever sends slowly holds no more than what it has sent: the memory of bodies has its own limit.
-    server.requestTimeout = 0
-    return server
+    return Object.assign(server, { keepAliveTimeout: keepAliveMs, requestTimeout: 0 })
+  }
+
+  #buildSecure(tls: TlsOptions, onRequest: RequestListener): Http2SecureServer {
+    const { after } = this.#options
+    return createSecureHttpServer(tls, onRequest, after && { after, idleMs: keepAliveMs })
   }
 
   /**
    * Listens; with port 0 the system chooses. Returns `host:port`. May be called for several addresses. Throws
    * BadDataError, and leaves nothing open, where the address can't be listened at.
    */
-  async listen(host: string, port: number): Promise<string> {
+  async listen(host: string, port: number, tls = this.#options.tls): Promise<string> {
     checkPort(`${host}:${port}`)
     const [main = host, ...others] = host === 'localhost' ? await addressesOf(host) : [host]
-    const address = await this.#listenAt(main, port, `${host}:${port}`)
+    const address = await this.#listenAt(main, port, `${host}:${port}`, tls)
     for (const other of others) {
       // A machine may have only one of them.
       const samePort = Number(address.slice(address.lastIndexOf(':') + 1))
-      await this.#listenAt(other, samePort, `${host}:${port}`).catch(() => undefined)
+      await this.#listenAt(other, samePort, `${host}:${port}`, tls).catch(() => undefined)
     }
     return address
   }
 
-  async #listenAt(host: string, port: number, shown: string): Promise<string> {
-    const server = this.#build()
+  async #listenAt(host: string, port: number, shown: string, tls: TlsOptions | undefined): Promise<string> {
+    const server = this.#build(tls)
     this.#slow?.watch(server)
-    const listener = { server, endSockets: await this.#serveSockets(server) }
+    const listener = { server, connections: connectionsOf(server), endSockets: await this.#serveSockets(server) }
     try {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject)
@@ -152,7 +168,7 @@ export class HttpServer {
     return `${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
   }
 
-  async #serveSockets(server: Server): Promise<() => void> {
+  async #serveSockets(server: Server | Http2SecureServer): Promise<() => void> {
     if (this.#sockets.length === 0) return () => {}
     // An agent has none, and goes without the library.
     const { serveSockets } = await import('./web-socket.ts')
@@ -162,6 +178,7 @@ export class HttpServer {
   async #receive(raw: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = 'GET', url = '/' } = raw
     const header = headerOf(raw)
+    if (isHttp2(raw)) this.#watchStream(raw, response)
     const { browsers, auth } = this.#options
     guard(response, browsers?.headersOf(header) ?? guardHeaders)
     const path = pathOf(url)
@@ -199,8 +216,16 @@ export class HttpServer {
       finish(response, this.#wrongMethod(path) ?? { status: 404, headers: plainText, body: '404 page not found\n' })
       return
     }
-    await this.#pipelining.turn(raw, response)
+    // Answers of HTTP/2 do not wait for one another.
+    if (!isHttp2(raw)) await this.#pipelining.turn(raw, response)
     await this.#answer(match.value, match.params, raw, response, admission)
+  }
+
+  /** A connection of HTTP/2 may take some of its answers and not others. */
+  #watchStream(raw: IncomingMessage, response: ServerResponse): void {
+    quietErrors(raw, response)
+    const end = this.#slow?.watchOne(new StreamReader(response))
+    if (end !== undefined) response.once('close', end)
   }
 
   /** What a path answers whose routes take other methods. */
@@ -266,7 +291,7 @@ export class HttpServer {
     held?.body.close()
     this.#options.onRequest(route.path, answer.status, (this.#options.monotonicMs() - startedMs) / 1000)
     // A connection that is kept would keep the server from closing.
-    if (this.#isClosing) response.setHeader('connection', 'close')
+    if (this.#isClosing && !isHttp2(raw)) response.setHeader('connection', 'close')
     send(raw, response, route.finish === undefined ? answer : route.finish(answer, request.header))
   }
 
@@ -324,7 +349,7 @@ export class HttpServer {
   async close(): Promise<void> {
     this.#isClosing = true
     const late = this.#options.after?.(drainMs, () => {
-      for (const { server } of this.#listeners) server.closeAllConnections()
+      for (const { connections } of this.#listeners) for (const socket of connections) socket.destroy()
     })
     for (const listener of this.#listeners) await closeListener(listener)
     late?.cancel()
@@ -365,10 +390,7 @@ function withVary(response: ServerResponse, headers: Record<string, string | num
 
 async function closeListener({ server, endSockets }: Listener): Promise<void> {
   endSockets()
-  await new Promise(resolve => {
-    server.close(resolve)
-    server.closeIdleConnections()
-  })
+  await closeGently(server)
 }
 
 async function addressesOf(host: string): Promise<string[]> {
@@ -418,13 +440,21 @@ function refusalReply({ status, reason, headers }: Refusal): HttpReply {
 }
 
 function askingOf(raw: IncomingMessage): Asking {
-  const { authorization, cookie } = raw.headers
-  return { authorization, cookie, remoteAddress: raw.socket.remoteAddress }
+  const { headers, socket } = raw
+  return {
+    authorization: headers.authorization,
+    cookie: headers.cookie,
+    remoteAddress: socket.remoteAddress,
+    get clientSubject() {
+      return clientSubject(socket)
+    },
+  }
 }
 
+/** HTTP/2 has the host in `:authority`. */
 function headerOf(raw: IncomingMessage): (name: string) => string | undefined {
   return name => {
-    const value = raw.headers[name]
+    const value = (name === 'host' ? raw.headers[':authority'] : undefined) ?? raw.headers[name]
     return Array.isArray(value) ? value[0] : value
   }
 }
@@ -520,12 +550,12 @@ function finish(
   const length = isBare ? {} : { 'content-length': whole === undefined ? 0 : Buffer.byteLength(whole) }
   const all = { ...headers, ...type, ...length }
   withVary(response, all)
-  response.writeHead(status, all).end(whole)
+  response.writeHead(status, all).end(isBodiless(response) ? undefined : whole)
 }
 
 /** What can't be answered: an error that can be read, or an end of the connection where the answer has begun. */
 function fail(response: ServerResponse, error: unknown): void {
-  if (response.headersSent || response.destroyed) {
+  if (response.headersSent || isGone(response)) {
     response.destroy()
     return
   }

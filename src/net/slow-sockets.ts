@@ -1,5 +1,6 @@
 /** An end to connections whose reader takes nothing of what waits for it: one look a second at all of a server's. */
 import type { Server as HttpServer } from 'node:http'
+import type { Http2SecureServer } from 'node:http2'
 import { Server as TlsServer } from 'node:tls'
 import type { Socket } from 'node:net'
 import type { Clock, Timer } from '#core/clock.ts'
@@ -16,6 +17,13 @@ const lookEveryMs = 1000
 /** So much makes a reader one that reads. */
 const wantedBytesMax = 65_536
 
+/** Whoever takes what is written: a connection, or one answer of several on it. */
+interface Reader {
+  readonly bytesWritten: number
+  readonly writableLength: number
+  destroy(): void
+}
+
 /** What a connection had taken at a time, and how much more it must take to be in time. */
 interface Mark {
   readonly takenBytes: number
@@ -29,7 +37,7 @@ interface Mark {
  */
 export class SlowSockets {
   readonly #options: SlowSocketsOptions
-  readonly #marks = new Map<Socket, Mark | undefined>()
+  readonly #marks = new Map<Reader, Mark | undefined>()
   #timer: Timer | undefined
 
   constructor(options: SlowSocketsOptions) {
@@ -37,13 +45,20 @@ export class SlowSockets {
   }
 
   /** Watches the connections that the server will have, those that become WebSockets too. */
-  watch(server: HttpServer): void {
+  watch(server: HttpServer | Http2SecureServer): void {
     const event = server instanceof TlsServer ? 'secureConnection' : 'connection'
     server.on(event, (socket: Socket) => {
-      this.#marks.set(socket, undefined)
-      socket.once('close', () => this.#marks.delete(socket))
-      this.#timer ??= this.#arm()
+      socket.once('close', this.watchOne(socket))
     })
+  }
+
+  /** Watches until the returned function is called. */
+  watchOne(reader: Reader): () => void {
+    this.#marks.set(reader, undefined)
+    this.#timer ??= this.#arm()
+    return () => {
+      this.#marks.delete(reader)
+    }
   }
 
   #arm(): Timer {
@@ -54,7 +69,7 @@ export class SlowSockets {
     })
   }
 
-  #look(socket: Socket, mark: Mark | undefined, nowMs: number): void {
+  #look(socket: Reader, mark: Mark | undefined, nowMs: number): void {
     const waitingBytes = socket.writableLength
     if (waitingBytes === 0) {
       if (mark !== undefined) this.#marks.set(socket, undefined)

@@ -1,10 +1,12 @@
 /** WebSocket endpoints beside the HTTP ones: a route refuses a request, or takes the connection. */
 import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
+import type { Http2SecureServer } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { messageOf } from '#core/errors.ts'
 import type { Access, Caller, Grant } from './access.ts'
 import { isRefusal, type Auth } from './auth.ts'
+import { clientSubject } from './client-certificate.ts'
 import { guardHeaders, type BrowserRules } from './browser-rules.ts'
 
 export interface SocketRequest extends Caller {
@@ -39,7 +41,7 @@ const messageBytesMax = 1024 * 1024
 
 /** Serves the routes on a listening server; returns what ends all connections. */
 export function serveSockets(
-  server: Server,
+  server: Server | Http2SecureServer,
   routes: readonly SocketRoute[],
   auth: Auth,
   browsers?: BrowserRules,
@@ -103,6 +105,7 @@ async function decide(
       authorization,
       cookie,
       remoteAddress: message.socket.remoteAddress,
+      clientSubject: clientSubject(message.socket),
     })
     if (isRefusal(admission)) return { status: admission.status, body: `${admission.status}: ${admission.reason}\n` }
     return route.open(requestOf(message, path, admission))

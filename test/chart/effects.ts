@@ -181,11 +181,23 @@ const security: Row[] = [
   {
     base: { tls },
     values: {
-      tls: { clientCa: { existingSecret: 'their-clients', key: 'clients.pem' }, clientSecret: 'their-client' },
+      tls: {
+        clientCa: {
+          existingSecret: 'their-clients',
+          key: 'clients.pem',
+          auth: 'optional',
+          listeners: { syslog_tls: 'required' },
+        },
+        minVersion: 'TLSv1.3',
+        clientSecret: 'their-client',
+      },
     },
     shows: {
       'tls.clientCa.existingSecret': { at: server, is: /port: health/ },
       'tls.clientCa.key': { at: config, is: /client_ca_file: \/etc\/tercet-client-ca\/clients\.pem/ },
+      'tls.clientCa.auth': { at: config, is: /client_auth: optional/ },
+      'tls.clientCa.listeners': { at: config, is: /- syslog_tls=required/ },
+      'tls.minVersion': { at: config, is: /min_version: TLSv1\.3/ },
       'tls.clientSecret': { at: agent, is: /secretName: their-client\n/ },
     },
   },

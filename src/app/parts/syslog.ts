@@ -22,7 +22,7 @@ function openServer(context: Context, name: SyslogName, receiver: SyslogReceiver
   if (name === 'syslog_udp') return listenUdp(host, port, receiver.datagram)
   if (name === 'syslog_tcp') return listenTcp(host, port, undefined, receiver.connect)
   if (security.tls === undefined) throw new BadDataError('listen.syslog_tls needs tls.cert_file and tls.key_file')
-  return listenTcp(host, port, security.tls, receiver.connect)
+  return listenTcp(host, port, security.tls.of(name), receiver.connect)
 }
 
 function makeListener(context: Context, name: SyslogName, receiver: SyslogReceiver): Listener {
