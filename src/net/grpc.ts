@@ -234,7 +234,7 @@ export class GrpcServer {
     })
   }
 
-  /** Where a certificate is optional, the library does not tell one that was checked from another: it counts for none. */
+  /** Where a certificate is optional the library does not tell one that was checked from another: none counts there. */
   #subjectOf(call: Call): string | undefined {
     return this.#isVerified ? certificateOf(call.getAuthContext()?.sslPeerCertificate)?.subject : undefined
   }
