@@ -15,6 +15,7 @@ import { silentLog } from '#core/log.ts'
 import { logProtocols } from '#ingest/log-protocols.ts'
 import { metricsProtocols } from '#ingest/metrics-protocols.ts'
 import { traceProtocols } from '#ingest/trace-protocols.ts'
+import { everything } from '#net/access.ts'
 import { readReply, requestOf } from '#net/handler-kit.ts'
 import { acceptedBodies, worstBodies, type WorstBody } from '../test/worst-bodies.ts'
 
@@ -73,7 +74,8 @@ async function decode({ signal, worst }: Case, path: string): Promise<void> {
       answer = `${reply.status} ${reply.body}`
     } else {
       const { handler } = served.grpc.find(m => m.service === worst.service)!
-      answer = `ok, ${(await handler(body, undefined, new AbortController().signal)).length} bytes`
+      const caller = { header: () => undefined, grant: everything }
+      answer = `ok, ${(await handler(body, caller, new AbortController().signal)).length} bytes`
     }
   } catch (error) {
     answer = `error: ${messageOf(error)}`

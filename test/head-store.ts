@@ -1,20 +1,20 @@
 /** A metrics head without a log and without blocks, as promqltest scripts fill and query it. */
+import { MemoryBucket } from '#bucket/memory.ts'
 import { systemClock } from '#core/clock.ts'
 import { defaultLimits } from '#core/limits.ts'
 import { silentLog } from '#core/log.ts'
-import { MemoryBucket } from '#bucket/memory.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { BlockSet } from '#metrics/block-set.ts'
 import { ChangeLog } from '#metrics/change-log.ts'
 import { MetricsDoor } from '#metrics/door.ts'
-import { Head } from '#metrics/head.ts'
 import { HeadSource } from '#metrics/head-source.ts'
+import { Head } from '#metrics/head.ts'
 import { Reader } from '#metrics/reader.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { Tenant } from '#metrics/tenant.ts'
 import { FloatHistogram } from '#model/histogram.ts'
-import type { SeriesLine } from '#model/series-notation.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
+import type { SeriesLine } from '#model/series-notation.ts'
 import { KeyWriter } from '#model/write-batch.ts'
 import { PromqlEngine } from '../src/query/promql/engine.ts'
 import type { ScriptStore } from '../src/query/promql/script.ts'
@@ -66,7 +66,7 @@ class Starts {
   beside(reader: MetricsReader): MetricsReader {
     if (this.#bySeries.size === 0) return reader
     return {
-      tenant: reader.tenant,
+      subject: reader.subject,
       omissions: reader.omissions,
       changes: since => reader.changes(since),
       damaged: () => reader.damaged(),

@@ -13,7 +13,7 @@ const floors = [
   'query',
 ]
 /** What the parts of a process are made of. */
-const parts = [...floors, 'ingest', 'scrape', 'forward', 'alert', 'api', 'worker']
+const parts = [...floors, 'auth', 'ingest', 'scrape', 'forward', 'alert', 'api', 'worker']
 
 export const signals = ['metrics', 'logs', 'traces']
 
@@ -25,6 +25,7 @@ export const mayImport: Record<string, readonly string[]> = {
   lang: ['core'],
   wire: ['core', 'codec', 'model'],
   net: ['core', 'codec'],
+  auth: ['core', 'lang', 'net'],
   bucket: ['core', 'net'],
   store: ['core', 'codec', 'bucket'],
   metrics: ['core', 'codec', 'model', 'lang', 'bucket', 'store'],
@@ -49,7 +50,7 @@ export const mayImport: Record<string, readonly string[]> = {
   // What an operator does needs the configuration and the buckets of a process, which `app` makes; nothing of `app`
   // imports them but main.ts, which loads the command line when it is run.
   ops: ['*'],
-  cli: ['core', 'bucket', 'deploy', 'app', 'library', 'gate', 'ops'],
+  cli: ['core', 'auth', 'bucket', 'deploy', 'app', 'library', 'gate', 'ops'],
 }
 
 /**
@@ -60,6 +61,7 @@ export const insiders: readonly string[] = ['app', 'ops', 'worker']
 /** The doors of a signal folder: the only files of it that another folder may import. `insiders` may use any. */
 export const doors: Record<string, readonly string[]> = {
   'append.ts': ['ingest', 'scrape', 'alert', 'forward'],
+  'scoped-reader.ts': ['api'],
   'select.ts': ['query', 'api'],
 }
 

@@ -18,9 +18,17 @@ const groups = (rules: string, more = ''): GroupSettings[] =>
   readRulesFile(`groups: [{ name: g, interval: 1m, ${more} rules: [${rules}] }]`, 'r.yml')
 const [record, alerting] = ['{ record: r, expr: x }', '{ alert: A, expr: x, for: 2m }']
 
+/** A clock that may be set. */
+class SetClock extends VirtualClock {
+  aheadMs = 0
+  override nowMs(): number {
+    return super.nowMs() + this.aheadMs
+  }
+}
+
 /** Answers each expression with series `{a="…"}`; an expression `fail` fails. */
 class Fixture {
-  readonly clock = new VirtualClock(startMs)
+  readonly clock = new SetClock(startMs)
   readonly store = new KeptSamples()
   readonly asked: string[] = []
   readonly sent: string[] = []
@@ -69,6 +77,31 @@ test('a group is evaluated once an interval, always at the same place in it', as
   await group.stop(false)
   await f.clock.advance(60_000)
   assert.equal(f.asked.length, 5)
+})
+
+test('a clock that is hours ahead for a while: alerts fire, are sent again and end as they would', async () => {
+  const f = new Fixture()
+  const group = f.group(groups(alerting))
+  group.start()
+  const minutes = async (count: number): Promise<string[]> => {
+    f.sent.length = f.asked.length = 0
+    const nowMs = f.clock.nowMs()
+    await f.clock.advance(count * 60_000)
+    for (const text of f.asked) {
+      const atMs = startMs + Number(text.split('@')[1])
+      assert.ok(atMs >= nowMs - 1 && atMs <= f.clock.nowMs(), `${text} is of now`)
+    }
+    return [...new Set(f.sent.map(text => text.split(' ').slice(0, 2).join(' ')))]
+  }
+  assert.deepEqual(await minutes(5), ['firing 1'])
+  f.clock.aheadMs = 3 * 3_600_000
+  f.found = ['1', '2']
+  assert.deepEqual(await minutes(2), ['firing 1'])
+  f.clock.aheadMs = 0
+  assert.deepEqual(await minutes(3), ['firing 1', 'firing 2'])
+  f.found = []
+  assert.deepEqual(await minutes(2), ['resolved 1', 'resolved 2'])
+  await group.stop(false)
 })
 
 test('a group without an interval uses the global one', () => {

@@ -3,7 +3,7 @@
  * Prometheus' public documentation.
  */
 import { outside, type Clock, type Timer } from '#core/clock.ts'
-import { nextDueMs } from '#core/due-time.ts'
+import { nextDueMs, timeOfRunMs } from '#core/due-time.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
@@ -98,8 +98,9 @@ export class RuleGroup {
     const due = nextDueMs(`${this.settings.file};${this.settings.name}`, this.intervalMs, nowMs)
     if (isAfterRun && this.lastEvaluationMs > 0)
       this.missed += Math.max(0, Math.round((due - this.lastEvaluationMs) / this.intervalMs) - 1)
-    this.#timer = this.#world.clock.after(due - nowMs, () => {
-      this.#running = outside(this.#world.clock, this.evaluate(due)).finally(() => {
+    const { clock } = this.#world
+    this.#timer = clock.after(due - nowMs, () => {
+      this.#running = outside(clock, this.evaluate(timeOfRunMs(due, this.intervalMs, clock.nowMs()))).finally(() => {
         this.#running = undefined
         this.#arm(true)
       })

@@ -13,6 +13,7 @@ import { plainClient } from '#lang/settings/http-client.ts'
 import { parseSettings } from '#lang/settings/section.ts'
 import { Labels } from '#model/labels.ts'
 import { HttpClient } from '#net/http-client.ts'
+import { OutgoingGuard } from '#net/outgoing-guard.ts'
 import type { Alert } from './alert.ts'
 import { Notifier, remoteReceiver, type AlertReceiver } from './notifier.ts'
 
@@ -144,7 +145,13 @@ test('a foreign Alertmanager gets API v2; an answer other than 2xx is an error',
     server.listen(0, '127.0.0.1', resolve)
   })
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v2/alerts`
-  const client = new HttpClient(plainClient, { clock: systemClock, files: new MemoryFiles(), env: {}, directory: '/' })
+  const client = new HttpClient(plainClient, {
+    clock: systemClock,
+    files: new MemoryFiles(),
+    env: {},
+    guard: new OutgoingGuard(),
+    directory: '/',
+  })
   const receiver = remoteReceiver(url, client, 5000, [], systemClock)
   await receiver.send([alertOf({ alertname: 'A' })])
   status = 500

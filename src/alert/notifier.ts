@@ -3,6 +3,7 @@ import { Pauses } from '#core/backoff.ts'
 import type { Clock } from '#core/clock.ts'
 import { messageOf, UnavailableError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
+import { maskUrls } from '#core/secret.ts'
 import { relabel, type RelabelRule } from '#lang/relabel/relabel.ts'
 import { Labels } from '#model/labels.ts'
 import type { HttpClient } from '#net/http-client.ts'
@@ -52,7 +53,8 @@ export function remoteReceiver(
         isBodyOptional: true,
       })
       if (reply.status >= 200 && reply.status <= 299) return
-      const answer = `${url} answered ${reply.status}: ${Buffer.from(reply.body.subarray(0, 200)).toString('utf8')}`
+      const said = client.hide(Buffer.from(reply.body).toString('utf8')).slice(0, 200)
+      const answer = `${maskUrls(url)} answered ${reply.status}: ${said}`
       throw new UnavailableError(answer, retryAfterMs(reply.header('retry-after'), clock.nowMs()) / 1000)
     },
   }
@@ -120,7 +122,10 @@ export class Notifier {
     for (const lane of lanes) {
       const excess = lane.queue.length - queueMax
       if (excess > 0) {
-        this.#log.warn('alerts were dropped: too many wait to be sent', { to: lane.receiver.url, dropped: excess })
+        this.#log.warn('alerts were dropped: too many wait to be sent', {
+          to: maskUrls(lane.receiver.url),
+          dropped: excess,
+        })
         this.#settle(lane.queue.splice(0, excess), false)
       }
       lane.sending ??= this.#send(lane).finally(() => {
@@ -160,7 +165,11 @@ export class Notifier {
     } catch (error) {
       this.errors++
       this.#settle(batch, false)
-      this.#log.warn('alerts could not be sent', { to: receiver.url, count: own.length, error: messageOf(error) })
+      this.#log.warn('alerts could not be sent', {
+        to: maskUrls(receiver.url),
+        count: own.length,
+        error: messageOf(error),
+      })
       return error instanceof UnavailableError ? error.retryAfterSeconds * 1000 : 0
     }
   }

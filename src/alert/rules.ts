@@ -140,6 +140,7 @@ export class Rule {
     context: RuleContext,
   ): Promise<RuleOutput[]> {
     const found = await this.#findAlerts(samples, atMs - offsetMs, context)
+    this.#followClock(atMs)
     this.#begin(found, atMs)
     const active = this.#advance(found, atMs)
     if (this.#group.limit > 0 && active > this.#group.limit) {
@@ -193,6 +194,20 @@ export class Rule {
         validUntilMs: 0,
         keepFiringSinceMs: 0,
       })
+    }
+  }
+
+  /**
+   * A clock that was set back left times that are not there yet: by them an alert would wait for hours to fire, to be
+   * sent again, and to be sent as resolved.
+   */
+  #followClock(atMs: number): void {
+    for (const alert of this.active.values()) {
+      alert.activeMs = Math.min(alert.activeMs, atMs)
+      alert.firedMs = Math.min(alert.firedMs, atMs)
+      alert.resolvedMs = Math.min(alert.resolvedMs, atMs)
+      alert.keepFiringSinceMs = Math.min(alert.keepFiringSinceMs, atMs)
+      if (alert.lastSentMs > atMs) alert.lastSentMs = 0
     }
   }
 

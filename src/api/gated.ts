@@ -6,11 +6,11 @@ import type { QueryGate } from '#query/gate.ts'
  * The same routes, where the gate starts the handler of each route that takes turns. An error of the gate, such as a
  * refusal, is answered by the `refuse` of that route, in the format of its API.
  */
-export function gated(gate: QueryGate, routes: readonly Route[]): Route[] {
+export function gated<R extends Route>(gate: QueryGate, routes: readonly R[]): R[] {
   return routes.map(route => (route.takesTurns === true ? gatedRoute(gate, route) : route))
 }
 
-function gatedRoute(gate: QueryGate, route: Route): Route {
+function gatedRoute<R extends Route>(gate: QueryGate, route: R): R {
   const { handler, refuse, timeoutOf } = route
   return {
     ...route,

@@ -1,39 +1,43 @@
 /** The APIs through which rulers are given groups of rules: Loki's and Mimir's. Source: their HTTP API references. */
-import { BadDataError, LimitError } from '#core/errors.ts'
-import { decodeUtf8 } from '#core/text.ts'
 import { ruleGroupYaml, ruleNamespacesYaml } from '#alert/rule-group-yaml.ts'
 import type { Ruler } from '#alert/ruler.ts'
+import { BadDataError, LimitError } from '#core/errors.ts'
+import type { SignalName } from '#core/signal-name.ts'
+import { decodeUtf8 } from '#core/text.ts'
+import { readsAll, setsRules } from '#net/access.ts'
 import {
+  allowing,
   inDialect,
   route,
   under,
   whenReady,
   type ErrorReplies,
+  type GuardedRoute,
   type Handler,
   type HttpReply,
   type HttpRequest,
   type Readiness,
-  type Route,
 } from '#net/route-table.ts'
 import { lokiErrors, plain } from './loki/respond.ts'
+import type { TenantOf } from './tenancy.ts'
 
 export interface RulerRouteOptions {
   /** Where the groups are kept. */
   store: Readiness
-  tenantOf: (request: HttpRequest) => string
+  tenantOf: TenantOf
   /** Rules are shown, and not changed. */
   isReader: boolean
 }
 
 /** Below its own path, below that of its first versions, and as a data source of VictoriaLogs has it. */
-export function lokiRulerRoutes(ruler: Ruler, options: RulerRouteOptions): Route[] {
+export function lokiRulerRoutes(ruler: Ruler, options: RulerRouteOptions): GuardedRoute[] {
   const paths = ['/loki/api/v1/rules', '/api/prom/rules', '/select/logsql/loki/api/v1/rules']
-  return routesOf(ruler, options, paths)
+  return routesOf('logs', ruler, options, paths)
 }
 
 /** Below Mimir's path with and without the prefix of its Prometheus API. */
-export function mimirRulerRoutes(ruler: Ruler, options: RulerRouteOptions): Route[] {
-  return routesOf(ruler, options, ['/prometheus/config/v1/rules', '/config/v1/rules'])
+export function mimirRulerRoutes(ruler: Ruler, options: RulerRouteOptions): GuardedRoute[] {
+  return routesOf('metrics', ruler, options, ['/prometheus/config/v1/rules', '/config/v1/rules'])
 }
 
 const accepted: HttpReply = {
@@ -48,7 +52,12 @@ function yaml(body: string): HttpReply {
   return { status: 200, headers: { 'content-type': 'application/yaml' }, body }
 }
 
-function routesOf(ruler: Ruler, { store, tenantOf, isReader }: RulerRouteOptions, paths: readonly string[]): Route[] {
+function routesOf(
+  signal: SignalName,
+  ruler: Ruler,
+  { store, tenantOf, isReader }: RulerRouteOptions,
+  paths: readonly string[],
+): GuardedRoute[] {
   const namespaceOf = ({ params }: HttpRequest): string => params['namespace'] ?? ''
   const nameOf = ({ params }: HttpRequest): string => params['group'] ?? ''
   const list = async (request: HttpRequest, namespace?: string): Promise<HttpReply> => {
@@ -62,6 +71,8 @@ function routesOf(ruler: Ruler, { store, tenantOf, isReader }: RulerRouteOptions
     route(['GET'], '/:namespace/:group', async request =>
       yaml(ruleGroupYaml(await ruler.find(tenantOf(request), namespaceOf(request), nameOf(request)))),
     ),
+  ]
+  const changes = [
     route(
       ['POST'],
       '/:namespace',
@@ -87,8 +98,9 @@ function routesOf(ruler: Ruler, { store, tenantOf, isReader }: RulerRouteOptions
       }),
     ),
   ]
-  const known = under(paths, whenReady(store, routes))
-  return inDialect(endingLines, known).map(one => ({
+  const guarded = [...allowing(readsAll(signal), routes), ...allowing(setsRules(signal), changes)]
+  const placed = under(paths, whenReady(store, guarded))
+  return allowing(readsAll(signal), inDialect(endingLines, placed)).map(one => ({
     ...one,
     wrongMethod: paths.includes(one.path) ? plain(404, '404 page not found\n') : { status: 405 },
   }))

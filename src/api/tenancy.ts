@@ -1,10 +1,12 @@
 /**
- * Whose data a request is about. Without tenancy each signal has one tenant, under the name that the real system
- * gives it.
+ * Whose data a request is about: the tenant that it names, as far as its credential grants it. Without tenancy each
+ * signal has one tenant, under the name that the real system gives it.
  */
-import { UnauthorizedError } from '#core/errors.ts'
+import { BadDataError, ForbiddenError, UnauthorizedError } from '#core/errors.ts'
+import type { Scope } from '#core/scope.ts'
 import type { SignalName } from '#core/signal-name.ts'
-import type { HttpRequest } from '#net/route-table.ts'
+import { checkTenantName } from '#core/tenant-name.ts'
+import type { Caller, Grant } from '#net/access.ts'
 
 /** The tenants of Mimir, Loki and Tempo without multitenancy. */
 export const defaultTenants: Readonly<Record<SignalName, string>> = {
@@ -13,33 +15,66 @@ export const defaultTenants: Readonly<Record<SignalName, string>> = {
   traces: 'single-tenant',
 }
 
-const tenantName = /^[A-Za-z0-9!_.*'()-]{1,150}$/
+/** Whose data one caller writes, sets or deletes. */
+export type TenantOf = (caller: Caller) => string
+
+/** Whose data one caller reads, and what of it. */
+export type ScopeOf = (caller: Caller) => Scope
+
+/** More tenants in one question are refused. */
+const tenantsMax = 100
 
 export class Tenancy {
-  readonly #isOn: boolean
+  readonly isOn: boolean
 
   constructor(isOn: boolean) {
-    this.#isOn = isOn
+    this.isOn = isOn
   }
 
-  /** The tenant that X-Scope-OrgID names. Throws UnauthorizedError where one must be named and none is. */
-  named(header: string | undefined, signal: SignalName): string {
-    if (!this.#isOn) return defaultTenants[signal]
-    const tenant = header ?? ''
-    if (!tenantName.test(tenant) || tenant === '.' || tenant === '..')
-      throw new UnauthorizedError(
-        "no org id: the X-Scope-OrgID header must name the tenant in 1 to 150 letters, digits and !-_.*'()",
-      )
-    return tenant
+  /**
+   * The one tenant that a request about a signal is for. Throws UnauthorizedError where one must be named and none is,
+   * ForbiddenError where the credential is not for it, BadDataError for several and for what is no tenant's name.
+   */
+  of(signal: SignalName): TenantOf {
+    return caller => {
+      const [tenant, ...others] = this.#named(caller, signal)
+      if (others.length > 0)
+        throw new BadDataError('X-Scope-OrgID names several tenants; this request is for one: name one')
+      return tenant!
+    }
   }
 
-  /** The same for requests about one signal. */
-  of(signal: SignalName): (request: HttpRequest) => string {
-    return request => this.named(request.header('x-scope-orgid'), signal)
+  /** The same of a read, which may be of several: `X-Scope-OrgID: a|b`. */
+  scopeOf(signal: SignalName): ScopeOf {
+    return caller => ({ tenants: this.#named(caller, signal), labels: caller.grant.labels })
   }
 
-  /** The same for gRPC calls and sockets, which bring the header alone. */
-  ofHeader(signal: SignalName): (header: string | undefined) => string {
-    return header => this.named(header, signal)
+  /**
+   * Throws ForbiddenError where a caller names a tenant that its credential is not for. Servers ask it before any
+   * handler, so that none can forget it.
+   */
+  check({ header, grant }: Caller): void {
+    const named = header('x-scope-orgid')
+    if (!this.isOn || grant.tenants === undefined || named === undefined || named === '') return
+    checkGranted(named.split('|'), grant)
   }
+
+  /** In order, each once; at least one. */
+  #named({ header, grant }: Caller, signal: SignalName): string[] {
+    if (!this.isOn) return [defaultTenants[signal]]
+    const text = header('x-scope-orgid') ?? ''
+    if (text === '' && grant.tenants?.length === 1) return [...grant.tenants]
+    if (text === '') throw new UnauthorizedError('no org id: the X-Scope-OrgID header must name the tenant')
+    const tenants = [...new Set(text.split('|'))].sort()
+    for (const tenant of tenants) checkTenantName(tenant)
+    if (tenants.length > tenantsMax)
+      throw new BadDataError(`X-Scope-OrgID names ${tenants.length} tenants, the limit is ${tenantsMax}`)
+    checkGranted(tenants, grant)
+    return tenants
+  }
+}
+
+function checkGranted(named: readonly string[], { name, tenants }: Grant): void {
+  const other = named.find(tenant => tenants !== undefined && !tenants.includes(tenant))
+  if (other !== undefined) throw new ForbiddenError(`${name} may not touch the data of tenant ${other}`)
 }

@@ -2,6 +2,7 @@
 import type { Context } from './context.ts'
 import { makePart } from './part.ts'
 import { makeAdmin, makeHealth } from './parts/admin.ts'
+import { makeCredentials } from './parts/credentials.ts'
 import { makeDoors } from './parts/doors.ts'
 import { makeForwarding } from './parts/forwarding.ts'
 import { makeMemory } from './parts/memory.ts'
@@ -38,6 +39,7 @@ export function makeAgent(context: Context, own: Process): Composition {
       health,
       makeDoors(context),
       makeMemory(context),
+      makeCredentials(context),
       forwarding,
       scraping,
       operators,

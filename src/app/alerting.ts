@@ -1,29 +1,30 @@
 /** Rules in the running process: their files, what they ask, where their alerts go. */
 import { resolve } from 'node:path'
-import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
-import type { GroupView, RulesSource } from '#api/prometheus/rules.ts'
 import type { Alert } from '#alert/alert.ts'
-import { defaultTenants } from '#api/tenancy.ts'
 import type { GroupWorld, RuleGroup } from '#alert/group.ts'
 import { Notifier, remoteReceiver, type AlertReceiver } from '#alert/notifier.ts'
 import { RuleManager } from '#alert/rule-manager.ts'
 import type { Ruler } from '#alert/ruler.ts'
-import type { RuleSample } from '#alert/rules.ts'
-import { Faults } from '#lang/settings/faults.ts'
 import { readRulesFile, type GroupOwner, type GroupSettings } from '#alert/rules-file.ts'
+import type { RuleSample } from '#alert/rules.ts'
+import type { GroupView, RulesSource } from '#api/prometheus/rules.ts'
+import { defaultTenants } from '#api/tenancy.ts'
+import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
+import { identityOf, maskUrls } from '#core/secret.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { Matcher } from '#lang/regex/matcher.ts'
+import { Faults } from '#lang/settings/faults.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import type { AlertmanagerTarget, PrometheusConfig } from '#scrape/config.ts'
+import type { ScrapeJob } from '#scrape/config.ts'
 import type { Discovery, DiscoveryWorld } from '#scrape/discovery/discovery.ts'
 import { filesOf } from '#scrape/discovery/simple.ts'
 import { makeDiscovery } from '#scrape/manager.ts'
-import type { ScrapeJob } from '#scrape/config.ts'
 import { makeTargets } from '#scrape/target.ts'
 import type { RuleQuery } from '#worker/rules.ts'
 import type { World } from './world.ts'
@@ -221,9 +222,7 @@ export class Alerting implements RulesSource {
       for (const warning of notes) world.log.warn('rules ask for something that is not supported', { file, warning })
     this.notifier.externalLabels = config?.externalLabels ?? []
     this.notifier.relabelRules = config?.alertRelabelRules ?? []
-    const text = JSON.stringify(config?.alertmanagers ?? [], (key, value: unknown) =>
-      key === 'regex' || key === 'memo' ? undefined : typeof value === 'bigint' ? String(value) : value,
-    )
+    const text = identityOf(config?.alertmanagers ?? [], ['regex', 'memo'])
     if (text !== this.#othersText) {
       this.#othersText = text
       await this.#others?.stop()
@@ -337,7 +336,7 @@ export class Alerting implements RulesSource {
   }
 
   alertmanagers(): { active: string[]; dropped: string[] } {
-    return { active: this.notifier.receivers.map(r => r.url), dropped: [] }
+    return { active: this.notifier.receivers.map(r => maskUrls(r.url)), dropped: [] }
   }
 
   /** Ends what was begun; alerts that are on their way are sent first. */

@@ -1,14 +1,15 @@
 /** alertmanager.yml in the running process: the file with its templates, and the Alertmanager that notifies by it. */
 import { dirname, resolve } from 'node:path'
-import type { Bucket } from '#bucket/bucket.ts'
-import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
-import type { AlertLimits } from '#core/limits.ts'
-import type { AlertReceiver } from '#alert/notifier.ts'
 import { Alertmanager, type AlertmanagerWorld } from '#alert/alertmanager/alertmanager.ts'
 import { readAlertmanagerConfig, type AlertmanagerConfig } from '#alert/alertmanager/config.ts'
 import { Templates } from '#alert/alertmanager/template-data.ts'
-import { HttpClient, isOffLimits } from '#net/http-client.ts'
+import type { AlertReceiver } from '#alert/notifier.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
+import type { AlertLimits } from '#core/limits.ts'
+import { HttpClient } from '#net/http-client.ts'
 import { sendMail } from '#net/mail.ts'
+import type { OutgoingGuard } from '#net/outgoing-guard.ts'
 import { filesOf } from '#scrape/discovery/simple.ts'
 import type { World } from './world.ts'
 
@@ -50,21 +51,14 @@ export interface OwnAlertmanagerOptions {
   bucket: Bucket
   backupKey: string
   externalUrl: string
-  allowsOffLimits: boolean
+  guard: OutgoingGuard
   limits: AlertLimits
 }
 
-/** Link-local and metadata addresses are refused, unless the configuration allows them. */
-function refuseOffLimits(address: string): string | undefined {
-  if (!isOffLimits(address)) return undefined
-  return 'link-local and metadata addresses are off limits for notifications; limits.notify_link_local allows them'
-}
-
 function worldOf(options: OwnAlertmanagerOptions): AlertmanagerWorld {
-  const { world, env, file, dataDir, bucket, backupKey, externalUrl, allowsOffLimits, limits } = options
+  const { world, env, file, dataDir, bucket, backupKey, externalUrl, guard, limits } = options
   const { clock, random, log, files } = world
   const directory = dirname(resolve(file === '' ? '.' : file))
-  const refusal = allowsOffLimits ? {} : { refuses: refuseOffLimits }
   return {
     clock,
     random,
@@ -73,8 +67,8 @@ function worldOf(options: OwnAlertmanagerOptions): AlertmanagerWorld {
     statePath: `${dataDir}/alertmanager/state.json`,
     externalUrl,
     limits,
-    mail: sendMail,
-    client: settings => new HttpClient(settings, { clock, files, env, directory, ...refusal }),
+    mail: mail => sendMail(mail, { guard, clock }),
+    client: settings => new HttpClient(settings, { clock, files, env, directory, guard }),
     readSecret: async path =>
       Buffer.from(await files.read(path.startsWith('/') ? path : `${directory}/${path}`)).toString('utf8'),
     backup: { read: () => readIfPresent(bucket, backupKey), write: bytes => bucket.put(backupKey, bytes) },

@@ -1,15 +1,16 @@
 /** The bucket of a signal, as the configuration says: S3 with its cache, or a directory. */
+import { defaultTenants } from '#api/tenancy.ts'
+import { BucketError, PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
 import { CachedBucket } from '#bucket/cache.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
-import { BucketError, PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
 import type { ProbeOperation } from '#bucket/probe.ts'
-import { isDenied, problemOf } from '#bucket/store-problem.ts'
-import { defaultTenants } from '#api/tenancy.ts'
 import { ReadOnlyBucket, ReadOnlyDirectory } from '#bucket/read-only.ts'
 import { RootedBucket } from '#bucket/rooted.ts'
 import type { S3Credentials } from '#bucket/s3.ts'
+import { isDenied, problemOf } from '#bucket/store-problem.ts'
 import { isUlid } from '#codec/ulid.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
+import { maskUrls, type Secret } from '#core/secret.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { Config } from './config.ts'
 import type { World } from './world.ts'
@@ -56,23 +57,14 @@ export function explainStore(config: Config, signal: SignalName, operation: Prob
   const { endpoint, region } = s3Settings(config, signal)
   const bucket = s3BucketOf(config, signal)
   const right = isDenied(error.cause) ? rightOf[operation] : undefined
-  const { found, advice } = problemOf(error.cause, { endpoint: endpoint || 'AWS', region, bucket, right })
+  const { found, advice } = problemOf(error.cause, { endpoint: maskUrls(endpoint) || 'AWS', region, bucket, right })
   return `${found}; ${advice} (tercet check bucket says more)`
-}
-
-interface Secret {
-  text: string
-  file: string
 }
 
 /** A signal's own text goes before a file for all three. */
 function secretOf(config: Config, signal: SignalName, name: 'access_key_id' | 'secret_access_key'): Secret {
-  const own = {
-    text: config.text(`${signal}.bucket.s3.${name}`),
-    file: config.text(`${signal}.bucket.s3.${name}_file`),
-  }
-  if (own.text !== '' || own.file !== '') return own
-  return { text: config.text(`bucket.s3.${name}`), file: config.text(`bucket.s3.${name}_file`) }
+  const own = config.secret(`${signal}.bucket.s3.${name}`, `${signal}.bucket.s3.${name}_file`)
+  return own.isSet ? own : config.secret(`bucket.s3.${name}`, `bucket.s3.${name}_file`)
 }
 
 /**
@@ -86,11 +78,11 @@ export function s3Credentials(
 ): S3Credentials | undefined {
   const id = secretOf(config, signal, 'access_key_id')
   const secret = secretOf(config, signal, 'secret_access_key')
-  if (id.text === '' && id.file === '') return undefined
-  const read = async ({ text, file }: Secret): Promise<string> =>
-    file === ''
-      ? text
-      : Buffer.from(await files.read(file))
+  if (!id.isSet) return undefined
+  const read = async (one: Secret): Promise<string> =>
+    one.file === ''
+      ? one.reveal()
+      : Buffer.from(await files.read(one.file))
           .toString('utf8')
           .trim()
   return {
@@ -173,7 +165,8 @@ export async function openBucket(config: Config, world: World, signal: SignalNam
   const { endpoint, ...s3 } = s3Settings(config, signal)
   if (endpoint.startsWith('http://') && !config.isOn('bucket.s3.allow_insecure'))
     throw new BadDataError(
-      `bucket.s3.endpoint ${endpoint} has no TLS; use https://, or allow it with bucket.s3.allow_insecure: true`,
+      `bucket.s3.endpoint ${maskUrls(endpoint)} has no TLS; use https://, or allow it with ` +
+        'bucket.s3.allow_insecure: true',
     )
   await refuseUnreadable(config, world, signal)
   const { openS3 } = await import('#bucket/s3.ts')

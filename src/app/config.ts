@@ -4,9 +4,11 @@
  */
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml'
 import { parseDurationMs } from '#core/duration.ts'
-import { BadDataError } from '#core/errors.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
+import { parseIpNetwork } from '#core/ip-address.ts'
 import { closeOf } from '#core/nearest.ts'
 import { ownOf } from '#core/own.ts'
+import { hiddenText, maskUrls, Secret } from '#core/secret.ts'
 import { problemOfAllowedHost } from '#net/allowed-hosts.ts'
 import { problemOfOrigin } from '#net/browser-rules.ts'
 import { clientAuths } from '#net/tls-options.ts'
@@ -38,6 +40,10 @@ export class Config {
   text(name: OptionName): string {
     return this.#values.get(name) ?? optionOf(name).fallback
   }
+  /** A secret, as its own key or the one with `_file` has it. */
+  secret(name: OptionName, fileName: OptionName): Secret {
+    return new Secret(this.text(name), this.text(fileName))
+  }
   number(name: OptionName): number {
     return Number(this.text(name))
   }
@@ -66,7 +72,7 @@ export class Config {
     const shown = mode === 'defaults' ? new Config(new Map(), new Map(), []).shown() : this.shown()
     return Object.entries(shown)
       .filter(([name, text]) => mode !== 'diff' || text !== optionOf(name as OptionName).fallback)
-      .map(([name, text]) => `${name}: ${text === secret ? secret : JSON.stringify(text)}`)
+      .map(([name, text]) => `${name}: ${text === hiddenText ? hiddenText : JSON.stringify(text)}`)
       .join('\n')
   }
 
@@ -75,13 +81,13 @@ export class Config {
     return Object.fromEntries(
       optionNames.map(name => [
         name,
-        /secret/.test(name) && !name.endsWith('_file') && this.text(name) !== '' ? secret : this.text(name),
+        /secret/.test(name) && !name.endsWith('_file') && this.text(name) !== ''
+          ? hiddenText
+          : maskUrls(this.text(name)),
       ]),
     )
   }
 }
-
-const secret = '<secret>'
 
 function entriesOf(list: string): string[] {
   return list
@@ -133,6 +139,8 @@ export function problemOf(name: OptionName, value: string): string | undefined {
     case 'text':
     case 'list':
       return undefined
+    case 'networks':
+      return problemOfNetworks(value)
     case 'number':
       return /^\d+$/.test(value) ? undefined : `${JSON.stringify(value)} is not a whole number`
     case 'bytes':
@@ -155,6 +163,15 @@ export function problemOf(name: OptionName, value: string): string | undefined {
       return firstProblem(value, problemOfClientAuth)
     case 'address':
       return value === 'off' ? undefined : problemOfAddress(value)
+  }
+}
+
+function problemOfNetworks(value: string): string | undefined {
+  try {
+    for (const text of entriesOf(value)) parseIpNetwork(text)
+    return undefined
+  } catch (error) {
+    return messageOf(error)
   }
 }
 

@@ -1,25 +1,27 @@
 /** What all parts are made from: the configuration and the world, and what follows from them. */
 import { availableParallelism } from 'node:os'
+import { defaultTenants, Tenancy } from '#api/tenancy.ts'
 import { RunningQueries } from '#api/tercet/running-queries.ts'
 import { isAway, type Bucket } from '#bucket/bucket.ts'
 import { probeBucket } from '#bucket/probe.ts'
-import { explainStore } from './buckets.ts'
 import { makeHashSeed, type HashSeed } from '#codec/series-key.ts'
 import { WriteRequestKernel } from '#codec/write-request.ts'
 import { BadDataError } from '#core/errors.ts'
-import { NewerFormatError } from '#core/own-formats.ts'
 import { memoryBudgetBytes, memoryShares, type Limits } from '#core/limits.ts'
 import { MemoryBudget } from '#core/memory-budget.ts'
+import { NewerFormatError } from '#core/own-formats.ts'
 import type { SignalName } from '#core/signal-name.ts'
-import type { HttpReply, Route } from '#net/route-table.ts'
-import { Fence } from '#store/fencing.ts'
-import { FormatRecords } from './format-records.ts'
+import type { GuardedRoute, HttpReply } from '#net/route-table.ts'
 import { QueryGate } from '#query/gate.ts'
+import { Fence } from '#store/fencing.ts'
+import { Audit } from './audit.ts'
+import { explainStore } from './buckets.ts'
 import type { Config } from './config.ts'
-import { defaultTenants, Tenancy } from '#api/tenancy.ts'
+import type { Environment } from './environment.ts'
+import { FormatRecords } from './format-records.ts'
 import { limitsOf, openSecurity, type Security, type World } from './world.ts'
 
-export type Environment = Readonly<Record<string, string | undefined>>
+export type { Environment }
 
 export interface Context {
   readonly config: Config
@@ -34,6 +36,7 @@ export interface Context {
   /** Clients that were disconnected because they took nothing of their answers. */
   readonly slowReaders: { http: number; grpc: number }
   readonly tenancy: Tenancy
+  readonly audit: Audit
   /** Of the hashes of series keys, chosen by each process. */
   readonly hashSeed: HashSeed
   readonly kernel: WriteRequestKernel
@@ -50,11 +53,16 @@ export interface Context {
   readonly externalUrl: string
 }
 
+/** How links begin, which everybody sees: without a user and a password. */
+function linkBaseOf(url: string): string {
+  return url.replace(/\/\/[^/?#\s]*@/, '//').replace(/\/+$/, '')
+}
+
 /** Reads credentials and certificates. Throws BadDataError for what the configuration has wrong. */
 export async function makeContext(config: Config, machine: World, env: Environment): Promise<Context> {
   // What follows from the memory follows from the part of it that the process may use.
   const world = { ...machine, memoryBytes: config.memory('memory_limit', machine.memoryBytes) }
-  const security = await openSecurity(config, world)
+  const security = await openSecurity(config, world, env)
   const hashSeed = makeHashSeed(world.random)
   const limits = limitsOf(config)
   const memory = new MemoryBudget(memoryBudgetBytes(world.memoryBytes, queryThreadsOf(config)), memoryShares)
@@ -70,6 +78,7 @@ export async function makeContext(config: Config, machine: World, env: Environme
     security,
     formats: new FormatRecords(world, { dataDirectory: config.text('data_dir'), role: config.text('role') }),
     slowReaders: { http: 0, grpc: 0 },
+    audit: new Audit(world.clock, world.log),
     tenancy: new Tenancy(config.text('tenancy') === 'on'),
     hashSeed,
     kernel: new WriteRequestKernel(hashSeed),
@@ -77,7 +86,7 @@ export async function makeContext(config: Config, machine: World, env: Environme
     startedMs: world.clock.nowMs(),
     isReader: config.text('role') === 'query',
     isInsertOnly: config.text('role') === 'insert',
-    externalUrl: (config.text('external_url') || ownUrl).replace(/\/+$/, ''),
+    externalUrl: linkBaseOf(config.text('external_url') || ownUrl),
   }
 }
 
@@ -132,7 +141,7 @@ const refusal: HttpReply = {
 }
 
 /** Routes that answer queries: listed while they run, and refused where the role takes in only. */
-export function queryRoutes({ running, isInsertOnly }: Context, routes: readonly Route[]): Route[] {
+export function queryRoutes({ running, isInsertOnly }: Context, routes: readonly GuardedRoute[]): GuardedRoute[] {
   if (!isInsertOnly) return running.watched(routes)
   return routes.map(route => ({ ...route, handler: () => Promise.resolve(refusal) }))
 }

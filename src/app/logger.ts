@@ -1,6 +1,7 @@
 /** Log lines on standard error, as logfmt or JSON: level, time, fields, message. */
 import { systemClock, type Clock } from '#core/clock.ts'
 import type { Log, LogFields } from '#core/log.ts'
+import { maskUrls } from '#core/secret.ts'
 
 export const severities = ['debug', 'info', 'warn', 'error'] as const
 type Severity = (typeof severities)[number]
@@ -17,11 +18,19 @@ export function makeLog(
     return (msg, fields: LogFields = {}) => {
       const least = severities.findIndex(one => one === log.level)
       if (least < 0 || severities.indexOf(severity) < least) return
-      write(`${lineOf({ level: severity, time: new Date(clock.nowMs()).toISOString(), ...fields, msg })}\n`)
+      const shown = Object.fromEntries(
+        Object.entries({ ...fields, msg }).map(([name, value]) => [name, maskedOf(value)]),
+      )
+      write(`${lineOf({ level: severity, time: new Date(clock.nowMs()).toISOString(), ...shown })}\n`)
     }
   }
   const log: Log = { level, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
   return log
+}
+
+/** Whoever wrote the line: an address in it has no credentials. */
+function maskedOf(value: LogFields[string]): LogFields[string] {
+  return typeof value === 'string' ? maskUrls(value) : value
 }
 
 function writeError(line: string): void {

@@ -12,6 +12,7 @@ export type OptionKind =
   | 'duration'
   | 'switch'
   | 'list'
+  | 'networks'
   | 'hosts'
   | 'origins'
   | 'client-auths'
@@ -102,7 +103,19 @@ export const optionTable = {
   'limits.notify_link_local': option(
     'switch',
     'false',
-    'Notifications may go to link-local addresses, where clouds have their metadata.',
+    'Notifications may go to link-local addresses, where clouds have their metadata; outgoing.allow is finer.',
+  ),
+  'outgoing.allow': option(
+    'networks',
+    '',
+    'Networks (169.254.20.0/24) and addresses that scrapes, discovery, notifications and an agent may connect to, ' +
+      "though they are refused by default: link-local, the clouds' metadata, unspecified, multicast, broadcast.",
+  ),
+  'outgoing.deny': option(
+    'networks',
+    '',
+    'Networks and addresses that scrapes, discovery, notifications and an agent may not connect to, beside those ' +
+      'that are refused by default.',
   ),
   operator_objects: option(
     ['auto', 'on', 'off'],
@@ -171,9 +184,24 @@ export const optionTable = {
     '64MiB',
     'Largest body of a scrape whose job has no body_size_limit, uncompressed.',
   ),
-  'auth.username': option('text', '', 'User of HTTP Basic authentication; health and readiness answer without.'),
+  'auth.file': option(
+    'text',
+    '',
+    'File of users, tokens and client certificates, and what each may do (docs/security.md); ' +
+      'it is read again when it has changed.',
+  ),
+  'auth.session_key_file': option(
+    'text',
+    '',
+    'File of 32 bytes or more that signs the sessions of the web interface; without it they end with the process.',
+  ),
+  'auth.username': option(
+    'text',
+    '',
+    'User of HTTP Basic authentication who may do everything; health and readiness answer without.',
+  ),
   'auth.password_file': option('text', '', 'File that holds the password of auth.username.'),
-  'auth.bearer_token_file': option('text', '', 'File that holds a bearer token that gets in.'),
+  'auth.bearer_token_file': option('text', '', 'File that holds a bearer token that may do everything.'),
   self_trace: option(
     'switch',
     'true',

@@ -4,7 +4,7 @@
  */
 import type { Registry } from '#core/counter.ts'
 import type { GrpcMethod } from '#net/grpc.ts'
-import type { Route } from '#net/route-table.ts'
+import type { GuardedRoute } from '#net/route-table.ts'
 import type { SocketRoute } from '#net/web-socket.ts'
 
 /** A server of a part's own, beside HTTP and gRPC: syslog. */
@@ -26,7 +26,7 @@ export interface Part {
    */
   readonly answersAtOnce?: boolean
   /** Aliases included. No two parts own the same method and path. */
-  readonly routes: readonly Route[]
+  readonly routes: readonly GuardedRoute[]
   readonly sockets: readonly SocketRoute[]
   readonly grpc: readonly GrpcMethod[]
   readonly listeners: readonly Listener[]

@@ -1,14 +1,15 @@
 /** prometheus.yml in the running process: read at the start and at each reload, and scraped by. */
 import { dirname, resolve } from 'node:path'
-import { BadDataError, messageOf } from '#core/errors.ts'
 import type { ActiveTarget, TargetsSource } from '#api/prometheus/targets.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
+import type { MetricsAppender } from '#metrics/append.ts'
 import { HttpClient } from '#net/http-client.ts'
+import type { OutgoingGuard } from '#net/outgoing-guard.ts'
 import { systemResolver } from '#net/resolver.ts'
 import { readPrometheusConfig, type PrometheusConfig, type ScrapeJob } from '#scrape/config.ts'
-import { filesOf } from '#scrape/discovery/simple.ts'
 import type { DiscoveryWorld } from '#scrape/discovery/discovery.ts'
+import { filesOf } from '#scrape/discovery/simple.ts'
 import { ScrapeManager } from '#scrape/manager.ts'
-import type { MetricsAppender } from '#metrics/append.ts'
 import type { World } from './world.ts'
 
 export interface ScrapingOptions {
@@ -19,6 +20,7 @@ export interface ScrapingOptions {
   tenant: string
   bodyBytesMax: number
   version: string
+  guard: OutgoingGuard
   /** Called with the file's content before its targets are scraped; undefined: no file is configured. */
   prepare?: (config: PrometheusConfig | undefined) => Promise<void>
 }
@@ -60,7 +62,7 @@ export class Scraping implements TargetsSource {
   #operatorJobs: readonly ScrapeJob[] = []
 
   constructor(options: ScrapingOptions) {
-    const { world, env, file, appender, tenant, bodyBytesMax, version } = options
+    const { world, env, file, appender, tenant, bodyBytesMax, version, guard } = options
     this.#options = options
     const directory = dirname(resolve(file === '' ? '.' : file))
     const { clock, files, log } = world
@@ -71,7 +73,7 @@ export class Scraping implements TargetsSource {
       directory,
       env,
       resolve: systemResolver,
-      client: settings => new HttpClient(settings, { clock, files, env, directory }),
+      client: settings => new HttpClient(settings, { clock, files, env, directory, guard }),
     }
     this.#manager = new ScrapeManager({ clock, appender, tenant, bodyBytesMax, version }, this.discovery)
   }

@@ -4,7 +4,9 @@ import { rmSync } from 'node:fs'
 import test, { after } from 'node:test'
 import { Registry } from '#core/counter.ts'
 import { silentLog } from '#core/log.ts'
+import { known, open } from '#net/access.ts'
 import { at } from '#net/route-table.ts'
+import { allowing } from '#net/route-table.ts'
 import { temporaryDirectory } from '../../test/run-tercet.ts'
 import { loadConfig } from './config.ts'
 import { makeContext } from './context.ts'
@@ -49,8 +51,12 @@ test('while a part starts, health answers and all else says 503; then all answer
     finish = resolve
   })
   const parts = [
-    makePart({ name: 'health', answersAtOnce: true, routes: at(['GET'], ['/health'], saying('OK')) }),
-    makePart({ name: 'store', routes: at(['GET', 'POST'], ['/data'], saying('data')), start: () => slow }),
+    makePart({ name: 'health', answersAtOnce: true, routes: allowing(open, at(['GET'], ['/health'], saying('OK'))) }),
+    makePart({
+      name: 'store',
+      routes: allowing(known, at(['GET', 'POST'], ['/data'], saying('data'))),
+      start: () => slow,
+    }),
   ]
   const { lifecycle, servers, seen } = await serve(parts)
   const opened = servers.open.bind(servers)
@@ -84,8 +90,8 @@ test('while a part starts, health answers and all else says 503; then all answer
 
 test('two parts that claim one route are refused, and both are named', async () => {
   const parts = [
-    makePart({ name: 'logs', routes: at(['POST'], ['/push'], saying('a')) }),
-    makePart({ name: 'traces', routes: at(['POST'], ['/push'], saying('b')) }),
+    makePart({ name: 'logs', routes: allowing(known, at(['POST'], ['/push'], saying('a'))) }),
+    makePart({ name: 'traces', routes: allowing(known, at(['POST'], ['/push'], saying('b'))) }),
   ]
   await assert.rejects(serve(parts), { message: 'POST /push belongs to logs and to traces' })
 })

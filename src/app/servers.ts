@@ -1,12 +1,15 @@
 /** The addresses that all parts share: one HTTP server and one gRPC server over the routes and methods of the parts. */
 import { errorReply } from '#api/prometheus/respond.ts'
-import { UnavailableError } from '#core/errors.ts'
-import { Auth, openPaths } from '#net/auth.ts'
+import type { Tenancy } from '#api/tenancy.ts'
+import { messageOf, UnavailableError } from '#core/errors.ts'
+import type { Caller } from '#net/access.ts'
+import { noAuth } from '#net/auth.ts'
 import type { GrpcMethod, GrpcServer } from '#net/grpc.ts'
 import { HttpServer, type RequestObserver } from '#net/http.ts'
 import { LocalRequests } from '#net/local-requests.ts'
-import { RouteTable, type HttpReply, type Route } from '#net/route-table.ts'
+import { RouteTable, type GuardedRoute, type HttpReply } from '#net/route-table.ts'
 import type { SocketRoute } from '#net/web-socket.ts'
+import type { Audit } from './audit.ts'
 import type { Context } from './context.ts'
 import type { Address, SharedServers } from './lifecycle.ts'
 import type { Part } from './part.ts'
@@ -17,14 +20,9 @@ function refusalOf(reason: string): HttpReply {
   return { status: 503, headers, body: `${reason}\n` }
 }
 
-const noAuth = new Auth({ username: '', password: '', bearerToken: '' })
-
 /** Routes that change something, other than by ingestion: `cors_origins: '*'` lets any page send telemetry, not act. */
-function isAction({ methods, path }: Route): boolean {
-  if (path.startsWith('/-/')) return !methods.includes('GET')
-  const changes = methods.includes('POST') || methods.includes('PUT') || methods.includes('DELETE')
-  const isAction = /\/api\/v2\/silences?\b|\/admin\/|\/delete$|\/rules(?:$|\/)|^\/log_level$/.test(path)
-  return changes && (isAction || path.startsWith('/api/tercet/'))
+function isAction({ access }: Pick<GuardedRoute, 'access'>): boolean {
+  return (access.kind === 'signal' || access.kind === 'process') && (access.verb === 'rules' || access.verb === 'admin')
 }
 
 /**
@@ -33,20 +31,39 @@ function isAction({ methods, path }: Route): boolean {
  */
 class Gate {
   readonly #notRunning: () => string | undefined
+  readonly #tenancy: Tenancy
+  readonly #audit: Audit
 
-  constructor(notRunning: () => string | undefined) {
+  constructor(notRunning: () => string | undefined, { tenancy, audit }: Pick<Context, 'tenancy' | 'audit'>) {
     this.#notRunning = notRunning
+    this.#tenancy = tenancy
+    this.#audit = audit
   }
 
-  routes({ routes, answersAtOnce }: Part): readonly Route[] {
-    if (answersAtOnce === true) return routes
-    return routes.map(route => ({
-      ...route,
-      handler: request => {
-        const reason = this.#notRunning()
-        return reason === undefined ? route.handler(request) : Promise.resolve(refusalOf(reason))
-      },
-    }))
+  routes({ routes, answersAtOnce }: Part): readonly GuardedRoute[] {
+    return routes.map(route => {
+      const guarded: GuardedRoute = {
+        ...route,
+        handler: async request => {
+          const reason = answersAtOnce === true ? undefined : this.#notRunning()
+          if (reason !== undefined) return refusalOf(reason)
+          const forbidden = this.#forbids(request)
+          if (forbidden !== undefined) return route.refuse?.(forbidden) ?? errorReply(forbidden)
+          return route.handler(request)
+        },
+      }
+      return isAction(route) ? this.#audit.watched(guarded) : guarded
+    })
+  }
+
+  /** Why the caller may not name the tenants that it names. */
+  #forbids(caller: Caller): unknown {
+    try {
+      this.#tenancy.check(caller)
+      return undefined
+    } catch (error) {
+      return error
+    }
   }
 
   sockets({ sockets }: Part): SocketRoute[] {
@@ -54,7 +71,9 @@ class Gate {
       ...route,
       open: request => {
         const reason = this.#notRunning()
-        return reason === undefined ? route.open(request) : { status: 503, body: `${reason}\n` }
+        if (reason !== undefined) return { status: 503, body: `${reason}\n` }
+        const forbidden = this.#forbids(request)
+        return forbidden === undefined ? route.open(request) : { status: 403, body: `${messageOf(forbidden)}\n` }
       },
     }))
   }
@@ -62,11 +81,11 @@ class Gate {
   grpc({ grpc }: Part): GrpcMethod[] {
     return grpc.map(method => ({
       ...method,
-      handler: (message, tenant, signal) => {
+      handler: async (message, caller, signal) => {
         const reason = this.#notRunning()
-        return reason === undefined
-          ? method.handler(message, tenant, signal)
-          : Promise.reject(new UnavailableError(reason, 2))
+        if (reason !== undefined) throw new UnavailableError(reason, 2)
+        this.#tenancy.check(caller)
+        return method.handler(message, caller, signal)
       },
     }))
   }
@@ -94,7 +113,7 @@ export class Servers implements SharedServers {
     this.#context = context
     const { limits, security, world, memory, slowReaders } = context
     const writeTimeoutMs = context.config.durationMs('write_timeout')
-    const gate = new Gate(notRunning)
+    const gate = new Gate(notRunning, context)
     const table = new RouteTable()
     for (const part of parts) table.add(part.name, gate.routes(part))
     const sockets = parts.flatMap(part => gate.sockets(part))
@@ -112,8 +131,14 @@ export class Servers implements SharedServers {
     }
     this.local = new LocalRequests(table.routes, options)
     const { auth, browsers } = security
-    this.#http = new HttpServer(table.routes, sockets, { ...options, auth, browsers, isAction })
-    const health = table.routes.filter(({ path }) => openPaths.has(path))
+    this.#http = new HttpServer(table.routes, sockets, {
+      ...options,
+      auth,
+      browsers,
+      isAction,
+      onForbidden: forbidden => context.audit.noteForbidden(forbidden),
+    })
+    const health = table.routes.filter(({ access }) => access.kind === 'open')
     this.#health = new HttpServer(health, [], { ...options, auth: noAuth })
     this.#methods = parts.flatMap(part => gate.grpc(part))
   }

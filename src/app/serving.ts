@@ -1,27 +1,28 @@
 /** The parts of the roles that store or answer: all, query and insert. */
+import { defaultTenants } from '#api/tenancy.ts'
 import type { ListedDamage } from '#api/tercet/routes.ts'
 import { queryRoutes, type Context } from './context.ts'
-import { makeServingContext } from './workers.ts'
 import { together } from './lifecycle.ts'
 import { makeAdmin, makeHealth } from './parts/admin.ts'
 import { makeAlerting } from './parts/alerting.ts'
-import { makeDoors } from './parts/doors.ts'
+import { makeCredentials } from './parts/credentials.ts'
 import { makeDeriving } from './parts/deriving.ts'
+import { makeDoors } from './parts/doors.ts'
 import { makeFormats } from './parts/formats.ts'
 import { makeLogs } from './parts/logs.ts'
 import { makeMemory } from './parts/memory.ts'
 import { makeMetrics } from './parts/metrics.ts'
-import { makePages } from './parts/pages.ts'
 import { makeOperators } from './parts/operators.ts'
+import { makePages } from './parts/pages.ts'
 import { makeScraping } from './parts/scraping.ts'
+import { makeSelfApi } from './parts/self-api.ts'
 import { makeSelf } from './parts/self.ts'
 import { makeTraces } from './parts/traces.ts'
 import { makeUi } from './parts/ui.ts'
-import { makeSelfApi } from './parts/self-api.ts'
 import { makeWatching } from './parts/watching.ts'
 import { makeWorkers } from './parts/workers.ts'
 import type { Composition, Process } from './role.ts'
-import { defaultTenants } from '#api/tenancy.ts'
+import { makeServingContext } from './workers.ts'
 
 /** Signals, queries, scraping, rules and alerts: `query` leaves out what writes, `insert` refuses what asks. */
 export async function makeServing(base: Context, own: Process): Promise<Composition> {
@@ -59,6 +60,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
       health,
       makeDoors(context),
       makeMemory(context),
+      makeCredentials(context),
       makeFormats(context, buckets),
       stores,
       makeWorkers(context),

@@ -203,7 +203,7 @@ export class Workers {
   // --- Work ---
 
   /** The same routes: heavy ones are answered by workers, queries take their turns. */
-  answered(routes: readonly Route[], onIncomplete: () => void): readonly Route[] {
+  answered<R extends Route>(routes: readonly R[], onIncomplete: () => void): readonly R[] {
     const { world, gate } = this.#context
     const pool = this.#pool
     if (pool === undefined) return gated(gate, routes)
@@ -216,16 +216,17 @@ export class Workers {
     const { gate } = this.#context
     return methods.map(one => {
       const { method, handler } = one
-      const answer: GrpcMethod['handler'] = (message, tenant, signal) =>
-        this.#pool === undefined
-          ? handler(message, tenant, signal)
-          : this.#pool.run((link, id) => link.call('grpc', { id, method, message, tenant }), {
-              signal,
-              timeoutMs: this.#timeoutMs,
-            })
+      const answer: GrpcMethod['handler'] = (message, caller, signal) => {
+        if (this.#pool === undefined) return handler(message, caller, signal)
+        const carried = { method, message, tenant: caller.header('x-scope-orgid'), grant: caller.grant }
+        return this.#pool.run((link, id) => link.call('grpc', { ...carried, id }), {
+          signal,
+          timeoutMs: this.#timeoutMs,
+        })
+      }
       return {
         ...one,
-        handler: (message, tenant, signal) => gate.run(signal, Infinity, own => answer(message, tenant, own)),
+        handler: (message, caller, signal) => gate.run(signal, Infinity, own => answer(message, caller, own)),
       }
     })
   }

@@ -1,19 +1,20 @@
 /** What every composition begins with: the world, limits, credentials, addresses. */
 import { hostname, totalmem } from 'node:os'
+import type { Bucket } from '#bucket/bucket.ts'
 import { systemClock, type Clock } from '#core/clock.ts'
 import { lockDirectory, type DirectoryLock } from '#core/directory-lock.ts'
-import { BadDataError } from '#core/errors.ts'
 import { systemFiles, type Files } from '#core/files.ts'
 import { defaultLimits, type Limits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
 import { systemRandom, type Random } from '#core/random.ts'
-import { hostNameOf, problemOfAllowedHost } from '#net/allowed-hosts.ts'
-import { Auth } from '#net/auth.ts'
-import { BrowserRules } from '#net/browser-rules.ts'
-import type { Bucket } from '#bucket/bucket.ts'
 import type { SignalName } from '#core/signal-name.ts'
+import { hostNameOf, problemOfAllowedHost } from '#net/allowed-hosts.ts'
+import type { Auth } from '#net/auth.ts'
+import { BrowserRules } from '#net/browser-rules.ts'
 import { CertificateFiles } from './certificates.ts'
 import type { Config } from './config.ts'
+import { OwnCredentials } from './credentials.ts'
+import type { Environment } from './environment.ts'
 
 export interface World {
   clock: Clock
@@ -69,16 +70,9 @@ export function limitsOf(config: Config): Limits {
   }
 }
 
-async function secretFrom(path: string, files: Files): Promise<string> {
-  return path === ''
-    ? ''
-    : Buffer.from(await files.read(path))
-        .toString('utf8')
-        .trim()
-}
-
 export interface Security {
   auth: Auth
+  credentials: OwnCredentials
   /** Undefined: every address speaks plain text. */
   tls: CertificateFiles | undefined
   browsers: BrowserRules
@@ -103,18 +97,12 @@ function browserRulesOf(config: Config, log: Log): BrowserRules {
 }
 
 /** Credentials and certificates, read from the files that the configuration names. */
-export async function openSecurity(config: Config, { files, log }: Pick<World, 'files' | 'log'>): Promise<Security> {
-  const username = config.text('auth.username'),
-    password = await secretFrom(config.text('auth.password_file'), files)
-  if ((username === '') !== (password === ''))
-    throw new BadDataError('auth.username and auth.password_file go together: one of them is missing or empty')
-  const auth = new Auth({
-    username,
-    password,
-    bearerToken: await secretFrom(config.text('auth.bearer_token_file'), files),
-  })
+export async function openSecurity(config: Config, world: World, env: Environment): Promise<Security> {
+  const { files, log } = world
+  const credentials = await OwnCredentials.open(config, { ...world, env })
   return {
-    auth,
+    auth: credentials.auth,
+    credentials,
     tls: await CertificateFiles.open(config, files),
     browsers: browserRulesOf(config, log),
   }

@@ -1,4 +1,11 @@
-/** A bucket in a local directory: the embedded default. Objects are files, written aside and renamed. */
+/**
+ * A bucket in a local directory: the embedded default. Objects are files, written aside and renamed.
+ *
+ * A directory that is not there before the first write is an empty bucket, and the first write makes it. One that was
+ * there and is gone is an outage, as a store that does not answer: it may be a volume that is not mounted now, and what
+ * was written to the place below it would be hidden when it is there again. So nothing makes it a second time.
+ */
+import type { Dirent } from 'node:fs'
 import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
 import { ConflictError, NotFoundError } from '#core/errors.ts'
@@ -7,20 +14,47 @@ import { BucketError, type Bucket, type ObjectInfo } from './bucket.ts'
 /** Reasons that do not pass by themselves. */
 const forGood = new Set(['EACCES', 'EPERM', 'EROFS', 'EISDIR', 'ENAMETOOLONG'])
 const asideSuffix = '.tercet-tmp'
+/** The code of an error where the directory itself is gone. */
+const goneCode = 'DirectoryGone'
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+}
+
+function isMissing(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes(codeOf(error))
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory()
+  } catch (error) {
+    if (isMissing(error)) return false
+    throw error
+  }
 }
 
 /** Objects as files below a directory. */
 export class DirectoryBucket implements Bucket {
   readonly description: string
   readonly #root: string
+  /** The directory was there: where it is not, it is gone. */
+  #wasThere: boolean
   #sequence = 0
 
-  constructor(root: string) {
+  /** `wasThere`: somebody else saw the directory already. */
+  constructor(root: string, wasThere = false) {
     this.#root = root
+    this.#wasThere = wasThere
     this.description = root
+  }
+
+  /** Throws BucketError when the directory was there and is gone. */
+  async #requireRoot(operation: string): Promise<void> {
+    if (!this.#wasThere || (await isDirectory(this.#root))) return
+    throw new BucketError(operation, this.description, goneCode, true, {
+      cause: new Error("the bucket's directory was there and is gone: mount its volume, or make it, to go on"),
+    })
   }
 
   #path(key: string): string {
@@ -31,11 +65,17 @@ export class DirectoryBucket implements Bucket {
 
   async #try<T>(operation: string, key: string, work: () => Promise<T>): Promise<T> {
     try {
-      return await work()
+      const found = await work()
+      // Removing what is not there succeeds without a directory.
+      if (operation !== 'delete') this.#wasThere = true
+      return found
     } catch (error) {
-      const code = codeOf(error)
-      if (code === 'ENOENT' || code === 'ENOTDIR')
+      if (error instanceof BucketError) throw error
+      if (isMissing(error)) {
+        await this.#requireRoot(operation)
         throw new NotFoundError(`no object ${key} in ${this.description}`, { cause: error })
+      }
+      const code = codeOf(error)
       if (code === 'EEXIST' && error instanceof Error && 'syscall' in error && error.syscall === 'link')
         throw new ConflictError(`${key} is there already`, { cause: error })
       throw new BucketError(operation, this.description, code, !forGood.has(code), { cause: error })
@@ -51,6 +91,7 @@ export class DirectoryBucket implements Bucket {
   ): Promise<void> {
     const path = this.#path(key)
     await this.#try(operation, key, async () => {
+      await this.#requireRoot(operation)
       await mkdir(dirname(path), { recursive: true })
       const aside = `${path}.${process.pid}-${this.#sequence++}${asideSuffix}`
       try {
@@ -108,14 +149,7 @@ export class DirectoryBucket implements Bucket {
     const base = prefix.includes('/') ? prefix.slice(0, prefix.lastIndexOf('/')) : ''
     const found: ObjectInfo[] = []
     const walk = async (directory: string, key: string): Promise<void> => {
-      let entries
-      try {
-        entries = await readdir(directory, { withFileTypes: true })
-      } catch (error) {
-        if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return
-        throw new BucketError('list', this.description, codeOf(error), true, { cause: error })
-      }
-      for (const entry of entries) {
+      for (const entry of await this.#entries(directory)) {
         const child = key === '' ? entry.name : `${key}/${entry.name}`
         if (entry.isDirectory()) {
           if (prefix.startsWith(`${child}/`) || `${child}/`.startsWith(prefix))
@@ -131,21 +165,28 @@ export class DirectoryBucket implements Bucket {
   }
 
   async listDirectories(prefix: string): Promise<string[]> {
+    return (await this.#entries(join(this.#root, ...prefix.split('/').filter(Boolean))))
+      .filter(e => e.isDirectory())
+      .map(e => e.name)
+      .sort()
+  }
+
+  /** None where there is no such directory. */
+  async #entries(directory: string): Promise<Dirent[]> {
     try {
-      const entries = await readdir(join(this.#root, ...prefix.split('/').filter(Boolean)), { withFileTypes: true })
-      return entries
-        .filter(e => e.isDirectory())
-        .map(e => e.name)
-        .sort()
+      return await this.#try('list', directory, () => readdir(directory, { withFileTypes: true }))
     } catch (error) {
-      if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return []
-      throw new BucketError('list', this.description, codeOf(error), !forGood.has(codeOf(error)), { cause: error })
+      if (error instanceof NotFoundError) return []
+      throw error
     }
   }
 
   async delete(key: string): Promise<void> {
     const path = this.#path(key)
-    await rm(path, { force: true })
+    await this.#try('delete', key, async () => {
+      await this.#requireRoot('delete')
+      await rm(path, { force: true })
+    })
     // Directories that became empty go too, as they would in an object store.
     for (let at = dirname(path); at.length > this.#root.length && at.startsWith(this.#root + sep); at = dirname(at)) {
       try {

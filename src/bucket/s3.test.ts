@@ -67,6 +67,22 @@ test('what can not succeed later is not tried again', async () => {
   }
 })
 
+test('a size in a bucket that is gone is no object that is missing, though HEAD answers the same', async () => {
+  for (const [code, kind] of [
+    ['NoSuchKey', NotFoundError],
+    ['NoSuchBucket', BucketError],
+  ] as const)
+    await withStore(
+      ({ method }, reply) => {
+        if (method === 'HEAD') reply.writeHead(404).end()
+        else refuse(reply, 404, code)
+      },
+      async bucket => {
+        await assert.rejects(bucket.size('k'), kind, code)
+      },
+    )
+})
+
 test('what may succeed later is tried again', async () => {
   let asked = 0
   await withStore(

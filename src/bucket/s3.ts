@@ -23,6 +23,7 @@ import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
 import { ConflictError, NotFoundError } from '#core/errors.ts'
+import { maskUrls } from '#core/secret.ts'
 import { BucketError, type Bucket, type ObjectInfo, type PutOptions } from './bucket.ts'
 import { codeOf } from './failure-code.ts'
 import {
@@ -103,8 +104,7 @@ export class S3Bucket implements Bucket {
     this.#bucket = options.bucket
     this.#clock = options.clock
     this.#requests = new StoreRequests(options.clock, connectionsMax)
-    // Names in an address are credentials.
-    const place = options.endpoint.replace(/\/\/[^/@]*@/, '//')
+    const place = maskUrls(options.endpoint)
     this.description = `s3://${options.bucket}${place === '' ? '' : ` at ${place}`}`
     this.#client = new S3Client({
       region: options.region,
@@ -299,10 +299,16 @@ export class S3Bucket implements Bucket {
   }
 
   async size(key: string): Promise<number> {
-    const head = await this.#ask('head', key, ({ signal }) =>
-      this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key }), { abortSignal: signal }),
-    )
-    return head.ContentLength ?? 0
+    try {
+      const head = await this.#ask('head', key, ({ signal }) =>
+        this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key }), { abortSignal: signal }),
+      )
+      return head.ContentLength ?? 0
+    } catch (error) {
+      // An answer to HEAD has no code: is it the object that is not there, or the bucket?
+      if (error instanceof NotFoundError) await this.getRange(key, 0, 1)
+      throw error
+    }
   }
 
   async list(prefix: string): Promise<ObjectInfo[]> {

@@ -1,5 +1,6 @@
 /** `tercet check stack`: a running stack of any of the three engines. */
 import { BadDataError } from '#core/errors.ts'
+import { maskUrls } from '#core/secret.ts'
 import { terminalOutput } from '#ops/output.ts'
 import { accessFlags, headersOf, jsonFlag, tenantFlag } from './common-flags.ts'
 import { makeVerb, type Flag } from './verb.ts'
@@ -43,7 +44,7 @@ export const checkStack = makeVerb({
   async run(given) {
     const [url] = given.words
     if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
-      throw new BadDataError(`check stack: ${url} is no URL like http://127.0.0.1:8428`)
+      throw new BadDataError(`check stack: ${maskUrls(url)} is no URL like http://127.0.0.1:8428`)
     const base = (name: 'metrics' | 'logs' | 'traces' | 'otlp'): string | undefined =>
       given.optional(name)?.replace(/\/+$/, '')
     const all = url?.replace(/\/+$/, '')

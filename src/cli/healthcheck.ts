@@ -1,5 +1,6 @@
 /** `tercet healthcheck`: is the process on this host ready? */
 import type { Config } from '#app/config.ts'
+import { maskUrls } from '#core/secret.ts'
 import { configFlag, readQuietly } from './configuration.ts'
 import { makeVerb } from './verb.ts'
 
@@ -38,7 +39,7 @@ async function isAnswered(url: string, timeoutMs: number): Promise<number> {
   const { request } = url.startsWith('https:') ? await import('node:https') : await import('node:http')
   return new Promise(resolve => {
     const fail = (reason: string): void => {
-      process.stderr.write(`tercet: ${reason}\n`)
+      process.stderr.write(`tercet: ${maskUrls(reason)}\n`)
       resolve(1)
     }
     const asked = request(url, { timeout: timeoutMs, rejectUnauthorized: false }, reply => {

@@ -1,10 +1,11 @@
 /** `tercet import`: the history of other systems. */
+import { makeLog } from '#app/logger.ts'
+import { systemWorld } from '#app/world.ts'
 import { systemClock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import type { SignalName } from '#core/signal-name.ts'
+import { checkTenantName } from '#core/tenant-name.ts'
 import type { ImportSource } from '#ops/import-plan.ts'
-import { makeLog } from '#app/logger.ts'
-import { systemWorld } from '#app/world.ts'
 import { momentOf } from '#ops/moment.ts'
 import { terminalOutput } from '#ops/output.ts'
 import { secretFrom } from '#ops/secret-file.ts'
@@ -116,12 +117,14 @@ async function importBlocksOf(from: ImportSource, place: string, given: Given<Im
     accessKeyId: secretFrom(given.optional('source-access-key-id-file'), 'AWS_ACCESS_KEY_ID'),
     secretAccessKey: secretFrom(given.optional('source-secret-access-key-file'), 'AWS_SECRET_ACCESS_KEY'),
   })
+  const tenant = given.optional('tenant') ?? 'anonymous'
+  checkTenantName(tenant)
   await importBlocks(
     {
       from,
       source,
       target: await openBucket(config, systemWorld(makeLog('logfmt', 'error')), signal),
-      tenant: given.optional('tenant') ?? 'anonymous',
+      tenant,
       retentionMs: config.durationMs(retention),
       retentionName: `${retention} (${config.text(retention)})`,
       spillDirectory: config.text('data_dir'),

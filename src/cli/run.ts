@@ -2,9 +2,10 @@
 import { holdProcess } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import { closeOf } from '#core/nearest.ts'
+import { maskUrls } from '#core/secret.ts'
+import { readArguments } from './arguments.ts'
 import { failureOf } from './failure.ts'
 import type { Verb, VerbTable } from './verb.ts'
-import { readArguments } from './arguments.ts'
 import { verbs } from './verbs.ts'
 
 /** The exit code. */
@@ -23,7 +24,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     return await verb.run(readArguments(verb, behind))
   } catch (error) {
     const { text, exitCode } = failureOf(error)
-    process.stderr.write(`tercet: ${text}\n`)
+    process.stderr.write(`tercet: ${maskUrls(text)}\n`)
     return exitCode
   } finally {
     held.cancel()

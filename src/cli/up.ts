@@ -3,16 +3,17 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isSea } from 'node:sea'
 import { getHeapStatistics } from 'node:v8'
-import { messageOf } from '#core/errors.ts'
-import { heapBytesMax } from '#core/limits.ts'
 import type { Config } from '#app/config.ts'
 import { optionNames } from '#app/options.ts'
-import { compileCacheDirectory, isBuilt, version } from '#app/version.ts'
 import type { Tercet } from '#app/tercet.ts'
+import { compileCacheDirectory, isBuilt, version } from '#app/version.ts'
 import type { World } from '#app/world.ts'
-import { collectGarbage, countBuffersAsHeap } from '#core/garbage.ts'
 import { BucketError } from '#bucket/bucket.ts'
+import { messageOf } from '#core/errors.ts'
+import { collectGarbage, countBuffersAsHeap } from '#core/garbage.ts'
+import { heapBytesMax } from '#core/limits.ts'
 import { greatest } from '#core/lists.ts'
+import { maskUrls } from '#core/secret.ts'
 import { configFlag, configPathOf, readQuietly, worldOf } from './configuration.ts'
 import { failureOf } from './failure.ts'
 import { makeVerb } from './verb.ts'
@@ -33,7 +34,7 @@ export const up = makeVerb({
       return await runProcess(config, configPathOf(given))
     } catch (error) {
       const { text, exitCode } = failureOf(error, value => placeOf(config, value))
-      process.stderr.write(`tercet: ${text}${flagHint(config, text)}\n`)
+      process.stderr.write(`tercet: ${maskUrls(text)}${flagHint(config, text)}\n`)
       return exitCode
     }
   },

@@ -12,6 +12,7 @@ export const verbs: VerbTable = {
   inspect: async () => (await import('./inspect.ts')).inspect,
   check: async () => (await import('./check.ts')).check,
   deploy: async () => (await import('./deploy.ts')).deploy,
+  auth: async () => (await import('./auth.ts')).auth,
   import: async () => (await import('./import.ts')).importHistory,
   rules: async () => (await import('./rules.ts')).rules,
   healthcheck: async () => (await import('./healthcheck.ts')).healthcheck,

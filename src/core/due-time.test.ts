@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { nextDueMs } from './due-time.ts'
+import { nextDueMs, timeOfRunMs } from './due-time.ts'
 
 test('a key has one place in every interval, after now and at most one interval away', () => {
   for (const key of ['', 'a', 'http://127.0.0.1:9100/metrics', 'rules.yml;group']) {
@@ -18,4 +18,10 @@ test('many keys are spread over the interval', () => {
     quarters.every(count => count > 800),
     quarters.join(),
   )
+})
+
+test('work has its planned time, unless the clock was set meanwhile', () => {
+  const dueMs = 1_700_000_000_000
+  for (const lateMs of [-2, 0, 500, 70_000]) assert.equal(timeOfRunMs(dueMs, 15_000, dueMs + lateMs), dueMs)
+  for (const setMs of [-10_800_000, 10_800_000]) assert.equal(timeOfRunMs(dueMs, 15_000, dueMs + setMs), dueMs + setMs)
 })

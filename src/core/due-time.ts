@@ -6,6 +6,17 @@ export function nextDueMs(key: string, intervalMs: number, nowMs: number): numbe
   return Math.floor((nowMs - offsetMs) / intervalMs) * intervalMs + offsetMs + intervalMs
 }
 
+/** A timer that is later, or earlier, than its interval and this: the clock was set meanwhile. */
+const setMs = 60_000
+
+/**
+ * The time of work that was due at `dueMs` and begins now: the planned one, although timers are early or late by a
+ * little, but where the clock was set meanwhile, which makes what was planned a time of another day.
+ */
+export function timeOfRunMs(dueMs: number, intervalMs: number, nowMs: number): number {
+  return Math.abs(nowMs - dueMs) > intervalMs + setMs ? nowMs : dueMs
+}
+
 /** A number of 32 bits that is the same for the same text (FNV-1a, mixed). */
 function hashOf(text: string): number {
   let hash = 0x811c9dc5

@@ -11,6 +11,7 @@ export const errorKinds = [
   'corrupt-data',
   'evaluation',
   'execution',
+  'forbidden',
   'limit',
   'not-found',
   'timeout',
@@ -34,6 +35,12 @@ export class BadDataError extends Error {
 export class UnauthorizedError extends Error {
   override name = 'UnauthorizedError'
   readonly kind = 'unauthorized'
+}
+
+/** Whoever asks is known, and may not have this: another tenant's data, say. */
+export class ForbiddenError extends Error {
+  override name = 'ForbiddenError'
+  readonly kind = 'forbidden'
 }
 
 /** A query text that does not parse or type-check. `from` and `to` are UTF-16 offsets into the query. */

@@ -43,6 +43,24 @@ export class Omissions {
   }
 }
 
+/** What answers lack that are made of several parts, each with omissions of its own. */
+export class JoinedOmissions extends Omissions {
+  readonly #parts: readonly Omissions[]
+
+  constructor(parts: readonly Omissions[]) {
+    super()
+    this.#parts = parts
+  }
+
+  override get isEmpty(): boolean {
+    return super.isEmpty && this.#parts.every(part => part.isEmpty)
+  }
+
+  override list(): Omission[] {
+    return [...super.list(), ...this.#parts.flatMap(part => part.list())]
+  }
+}
+
 /** What is read is known to lack everything that one place has, and why; undefined: it does not. */
 export function leavingOut<R extends { readonly omissions: Omissions }>(reader: R, reason: string | undefined): R {
   if (reason !== undefined) reader.omissions.add('(all)', reason)

@@ -2,8 +2,9 @@
  * One configuration, three engines, four targets: a tree of files, and what a reader must know of it. The same input
  * gives the same bytes.
  */
-import { parseAllDocuments } from 'yaml'
+import { parseAllDocuments, parseDocument } from 'yaml'
 import { BadDataError } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import { alertingOf } from './alerting.ts'
 import { composeProblems } from './compose-references.ts'
 import { renderCompose } from './compose.ts'
@@ -13,6 +14,7 @@ import { renderHelm } from './helm.ts'
 import { planLgtm, storeMonitor } from './lgtm.ts'
 import { findUnresolved, type Known } from './references.ts'
 import type { Plan, SecretSpec } from './release.ts'
+import { secretProblems } from './sops.ts'
 import { sopsConfigText } from './sops-config.ts'
 import type { Stack, Target } from './stack.ts'
 import { planTercet } from './tercet.ts'
@@ -73,11 +75,12 @@ export async function render({ stack, target, ownChart, seal, configText }: Rend
       const tree = renderGrafana(stack)
       const secrets = plan.releases.flatMap(release => release.secrets)
       refuseUnresolved(findUnresolved([...objectsOf(tree), ...objectsOfPlan(plan, [])], knownOf(stack, plan, secrets)))
+      await refuseClear(tree)
       return { tree, warnings: [] }
     }
     case 'compose': {
       const { tree, services } = renderCompose(stack)
-      if (stack.developmentS3.isOn) tree.set('stack.yaml', configText)
+      if (stack.developmentS3.isOn) tree.set('stack.yaml', withoutAlerting(configText))
       if (stack.grafana.isOn && stack.engine === 'tercet') addDashboards(tree, ownChart)
       refuseUnresolved(composeProblems(tree, { services, external: externalOf(stack, plan) }))
       return { tree, warnings: composeWarnings(stack, plan) }
@@ -85,6 +88,8 @@ export async function render({ stack, target, ownChart, seal, configText }: Rend
     case 'helm': {
       const secrets = plan.releases.flatMap(release => release.secrets)
       refuseUnresolved(findUnresolved(objectsOfPlan(plan, groups), knownOf(stack, plan, secrets)))
+      // The chart's own files are the same for everybody.
+      await refuseClear(renderHelm(stack, plan, new Map(), groups))
       return {
         tree: renderHelm(stack, plan, ownChart, groups),
         warnings: [...plan.warnings, ...secretsByHand(secrets)],
@@ -165,6 +170,25 @@ function refuseUnresolved(problems: readonly string[]): void {
   )
 }
 
+/** What goes into Git has credentials in sealed Secrets alone. Throws BadDataError. */
+async function refuseClear(tree: FileTree): Promise<void> {
+  const problems: string[] = []
+  for (const [path, text] of tree)
+    if (/\.ya?ml$/.test(path))
+      addAll(
+        problems,
+        (await secretProblems(text)).map(problem => `${path}: ${problem}`),
+      )
+  if (problems.length === 0) return
+  throw new BadDataError(`what was rendered has credentials in clear:\n  ${problems.join('\n  ')}`)
+}
+
+/** For the container that makes the buckets: receivers' credentials are none of its business. */
+function withoutAlerting(configText: string): string {
+  const document = parseDocument(configText)
+  return document.delete('alerting') ? document.toString({ lineWidth: 0 }) : configText
+}
+
 function secretsByHand(secrets: readonly SecretSpec[]): Rendered['warnings'] {
   const names = new Set(secrets.map(secret => secret.name))
   if (names.size === 0) return []
@@ -184,6 +208,7 @@ async function renderFluxTree({ stack, plan, groups, seal, ownChart }: FluxInput
   const { tree, unsealed } = await renderFlux(stack, plan, seal, groups)
   if (stack.ageRecipients.length > 0) tree.set('.sops.yaml', sopsConfigText(stack.ageRecipients, stack.root))
   refuseUnresolved(findUnresolved(objectsOf(tree), knownOf(stack, plan, unsealed)))
+  await refuseClear(tree)
   if (stack.chart.from === 'path' && plan.releases.some(release => release.chart === 'tercet'))
     for (const [path, text] of ownChart) tree.set(`${stack.chart.path}/${path}`, text)
   return { tree, warnings: [...plan.warnings, ...secretsMissing(unsealed)] }

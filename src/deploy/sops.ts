@@ -7,7 +7,7 @@ import { isMap, isScalar, isSeq, parseDocument, type Document, type Node, type P
 import { BadDataError, CorruptDataError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import type { Random } from '#core/random.ts'
-import { credentialsInClear } from './clear-credentials.ts'
+import { credentialsInClear, credentialsInLines } from './clear-credentials.ts'
 import { decryptText, encryptedForm, encryptText, Mac, type LeafType } from './sops-cipher.ts'
 import {
   metadataOf,
@@ -414,10 +414,19 @@ function setPlain(node: Scalar, type: string, bytes: Buffer, path: readonly stri
  */
 export async function secretProblems(text: string, identities: readonly string[] = []): Promise<string[]> {
   const problems: string[] = []
-  for (const part of text.split(/^---\s*$/m)) {
+  for (const part of text.split(documentStart)) {
     if (part.trim() === '') continue
-    const document = parseDocument(part, { intAsBigInt: true })
-    if (document.errors.length > 0 || !isMap(document.contents)) continue
+    // Templates as keys are no reason for a warning of the library.
+    const document = parseDocument(part, { intAsBigInt: true, logLevel: 'silent' })
+    if (document.errors.length > 0) {
+      // Templates of a chart, or a fault: what is in it is looked at all the same.
+      addAll(problems, credentialsInLines(part).map(problemOf))
+      continue
+    }
+    if (!isMap(document.contents)) {
+      addAll(problems, credentialsInClear(document.toJS()).map(problemOf))
+      continue
+    }
     const metadata = metadataOf(document)
     const isSecret = document.get('kind') === 'Secret'
     if (metadata === undefined && !isSecret) {
@@ -434,6 +443,13 @@ export async function secretProblems(text: string, identities: readonly string[]
   return problems
 }
 
+/** A comment may stand behind it. */
+const documentStart = /^---(?:[ \t]+#.*)?[ \t]*\r?$/m
+
+function problemOf(path: string): string {
+  return `${path} is a credential in clear: keep it in a sealed Secret, and name its file or the Secret here`
+}
+
 /** Kinds that name the keys of Secrets, or explain fields, and hold no values. */
 const withoutValues = ['ExternalSecret', 'ClusterExternalSecret', 'PushSecret', 'CustomResourceDefinition']
 
@@ -442,9 +458,19 @@ function credentialProblems(document: Document): string[] {
   if (typeof kind === 'string' && withoutValues.includes(kind)) return []
   const name = document.getIn(['metadata', 'name'])
   const where = typeof kind === 'string' && typeof name === 'string' ? `${kind} ${name}: ` : ''
-  return credentialsInClear(document.toJS()).map(
-    path =>
-      `${where}${path} is a credential in clear: keep it in a sealed Secret, and name its file or the Secret here`,
+  const value = document.toJS() as { kind?: unknown; items?: unknown }
+  return [...secretsOfList(value), ...credentialsInClear(value)].map(path => `${where}${problemOf(path)}`)
+}
+
+/** `kubectl get -o yaml` puts Secrets into a List: whatever their keys are called. */
+function secretsOfList({ kind, items }: { kind?: unknown; items?: unknown }): string[] {
+  if (typeof kind !== 'string' || !kind.endsWith('List') || !Array.isArray(items)) return []
+  return (items as readonly { kind?: unknown; data?: unknown; stringData?: unknown }[]).flatMap((item, i) =>
+    item.kind !== 'Secret'
+      ? []
+      : (['data', 'stringData'] as const).flatMap(name =>
+          Object.keys(item[name] ?? {}).map(key => ['items', String(i), name, key].join('.')),
+        ),
   )
 }
 

@@ -1,6 +1,7 @@
 /** What is deployed: one file (stack.yaml), whatever the engine and the target are. */
 import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
+import { maskUrls } from '#core/secret.ts'
 import { signals, type SignalName } from '#core/signal-name.ts'
 import { parseSettings, type Section } from '#lang/settings/section.ts'
 import { tercetVersion } from './versions.ts'
@@ -201,6 +202,12 @@ function readBySignal(
   return all
 }
 
+/** What is rendered from the address is in clear; a user alone, as `git@`, is no credential of SSH. */
+function refuseUser(section: Section, name: string, url: string): void {
+  if (/^[a-z0-9+.-]+:\/\/[^/?#\s]*@/i.test(url) && !/^ssh:\/\/[^/:@]*@/i.test(url))
+    section.refuse(`${name}: ${JSON.stringify(maskUrls(url))} has credentials, which belong into a Secret`)
+}
+
 function readS3(section: Section, engine: Engine): StackS3 {
   const buckets = section.section('buckets')
   const secrets = section.section('secrets')
@@ -208,6 +215,7 @@ function readS3(section: Section, engine: Engine): StackS3 {
   const allowInsecure = section.isOn('allow_insecure', false)
   if (endpoint.startsWith('http://') && !allowInsecure)
     section.refuse(`endpoint ${endpoint} has no TLS; use https://, or allow it with allow_insecure: true`)
+  refuseUser(section, 'endpoint', endpoint)
   if (endpoint !== '' && !URL.canParse(endpoint))
     section.refuse(`endpoint ${JSON.stringify(endpoint)} is no URL; https://host was expected`)
   return {
@@ -267,6 +275,7 @@ function readPlainSource(section: Section): ChartSource {
       section.refuse(`path ${JSON.stringify(path)} is not below the root of the repository`)
     return { from: 'path', path: path.replace(/^\.\//, '').replace(/\/+$/, '') }
   }
+  refuseUser(section, 'oci', url)
   if (!/^oci:\/\/[^/]+\/.+/.test(url))
     section.refuse(`oci: ${JSON.stringify(url)} is no address of a chart in a registry; oci://host/path was expected`)
   return { from: 'oci', url: url.replace(/\/+$/, ''), version }
@@ -274,6 +283,7 @@ function readPlainSource(section: Section): ChartSource {
 
 function readGitSource(git: Section): ChartSource {
   const url = git.text('url')
+  refuseUser(git, 'url', url)
   if (!/^(https?|ssh):\/\//.test(url))
     git.refuse(`url: ${JSON.stringify(url)} is no repository; https://host/path or ssh://host/path was expected`)
   return {

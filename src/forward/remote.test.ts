@@ -10,6 +10,7 @@ import { below, seededRandom, type Random } from '#core/random.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { plainClient } from '#lang/settings/http-client.ts'
 import { HttpClient } from '#net/http-client.ts'
+import { OutgoingGuard } from '#net/outgoing-guard.ts'
 import { untilTrue } from '../../test/until.ts'
 import { DiskQueue } from './disk-queue.ts'
 import { packMessage, Remote, unpackMessage, type Lane } from './remote.ts'
@@ -54,7 +55,13 @@ async function start(
   const clock = new VirtualClock(0)
   const files = new MemoryFiles()
   const queue = new DiskQueue({ files, log: silentLog, directory: '/q', bytesMax: 1 << 26 })
-  const client = new HttpClient(plainClient, { clock: systemClock, files, env: {}, directory: '/' })
+  const client = new HttpClient(plainClient, {
+    clock: systemClock,
+    files,
+    env: {},
+    guard: new OutgoingGuard(),
+    directory: '/',
+  })
   const limits = { timeoutMs: 5000, lanes: shards, minBackoffMs: 100, maxBackoffMs: 10_000 }
   const own = { name: 'r', url, client, queue, headers: { 'x-own': 'remote' } }
   const remote = new Remote({ clock, log, ...own, ...limits })
@@ -129,7 +136,13 @@ test('what waits when a remote stops is sent by the next one', async () => {
   const files = new MemoryFiles()
   const make = async (): Promise<Remote> => {
     const queue = new DiskQueue({ files, log: silentLog, directory: '/q', bytesMax: 1 << 20 })
-    const client = new HttpClient(plainClient, { clock: systemClock, files, env: {}, directory: '/' })
+    const client = new HttpClient(plainClient, {
+      clock: systemClock,
+      files,
+      env: {},
+      guard: new OutgoingGuard(),
+      directory: '/',
+    })
     const limits = { timeoutMs: 5000, lanes: 2, minBackoffMs: 100, maxBackoffMs: 1000 }
     const clock = new VirtualClock(0)
     const remote = new Remote({ clock, log: silentLog, name: 'r', url, client, queue, headers: {}, ...limits })
@@ -204,6 +217,7 @@ test('a remote that is away for two hours gets everything afterwards, each once'
       return Promise.resolve({ status: isAway ? 503 : 204, header: () => undefined, body: new Uint8Array(0) })
     },
     close: () => Promise.resolve(),
+    hide: (text: string) => text,
   } as unknown as HttpClient
   const remote = new Remote({
     clock,
@@ -255,6 +269,7 @@ class Unreliable {
       send: (_url: string, { body, signal }: { body: Uint8Array; signal: AbortSignal }) =>
         this.#answer(Buffer.from(body).toString(), signal),
       close: () => Promise.resolve(),
+      hide: (text: string) => text,
     } as unknown as HttpClient
     const own = { name: 'r', url: 'http://r', client, queue, headers: {}, timeoutMs: 1000, lanes: 4 }
     const remote = new Remote({ ...own, clock: this.clock, log: silentLog, minBackoffMs: 100, maxBackoffMs: 5000 })

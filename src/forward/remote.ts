@@ -11,16 +11,20 @@ import type { ClientReply, HttpClient } from '#net/http-client.ts'
 import { retryAfterMs } from '#net/retry-after.ts'
 import { DiskQueue, type QueueMessage } from './disk-queue.ts'
 
+/** How the remote is reached, which may change. */
+export interface RemoteAccess {
+  client: HttpClient
+  headers: Readonly<Record<string, string>>
+  timeoutMs: number
+}
+
 /** Times are milliseconds; `lanes` messages are sent at a time. */
-export interface RemoteOptions {
+export interface RemoteOptions extends RemoteAccess {
   clock: Clock
   log: Log
   name: string
   url: string
-  client: HttpClient
   queue: DiskQueue
-  headers: Readonly<Record<string, string>>
-  timeoutMs: number
   lanes: number
   minBackoffMs: number
   maxBackoffMs: number
@@ -67,6 +71,7 @@ const waitingBytesMax = 4 * 1024 * 1024
 /** Sends what its queue holds until `stop`; the place in the queue is written down every five seconds. */
 export class Remote {
   readonly #options: RemoteOptions
+  #access: RemoteAccess
   #running: Promise<void> | undefined
   #isStopped = false
   readonly #stopping = new AbortController()
@@ -97,6 +102,7 @@ export class Remote {
 
   constructor(options: RemoteOptions) {
     this.#options = options
+    this.#access = options
     this.#pauses = new Pauses(options.clock)
     this.#tails = Array.from({ length: options.lanes }, () => Promise.resolve())
     this.#depths = this.#tails.map(() => 0)
@@ -104,6 +110,12 @@ export class Remote {
 
   get name(): string {
     return this.#options.name
+  }
+  /** Messages go by this from now on; the client before is closed when nothing is under way with it. */
+  reach(access: RemoteAccess): void {
+    const { client } = this.#access
+    this.#access = access
+    if (client !== access.client) void Promise.allSettled(this.#waiting).then(() => client.close())
   }
   get queue(): DiskQueue {
     return this.#options.queue
@@ -236,7 +248,8 @@ export class Remote {
   }
 
   #send({ head, body }: ReturnType<typeof unpackMessage>): Promise<ClientReply> {
-    const { client, url, headers, timeoutMs } = this.#options
+    const { url } = this.#options
+    const { client, headers, timeoutMs } = this.#access
     return client.send(url + (head.path ?? ''), {
       method: 'POST',
       headers: { ...head.headers, ...headers },
@@ -256,7 +269,9 @@ export class Remote {
       this.lastError = ''
       return undefined
     }
-    const answer = `${status}: ${Buffer.from(body.subarray(0, 200)).toString('utf8').trim()}`
+    // Cut off, a secret would not be found.
+    const said = this.#access.client.hide(Buffer.from(body).toString('utf8')).slice(0, 200).trim()
+    const answer = `${status}: ${said}`
     if (status === 429 || status === 408 || status >= 500) return answer
     this.lastError = answer
     this.#refuse(String(status), answer, samples)
@@ -291,6 +306,6 @@ export class Remote {
     await Promise.all(this.#waiting)
     await this.#running
     await this.#options.queue.close()
-    await this.#options.client.close()
+    await this.#access.client.close()
   }
 }

@@ -1,10 +1,11 @@
 /** Elasticsearch's bulk API, as VictoriaLogs takes it, and what clients ask before they send. */
 import { RecordCount } from '#core/body-limits.ts'
 import type { Clock } from '#core/clock.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
 import { LineCursor, unitsOfLine } from '#core/line-cursor.ts'
 import { Pace, type Paced } from '#core/pace.ts'
-import { BadDataError, messageOf } from '#core/errors.ts'
-import { at, type HttpReply, type Method, type Route } from '#net/route-table.ts'
+import { known } from '#net/access.ts'
+import { allowing, at, type HttpReply, type Method, type Route } from '#net/route-table.ts'
 import type { FieldRules } from '#wire/json-logs/fields.ts'
 import { fieldRules, LogEntries, type Refused, type StoredEntries } from './log-entries.ts'
 import { serveLogs, type LogProtocol, type LogsPush } from './logs-push.ts'
@@ -29,7 +30,7 @@ export function elasticsearch(push: LogsPush): ServedProtocol {
     methods: ['POST', 'PUT'],
     paths: [`${root}/_bulk`, `${root}/:index/_bulk`],
   })
-  return finished({ routes: [...routes, ...fixedAnswers], grpc }, reply => ({
+  return finished({ routes: [...routes, ...allowing(known, fixedAnswers)], grpc }, reply => ({
     ...reply,
     // Clients since 7.14 refuse a server whose answers lack its name.
     headers: { ...reply.headers, 'x-elastic-product': 'Elasticsearch' },

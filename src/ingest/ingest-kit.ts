@@ -1,5 +1,6 @@
 /** For tests of push protocols: a request to one of their routes, and a door that keeps what it is given. */
 import { UnauthorizedError } from '#core/errors.ts'
+import { everything, type Caller } from '#net/access.ts'
 import { ask, type ReadReply } from '#net/handler-kit.ts'
 import type { Handler } from '#net/route-table.ts'
 import type { ServedProtocol, TenantOf } from './protocol.ts'
@@ -14,7 +15,8 @@ export interface Sent {
 }
 
 /** The tenant of a header; `nobody` is refused, no header is the tenant `default`. */
-export const tenantOf: TenantOf = header => {
+export const tenantOf: TenantOf = caller => {
+  const header = caller.header('x-scope-orgid')
   if (header === 'nobody') throw new UnauthorizedError('no org id')
   return header ?? 'default'
 }
@@ -55,7 +57,8 @@ export async function call(
   const method = served.grpc.find(m => m.service === service)
   if (method === undefined) throw new Error(`no service ${service}`)
   try {
-    return Buffer.from(await method.handler(message, header, new AbortController().signal)).toString('hex')
+    const caller: Caller = { header: name => (name === 'x-scope-orgid' ? header : undefined), grant: everything }
+    return Buffer.from(await method.handler(message, caller, new AbortController().signal)).toString('hex')
   } catch (error) {
     if (error instanceof Error && 'kind' in error) return `${String(error.kind)}: ${error.message}`
     throw error

@@ -4,7 +4,7 @@ import type { AppendOutcome } from '#model/append-outcome.ts'
 import { decodePostSpansRequest } from '#wire/jaeger/proto.ts'
 import { decodeJaegerThrift } from '#wire/jaeger/thrift.ts'
 import { decodeLargeTraces, decoderFor } from './large-bodies.ts'
-import { mediaTypeOf, tenantOfRequest, type ServedProtocol } from './protocol.ts'
+import { mediaTypeOf, type ServedProtocol } from './protocol.ts'
 import { acceptedReply, batchOf, reasonOf, serveTraces, type TraceProtocol, type TracesPush } from './traces-push.ts'
 
 type Format = 'thrift' | 'protobuf'
@@ -27,7 +27,7 @@ function protocolOf(push: TracesPush): TraceProtocol<Format> {
             'application/x-thrift and application/vnd.apache.thrift.binary are',
         )
       // A request without a tenant is refused before its body is read.
-      tenantOfRequest(request, tenantOf)
+      tenantOf(request)
       return 'thrift'
     },
     async store(body, format, intake) {

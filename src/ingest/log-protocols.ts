@@ -7,7 +7,7 @@
  * Syslog is no request with a reply: see syslog.ts.
  */
 import type { GrpcMethod } from '#net/grpc.ts'
-import type { Route } from '#net/route-table.ts'
+import type { GuardedRoute } from '#net/route-table.ts'
 import { elasticsearch } from './elasticsearch.ts'
 import { journald } from './journald.ts'
 import { jsonline } from './jsonline.ts'
@@ -16,7 +16,7 @@ import { legacyLokiPush, lokiPush } from './loki-push.ts'
 import { otlpLogs, otlpLogsOfLoki } from './otlp-logs.ts'
 import { joinProtocols } from './protocol.ts'
 
-export function logProtocols(push: LogsPush): { routes: Route[]; grpc: GrpcMethod[] } {
+export function logProtocols(push: LogsPush): { routes: GuardedRoute[]; grpc: GrpcMethod[] } {
   return joinProtocols([
     lokiPush(push),
     legacyLokiPush(push),

@@ -29,7 +29,11 @@ export function serveLogs<Format, Stored>(
   protocol: LogProtocol<Format, Stored>,
   places: Places<NoInfer<Format>, NoInfer<Stored>>,
 ): ServedProtocol {
-  return serve(protocol, places, (tenant, batch) => appender.append(tenant, batch), tenantOf)
+  return serve(protocol, places, {
+    signal: 'logs',
+    append: (tenant, batch) => appender.append(tenant, batch),
+    tenantOf,
+  })
 }
 
 /** As Loki answers a message without a line. */

@@ -5,7 +5,7 @@
  *     table.add('metrics', push.routes)
  */
 import type { GrpcMethod } from '#net/grpc.ts'
-import type { Route } from '#net/route-table.ts'
+import type { GuardedRoute } from '#net/route-table.ts'
 import { exposition } from './exposition.ts'
 import { influx } from './influx.ts'
 import { jsonLines } from './json-lines.ts'
@@ -14,7 +14,7 @@ import { otlpMetrics } from './otlp-metrics.ts'
 import { joinProtocols } from './protocol.ts'
 import { remoteWrite } from './remote-write.ts'
 
-export function metricsProtocols(push: MetricsPush): { routes: Route[]; grpc: GrpcMethod[] } {
+export function metricsProtocols(push: MetricsPush): { routes: GuardedRoute[]; grpc: GrpcMethod[] } {
   return joinProtocols([remoteWrite(push), otlpMetrics(push), jsonLines(push), exposition(push), influx(push)])
 }
 
@@ -29,6 +29,6 @@ const agentPaths: ReadonlySet<string> = new Set([
 ])
 
 /** The routes of an agent, whose appender is a MetricsForwarder. */
-export function agentMetricsRoutes(push: MetricsPush): Route[] {
+export function agentMetricsRoutes(push: MetricsPush): GuardedRoute[] {
   return metricsProtocols(push).routes.filter(route => agentPaths.has(route.path))
 }

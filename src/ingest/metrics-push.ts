@@ -36,7 +36,11 @@ export function serveMetrics<Format>(
   protocol: MetricsProtocol<Format>,
   places: Places<NoInfer<Format>, MetricsAppendOutcome>,
 ): ServedProtocol {
-  return serve(protocol, places, (tenant, batch) => appendBatch(appender, tenant, batch), tenantOf)
+  return serve(protocol, places, {
+    signal: 'metrics',
+    append: (tenant, batch) => appendBatch(appender, tenant, batch),
+    tenantOf,
+  })
 }
 
 /** Appends a batch; histograms that its decoder refused count as refused, under their series' names. */

@@ -18,8 +18,7 @@ function serving(store: (body: string) => HttpReply): ServedProtocol {
         reply: reply => reply,
       },
       { methods: ['POST'], paths: ['/v1/logs'] },
-      () => Promise.resolve(undefined),
-      () => '',
+      { signal: 'logs', append: () => Promise.resolve(undefined), tenantOf: () => '' },
     ),
   )
 }

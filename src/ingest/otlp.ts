@@ -2,7 +2,8 @@
  * What OTLP's three signals share: the format of a request, the reply, which counts what was refused, and the form of
  * failures. Source: the public OTLP specification.
  */
-import { at, type HttpReply } from '#net/route-table.ts'
+import { known } from '#net/access.ts'
+import { allowing, at, type HttpReply } from '#net/route-table.ts'
 import { encodeOtlpMetricsResponse, encodeStatus } from '#wire/otlp/metrics.ts'
 import { finished, type ServedProtocol } from './protocol.ts'
 import { plainText, UnsupportedTypeError } from './reply.ts'
@@ -63,7 +64,7 @@ export function asOtlp(served: ServedProtocol): ServedProtocol {
       }),
   )
   const { routes, grpc } = finished(served, failure)
-  return { routes: [...routes, ...otherMethods], grpc }
+  return { routes: [...routes, ...allowing(known, otherMethods)], grpc }
 }
 
 /** A reply that is an error, as a Status; as text where the request has no encoding that OTLP knows. */

@@ -3,30 +3,40 @@
  * shape of its reply: one file that makes a `PushProtocol` and names its paths, and one line in the list of its signal
  * (metrics-protocols.ts, log-protocols.ts, trace-protocols.ts).
  */
+import type { SignalName } from '#core/signal-name.ts'
+import { writes, type Caller } from '#net/access.ts'
 import type { GrpcMethod } from '#net/grpc.ts'
 import {
+  allowing,
   at,
   replyTo,
   type Finish,
   type Handler,
   type HttpReply,
   type HttpRequest,
+  type GuardedRoute,
   type Method,
-  type Route,
 } from '#net/route-table.ts'
 import { ingestErrors } from './reply.ts'
 
 /** What a protocol serves. */
 export interface ServedProtocol {
-  readonly routes: readonly Route[]
+  readonly routes: readonly GuardedRoute[]
   readonly grpc: readonly GrpcMethod[]
 }
 
-/** The tenant that an `X-Scope-OrgID` header names. Throws UnauthorizedError where one must be named and is not. */
-export type TenantOf = (header: string | undefined) => string
+/** Whose data a caller sends. Throws UnauthorizedError, ForbiddenError, BadDataError. */
+export type TenantOf = (caller: Caller) => string
 
 /** The door of a signal: stores a batch for a tenant. */
 export type Append<Batch, Outcome> = (tenant: string, batch: Batch) => Promise<Outcome>
+
+/** Where the batches of a signal go. */
+export interface Destination<Batch, Outcome> {
+  readonly signal: SignalName
+  readonly append: Append<Batch, Outcome>
+  readonly tenantOf: TenantOf
+}
 
 /** Where the batches of one request go. */
 export interface Intake<Batch, Outcome> {
@@ -55,12 +65,11 @@ export interface PushProtocol<Format, Batch, Outcome, Stored = Outcome> {
 /** The protocol over HTTP. */
 function pushHandler<Format, Batch, Outcome, Stored>(
   protocol: PushProtocol<Format, Batch, Outcome, Stored>,
-  append: Append<Batch, Outcome>,
-  tenantOf: TenantOf,
+  { append, tenantOf }: Destination<Batch, Outcome>,
 ): Handler {
   const take = async (request: HttpRequest, format: Format): Promise<HttpReply> => {
     const body = protocol.read === undefined ? await request.body() : await protocol.read(request, format)
-    const tenant = (): string => tenantOfRequest(request, tenantOf)
+    const tenant = (): string => tenantOf(request)
     const intake = { tenant, append: (batch: Batch) => append(tenant(), batch) }
     return protocol.reply(await protocol.store(body, format, intake), format)
   }
@@ -95,14 +104,14 @@ export interface PushMethod<Format, Stored> {
 function pushMethod<Format, Batch, Outcome, Stored>(
   { service, method, format, answer }: PushMethod<Format, Stored>,
   protocol: PushProtocol<Format, Batch, Outcome, Stored>,
-  append: Append<Batch, Outcome>,
-  tenantOf: TenantOf,
+  { signal, append, tenantOf }: Destination<Batch, Outcome>,
 ): GrpcMethod {
   return {
     service,
     method,
-    handler: async (message, header) => {
-      const tenant = tenantOf(header)
+    access: writes(signal),
+    handler: async (message, caller) => {
+      const tenant = tenantOf(caller)
       const intake = { tenant: () => tenant, append: (batch: Batch) => append(tenant, batch) }
       return answer(await protocol.store(message, format, intake))
     },
@@ -120,12 +129,11 @@ export interface Places<Format, Stored> {
 export function serve<Format, Batch, Outcome, Stored>(
   protocol: PushProtocol<Format, Batch, Outcome, Stored>,
   { methods, paths, grpc }: Places<NoInfer<Format>, NoInfer<Stored>>,
-  append: Append<Batch, Outcome>,
-  tenantOf: TenantOf,
+  destination: Destination<Batch, Outcome>,
 ): ServedProtocol {
   return {
-    routes: at(methods, paths, pushHandler(protocol, append, tenantOf)),
-    grpc: grpc === undefined ? [] : [pushMethod(grpc, protocol, append, tenantOf)],
+    routes: allowing(writes(destination.signal), at(methods, paths, pushHandler(protocol, destination))),
+    grpc: grpc === undefined ? [] : [pushMethod(grpc, protocol, destination)],
   }
 }
 
@@ -135,13 +143,8 @@ export function finished({ routes, grpc }: ServedProtocol, finish: Finish): Serv
 }
 
 /** All that a list of protocols serves. */
-export function joinProtocols(protocols: readonly ServedProtocol[]): { routes: Route[]; grpc: GrpcMethod[] } {
+export function joinProtocols(protocols: readonly ServedProtocol[]): { routes: GuardedRoute[]; grpc: GrpcMethod[] } {
   return { routes: protocols.flatMap(p => p.routes), grpc: protocols.flatMap(p => p.grpc) }
-}
-
-/** Throws UnauthorizedError. */
-export function tenantOfRequest(request: HttpRequest, tenantOf: TenantOf): string {
-  return tenantOf(request.header('x-scope-orgid'))
 }
 
 /** The media type of a request, without parameters; `fallback` where it names none. */

@@ -31,6 +31,7 @@ export const ingestErrors = {
   'corrupt-data': error => failure(400, error.message),
   evaluation: unexpected,
   execution: unexpected,
+  forbidden: error => failure(403, error.message),
   limit: error => failure(error.status, error.message, error.status === 429 ? retryLater : {}),
   'not-found': unexpected,
   timeout: unexpected,

@@ -5,13 +5,13 @@
  *     table.add('traces', push.routes)
  */
 import type { GrpcMethod } from '#net/grpc.ts'
-import type { Route } from '#net/route-table.ts'
+import type { GuardedRoute } from '#net/route-table.ts'
 import { jaeger } from './jaeger.ts'
 import { otlpTraces } from './otlp-traces.ts'
 import { joinProtocols } from './protocol.ts'
 import type { TracesPush } from './traces-push.ts'
 import { zipkin } from './zipkin.ts'
 
-export function traceProtocols(push: TracesPush): { routes: Route[]; grpc: GrpcMethod[] } {
+export function traceProtocols(push: TracesPush): { routes: GuardedRoute[]; grpc: GrpcMethod[] } {
   return joinProtocols([otlpTraces(push), zipkin(push), jaeger(push)])
 }

@@ -65,7 +65,7 @@ export function serveTraces<Format>(
     if (outcome.stored > 0) onStored?.(tenant, keptOf(trace, placesRefused(outcome)), message)
     return outcome
   }
-  return serve(protocol, { methods: ['POST'], ...places }, append, push.tenantOf)
+  return serve(protocol, { methods: ['POST'], ...places }, { signal: 'traces', append, tenantOf: push.tenantOf })
 }
 
 /** A body that was decoded here may have many small spans. */

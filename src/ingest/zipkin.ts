@@ -4,7 +4,7 @@ import { readJsonBody } from '#core/json-body.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { zipkinSpansOf } from '#wire/zipkin/spans.ts'
 import { decodeLargeTraces, decoderFor } from './large-bodies.ts'
-import { mediaTypeOf, tenantOfRequest, type ServedProtocol } from './protocol.ts'
+import { mediaTypeOf, type ServedProtocol } from './protocol.ts'
 import { acceptedReply, batchOf, serveTraces, type TraceProtocol, type TracesPush } from './traces-push.ts'
 
 export function zipkin(push: TracesPush): ServedProtocol {
@@ -19,7 +19,7 @@ function protocolOf(push: TracesPush): TraceProtocol<void> {
       if (type !== 'application/json')
         throw new BadDataError(`content type ${JSON.stringify(type)} is not known; application/json is`)
       // A request without a tenant is refused before its body is read.
-      tenantOfRequest(request, tenantOf)
+      tenantOf(request)
     },
     async store(body, _format, intake) {
       const decoder = decoderFor(push, 'zipkin', body)

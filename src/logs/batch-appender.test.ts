@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { LimitError } from '#core/errors.ts'
+import { exactly } from '#core/steady-clock.ts'
 import { isOptionName } from '#app/options.ts'
 import { Labels } from '#model/labels.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
@@ -39,7 +40,7 @@ function append(
   for (const { labels = { app: 'a' }, atMs = 0, line = 'line', pairs = [] } of entries)
     builder.add(Labels.fromObject(labels), nowMs + atMs, 0, line, pairs)
   const appender = new BatchAppender(limits)
-  return { outcome: appender.admit(tenant, builder.build(), 1, nowMs), appender }
+  return { outcome: appender.admit(tenant, builder.build(), 1, exactly(nowMs)), appender }
 }
 
 /** Labels, and lines with their metadata, as the log would bring them back. */
@@ -73,7 +74,8 @@ test('a batch that asks for it learns which entries were refused, and whether wa
   add('b', 'old', -3_600_001)
   add('a', 'behind', -600_001)
   const batch = builder.build()
-  const append = (): LogsAppendOutcome => new BatchAppender(limits).admit(new Tenant('fake', 2), batch, 1, nowMs)
+  const append = (): LogsAppendOutcome =>
+    new BatchAppender(limits).admit(new Tenant('fake', 2), batch, 1, exactly(nowMs))
   assert.equal(append().refusedAt, undefined)
   batch.namesRefused = true
   const outcome = append()

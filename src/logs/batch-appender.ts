@@ -4,6 +4,7 @@
  */
 import { formatNs } from '#core/nanoseconds.ts'
 import { BadDataError, LimitError } from '#core/errors.ts'
+import type { NowRange } from '#core/steady-clock.ts'
 import { nameRefused, refuse } from '#model/append-outcome.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import type { Labels } from '#model/labels.ts'
@@ -32,6 +33,8 @@ export interface AdmissionLimits {
 
 /** Lines too far behind that one refusal names. */
 const behindMax = 10
+/** So late a line may be at least whose stream has lines that are too far ahead. */
+const aheadWindowMs = 3_600_000
 
 /** Lines and streams of one record of a long batch, and their bytes: 2 to 10 ms, and as long to show them. */
 export const sliceLines = 4096
@@ -59,7 +62,7 @@ export class BatchAppender {
     this.#limits = limits
   }
 
-  admit(tenant: Tenant, batch: LogBatch, generation: number, nowMs: number): LogsAppendOutcome {
+  admit(tenant: Tenant, batch: LogBatch, generation: number, now: NowRange): LogsAppendOutcome {
     const result = emptyOutcome(batch)
     this.#beginRecord()
     for (let s = 0; s < batch.streams.length; s++) {
@@ -68,7 +71,7 @@ export class BatchAppender {
       if (from === to) continue
       const stream = this.#openStream(batch, s, from, to, result)
       if (stream === undefined) continue
-      this.#admitLines(tenant, batch, stream, from, to, generation, nowMs, result)
+      this.#admitLines(tenant, batch, stream, from, to, generation, now, result)
       closeStream(tenant, stream, to - from, result)
     }
     if (!this.record.isEmpty)
@@ -86,7 +89,7 @@ export class BatchAppender {
   async admitSlowly(
     tenant: Tenant,
     batch: LogBatch,
-    nowMs: number,
+    now: NowRange,
     generationOf: () => number,
     onRecord: (stored: number) => Promise<void>,
     pause: () => Promise<void>,
@@ -113,7 +116,7 @@ export class BatchAppender {
         const to = endOfSlice(batch, from, Math.min(last, from + room))
         // While nothing is in the record it may still become one of the next generation.
         if (this.record.isEmpty) generation = generationOf()
-        this.#admitLines(tenant, batch, stream, from, to, generation, nowMs, result)
+        this.#admitLines(tenant, batch, stream, from, to, generation, now, result)
         room -= to - from
         if (to < last || room <= 0 || this.record.length > sliceBytes) await end()
         from = to
@@ -146,26 +149,29 @@ export class BatchAppender {
     from: number,
     to: number,
     generation: number,
-    nowMs: number,
+    now: NowRange,
     result: LogsAppendOutcome,
   ): void {
     const { labels, levelFromLabels, behind } = open
     let stream = tenant.head.find(labels)
     const { maxAgeMs, futureMs, outOfOrderMs, lineBytesMax } = this.#limits
-    const oldestMs = nowMs - maxAgeMs
-    const newestMs = nowMs + futureMs
+    const oldestMs = now.earliestMs - maxAgeMs
+    const newestMs = now.latestMs + futureMs
     let isBegun = false
     for (let i = from; i < to; i++) {
       const ms = batch.timesMs[i]!
       const subNs = batch.subNs[i]!
       const length = batch.lineTo[i]! - batch.lineFrom[i]!
       if (ms < oldestMs || ms > newestMs || length > lineBytesMax) {
-        const problem = this.#outOfBounds(labels, ms, length, nowMs)
+        const problem = this.#outOfBounds(labels, ms, length, now)
         refuse(result, problem)
         nameRefused(result, problem, i)
         continue
       }
-      const oldestInStreamMs = Math.min(stream?.newestAdmittedMs ?? -Infinity, nowMs) - outOfOrderMs
+      const newestInStreamMs = stream?.newestAdmittedMs ?? -Infinity
+      // A newest line that nobody could send now was left by a clock that was ahead: it makes none of now late.
+      const leastWindowMs = newestInStreamMs > now.earliestMs + futureMs ? aheadWindowMs : 0
+      const oldestInStreamMs = Math.min(newestInStreamMs, now.earliestMs) - Math.max(outOfOrderMs, leastWindowMs)
       if (ms < oldestInStreamMs) {
         if (behind.length < behindMax) behind.push(tooFarBehind(ms, subNs, oldestInStreamMs))
         result.refused++
@@ -174,7 +180,7 @@ export class BatchAppender {
       }
       const pairs = this.#admitMetadata(batch, i, levelFromLabels, labels, result)
       if (pairs === undefined) continue
-      stream ??= this.#makeStream(tenant, labels, i, open.end - i, nowMs, result)
+      stream ??= this.#makeStream(tenant, labels, i, open.end - i, now.earliestMs, result)
       if (stream === undefined) {
         open.isRefused = true
         break
@@ -227,15 +233,15 @@ export class BatchAppender {
   }
 
   /** Why a line that is too old, too new or too long is refused. */
-  #outOfBounds(labels: Labels, ms: number, length: number, nowMs: number): string {
+  #outOfBounds(labels: Labels, ms: number, length: number, { earliestMs, latestMs }: NowRange): string {
     const { maxAgeMs, futureMs, lineBytesMax } = this.#limits
     const stream = `stream '${labels.toString()}'`
-    if (ms < nowMs - maxAgeMs)
+    if (ms < earliestMs - maxAgeMs)
       return (
         `entry for ${stream} has timestamp too old: ${rfc3339(ms)}, ` +
-        `oldest acceptable timestamp is: ${rfc3339(nowMs - maxAgeMs)}`
+        `oldest acceptable timestamp is: ${rfc3339(earliestMs - maxAgeMs)}`
       )
-    if (ms > nowMs + futureMs) return `entry for ${stream} has timestamp too new: ${rfc3339(ms)}`
+    if (ms > latestMs + futureMs) return `entry for ${stream} has timestamp too new: ${rfc3339(ms)}`
     return (
       `max entry size '${lineBytesMax}' bytes exceeded for ${stream} ` +
       `while adding an entry with length '${length}' bytes`

@@ -3,6 +3,7 @@
  * turns of the log's generations: what a generation holds is in the bucket, or was taken over by the next one, before
  * it is released.
  */
+import type { Bucket } from '#bucket/bucket.ts'
 import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
 import { messageOf, UnavailableError } from '#core/errors.ts'
@@ -11,15 +12,14 @@ import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { Labels } from '#model/labels.ts'
-import type { Bucket } from '#bucket/bucket.ts'
 import { flushGaveUp, flushGiveUpMs } from '#store/flush-limit.ts'
 import type { Wal } from '#store/wal.ts'
-import type { ChunkReader } from './block-reader.ts'
 import type { BlockBuilding } from './block-building.ts'
+import type { ChunkReader } from './block-reader.ts'
 import { ChunkWriter, type FinishedChunk, type PublishOutcome } from './block-writer.ts'
 import { chunkKey, filterBeside } from './chunk.ts'
-import type { StreamHead } from './head.ts'
 import { filterPathOf, type ClosedChunk } from './closed-chunk.ts'
+import type { StreamHead } from './head.ts'
 import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
 import type { IndexedChunk } from './index-file.ts'
 import { scopeOf, writerOf } from './replay.ts'
@@ -30,6 +30,8 @@ import { LinesRecord, recordKind } from './wal-record.ts'
 
 export interface BlockLifeOptions {
   clock: Clock
+  /** What deletes because of age goes by it. */
+  steady: Clock
   files: Files
   log: Log
   bucket: Bucket
@@ -430,10 +432,10 @@ export class BlockLife {
 
   /** What is older than the retention leaves the index, then the bucket. */
   async retain(): Promise<void> {
-    const { clock, retentionMs } = this.#options
+    const { clock, steady, retentionMs } = this.#options
     if (retentionMs === Infinity || clock.monotonicMs() - this.#lastRetainMs < retainEveryMs) return
     this.#lastRetainMs = clock.monotonicMs()
-    const oldestMs = clock.nowMs() - retentionMs
+    const oldestMs = steady.nowMs() - retentionMs
     for (const tenant of this.#catalogue.tenants()) {
       for (const day of this.#catalogue.daysOf(tenant)) {
         if (day * dayMs > oldestMs) continue

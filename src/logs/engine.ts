@@ -1,30 +1,30 @@
 /** The logs signal: append in, select out, and what goes on behind. */
 import { LimitError } from '#core/errors.ts'
 import { defaultLimits } from '#core/limits.ts'
-import type { MemoryAccount } from '#core/memory-budget.ts'
 import type { LogFields } from '#core/log.ts'
+import type { MemoryAccount } from '#core/memory-budget.ts'
 import { leavingOut } from '#core/omissions.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { LogBatch } from '#model/log-batch.ts'
-import type { BlockSummary } from '#store/signal.ts'
-import type { RecordVisitor } from '#store/wal.ts'
 import { RecordLine } from '#store/record-line.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
-import type { LogsAppendOutcome, LogsAppender } from './append.ts'
+import type { BlockSummary } from '#store/signal.ts'
+import type { RecordVisitor } from '#store/wal.ts'
 import type { AdmittedLines } from './admitted-lines.ts'
+import type { LogsAppendOutcome, LogsAppender } from './append.ts'
 import { BatchAppender, sliceLines, type AdmissionLimits } from './batch-appender.ts'
 import { LocalBuilding, type BlockBuilding, type HidingTest } from './block-building.ts'
-import { ChunkReader } from './block-reader.ts'
 import { BlockLife } from './block-life.ts'
+import { ChunkReader } from './block-reader.ts'
 import { DeletionRequests, type DeletionRequest } from './deletion.ts'
-import { ChunkEraser } from './eraser.ts'
 import { LogsDoor } from './door.ts'
+import { ChunkEraser } from './eraser.ts'
 import { foundIndexes } from './found-indexes.ts'
 import { HeadSource } from './head-source.ts'
 import { dayMs, IndexCatalogue } from './index-catalogue.ts'
+import { Reader } from './reader.ts'
 import { Replay, scopeOf } from './replay.ts'
 import { RetiredObjects } from './retired.ts'
-import { Reader } from './reader.ts'
 import type { LogsReader } from './select.ts'
 import { Tail } from './tail.ts'
 import { Tenant } from './tenant.ts'
@@ -79,10 +79,10 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const { random, defaultTenant, readOnly } = options
     const directory = readOnly ? undefined : options.directory
     this.#deletions = new DeletionRequests({ bucket, clock, random, files, log, directory, defaultTenant })
-    this.#retired = new RetiredObjects(bucket, clock, log, defaultTenant)
+    this.#retired = new RetiredObjects(bucket, this.steady, log, defaultTenant)
     const building = options.building ?? new LocalBuilding({ files, bucket, isBase64, hides: options.hides, pause })
     this.#life = new BlockLife(
-      { ...options, building },
+      { ...options, building, steady: this.steady },
       this.wal,
       this.#tenants,
       this.#catalogue,
@@ -91,7 +91,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
       () => this.mayWrite(),
     )
     this.#eraser = new ChunkEraser(
-      { clock, log, isBase64, delayMs: options.deletionDelayMs, hides: options.hides },
+      { clock: this.steady, log, isBase64, delayMs: options.deletionDelayMs, hides: options.hides },
       this.#deletions,
       this.#catalogue,
       building,
@@ -233,7 +233,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const appender = this.#appender
     const { generation, writer } = this.wal
     const nowMs = this.#options.clock.nowMs()
-    const result = appender.admit(tenant, batch, generation, nowMs)
+    const result = appender.admit(tenant, batch, generation, this.steady.range())
     this.linesRefused += result.refused
     if (appender.record.isEmpty) return result
     const { lines } = appender
@@ -265,7 +265,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const result = await appender.admitSlowly(
       tenant,
       batch,
-      nowMs,
+      this.steady.range(),
       () => wal.generation,
       put,
       () => line.pause(),

@@ -57,6 +57,8 @@ export interface ChunkSource {
 export interface StreamChunks {
   readonly labels: Labels
   readonly chunks: readonly ChunkSource[]
+  /** Of a stream of one of several tenants: the deletions of that tenant, in place of those of the reader. */
+  readonly deletions?: readonly DeletionNotice[]
 }
 
 export interface TailedLine {

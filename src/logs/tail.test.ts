@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { MemoryBudget } from '#core/memory-budget.ts'
+import { exactly } from '#core/steady-clock.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { Matcher } from '#lang/regex/matcher.ts'
 import { Labels } from '#model/labels.ts'
@@ -44,7 +45,7 @@ class Pushes {
       builder.add(Labels.fromObject({ app }), nowMs, 0, text.join(' '))
     }
     const { name } = this.#tenant
-    this.#appender.admit(this.#tenant, builder.build(), 1, nowMs)
+    this.#appender.admit(this.#tenant, builder.build(), 1, exactly(nowMs))
     const payload = this.#appender.record.finish(name)
     const { lines } = this.#appender
     this.tail.offer(name, payload, lines, lines.show(payload, nowMs))

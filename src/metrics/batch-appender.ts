@@ -1,5 +1,6 @@
 /** One batch, decided on sample by sample, into a record for the log: synchronous, column by column. */
 import { BadDataError, LimitError } from '#core/errors.ts'
+import type { NowRange } from '#core/steady-clock.ts'
 import { nameRefused, refuse, type Refusal } from '#model/append-outcome.ts'
 import type { WriteBatch } from '#model/write-batch.ts'
 import type { MetricsAppendOutcome } from './append.ts'
@@ -49,8 +50,8 @@ export class BatchAppender {
    * Decides what can be stored and leaves in `record` what the log must hold of it, to be shown when it does. Throws
    * LimitError when the tenant has no room for new series and nothing was admitted.
    */
-  admit(tenant: Tenant, batch: WriteBatch, generation: number, nowMs: number): MetricsAppendOutcome {
-    const result = this.#begin(tenant, batch, nowMs)
+  admit(tenant: Tenant, batch: WriteBatch, generation: number, now: NowRange): MetricsAppendOutcome {
+    const result = this.#begin(tenant, batch, now)
     this.#beginRecord(generation)
     this.#findSeries(tenant, batch, 0, batch.seriesCount)
     this.#admitSamples(tenant, batch, result, 0, batch.sampleCount)
@@ -72,12 +73,12 @@ export class BatchAppender {
   async admitSlowly(
     tenant: Tenant,
     batch: WriteBatch,
-    nowMs: number,
+    now: NowRange,
     generationOf: () => number,
     onRecord: (stored: number) => Promise<void>,
     pause: () => Promise<void>,
   ): Promise<MetricsAppendOutcome> {
-    const result = this.#begin(tenant, batch, nowMs)
+    const result = this.#begin(tenant, batch, now)
     const end = async (): Promise<void> => {
       if (this.record.isEmpty) return pause()
       tenant.lastDefinitions = this.record.definitions.repeat(tenant.lastDefinitions, this.#generation)
@@ -110,10 +111,11 @@ export class BatchAppender {
     return result
   }
 
-  #begin(tenant: Tenant, batch: WriteBatch, nowMs: number): MetricsAppendOutcome {
+  #begin(tenant: Tenant, batch: WriteBatch, { earliestMs, latestMs }: NowRange): MetricsAppendOutcome {
     this.#problems = undefined
-    this.#latestMs = nowMs + this.#options.futureMs
-    tenant.head.nowMs = nowMs
+    this.#latestMs = latestMs + this.#options.futureMs
+    tenant.head.nowMs = earliestMs
+    tenant.head.likelyMs = earliestMs + this.#options.futureMs
     this.#refusals.fill(undefined)
     const result: MetricsAppendOutcome = { stored: 0, histograms: 0, exemplars: 0, refused: 0, problems: [] }
     if (batch.namesRefused) result.refusedAt = []

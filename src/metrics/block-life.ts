@@ -2,7 +2,8 @@
  * The life of a tenant's blocks: cut from the head, staged on the disk, uploaded, merged, deleted from, retained,
  * removed.
  */
-import { uploadMarkName } from '#store/upload-mark.ts'
+import type { Bucket, ObjectInfo } from '#bucket/bucket.ts'
+import { putState } from '#bucket/numbered-states.ts'
 import { isUlid, makeUlid } from '#codec/ulid.ts'
 import type { Clock } from '#core/clock.ts'
 import { messageOf, PlanStaleError, UnavailableError, WorkerMemoryError } from '#core/errors.ts'
@@ -13,13 +14,12 @@ import { forEachParallel } from '#core/parallel.ts'
 import { isPoison } from '#core/poison.ts'
 import type { Random } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
-import type { Bucket, ObjectInfo } from '#bucket/bucket.ts'
-import { putState } from '#bucket/numbered-states.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
-import { listBlocks } from './block-list.ts'
-import { expired, overSize, planCompaction } from './compaction-plan.ts'
-import { uploadsAtOnce, UploadQueue, type StagedBlock } from './upload-queue.ts'
+import { uploadMarkName } from '#store/upload-mark.ts'
 import type { Wal } from '#store/wal.ts'
+import { LocalBuilding, type BlockBuilding } from './block-building.ts'
+import { bucketFiles, localFiles } from './block-files.ts'
+import { listBlocks } from './block-list.ts'
 import {
   addWalThrough,
   decodeMeta,
@@ -31,19 +31,21 @@ import {
   type BlockMeta,
   type WalThrough,
 } from './block-meta.ts'
-import { LocalBuilding, type BlockBuilding } from './block-building.ts'
-import { bucketFiles, localFiles } from './block-files.ts'
 import { BlockReader, type BlockFiles } from './block-reader.ts'
+import type { BlockSet } from './block-set.ts'
+import { expired, overSize, planCompaction } from './compaction-plan.ts'
 import { DeletionMarks, markName, type DoomedBlock } from './deletion-marks.ts'
 import { collectRange, type MergedBlock, type WrittenBlock } from './merge.ts'
 import type { RangeChunks } from './range-chunks.ts'
-import type { BlockSet } from './block-set.ts'
 import { Scrub } from './scrub.ts'
 import type { Tenant } from './tenant.ts'
 import { addInterval, encodeTombstones, tombstonesName, type Interval } from './tombstones.ts'
+import { uploadsAtOnce, UploadQueue, type StagedBlock } from './upload-queue.ts'
 
 export interface BlockLifeOptions {
   clock: Clock
+  /** What deletes because of age goes by it. */
+  steady: Clock
   random: Random
   files: Files
   log: Log
@@ -244,7 +246,7 @@ export class BlockLife {
     if (objects.some(({ key }) => key === `${tenant}/${id}/${markName}`)) this.#orphans.add(`${tenant}/${id}`)
     else if (blocks !== undefined && [...blocks.readers.values()].some(isParent)) return
     else if (!objects.some(({ key }) => key === `${tenant}/${id}/index`)) {
-      const oldMs = this.#options.clock.nowMs() - orphanAgeMs
+      const oldMs = this.#options.steady.nowMs() - orphanAgeMs
       if (objects.length > 0 && objects.every(({ modifiedMs }) => modifiedMs <= oldMs))
         this.#orphans.add(`${tenant}/${id}`)
     } else if (!objects.some(({ key }) => key === `${tenant}/${id}/${uploadMarkName}`) && !this.#isUploading(objects))
@@ -765,7 +767,7 @@ export class BlockLife {
   async retain(): Promise<void> {
     await this.#scrub.step()
     await this.#sweepOrphans()
-    const { clock, retentionMs, retentionBytesMax } = this.#options
+    const { steady, retentionMs, retentionBytesMax } = this.#options
     for (const tenant of this.#tenants.values()) {
       const readers = [...tenant.blocks.readers.values()].filter(r => !this.#staged.has(r.meta.ulid))
       const planned = readers.map(r => ({
@@ -777,7 +779,7 @@ export class BlockLife {
       }))
       const gone = new Set(
         [
-          ...(retentionMs === Infinity ? [] : expired(planned, clock.nowMs() - retentionMs)),
+          ...(retentionMs === Infinity ? [] : expired(planned, steady.nowMs() - retentionMs)),
           ...(retentionBytesMax === Infinity ? [] : overSize(planned, retentionBytesMax)),
         ].map(p => p.id),
       )

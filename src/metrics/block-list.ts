@@ -2,9 +2,10 @@
  * Which blocks the bucket has, by tenant, read from their meta.json. Listing happens at the start and when asked for,
  * not in steady state.
  */
+import type { Bucket } from '#bucket/bucket.ts'
 import { NotFoundError } from '#core/errors.ts'
 import { forEachParallel } from '#core/parallel.ts'
-import type { Bucket } from '#bucket/bucket.ts'
+import { reservedFor } from '#core/tenant-name.ts'
 import { readBucketIndex } from './bucket-index.ts'
 import { markName } from './deletion-marks.ts'
 
@@ -46,7 +47,7 @@ export async function listBlocks(bucket: Bucket, options: ListingOptions): Promi
   const listing: BlockListing = { found: [], ids: new Map(), withoutMeta: [], marked: new Map() }
   const { found, ids, withoutMeta, marked } = listing
   for (const tenant of await bucket.listDirectories('')) {
-    if (tenant.startsWith('__')) continue
+    if (reservedFor(tenant) !== undefined) continue
     const { names, deleted } = isForeign
       ? await listForeign(bucket, tenant)
       : { names: await bucket.listDirectories(`${tenant}/`), deleted: new Set<string>() }

@@ -6,20 +6,20 @@ import { leavingOut } from '#core/omissions.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import type { Metadata, WriteBatch } from '#model/write-batch.ts'
-import type { BlockSummary } from '#store/signal.ts'
-import type { RecordVisitor } from '#store/wal.ts'
 import { RecordLine } from '#store/record-line.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
+import type { BlockSummary } from '#store/signal.ts'
+import type { RecordVisitor } from '#store/wal.ts'
 import type { MetricsAppendOutcome, MetricsAppender } from './append.ts'
 import { BatchAppender, sliceItems, type AppendOptions } from './batch-appender.ts'
+import type { BlockBuilding } from './block-building.ts'
 import { BlockLife, bytesOfBlock } from './block-life.ts'
 import type { BlockMeta } from './block-meta.ts'
-import type { BlockBuilding } from './block-building.ts'
 import { BlockSet } from './block-set.ts'
-import type { KeptExemplar } from './exemplars.ts'
-import { MetricsDoor } from './door.ts'
-import { foundBlocks } from './found-blocks.ts'
 import { allChanged } from './change-log.ts'
+import { MetricsDoor } from './door.ts'
+import type { KeptExemplar } from './exemplars.ts'
+import { foundBlocks } from './found-blocks.ts'
 import { HeadSource } from './head-source.ts'
 import { Reader } from './reader.ts'
 import { Replay } from './replay.ts'
@@ -63,7 +63,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     this.#options = options
     const { blockMs, outOfOrderMs, limits } = options
     this.#blocks = new BlockLife(
-      { ...options, stagingDirectory: `${options.directory}/staging` },
+      { ...options, steady: this.steady, stagingDirectory: `${options.directory}/staging` },
       this.wal,
       this.#tenants,
       name => this.#tenant(name),
@@ -241,8 +241,8 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
       })
     }
     const pause = (): Promise<void> => line.pause()
-    const nowMs = clock.nowMs()
-    const result = await appender.admitSlowly(tenant, batch, nowMs, () => wal.generation, put, pause)
+    const now = this.steady.range()
+    const result = await appender.admitSlowly(tenant, batch, now, () => wal.generation, put, pause)
     line.requireWhole()
     // Samples that were there already stand in no record.
     this.samplesAppended += result.stored - inRecords
@@ -253,7 +253,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   /** The synchronous part: decides, and puts what is stored in line for the log, which shows it. */
   #admitBatch(tenant: Tenant, batch: WriteBatch): MetricsAppendOutcome {
     const appender = this.#appender
-    const result = appender.admit(tenant, batch, this.wal.generation, this.#options.clock.nowMs())
+    const result = appender.admit(tenant, batch, this.wal.generation, this.steady.range())
     // A sample that was there already stands in no record.
     if (appender.record.isEmpty) this.samplesAppended += result.stored
     else {

@@ -85,6 +85,8 @@ export class Head {
    * there yet: by them nothing of now is too old.
    */
   nowMs = Infinity
+  /** Set with it: later samples are there only because a clock was ahead. */
+  likelyMs = Infinity
 
   /** Time of the newest sample that was admitted, no later than now. */
   get newestMs(): number {
@@ -116,13 +118,15 @@ export class Head {
   }
 
   #admitLate(series: number, timeMs: number): SampleOutcome {
-    if (this.#isTooLate(timeMs)) return this.#tooLate
+    if (this.#isTooLate(series, timeMs)) return this.#tooLate
     if (this.#knownRange(timeMs)?.histogramAt(series, timeMs) !== undefined) return sampleOutcome.duplicate
     this.#admitted.noteLate(timeMs)
     return sampleOutcome.stored
   }
 
-  #isTooLate(timeMs: number): boolean {
+  #isTooLate(series: number, timeMs: number): boolean {
+    // The newest of the series is none that anybody could send now: the sample is as good as the newest.
+    if (this.#admitted.timesMs[series]! > this.likelyMs) return timeMs < this.oldestMs
     return timeMs < this.newestMs - this.#outOfOrderMs
   }
   get #tooLate(): SampleOutcome {
@@ -142,7 +146,7 @@ export class Head {
       const comparison = admitted.compareHistogram(series, histogram)
       if (comparison !== 'unknown') return comparison === 'same' ? sampleOutcome.repeated : sampleOutcome.duplicate
     }
-    if (this.#isTooLate(timeMs)) return this.#tooLate
+    if (this.#isTooLate(series, timeMs)) return this.#tooLate
     const there = this.#knownRange(timeMs)?.histogramAt(series, timeMs)
     if (there !== undefined) return there.equals(histogram) ? sampleOutcome.repeated : sampleOutcome.duplicate
     if (this.#hasFloatAt(series, timeMs)) return sampleOutcome.duplicate

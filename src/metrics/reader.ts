@@ -76,7 +76,7 @@ export class Reader implements MetricsReader {
     this.#retainedFrom = retainedFrom
   }
 
-  get tenant(): string {
+  get subject(): string {
     return this.#source.tenant
   }
 

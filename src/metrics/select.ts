@@ -1,10 +1,10 @@
 /** The door out of the metrics signal: what a query can ask of it. */
 import type { Omissions } from '#core/omissions.ts'
-import type { BlockMeta } from './block-meta.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import type { SampleColumns } from '#model/sample-columns.ts'
 import type { DamagedBlock } from '#store/damage.ts'
+import type { BlockMeta } from './block-meta.ts'
 
 /** What is in memory of a tenant. Without samples the times are infinite. */
 export interface HeadStats {
@@ -53,8 +53,8 @@ export interface ReadChanges {
  * was read; the question can be asked again then.
  */
 export interface MetricsReader {
-  /** The tenant whose data it reads. */
-  readonly tenant: string
+  /** What it reads, as a text: readers of the same data have the same one. */
+  readonly subject: string
   /** What the answers so far lack. */
   readonly omissions: Omissions
   /** The tenant's blocks that are known to be damaged. */

@@ -1,49 +1,65 @@
 /** Credentials: who gets in, and what the others are answered. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { Auth } from './auth.ts'
+import { everything } from './access.ts'
+import { Auth, isRefusal, noAuth, shortForm, type Admission, type Scheme } from './auth.ts'
 
 const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`
-const user = new Auth({ username: 'me', password: 'sécret:x', bearerToken: '' })
-const token = new Auth({ username: '', password: '', bearerToken: 'tok' })
-const both = new Auth({ username: 'me', password: 'p', bearerToken: 'tok' })
-const off = new Auth({ username: '', password: '', bearerToken: '' })
+const user = new Auth(shortForm({ username: 'me', password: 'sécret:x', bearerToken: '' }))
+const token = new Auth(shortForm({ username: '', password: '', bearerToken: 'tok' }))
+const both = new Auth(shortForm({ username: 'me', password: 'p', bearerToken: 'tok' }))
+const off = new Auth(shortForm({ username: '', password: '', bearerToken: '' }))
 
-test('requests get in with the right credentials alone', () => {
-  const missing = 'credentials are missing: send an Authorization header'
-  const cases: [auth: Auth, header: string | undefined, refusal: string | undefined][] = [
-    [off, undefined, undefined],
-    [off, 'anything', undefined],
-    [user, basic('me:sécret:x'), undefined],
-    [user, `BASIC   ${Buffer.from('me:sécret:x').toString('base64')}  `, undefined],
-    [user, basic('me:sécret'), 'the user name or the password is wrong'],
-    [user, basic('other:sécret:x'), 'the user name or the password is wrong'],
-    [user, 'Basic !!!', 'the user name or the password is wrong'],
-    [user, 'Bearer tok', 'authorization by bearer is not set up here'],
+const shown = (admission: Admission): string =>
+  isRefusal(admission) ? `${admission.status} ${admission.reason}` : `granted to ${admission.name}`
+
+test('requests get in with the right credentials alone', async () => {
+  const missing = '401 credentials are missing: send an Authorization header'
+  const wrong = '401 the user name or the password is wrong'
+  const cases: [auth: Auth, header: string | undefined, outcome: string][] = [
+    [off, undefined, 'granted to '],
+    [off, 'anything', 'granted to '],
+    [user, basic('me:sécret:x'), 'granted to me'],
+    [user, `BASIC   ${Buffer.from('me:sécret:x').toString('base64')}  `, 'granted to me'],
+    [user, basic('me:sécret'), wrong],
+    [user, basic('other:sécret:x'), wrong],
+    [user, 'Basic !!!', wrong],
+    [user, 'Bearer tok', '401 authorization by bearer is not set up here'],
     [user, undefined, missing],
     [user, '', missing],
     [user, 'Basic', missing],
-    [token, 'Bearer tok', undefined],
-    [token, 'bearer tok', undefined],
-    [token, 'Bearer tok2', 'the bearer token is wrong'],
-    [token, basic(':'), 'authorization by basic is not set up here'],
-    [token, 'Digest x', 'authorization by digest is not set up here'],
-    [both, 'Bearer tok', undefined],
-    [both, basic('me:p'), undefined],
+    [token, 'Bearer tok', 'granted to auth.bearer_token_file'],
+    [token, 'bearer tok', 'granted to auth.bearer_token_file'],
+    [token, 'Bearer tok2', '401 the bearer token is wrong'],
+    [token, basic(':'), '401 authorization by basic is not set up here'],
+    [token, 'Digest x', '401 authorization by digest is not set up here'],
+    [both, 'Bearer tok', 'granted to auth.bearer_token_file'],
+    [both, basic('me:p'), 'granted to me'],
   ]
-  for (const [auth, header, refusal] of cases)
-    assert.equal(auth.refuses('/api/v1/query', header), refusal, header ?? 'no header')
+  for (const [auth, authorization, outcome] of cases)
+    assert.equal(shown(await auth.admit({ authorization })), outcome, authorization ?? 'no header')
 })
 
-test('probes need no credentials, paths that look like theirs do', () => {
-  for (const path of ['/health', '/-/healthy', '/-/ready', '/ready'])
-    assert.equal(user.refuses(path, undefined), undefined, path)
-  for (const path of ['/health/', '/ready/x', '/metrics', '/-/flush', '/HEALTH'])
-    assert.notEqual(user.refuses(path, undefined), undefined, path)
+test('the first scheme that grants something decides, whether it has to wait or not', async () => {
+  const grant = (name: string): Scheme => ({ challenge: undefined, admit: () => ({ ...everything, name }) })
+  const silent: Scheme = { challenge: undefined, admit: () => undefined }
+  const refuse = (reason: string): Scheme => ({ challenge: undefined, admit: () => ({ status: 401, reason }) })
+  const later = (scheme: Scheme): Scheme => ({ ...scheme, admit: asking => Promise.resolve(scheme.admit(asking)) })
+  const cases: [schemes: Scheme[], outcome: string][] = [
+    [[silent, grant('a'), grant('b')], 'granted to a'],
+    [[refuse('no'), grant('b')], 'granted to b'],
+    [[refuse('no'), refuse('never')], '401 no'],
+  ]
+  for (const [schemes, outcome] of cases)
+    for (const slow of [[], [0], [1], [0, 1]]) {
+      const auth = new Auth(schemes.map((scheme, i) => (slow.includes(i) ? later(scheme) : scheme)))
+      assert.equal(shown(await auth.admit({ authorization: 'X y' })), outcome, `${outcome}, slow: ${slow.join()}`)
+    }
 })
 
 test('the challenge names the scheme that is set up', () => {
   assert.equal(off.isOn, false)
+  assert.equal(noAuth.isOn, false)
   assert.equal(user.isOn, true)
   assert.equal(user.challenge, 'Basic realm="tercet", charset="UTF-8"')
   assert.equal(token.challenge, 'Bearer realm="tercet"')

@@ -1,5 +1,43 @@
-/** Who may talk to the process: HTTP Basic with one user, or a bearer token. Texts are compared in constant time. */
+/**
+ * Who may talk to the process. Each way of proving who one is, is a `Scheme`: HTTP Basic, bearer tokens, sessions in
+ * cookies, client certificates. The servers ask `Auth` for the grant of whoever asks, and compare it with the access
+ * of the route (access.ts).
+ */
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { everything, lackOf, nobody, type Access, type Grant } from './access.ts'
+
+/** Whoever asks, as a server sees it. */
+export interface Asking {
+  readonly authorization: string | undefined
+  readonly cookie?: string | undefined
+  /** Subject of the certificate that the client has shown, and that an authority of ours has signed. */
+  readonly clientSubject?: string | undefined
+  /** For limits on failed logins. */
+  readonly remoteAddress?: string | undefined
+}
+
+/** Why nobody gets in with this; 403: with this credential, to this route. */
+export interface Refusal {
+  readonly status: 401 | 403 | 429 | 503
+  readonly reason: string
+  /** Whose credential is not enough. */
+  readonly name?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export type Admission = Grant | Refusal
+
+export function isRefusal(admission: Admission): admission is Refusal {
+  return 'reason' in admission
+}
+
+/** One way in. */
+export interface Scheme {
+  /** What WWW-Authenticate says of it; undefined where programs can't be challenged to it: cookies, certificates. */
+  readonly challenge: string | undefined
+  /** Undefined: the request does not try this way. Refused: it tries, and is wrong. */
+  admit(asking: Asking): Admission | undefined | Promise<Admission | undefined>
+}
 
 export interface AuthOptions {
   username: string
@@ -7,44 +45,140 @@ export interface AuthOptions {
   bearerToken: string
 }
 
-/** Paths that answer without credentials: what probes ask. */
-export const openPaths: ReadonlySet<string> = new Set(['/health', '/-/healthy', '/-/ready', '/ready'])
-
-function isSame(given: string, wanted: string): boolean {
+/** Compared in constant time. */
+export function isSameSecret(given: string, wanted: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(given), digest(wanted))
 }
 
-export class Auth {
-  readonly #options: AuthOptions
+/** The scheme of an Authorization header, in lower case, and what follows it; undefined: there is none. */
+export function authorizationOf(header: string | undefined): { scheme: string; given: string } | undefined {
+  const space = header?.indexOf(' ') ?? -1
+  if (header === undefined || space < 0) return undefined
+  return { scheme: header.slice(0, space).toLowerCase(), given: header.slice(space + 1).trim() }
+}
 
-  constructor(options: AuthOptions) {
-    this.#options = options
+export const basicChallenge = 'Basic realm="tercet", charset="UTF-8"'
+export const bearerChallenge = 'Bearer realm="tercet"'
+
+/** One user who may do everything: `auth.username`. */
+export function oneUser(username: string, password: string): Scheme {
+  const grant: Grant = { ...everything, name: username }
+  return {
+    challenge: basicChallenge,
+    admit: ({ authorization }) => {
+      const sent = authorizationOf(authorization)
+      if (sent?.scheme !== 'basic') return undefined
+      return isSameSecret(Buffer.from(sent.given, 'base64').toString('utf8'), `${username}:${password}`)
+        ? grant
+        : { status: 401, reason: 'the user name or the password is wrong' }
+    },
+  }
+}
+
+/** One token that may do everything: `auth.bearer_token_file`. */
+export function oneToken(token: string): Scheme {
+  const grant: Grant = { ...everything, name: 'auth.bearer_token_file' }
+  return {
+    challenge: bearerChallenge,
+    admit: ({ authorization }) => {
+      const sent = authorizationOf(authorization)
+      if (sent?.scheme !== 'bearer') return undefined
+      return isSameSecret(sent.given, token) ? grant : { status: 401, reason: 'the bearer token is wrong' }
+    },
+  }
+}
+
+/** The short form of the configuration: a user, a token, both, or nobody. */
+export function shortForm({ username, password, bearerToken }: AuthOptions): Scheme[] {
+  return [
+    ...(username === '' ? [] : [oneUser(username, password)]),
+    ...(bearerToken === '' ? [] : [oneToken(bearerToken)]),
+  ]
+}
+
+export class Auth {
+  #schemes: readonly Scheme[]
+  /** Where a browser without credentials is sent; undefined: nowhere. */
+  loginPath: string | undefined
+
+  /** Without schemes everybody may do everything. */
+  constructor(schemes: readonly Scheme[]) {
+    this.#schemes = schemes
+  }
+
+  /** From now on these decide: the files of credentials have changed. */
+  use(schemes: readonly Scheme[]): void {
+    this.#schemes = schemes
   }
 
   get isOn(): boolean {
-    return this.#options.username !== '' || this.#options.bearerToken !== ''
+    return this.#schemes.length > 0
   }
 
-  /** Why a request with this Authorization header is refused, or undefined. */
-  refuses(path: string, authorization: string | undefined): string | undefined {
-    const { username, password, bearerToken } = this.#options
-    if (!this.isOn || openPaths.has(path)) return undefined
-    const space = authorization?.indexOf(' ') ?? -1
-    if (authorization === undefined || space < 0) return 'credentials are missing: send an Authorization header'
-    const scheme = authorization.slice(0, space).toLowerCase(),
-      given = authorization.slice(space + 1).trim()
-    if (scheme === 'bearer' && bearerToken !== '')
-      return isSame(given, bearerToken) ? undefined : 'the bearer token is wrong'
-    if (scheme === 'basic' && username !== '')
-      return isSame(Buffer.from(given, 'base64').toString('utf8'), `${username}:${password}`)
-        ? undefined
-        : 'the user name or the password is wrong'
-    return `authorization by ${scheme} is not set up here`
+  /** The grant of whoever asks for something of this access. */
+  enter(access: Access, asking: Asking): Admission | Promise<Admission> {
+    if (!this.isOn) return everything
+    if (access.kind === 'open' || access.kind === 'login') return nobody
+    const admission = this.admit(asking)
+    return admission instanceof Promise
+      ? admission.then(admitted => withinGrant(access, admitted))
+      : withinGrant(access, admission)
+  }
+
+  /** The first scheme that grants something decides; where none does, the first that refuses. */
+  admit(asking: Asking): Admission | Promise<Admission> {
+    if (!this.isOn) return everything
+    let refused: Refusal | undefined
+    for (const [i, scheme] of this.#schemes.entries()) {
+      const admission = scheme.admit(asking)
+      if (admission instanceof Promise) return this.#admitRest(i, admission, refused, asking)
+      if (admission === undefined) continue
+      if (!isRefusal(admission)) return admission
+      refused ??= admission
+    }
+    return refused ?? nothingTried(asking)
+  }
+
+  /** The same from a scheme on that has to wait. */
+  async #admitRest(
+    from: number,
+    first: Promise<Admission | undefined>,
+    refused: Refusal | undefined,
+    asking: Asking,
+  ): Promise<Admission> {
+    let found = refused
+    for (const [i, scheme] of this.#schemes.entries()) {
+      if (i < from) continue
+      const admission = await (i === from ? first : scheme.admit(asking))
+      if (admission === undefined) continue
+      if (!isRefusal(admission)) return admission
+      found ??= admission
+    }
+    return found ?? nothingTried(asking)
   }
 
   /** What the WWW-Authenticate header says. */
   get challenge(): string {
-    return this.#options.username !== '' ? 'Basic realm="tercet", charset="UTF-8"' : 'Bearer realm="tercet"'
+    const challenges = this.#schemes.map(scheme => scheme.challenge).filter(text => text !== undefined)
+    return challenges[0] ?? bearerChallenge
   }
 }
+
+function withinGrant(access: Access, admission: Admission): Admission {
+  if (isRefusal(admission)) return admission
+  const reason = lackOf(access, admission)
+  return reason === undefined ? admission : { status: 403, reason, name: admission.name }
+}
+
+function nothingTried({ authorization }: Asking): Refusal {
+  const sent = authorizationOf(authorization)
+  const reason =
+    sent === undefined
+      ? 'credentials are missing: send an Authorization header'
+      : `authorization by ${sent.scheme} is not set up here`
+  return { status: 401, reason }
+}
+
+/** For servers without credentials. */
+export const noAuth = new Auth([])

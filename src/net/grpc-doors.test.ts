@@ -3,14 +3,15 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2'
 import test from 'node:test'
-import { Auth } from './auth.ts'
+import { known } from './access.ts'
+import { noAuth } from './auth.ts'
 import { GrpcServer, type GrpcMethod } from './grpc.ts'
 
 async function serving(
   methods: readonly GrpcMethod[],
   work: (session: ClientHttp2Session) => Promise<void>,
 ): Promise<void> {
-  const server = new GrpcServer(methods, 1000, new Auth({ username: '', password: '', bearerToken: '' }), undefined)
+  const server = new GrpcServer(methods, 1000, noAuth, undefined)
   const session = connect(`http://${await server.listen('127.0.0.1:0')}`)
   session.on('error', () => {})
   try {
@@ -27,6 +28,7 @@ test('what a page may send without a preflight is refused, whatever its type say
   const method: GrpcMethod = {
     service: 'some.Service',
     method: 'Export',
+    access: known,
     handler: async () => {
       calls++
       return new Uint8Array(0)

@@ -5,29 +5,30 @@ import test from 'node:test'
 import { credentials, makeGenericClientConstructor, Metadata, status, type ServiceError } from '@grpc/grpc-js'
 import { MemoryBudget } from '#core/memory-budget.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
-import { Auth } from './auth.ts'
+import { known } from './access.ts'
+import { Auth, noAuth, oneToken } from './auth.ts'
 import { GrpcServer, type GrpcMethod, type GrpcOptions } from './grpc.ts'
 import { errorOfEachKind } from './handler-kit.ts'
 
 const asIs = (bytes: Buffer): Buffer => bytes
 const service = 'test.Service'
-const nobody = { username: '', password: '', bearerToken: '' }
 
 interface Answer {
   code: number
   text: string
 }
+type OwnMethod = Omit<GrpcMethod, 'service' | 'access'>
 type Call = (method: string, message: string, headers?: Record<string, string>) => Promise<Answer>
 
 /** Runs the work against a server with these methods. */
 async function serving(
-  methods: readonly Omit<GrpcMethod, 'service'>[],
+  methods: readonly OwnMethod[],
   work: (call: Call, address: string) => Promise<void>,
-  auth = new Auth(nobody),
+  auth = noAuth,
   options?: GrpcOptions,
 ): Promise<void> {
   const server = new GrpcServer(
-    methods.map(method => ({ service, ...method })),
+    methods.map(method => ({ service, access: known, ...method })),
     1000,
     auth,
     undefined,
@@ -44,7 +45,7 @@ async function serving(
 }
 
 function clientOf(
-  methods: readonly Omit<GrpcMethod, 'service'>[],
+  methods: readonly OwnMethod[],
   address: string,
 ): { call: Call; close: () => void; start: (method: string) => () => void } {
   const definitions = Object.fromEntries(
@@ -106,8 +107,8 @@ function clientOf(
 }
 
 test('a handler gets the message and the tenant of its header; its answer goes back, also as a stream', async () => {
-  const handler: GrpcMethod['handler'] = async (message, tenant) =>
-    Buffer.from(`${Buffer.from(message).toString('utf8')} of ${tenant ?? 'nobody'}`)
+  const handler: GrpcMethod['handler'] = async (message, { header }) =>
+    Buffer.from(`${Buffer.from(message).toString('utf8')} of ${header('x-scope-orgid') ?? 'nobody'}`)
   await serving(
     [
       { method: 'Unary', handler },
@@ -132,6 +133,7 @@ test('each kind of error has its status and its message; senders repeat UNAVAILA
     'corrupt-data': status.INVALID_ARGUMENT,
     evaluation: status.INVALID_ARGUMENT,
     execution: status.INVALID_ARGUMENT,
+    forbidden: status.PERMISSION_DENIED,
     limit: status.INVALID_ARGUMENT,
     'limit 400': status.INVALID_ARGUMENT,
     'limit 413': status.INVALID_ARGUMENT,
@@ -180,7 +182,7 @@ test('calls without the right credentials are unauthenticated, and never reach t
       assert.equal(calls, 0)
       assert.deepEqual(await call('Unary', '', { authorization: 'Bearer t' }), { code: 0, text: 'ok' })
     },
-    new Auth({ ...nobody, bearerToken: 't' }),
+    new Auth([oneToken('t')]),
   )
 })
 
@@ -193,7 +195,7 @@ test('a caller that goes away aborts the signal', async () => {
   const started = new Promise<void>(resolve => {
     onStarted = resolve
   })
-  const methods: Omit<GrpcMethod, 'service'>[] = [
+  const methods: OwnMethod[] = [
     {
       method: 'Slow',
       handler: (_message, _tenant, signal) =>
@@ -223,7 +225,7 @@ test('requests and answers draw on the memory; a caller that takes no answer, ho
   let slowReaders = 0
   const options = { clock, memory, writeTimeoutMs: 30_000, onSlowReader: () => slowReaders++ }
   const held: number[] = []
-  const methods: Omit<GrpcMethod, 'service'>[] = [
+  const methods: OwnMethod[] = [
     {
       method: 'Stream',
       handler: async message => {

@@ -10,10 +10,13 @@ import {
   type ServerWritableStream,
   type ServiceError,
 } from '@grpc/grpc-js'
+import type { PeerCertificate } from 'node:tls'
 import type { Clock } from '#core/clock.ts'
-import { messageOf, TimeoutError, UnauthorizedError } from '#core/errors.ts'
+import { ForbiddenError, messageOf, TimeoutError, UnauthorizedError, UnavailableError } from '#core/errors.ts'
 import type { MemoryBudget, MemoryHold } from '#core/memory-budget.ts'
-import type { Auth } from './auth.ts'
+import type { Access, Caller } from './access.ts'
+import { isRefusal, type Auth, type Refusal } from './auth.ts'
+import { certificateOf } from './client-certificate.ts'
 import { checkPort, listenError } from './listen-error.ts'
 import { WaitingReaders } from './paced-body.ts'
 import { replyTo, type ByErrorKind } from './route-table.ts'
@@ -23,8 +26,9 @@ export interface GrpcMethod {
   /** Full service name, package included. */
   service: string
   method: string
+  access: Access
   /** `signal`: the caller went away. */
-  handler: (message: Uint8Array, tenant: string | undefined, signal: AbortSignal) => Promise<Uint8Array>
+  handler: (message: Uint8Array, caller: Caller, signal: AbortSignal) => Promise<Uint8Array>
 }
 
 /** Certificates that are replaced while connections go on; the library's own can't say a version of TLS. */
@@ -58,6 +62,7 @@ const codes = {
   'corrupt-data': () => status.INVALID_ARGUMENT,
   evaluation: () => status.INVALID_ARGUMENT,
   execution: () => status.INVALID_ARGUMENT,
+  forbidden: () => status.PERMISSION_DENIED,
   limit: error => (error.status === 429 ? status.UNAVAILABLE : status.INVALID_ARGUMENT),
   'not-found': () => status.NOT_FOUND,
   timeout: () => status.DEADLINE_EXCEEDED,
@@ -74,12 +79,25 @@ function failure(error: unknown): Partial<ServiceError> {
 interface Call {
   readonly request: Buffer
   readonly metadata: Metadata
+  /** `address:port`. */
+  getPeer(): string
+  /** The certificate of a client that was checked. */
+  getAuthContext(): { sslPeerCertificate?: PeerCertificate | undefined }
   on(event: 'cancelled', run: () => void): unknown
 }
 
 function headerOf(metadata: Metadata, name: string): string | undefined {
   const value = metadata.get(name)[0]
   return value === undefined ? undefined : String(value)
+}
+
+function hostOf(peer: string): string {
+  return peer.slice(0, peer.lastIndexOf(':')).replace(/^\[|\]$/g, '')
+}
+
+function refusalError({ status: code, reason }: Refusal): Error {
+  if (code === 401) return new UnauthorizedError(reason)
+  return code === 403 ? new ForbiddenError(reason) : new UnavailableError(reason, 1)
 }
 
 export interface GrpcOptions {
@@ -179,17 +197,22 @@ export class GrpcServer {
     return hold
   }
 
-  /** Throws UnauthorizedError, and what the handler throws. */
-  async #run({ service, method, handler }: GrpcMethod, call: Call): Promise<Buffer> {
+  /** Throws UnauthorizedError, ForbiddenError, and what the handler throws. */
+  async #run({ access, handler }: GrpcMethod, call: Call): Promise<Buffer> {
     const gone = new AbortController()
     call.on('cancelled', () => {
       gone.abort()
     })
-    const problem = this.#auth.refuses(`/${service}/${method}`, headerOf(call.metadata, 'authorization'))
-    if (problem !== undefined) throw new UnauthorizedError(problem)
+    const header: Caller['header'] = name => headerOf(call.metadata, name)
+    const admission = await this.#auth.enter(access, {
+      authorization: header('authorization'),
+      remoteAddress: hostOf(call.getPeer()),
+      clientSubject: certificateOf(call.getAuthContext().sslPeerCertificate)?.subject,
+    })
+    if (isRefusal(admission)) throw refusalError(admission)
     const hold = this.#holdBody(call.request.length)
     try {
-      return Buffer.from(await handler(call.request, headerOf(call.metadata, 'x-scope-orgid'), gone.signal))
+      return Buffer.from(await handler(call.request, { header, grant: admission }, gone.signal))
     } finally {
       hold?.close()
     }

@@ -7,12 +7,14 @@ import {
   CorruptDataError,
   EvaluationError,
   ExecutionError,
+  ForbiddenError,
   LimitError,
   NotFoundError,
   TimeoutError,
   UnauthorizedError,
   UnavailableError,
 } from '#core/errors.ts'
+import { everything, type Grant } from './access.ts'
 import {
   replyTo,
   type ErrorKind,
@@ -30,6 +32,7 @@ interface SentRequest {
   headers?: Readonly<Record<string, string>>
   body?: string | Uint8Array
   signal?: AbortSignal
+  grant?: Grant
 }
 
 /** The body is what it is after decompression; `rawBody` gives the same. */
@@ -42,6 +45,7 @@ export function requestOf(sent: SentRequest = {}): HttpRequest {
     params: sent.params ?? {},
     query,
     header: name => sent.headers?.[name],
+    grant: sent.grant ?? everything,
     body,
     rawBody: body,
     form: async () => {
@@ -83,6 +87,7 @@ export const errorOfEachKind: Readonly<Record<ErrorKind | `limit ${400 | 413 | 4
   'corrupt-data': new CorruptDataError('corrupt data'),
   evaluation: new EvaluationError('evaluation'),
   execution: new ExecutionError('execution'),
+  forbidden: new ForbiddenError('forbidden'),
   limit: new LimitError('limit', 413),
   'limit 400': new LimitError('limit', 400),
   'limit 413': new LimitError('limit', 413),

@@ -1,25 +1,27 @@
 /**
  * Requests to other servers: credentials from files that change, OAuth 2, TLS in both directions, proxies, limits,
- * redirects, addresses that are off limits.
+ * redirects, addresses that may not be connected to.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createSecure } from 'node:https'
-import { connect } from 'node:net'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, isIP } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { after, before, test } from 'node:test'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { systemClock } from '#core/clock.ts'
 import { BadDataError, LimitError, TimeoutError, UnavailableError } from '#core/errors.ts'
 import { systemFiles } from '#core/files.ts'
-import { HttpClient, isOffLimits, type ClientSettings, type ClientWorld } from './http-client.ts'
+import { noSecret, Secret } from '#core/secret.ts'
+import { HttpClient, type ClientSettings, type ClientWorld } from './http-client.ts'
+import { OutgoingGuard, type Lookup } from './outgoing-guard.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'tercet-client-'))
 const seen: { url: string; headers: IncomingMessage['headers'] }[] = []
-const none = { text: '', file: '' }
+const none = noSecret
 const plain: ClientSettings = {
   basicAuth: undefined,
   authorization: undefined,
@@ -37,6 +39,7 @@ const world = (more: Partial<ClientWorld> = {}): ClientWorld => ({
   files: systemFiles,
   env: {},
   directory,
+  guard: new OutgoingGuard(),
   ...more,
 })
 const answer = (incoming: IncomingMessage, reply: ServerResponse): void => {
@@ -64,6 +67,9 @@ const answer = (incoming: IncomingMessage, reply: ServerResponse): void => {
     case '/elsewhere':
       reply.writeHead(302, { location: `http://localhost:${port}/here` }).end()
       return
+    case '/to-metadata':
+      reply.writeHead(302, { location: 'http://[::ffff:169.254.169.254]/latest' }).end()
+      return
     case '/circle':
       reply.writeHead(302, { location: '/circle' }).end()
       return
@@ -80,6 +86,8 @@ const proxy = createServer((incoming, reply) => {
     request(incoming.url ?? '', { method: incoming.method, headers: incoming.headers }, r => {
       reply.writeHead(r.statusCode ?? 0, r.headers)
       r.pipe(reply)
+    }).on('error', () => {
+      reply.destroy()
     }),
   )
 })
@@ -203,22 +211,14 @@ async function get(
 const last = (): IncomingMessage['headers'] => seen.at(-1)!.headers
 
 test('credentials: basic, bearer, from files that change, headers, OAuth 2', async () => {
-  await get('/', { basicAuth: { username: { text: 'me', file: '' }, password: { text: 'word', file: '' } } })
+  await get('/', { basicAuth: { username: new Secret('me'), password: new Secret('word') } })
   assert.equal(last().authorization, `Basic ${Buffer.from('me:word').toString('base64')}`)
   writeFileSync(join(directory, 'token'), 'first\n')
   const client = new HttpClient(
     {
       ...plain,
-      authorization: { type: 'Bearer', credentials: { text: '', file: 'token' } },
-      headers: [
-        [
-          'X-Own',
-          [
-            { text: 'a', file: '' },
-            { text: 'b', file: '' },
-          ],
-        ],
-      ],
+      authorization: { type: 'Bearer', credentials: new Secret('', 'token') },
+      headers: [['X-Own', [new Secret('a'), new Secret('b')]]],
     },
     world(),
   )
@@ -231,7 +231,7 @@ test('credentials: basic, bearer, from files that change, headers, OAuth 2', asy
   assert.equal(last().authorization, 'Bearer second')
   await client.close()
   await assert.rejects(
-    get('/', { authorization: { type: 'Bearer', credentials: { text: '', file: 'nowhere' } } }),
+    get('/', { authorization: { type: 'Bearer', credentials: new Secret('', 'nowhere') } }),
     /unable to read file nowhere/,
   )
   const oauth = new HttpClient(
@@ -239,7 +239,7 @@ test('credentials: basic, bearer, from files that change, headers, OAuth 2', asy
       ...plain,
       oauth2: {
         clientId: 'id',
-        clientSecret: { text: 's', file: '' },
+        clientSecret: new Secret('s'),
         tokenUrl: `http://127.0.0.1:${port}/token`,
         scopes: ['a'],
         endpointParams: [],
@@ -263,9 +263,9 @@ test('credentials: basic, bearer, from files that change, headers, OAuth 2', asy
 test('TLS: authorities, names, certificates of clients', async () => {
   const base = `https://127.0.0.1:${securePort}`
   const tls = {
-    ca: { text: '', file: 'ca.crt' },
-    cert: { text: '', file: 'client.crt' },
-    key: { text: '', file: 'client.key' },
+    ca: new Secret('', 'ca.crt'),
+    cert: new Secret('', 'client.crt'),
+    key: new Secret('', 'client.key'),
     serverName: 'server.test',
     isUnverified: false,
     minVersion: 'TLS12',
@@ -307,26 +307,114 @@ test('redirects: followed, not in circles, and credentials stay with whom they a
   assert.equal(await get('/moved'), '200 hello')
   assert.match(await get('/moved', { followRedirects: false }), /^302/)
   await assert.rejects(get('/circle'), /stopped after 10 redirects/)
-  const authorization = { type: 'Bearer', credentials: { text: 'secret', file: '' } }
+  const authorization = { type: 'Bearer', credentials: new Secret('secret') }
   await get('/moved', { authorization })
   assert.equal(last().authorization, 'Bearer secret')
   await get('/elsewhere', { authorization })
   assert.equal(last().authorization, undefined)
 })
 
-test('addresses that are off limits: written as such, and as a name that leads there', async () => {
-  for (const address of [
+test('what goes along with a request that is sent on: nothing that only its receiver may see', async () => {
+  const client = new HttpClient(plain, world())
+  const headers = {
+    authorization: 'Bearer secret',
+    'x-api-key': 'secret',
+    'x-scope-orgid': 'a',
+    'user-agent': 'Tercet',
+  }
+  const send = (path: string): Promise<unknown> =>
+    client.send(`http://127.0.0.1:${port}${path}`, { headers, timeoutMs: 2000, bodyBytesMax: 100 })
+  await send('/moved')
+  assert.equal(last()['x-api-key'], 'secret')
+  await send('/elsewhere')
+  assert.equal(JSON.stringify(last()).includes('secret'), false)
+  assert.deepEqual([last()['x-scope-orgid'], last()['user-agent']], ['a', 'Tercet'])
+  await client.close()
+})
+
+/** Names resolve to these addresses, one set after the other; counts how often. */
+function resolving(...answers: string[][]): { lookup: Lookup; count: () => number } {
+  let count = 0
+  return {
+    count: () => count,
+    lookup(_hostname, _options, callback) {
+      const addresses = answers[Math.min(count++, answers.length - 1)]!
+      callback(
+        null,
+        addresses.map(address => ({ address, family: isIP(address) })),
+      )
+    },
+  }
+}
+const refused = (pattern: RegExp) => (error: unknown) => error instanceof BadDataError && pattern.test(error.message)
+
+test('addresses that are refused are not connected to, however the URL spells them', async () => {
+  for (const host of [
     '169.254.169.254',
-    '::ffff:169.254.169.254',
-    'fe80::1',
-    'fd00:ec2::254',
+    '0xa9fea9fe',
+    '2852039166',
+    '169.254.43518',
+    '0251.0376.0251.0376',
+    '[::ffff:169.254.169.254]',
+    '[64:ff9b::a9fe:a9fe]',
+    '[fe80::1]',
     '0.0.0.0',
-    '100.100.100.200',
+    '[::]',
+    '[::ffff:0.0.0.0]',
   ])
-    assert.ok(isOffLimits(address), address)
-  for (const address of ['127.0.0.1', '10.0.0.1', '::1', '8.8.8.8']) assert.ok(!isOffLimits(address), address)
-  const refuses = (address: string): string | undefined =>
-    isOffLimits(address) || address === '127.0.0.1' || address === '::1' ? 'off limits' : undefined
-  await assert.rejects(get('/', {}, { refuses }), BadDataError)
-  await assert.rejects(get('/', {}, { refuses }, `http://localhost:${port}`), /localhost is .*: off limits/)
+    await assert.rejects(get('/', {}, {}, `http://${host}:${port}`), refused(/outgoing\.allow allows it/), host)
+})
+
+test('names are decided on by the address that is connected to, which is resolved once', async () => {
+  const metadata = resolving(['169.254.169.254'])
+  const guardOf = ({ lookup }: { lookup: Lookup }): OutgoingGuard => new OutgoingGuard({ lookup })
+  const base = `http://name.test:${port}`
+  await assert.rejects(
+    get('/', {}, { guard: guardOf(metadata) }, base),
+    refused(/^no connection to name\.test: 169\.254/),
+  )
+  // A server of names that says something else to who asks again.
+  const rebinding = resolving(['127.0.0.1'], ['169.254.169.254'])
+  assert.equal(await get('/', {}, { guard: guardOf(rebinding) }, base), '200 hello')
+  assert.equal(rebinding.count(), 1)
+  const mixed = resolving(['169.254.169.254', '127.0.0.1'])
+  assert.equal(await get('/', {}, { guard: guardOf(mixed) }, base), '200 hello')
+})
+
+test('a redirect is decided on as well', async () => {
+  const guard = new OutgoingGuard({ lookup: resolving(['169.254.169.254']).lookup })
+  await assert.rejects(get('/elsewhere', {}, { guard }), refused(/^no connection to localhost: 169\.254\.169\.254/))
+  await assert.rejects(get('/to-metadata'), refused(/^no connection to \[::ffff:a9fe:a9fe\]/))
+})
+
+test("a proxy's own address is decided on, and what it is asked to connect to", async () => {
+  const proxyUrl = `http://127.0.0.1:${proxyPort}`
+  const before = tunnels.length
+  for (const host of ['169.254.169.254', '[::ffff:169.254.169.254]', '0xa9fea9fe'])
+    for (const scheme of ['http', 'https'])
+      await assert.rejects(get('/', { proxyUrl }, {}, `${scheme}://${host}`), refused(/link-local/), host)
+  // The proxy may take any of them.
+  const mixed = new OutgoingGuard({ lookup: resolving(['127.0.0.1', 'fe80::1']).lookup })
+  await assert.rejects(get('/', { proxyUrl }, { guard: mixed }, 'http://name.test'), refused(/fe80::1 is a link-local/))
+  assert.equal(tunnels.length, before)
+  const guard = new OutgoingGuard({ lookup: resolving(['169.254.169.254']).lookup })
+  for (const scheme of ['http', 'https', 'socks5']) {
+    const named = { proxyUrl: `${scheme}://proxy.test:${proxyPort}` }
+    for (const target of [`http://127.0.0.1:${port}`, `https://127.0.0.1:${port}`])
+      await assert.rejects(get('/', named, { guard }, target), refused(/^no connection to proxy\.test/), scheme)
+  }
+  await assert.rejects(
+    get('/', { proxyUrl: '//me:hunter2@proxy' }),
+    refused(/^the proxy \/\/<secret>@proxy is no URL$/),
+  )
+  await assert.rejects(get('/', { proxyUrl: 'http://169.254.169.254:3128' }), refused(/^no connection to 169\.254/))
+  // A name that the proxy alone knows.
+  const unknown: Lookup = (_hostname, _options, callback) => {
+    callback(new Error('ENOTFOUND'), [])
+  }
+  await assert.rejects(
+    get('/', { proxyUrl }, { guard: new OutgoingGuard({ lookup: unknown }) }, 'http://inner.test'),
+    (error: unknown) => !(error instanceof BadDataError),
+  )
+  assert.equal(tunnels.length, before + 1)
 })

@@ -1,38 +1,34 @@
 /**
  * Requests to other servers: TLS, credentials from files that may change, OAuth 2, proxies, bodies with a limit,
- * addresses that are off limits.
+ * addresses that may not be connected to.
  */
-import { lookup, type LookupAddress } from 'node:dns'
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
-import { isIP, type LookupFunction } from 'node:net'
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
+import { isIP } from 'node:net'
 import { Readable, type Transform } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
 import { outside, type Clock } from '#core/clock.ts'
 import { BadDataError, LimitError, messageOf, TimeoutError, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
+import { KnownSecrets, maskUrls, type Secret } from '#core/secret.ts'
+import type { OutgoingGuard } from './outgoing-guard.ts'
 
-/** A secret as text, or in a file that is read again. */
-export interface ClientSecret {
-  text: string
-  file: string
-}
 export interface ClientTls {
-  ca: ClientSecret
-  cert: ClientSecret
-  key: ClientSecret
+  ca: Secret
+  cert: Secret
+  key: Secret
   serverName: string
   isUnverified: boolean
   minVersion: string
   maxVersion: string
 }
 export interface ClientSettings {
-  basicAuth: { username: ClientSecret; password: ClientSecret } | undefined
-  authorization: { type: string; credentials: ClientSecret } | undefined
+  basicAuth: { username: Secret; password: Secret } | undefined
+  authorization: { type: string; credentials: Secret } | undefined
   oauth2:
     | {
         clientId: string
-        clientSecret: ClientSecret
+        clientSecret: Secret
         tokenUrl: string
         scopes: string[]
         endpointParams: [string, string][]
@@ -44,7 +40,7 @@ export interface ClientSettings {
   noProxy: string
   proxyFromEnvironment: boolean
   followRedirects: boolean
-  headers: [string, ClientSecret[]][]
+  headers: [string, Secret[]][]
   /** A Unix socket that requests go to, whatever host they name. */
   socketPath?: string | undefined
 }
@@ -55,8 +51,8 @@ export interface ClientWorld {
   env: Readonly<Record<string, string | undefined>>
   /** Relative paths of secrets' files begin here. */
   directory: string
-  /** Refuses addresses that outgoing requests may not go to; undefined: everything is allowed. */
-  refuses?: (address: string) => string | undefined
+  /** Looks at every address that is connected to, those of redirects and proxies included. */
+  guard: OutgoingGuard
 }
 
 export interface ClientRequest {
@@ -68,6 +64,8 @@ export interface ClientRequest {
   bodyBytesMax: number
   /** The status says enough: what of the body is too long, damaged or late is left out. */
   isBodyOptional?: boolean
+  /** What messages call the address; without it they have the address, without its credentials. */
+  shownAs?: string
   signal?: AbortSignal
 }
 export interface ClientReply {
@@ -87,16 +85,22 @@ const redirectsMax = 10
 const secretMs = 10_000
 const tlsVersions = { TLS10: 'TLSv1', TLS11: 'TLSv1.1', TLS12: 'TLSv1.2', TLS13: 'TLSv1.3' } as const
 
-/** Link-local and metadata addresses: what a URL that somebody smuggled in would ask for credentials. */
-export function isOffLimits(address: string): boolean {
-  const plain = address.replace(/^::ffff:/i, '')
-  return (
-    plain.startsWith('169.254.') ||
-    /^fe[89ab][0-9a-f]:/i.test(plain) ||
-    /^fd00:ec2::254$/i.test(plain) ||
-    plain === '0.0.0.0' ||
-    plain === '100.100.100.200'
-  )
+/** Headers that another server may see than the one that they were meant for. The others may hold a token. */
+const openHeaders =
+  /^(?:accept|accept-encoding|content-type|content-encoding|user-agent|x-scope-orgid|x-prometheus-.*)$/i
+
+function shownAs(address: string, options: Pick<ClientRequest, 'shownAs'>): string {
+  return options.shownAs ?? maskUrls(address)
+}
+
+/** Throws BadDataError, which does not have the text as the system's error does. */
+function parsed(address: string, shown: string, base?: URL): URL {
+  if (URL.canParse(address, base)) return new URL(address, base)
+  throw new BadDataError(base === undefined ? `${shown} is no URL` : `${shown}: its redirect leads to no URL`)
+}
+
+function headersForOthers(headers: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => openHeaders.test(name)))
 }
 
 function isWithoutProxy(host: string, port: string, list: string): boolean {
@@ -116,6 +120,7 @@ export class HttpClient {
   readonly #settings: ClientSettings
   readonly #world: ClientWorld
   readonly #secrets = new Map<string, { text: string; readMs: number }>()
+  readonly #known = new KnownSecrets()
   #transport: Transport | undefined
   #token: { text: string; untilMs: number } | undefined
 
@@ -124,8 +129,15 @@ export class HttpClient {
     this.#world = world
   }
 
-  async #secret({ text, file }: ClientSecret): Promise<string> {
-    if (file === '') return text
+  async #secret(secret: Secret): Promise<string> {
+    const text = await this.#revealed(secret)
+    this.#known.add(text)
+    return text
+  }
+
+  async #revealed(secret: Secret): Promise<string> {
+    const { file } = secret
+    if (file === '') return secret.reveal()
     const { clock, files, directory } = this.#world
     const known = this.#secrets.get(file)
     if (known !== undefined && clock.monotonicMs() - known.readMs < secretMs) return known.text
@@ -142,6 +154,11 @@ export class HttpClient {
     return read
   }
 
+  /** A text without the secrets that this client has used: of what a server says back. */
+  hide(text: string): string {
+    return this.#known.hide(text)
+  }
+
   /** Connections are kept as long as certificates stay what they are. */
   async #connect(url: URL): Promise<Transport> {
     const { tls } = this.#settings
@@ -149,6 +166,7 @@ export class HttpClient {
       cert = tls === undefined ? '' : await this.#secret(tls.cert),
       key = tls === undefined ? '' : await this.#secret(tls.key)
     const proxy = this.#proxyFor(url)
+    this.#known.addUrl(proxy)
     const identity = `${proxy}\n${ca}\n${cert}\n${key}`
     if (this.#transport?.identity === identity) return this.#transport
     const secure = {
@@ -166,8 +184,8 @@ export class HttpClient {
     await this.#transport?.close()
     return (this.#transport =
       proxy === ''
-        ? directTransport(identity, secure, this.#world.refuses, this.#settings.socketPath)
-        : await proxyTransport(identity, secure, proxy))
+        ? directTransport(identity, secure, this.#world.guard, this.#settings.socketPath)
+        : await proxyTransport(identity, secure, proxy, this.#world.guard))
   }
 
   #proxyFor(url: URL): string {
@@ -189,7 +207,9 @@ export class HttpClient {
       all[name.toLowerCase()] = (await Promise.all(values.map(v => this.#secret(v)))).join(', ')
     if (basicAuth !== undefined) {
       const user = `${await this.#secret(basicAuth.username)}:${await this.#secret(basicAuth.password)}`
-      all['authorization'] = `Basic ${Buffer.from(user).toString('base64')}`
+      const packed = Buffer.from(user).toString('base64')
+      this.#known.add(packed)
+      all['authorization'] = `Basic ${packed}`
     }
     if (authorization !== undefined)
       all['authorization'] = `${authorization.type} ${await this.#secret(authorization.credentials)}`
@@ -217,11 +237,13 @@ export class HttpClient {
         timeoutMs,
         bodyBytesMax: 1 << 20,
       })
-      if (reply.status !== 200) throw new UnavailableError(`oauth2: ${oauth2.tokenUrl} answered ${reply.status}`, 10)
+      const shown = maskUrls(oauth2.tokenUrl)
+      if (reply.status !== 200) throw new UnavailableError(`oauth2: ${shown} answered ${reply.status}`, 10)
       const { access_token: text, expires_in: seconds = 300 } = JSON.parse(
         Buffer.from(reply.body).toString('utf8'),
       ) as { access_token?: string; expires_in?: number }
-      if (text === undefined) throw new UnavailableError(`oauth2: ${oauth2.tokenUrl} answered without access_token`, 10)
+      if (text === undefined) throw new UnavailableError(`oauth2: ${shown} answered without access_token`, 10)
+      this.#known.add(text)
       this.#token = { text, untilMs: clock.monotonicMs() + Math.max(0, seconds - 10) * 1000 }
       return text
     } finally {
@@ -238,7 +260,7 @@ export class HttpClient {
     const { clock } = this.#world
     const gone = new AbortController()
     const timer = clock.after(options.timeoutMs, () => {
-      gone.abort(new TimeoutError(`${address}: no answer within ${options.timeoutMs / 1000} s`))
+      gone.abort(new TimeoutError(`${shownAs(address, options)}: no answer within ${options.timeoutMs / 1000} s`))
     })
     const cancel = (): void => {
       gone.abort(options.signal?.reason)
@@ -249,7 +271,7 @@ export class HttpClient {
       const encoding = one(headers['content-encoding'])
       const chunks: Uint8Array[] = []
       try {
-        await readBody(address, unpacked(body, encoding), options.bodyBytesMax, chunks)
+        await readBody(shownAs(address, options), unpacked(body, encoding), options.bodyBytesMax, chunks)
       } catch (error) {
         body.destroy()
         if (options.isBodyOptional !== true) throw error
@@ -275,7 +297,7 @@ export class HttpClient {
   async #stream(address: string, options: Omit<ClientRequest, 'bodyBytesMax'>): Promise<ClientStream> {
     const gone = new AbortController()
     const timer = this.#world.clock.after(options.timeoutMs, () => {
-      gone.abort(new TimeoutError(`${address}: no answer within ${options.timeoutMs / 1000} s`))
+      gone.abort(new TimeoutError(`${shownAs(address, options)}: no answer within ${options.timeoutMs / 1000} s`))
     })
     options.signal?.addEventListener(
       'abort',
@@ -305,25 +327,31 @@ export class HttpClient {
     options: ClientRequest,
     signal: AbortSignal,
   ): Promise<{ status: number; headers: Record<string, string | string[] | undefined>; body: Readable }> {
-    let url = new URL(address)
+    const shown = shownAs(address, options)
+    let url = parsed(address, shown)
+    this.#known.addUrl(address, options.shownAs !== undefined)
+    for (const [name, value] of Object.entries(options.headers ?? {}))
+      if (!openHeaders.test(name)) this.#known.add(value, ...value.split(' '))
     let { method = 'GET', body } = options
     const origin = url.origin
     for (let i = 0; i <= redirectsMax; i++) {
       const transport = await this.#connect(url)
       // Credentials are for whom they were meant.
-      const credentials = url.origin === origin ? await this.#credentials(options.timeoutMs) : {}
+      const isOwn = url.origin === origin
+      const credentials = isOwn ? await this.#credentials(options.timeoutMs) : {}
+      const headers = isOwn ? options.headers : headersForOthers(options.headers)
       let reply: { status: number; headers: Record<string, string | string[] | undefined>; body: Readable }
       try {
         reply = await transport.send(
           url,
           method,
-          { 'accept-encoding': 'gzip', ...options.headers, ...credentials },
+          { 'accept-encoding': 'gzip', ...headers, ...credentials },
           body,
           signal,
         )
       } catch (error) {
         if (signal.aborted || error instanceof BadDataError) throw error
-        throw new UnavailableError(`${method} ${address}: ${causeOf(error)}`, 10)
+        throw new UnavailableError(`${method} ${shown}: ${this.hide(causeOf(error))}`, 10)
       }
       const location = one(reply.headers['location'])
       if (
@@ -333,13 +361,14 @@ export class HttpClient {
       )
         return reply
       reply.body.resume()
-      url = new URL(location, url)
+      url = parsed(location, shown, url)
+      this.#known.addUrl(url.href)
       if (reply.status <= 303 && method !== 'GET') {
         method = 'GET'
         body = undefined
       }
     }
-    throw new UnavailableError(`${address}: stopped after ${redirectsMax} redirects`, 10)
+    throw new UnavailableError(`${shown}: stopped after ${redirectsMax} redirects`, 10)
   }
 
   async close(): Promise<void> {
@@ -360,30 +389,6 @@ interface Transport {
   close(): Promise<void>
 }
 
-type Refuses = NonNullable<ClientWorld['refuses']>
-
-/** Resolves a name to its allowed addresses alone: the address that was looked at is the one that is connected to. */
-function guardedLookup(refuses: Refuses): LookupFunction {
-  return (hostname, options, callback) => {
-    lookup(hostname, { all: true, family: options.family ?? 0 }, (error, addresses: LookupAddress[]) => {
-      if (error !== null) {
-        callback(error, '', 0)
-        return
-      }
-      const allowed = addresses.filter(a => refuses(a.address) === undefined)
-      const [first] = allowed
-      if (first === undefined) {
-        const address = addresses[0]?.address
-        const problem = `${address ?? 'unknown'}: ${refuses(address ?? '') ?? ''}`
-        callback(new BadDataError(`${hostname} is ${problem}`), '', 0)
-        return
-      }
-      if (options.all === true) callback(null, allowed)
-      else callback(null, first.address, first.family)
-    })
-  }
-}
-
 function contentLength(method: string, body: string | Uint8Array | undefined): Record<string, string> {
   if (body !== undefined)
     return { 'content-length': String(typeof body === 'string' ? Buffer.byteLength(body) : body.length) }
@@ -393,26 +398,16 @@ function contentLength(method: string, body: string | Uint8Array | undefined): R
 function directTransport(
   identity: string,
   secure: Record<string, unknown>,
-  refuses: ClientWorld['refuses'],
+  guard: OutgoingGuard,
   socketPath: string | undefined,
 ): Transport {
-  const keep = {
-    keepAlive: true,
-    keepAliveMsecs: 30_000,
-    maxFreeSockets: 4,
-    timeout: 0,
-    ...(refuses === undefined ? {} : { lookup: guardedLookup(refuses) }),
-  }
+  const keep = { keepAlive: true, keepAliveMsecs: 30_000, maxFreeSockets: 4, timeout: 0, lookup: guard.lookup }
   const plainAgent = new HttpAgent(keep)
   const secureAgent = new HttpsAgent({ ...keep, ...secure })
   const send: Transport['send'] = (url, method, headers, body, signal) =>
     new Promise((resolve, reject) => {
-      // Addresses that are written as such are not resolved.
-      const problem = refuses?.(url.hostname.replace(/^\[|\]$/g, ''))
-      if (problem !== undefined) {
-        reject(new BadDataError(`${url.hostname}: ${problem}`))
-        return
-      }
+      // Addresses that are written as such are not resolved. What a Unix socket is for is no address.
+      if (socketPath === undefined) guard.checkHost(url.hostname)
       const isSecure = url.protocol === 'https:'
       const options = {
         method,
@@ -439,13 +434,22 @@ function directTransport(
   }
 }
 
-async function proxyTransport(identity: string, secure: Record<string, unknown>, proxy: string): Promise<Transport> {
+async function proxyTransport(
+  identity: string,
+  secure: Record<string, unknown>,
+  proxy: string,
+  guard: OutgoingGuard,
+): Promise<Transport> {
   // Few have one, and the library is large.
   const { ProxyAgent, request } = await import('undici')
-  const dispatcher = new ProxyAgent({ uri: proxy, requestTls: secure })
+  const proxyHost = parsed(proxy, `the proxy ${maskUrls(proxy)}`).hostname
+  // A connection to the proxy is a connection too.
+  const dispatcher = new ProxyAgent({ uri: proxy, requestTls: secure, proxyTls: { lookup: guard.lookup } })
   return {
     identity,
     async send(url, method, headers, body, signal) {
+      guard.checkHost(proxyHost)
+      await guard.checkBehindProxy(url.hostname)
       const reply = await request(url, {
         method: method as 'GET',
         headers,

@@ -8,11 +8,10 @@ import { BadDataError, messageOf } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { MemoryBudget } from '#core/memory-budget.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
-import { Auth } from './auth.ts'
+import { known, open } from './access.ts'
+import { Auth, noAuth, oneToken } from './auth.ts'
 import { HttpServer, type HttpServerOptions } from './http.ts'
-import { route, type Finish, type Handler, type Route } from './route-table.ts'
-
-const nobody = { username: '', password: '', bearerToken: '' }
+import { allowing, route, type Finish, type Handler, type Route } from './route-table.ts'
 
 /** Runs the work against a server with these routes. */
 async function serving(
@@ -20,14 +19,14 @@ async function serving(
   work: (url: string) => Promise<void>,
   options: Partial<HttpServerOptions> = {},
 ): Promise<void> {
-  const server = new HttpServer(routes, [], {
+  const server = new HttpServer(allowing(known, routes), [], {
     log: silentLog,
     bodyBytesMax: 1000,
     decodedBytesMax: 5000,
     onError: error => ({ status: 500, body: `mapped: ${messageOf(error)}` }),
     onRequest: () => {},
     monotonicMs: () => 0,
-    auth: new Auth(nobody),
+    auth: noAuth,
     tls: undefined,
     ...options,
   })
@@ -322,7 +321,7 @@ test('errors are mapped, requests observed by route, unknown paths and preflight
 test('credentials are asked for on every path but those of probes; preflights need none', async () => {
   const ok: Handler = async () => ({ status: 200, body: 'ok' })
   await serving(
-    [route(['GET'], '/ok', ok), route(['GET'], '/health', ok)],
+    [route(['GET'], '/ok', ok), ...allowing(open, [route(['GET'], '/health', ok)])],
     async url => {
       const refused = await fetch(`${url}/ok?x=1`)
       assert.deepEqual(
@@ -334,7 +333,7 @@ test('credentials are asked for on every path but those of probes; preflights ne
       assert.equal((await fetch(`${url}/nosuch`)).status, 401)
       assert.equal((await fetch(`${url}/ok`, { method: 'OPTIONS' })).status, 204)
     },
-    { auth: new Auth({ ...nobody, bearerToken: 't' }) },
+    { auth: new Auth([oneToken('t')]) },
   )
 })
 
@@ -358,7 +357,7 @@ test('a route gives every answer its form, the refusal of credentials too', asyn
       assert.equal(await shown('/b', credentials), '200 - ok')
       assert.equal(await shown('/b', {}), '401 - 401: credentials are missing: send an Authorization header')
     },
-    { auth: new Auth({ ...nobody, bearerToken: 't' }) },
+    { auth: new Auth([oneToken('t')]) },
   )
 })
 
@@ -435,14 +434,14 @@ test('an answer whose client has gone is dropped: before it is there, and while 
 })
 
 test('one server listens at several addresses, and two routes of one path are a bug', async () => {
-  const server = new HttpServer([route(['GET'], '/', async () => ({ status: 200, body: 'ok' }))], [], {
+  const server = new HttpServer(allowing(known, [route(['GET'], '/', async () => ({ status: 200, body: 'ok' }))]), [], {
     log: silentLog,
     bodyBytesMax: 1,
     decodedBytesMax: 1,
     onError: () => ({ status: 500 }),
     onRequest: () => {},
     monotonicMs: () => 0,
-    auth: new Auth(nobody),
+    auth: noAuth,
     tls: undefined,
   })
   const addresses = [await server.listen('127.0.0.1', 0), await server.listen('127.0.0.1', 0)]
@@ -471,7 +470,7 @@ test('a server that closes answers what is under way, and waits for no client wi
       return { status: 200, body: 'answered' }
     })
   const routes = [slow('/slow', opened), slow('/never', new Promise(() => {}))]
-  const server = new HttpServer(routes, [], {
+  const server = new HttpServer(allowing(known, routes), [], {
     log: silentLog,
     bodyBytesMax: 1000,
     decodedBytesMax: 5000,
@@ -479,7 +478,7 @@ test('a server that closes answers what is under way, and waits for no client wi
     onRequest: () => {},
     monotonicMs: () => 0,
     after: (delayMs, run) => clock.after(delayMs, run),
-    auth: new Auth(nobody),
+    auth: noAuth,
     tls: undefined,
   })
   const url = `http://${await server.listen('127.0.0.1', 0)}`

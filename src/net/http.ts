@@ -6,17 +6,19 @@ import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, CanceledError, LimitError, messageOf } from '#core/errors.ts'
+import { BadDataError, CanceledError, ForbiddenError, LimitError, messageOf } from '#core/errors.ts'
 import { defaultLimits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
 import type { MemoryBudget, MemoryHold } from '#core/memory-budget.ts'
-import { openPaths, type Auth } from './auth.ts'
+import { known, type Grant } from './access.ts'
+import { isRefusal, type Asking, type Auth, type Refusal } from './auth.ts'
 import { readBody } from './body.ts'
 import { BrowserRules, guardHeaders, isGuard } from './browser-rules.ts'
+import { clientSubject } from './client-certificate.ts'
 import { checkPort, listenError } from './listen-error.ts'
 import { cutPieces, pieceLength, piecesOf } from './paced-body.ts'
 import { Pipelining } from './pipelining.ts'
-import type { HttpReply, HttpRequest, Route } from './route-table.ts'
+import type { GuardedRoute, HttpReply, HttpRequest, Route } from './route-table.ts'
 import { Router } from './router.ts'
 import {
   closeGently,
@@ -34,6 +36,14 @@ import type { SocketRoute } from './web-socket.ts'
 
 /** The path of the route, the status of the reply, and the seconds from the request until it was made. */
 export type RequestObserver = (route: string, status: number, seconds: number) => void
+
+/** Who tried something that the credential is not for. */
+export interface Forbidden {
+  readonly who: string
+  readonly method: string
+  readonly path: string
+  readonly from: string | undefined
+}
 
 export interface HttpServerOptions {
   log: Log
@@ -63,7 +73,9 @@ export interface HttpServerOptions {
   /** Names that are answered to, and what pages may do. Default: pages are asked nothing, and read nothing. */
   browsers?: BrowserRules
   /** Routes that neither ask nor take in telemetry: `*` of the origins does not stand for them. Default: none. */
-  isAction?: (route: Route) => boolean
+  isAction?: (route: GuardedRoute) => boolean
+  /** Called where a credential is not enough for a route that changes something. */
+  onForbidden?: (forbidden: Forbidden) => void
 }
 
 /** So long a server that closes waits for requests under way. */
@@ -90,14 +102,14 @@ function pathOf(url: string): string {
 export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #listeners: Listener[] = []
-  readonly #router = new Router<Route>()
+  readonly #router = new Router<GuardedRoute>()
   readonly #sockets: readonly SocketRoute[]
   readonly #slow: SlowSockets | undefined
   readonly #pipelining = new Pipelining()
   #isClosing = false
 
   /** Throws where two routes have the same method and path. */
-  constructor(routes: readonly Route[], sockets: readonly SocketRoute[], options: HttpServerOptions) {
+  constructor(routes: readonly GuardedRoute[], sockets: readonly SocketRoute[], options: HttpServerOptions) {
     this.#options = options
     this.#sockets = sockets
     for (const route of routes) for (const method of route.methods) this.#router.add(method, route.path, route)
@@ -170,10 +182,13 @@ export class HttpServer {
     const { browsers, auth } = this.#options
     guard(response, browsers?.headersOf(header) ?? guardHeaders)
     const path = pathOf(url)
+    const match = this.#router.find(method, path)
+    // What is not there is told to those who are known.
+    const access = match?.value.access ?? known
     // Probes come by any name.
-    const strange = openPaths.has(path) ? undefined : browsers?.refusesHost(method, header)
+    const strange = access.kind === 'open' ? undefined : browsers?.refusesHost(method, header)
     if (strange !== undefined) {
-      this.#refuse(raw, response, { status: 403, problem: strange }, undefined)
+      this.#refuse(raw, response, refusalReply({ status: 403, reason: strange }), undefined)
       return
     }
     // Browsers ask with it whether they may ask, and have no credentials then.
@@ -181,15 +196,20 @@ export class HttpServer {
       answerOptions(response, header, browsers)
       return
     }
-    const match = this.#router.find(method, path)
     const foreign = isReading(method) ? undefined : browsers?.refusesOrigin(header, this.#isAction(match?.value))
     if (foreign !== undefined) {
-      this.#refuse(raw, response, { status: 403, problem: foreign }, match?.value)
+      this.#refuse(raw, response, refusalReply({ status: 403, reason: foreign }), match?.value)
       return
     }
-    const problem = auth.refuses(path, raw.headers.authorization)
-    if (problem !== undefined) {
-      this.#refuse(raw, response, { status: 401, problem }, match?.value)
+    const entered = auth.enter(access, askingOf(raw))
+    const admission = entered instanceof Promise ? await entered : entered
+    if (isRefusal(admission)) {
+      const { status, name: who = '' } = admission
+      const from = raw.socket.remoteAddress
+      if (status === 403 && this.#isAction(match?.value)) this.#options.onForbidden?.({ who, method, path, from })
+      const login = status === 401 ? this.#loginOf(raw) : undefined
+      if (login === undefined) this.#refuse(raw, response, this.#replyTo(admission, match?.value), match?.value)
+      else finish(response, login)
       return
     }
     if (match === undefined) {
@@ -198,7 +218,7 @@ export class HttpServer {
     }
     // Answers of HTTP/2 do not wait for one another.
     if (!isHttp2(raw)) await this.#pipelining.turn(raw, response)
-    await this.#answer(match.value, match.params, raw, response)
+    await this.#answer(match.value, match.params, raw, response, admission)
   }
 
   /** A connection of HTTP/2 may take some of its answers and not others. */
@@ -217,22 +237,28 @@ export class HttpServer {
     return undefined
   }
 
-  #isAction(route: Route | undefined): boolean {
+  #isAction(route: GuardedRoute | undefined): boolean {
     return route !== undefined && this.#options.isAction?.(route) === true
   }
 
-  #refuse(
-    raw: IncomingMessage,
-    response: ServerResponse,
-    { status, problem }: { status: 401 | 403; problem: string },
-    route: Route | undefined,
-  ): void {
+  /** Where somebody is sent who has asked for a page with a browser. */
+  #loginOf({ method, url = '/', headers }: IncomingMessage): HttpReply | undefined {
+    const { loginPath } = this.#options.auth
+    if (loginPath === undefined || method !== 'GET' || headers.accept?.includes('text/html') !== true) return undefined
+    const location = `${loginPath}?${new URLSearchParams({ next: url }).toString()}`
+    return { status: 302, headers: { location, 'cache-control': 'no-store' } }
+  }
+
+  /** In the dialect of the route, where it is the credential that is not enough. */
+  #replyTo(refusal: Refusal, route: Route | undefined): HttpReply {
+    const { status, reason } = refusal
+    if (status === 403) return route?.refuse?.(new ForbiddenError(reason)) ?? refusalReply(refusal)
     const challenge = status === 401 ? { 'www-authenticate': this.#options.auth.challenge } : {}
-    const refusal: HttpReply = {
-      status,
-      headers: { ...plainText, ...challenge },
-      body: `${status}: ${problem}\n`,
-    }
+    return refusalReply({ ...refusal, headers: { ...challenge, ...refusal.headers } })
+  }
+
+  #refuse(raw: IncomingMessage, response: ServerResponse, refusal: HttpReply, route: Route | undefined): void {
+    const { status } = refusal
     finish(response, { ...refusal, ...route?.finish?.(refusal, headerOf(raw)), status })
   }
 
@@ -241,6 +267,7 @@ export class HttpServer {
     params: Record<string, string>,
     raw: IncomingMessage,
     response: ServerResponse,
+    grant: Grant,
   ): Promise<void> {
     const startedMs = this.#options.monotonicMs()
     const abort = new AbortController()
@@ -252,7 +279,7 @@ export class HttpServer {
       abort.abort()
       answer?.drop?.()
     })
-    const request = this.#wrap(raw, params, abort.signal, held)
+    const request = this.#wrap(raw, params, grant, abort.signal, held)
     try {
       answer = await route.handler(request)
     } catch (error) {
@@ -271,6 +298,7 @@ export class HttpServer {
   #wrap(
     raw: IncomingMessage,
     params: Record<string, string>,
+    grant: Grant,
     signal: AbortSignal,
     held: Holds | undefined,
   ): HttpRequest {
@@ -302,6 +330,8 @@ export class HttpServer {
       query,
       signal,
       header: headerOf(raw),
+      grant,
+      remoteAddress: raw.socket.remoteAddress,
       holdAnswer: held && (bytes => held.answer.take(bytes)),
       body,
       rawBody: () => (read ??= readBody(raw, bodyBytesMax, decodedBytesMax, undefined, held?.body)),
@@ -403,6 +433,16 @@ function checkFieldCount(text: string, separator: string): void {
   for (let at = text.indexOf(separator); at >= 0; at = text.indexOf(separator, at + 1))
     if (++count > formFieldsMax)
       throw new LimitError(`the form has more than ${formFieldsMax} fields, which is the limit`, 413)
+}
+
+function refusalReply({ status, reason, headers }: Refusal): HttpReply {
+  return { status, headers: { ...plainText, ...headers }, body: `${status}: ${reason}\n` }
+}
+
+function askingOf(raw: IncomingMessage): Asking {
+  const { authorization, cookie } = raw.headers
+  const { remoteAddress } = raw.socket
+  return { authorization, cookie, remoteAddress, clientSubject: clientSubject(raw.socket) }
 }
 
 /** HTTP/2 has the host in `:authority`. */

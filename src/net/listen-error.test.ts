@@ -3,13 +3,12 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
-import { Auth } from './auth.ts'
+import { noAuth as auth } from './auth.ts'
 import { listenTcp, listenUdp } from './byte-streams.ts'
 import { GrpcServer } from './grpc.ts'
 import { HttpServer } from './http.ts'
 import { listenError } from './listen-error.ts'
 
-const auth = new Auth({ username: '', password: '', bearerToken: '' })
 const nothing = { data: () => undefined, close: () => {} }
 
 /** By protocol: listens, and returns the address and what stops it. */

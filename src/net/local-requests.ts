@@ -1,5 +1,6 @@
 /** Requests of the process itself: the same routes as over HTTP, without a socket and without credentials. */
 import { LimitError } from '#core/errors.ts'
+import { everything } from './access.ts'
 import type { HttpServerOptions } from './http.ts'
 import type { HttpReply, HttpRequest, Method, Route } from './route-table.ts'
 import { Router } from './router.ts'
@@ -58,6 +59,7 @@ function wrap({ method, path, query, headers, body }: LocalRequest, params: Reco
     params,
     query,
     header: name => headers[name],
+    grant: everything,
     body: read,
     rawBody: read,
     form: async () => new URLSearchParams(query),

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { BadDataError, errorKinds, UnavailableError } from '#core/errors.ts'
+import { known } from './access.ts'
 import { ask, errorOfEachKind, repliesByKind, requestOf } from './handler-kit.ts'
 import {
+  allowing,
   answering,
   at,
   inDialect,
@@ -30,6 +32,7 @@ const names: ByErrorKind<string> = {
   'corrupt-data': () => 'corrupt-data',
   evaluation: () => 'evaluation',
   execution: () => 'execution',
+  forbidden: () => 'forbidden',
   limit: ({ status }) => `limit ${status}`,
   'not-found': () => 'not-found',
   timeout: () => 'timeout',
@@ -60,13 +63,13 @@ test('every route stands once below each prefix, and the root is a prefix', () =
 
 test('a method and path that two owners claim is refused, with both names', () => {
   const table = new RouteTable()
-  table.add('metrics', [route(['GET', 'POST'], '/query', ok)])
-  table.add('logs', [route(['PUT'], '/query', ok), route(['GET'], '/tail', ok)])
+  table.add('metrics', allowing(known, [route(['GET', 'POST'], '/query', ok)]))
+  table.add('logs', allowing(known, [route(['PUT'], '/query', ok), route(['GET'], '/tail', ok)]))
   assert.throws(() => {
-    table.add('traces', [route(['POST'], '/query', ok)])
+    table.add('traces', allowing(known, [route(['POST'], '/query', ok)]))
   }, /^Error: POST \/query belongs to metrics and to traces$/)
   assert.throws(() => {
-    table.add('logs', [route(['GET'], '/tail', ok)])
+    table.add('logs', allowing(known, [route(['GET'], '/tail', ok)]))
   }, /GET \/tail belongs to logs and to logs/)
   assert.deepEqual(shown(table.routes), ['GET,POST /query', 'PUT /query', 'GET /tail'])
 })

@@ -8,6 +8,7 @@ import {
   errorKinds,
   EvaluationError,
   ExecutionError,
+  ForbiddenError,
   LimitError,
   NotFoundError,
   TimeoutError,
@@ -15,14 +16,19 @@ import {
   UnavailableError,
 } from '#core/errors.ts'
 import { planningAgain } from '#core/omissions.ts'
+import type { Access, Caller, Grant } from './access.ts'
 
-export interface HttpRequest {
+export interface HttpRequest extends Caller {
   method: string
   path: string
   /** Parts of the path that the route names with a colon. */
   params: Readonly<Record<string, string>>
   query: URLSearchParams
   header(name: string): string | undefined
+  /** What its credential grants. */
+  grant: Grant
+  /** Of the client; undefined for requests of the process itself. */
+  remoteAddress?: string | undefined
   /** The body, uncompressed; LimitError (413) beyond the limits, BadDataError for an encoding that is not known. */
   body(): Promise<Uint8Array>
   /** The body as it was sent. */
@@ -43,6 +49,8 @@ export function withSignal(request: HttpRequest, signal: AbortSignal): HttpReque
     params: request.params,
     query: request.query,
     header: name => request.header(name),
+    grant: request.grant,
+    remoteAddress: request.remoteAddress,
     body: () => request.body(),
     rawBody: () => request.rawBody(),
     form: () => request.form(),
@@ -83,6 +91,8 @@ export interface Route {
   methods: readonly Method[]
   path: string
   handler: Handler
+  /** What it asks of whoever asks; a route that is served has it (GuardedRoute). */
+  access?: Access
   /** A request can make its work long or large: workers do it, where there are some. */
   isHeavy?: true
   /** Only so many requests of all such routes run at a time. */
@@ -97,11 +107,19 @@ export interface Route {
   finish?: Finish
 }
 
+/** A route as it is served. */
+export type GuardedRoute = Route & { readonly access: Access }
+
+/** The same routes; those that do not name their access yet have this one. */
+export function allowing(access: Access, routes: readonly Route[]): GuardedRoute[] {
+  return routes.map(route => ({ ...route, access: route.access ?? access }))
+}
+
 /** `header` reads those of the request. */
 export type Finish = (reply: HttpReply, header: (name: string) => string | undefined) => HttpReply
 
 /** Every route once below each prefix; `''` is the root. Aliases of an API are prefixes, not second routes. */
-export function under(prefixes: readonly string[], routes: readonly Route[]): Route[] {
+export function under<R extends Route>(prefixes: readonly string[], routes: readonly R[]): R[] {
   return prefixes.flatMap(prefix => routes.map(route => ({ ...route, path: `${prefix}${route.path}` })))
 }
 
@@ -110,12 +128,12 @@ export function route(methods: readonly Method[], path: string, handler: Handler
 }
 
 /** Routes whose work is done by workers, where there are some. */
-export function heavy(routes: readonly Route[]): Route[] {
+export function heavy<R extends Route>(routes: readonly R[]): R[] {
   return routes.map(one => ({ ...one, isHeavy: true }))
 }
 
 /** The same of routes that read what is stored: so many of these run at a time. */
-export function queries(routes: readonly Route[], timeoutOf?: Route['timeoutOf']): Route[] {
+export function queries<R extends Route>(routes: readonly R[], timeoutOf?: Route['timeoutOf']): R[] {
   const more = timeoutOf === undefined ? {} : { timeoutOf }
   return routes.map(one => ({ ...one, ...more, isHeavy: true, takesTurns: true }))
 }
@@ -134,6 +152,7 @@ interface ErrorsByKind {
   'corrupt-data': CorruptDataError
   evaluation: EvaluationError
   execution: ExecutionError
+  forbidden: ForbiddenError
   limit: LimitError
   'not-found': NotFoundError
   timeout: TimeoutError
@@ -192,7 +211,7 @@ export function answering(replies: ErrorReplies, handler: Handler): Handler {
 }
 
 /** All routes of an API, whose errors are answered in its dialect. */
-export function inDialect(replies: ErrorReplies, routes: readonly Route[]): Route[] {
+export function inDialect<R extends Route>(replies: ErrorReplies, routes: readonly R[]): R[] {
   return routes.map(route => ({
     ...route,
     handler: answering(replies, route.handler),
@@ -213,7 +232,7 @@ export function reasonOf({ notReady = 'starting' }: Readiness): string {
 }
 
 /** Routes that throw UnavailableError until the store is open. */
-export function whenReady(store: Readiness, routes: readonly Route[]): Route[] {
+export function whenReady<R extends Route>(store: Readiness, routes: readonly R[]): R[] {
   return routes.map(route => ({
     ...route,
     handler: request => {
@@ -225,10 +244,10 @@ export function whenReady(store: Readiness, routes: readonly Route[]): Route[] {
 
 /** All routes of the process, each method and path once. Throws when two owners claim the same. */
 export class RouteTable {
-  readonly routes: Route[] = []
+  readonly routes: GuardedRoute[] = []
   readonly #owners = new Map<string, string>()
 
-  add(owner: string, routes: readonly Route[]): void {
+  add(owner: string, routes: readonly GuardedRoute[]): void {
     for (const route of routes) {
       for (const method of route.methods) {
         const key = `${method} ${route.path}`

@@ -20,11 +20,12 @@ import { untilTrue } from '../../test/until.ts'
 import { CanceledError, messageOf } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
-import { Auth } from './auth.ts'
+import { known } from './access.ts'
+import { noAuth } from './auth.ts'
 import { BrowserRules } from './browser-rules.ts'
 import { clientSubject } from './client-certificate.ts'
 import { HttpServer, type HttpServerOptions } from './http.ts'
-import { route, type Handler, type Route } from './route-table.ts'
+import { allowing, route, type Handler, type Route } from './route-table.ts'
 import { createSecureHttpServer } from './secure-server.ts'
 import { Certificates, type TlsOptions } from './tls-options.ts'
 import type { SocketRoute } from './web-socket.ts'
@@ -53,14 +54,14 @@ async function serving(
   options: Partial<HttpServerOptions> = {},
   sockets: readonly SocketRoute[] = [],
 ): Promise<void> {
-  const server = new HttpServer(routes, sockets, {
+  const server = new HttpServer(allowing(known, routes), sockets, {
     log: silentLog,
     bodyBytesMax: 1_000_000,
     decodedBytesMax: 5_000_000,
     onError: error => ({ status: 500, body: `mapped: ${messageOf(error)}` }),
     onRequest: () => {},
     monotonicMs: () => 0,
-    auth: new Auth({ username: '', password: '', bearerToken: '' }),
+    auth: noAuth,
     tls: tlsOf(),
     ...options,
   })
@@ -330,7 +331,7 @@ suite('HTTP/2', hasOpenssl, () => {
         client.terminate()
       },
       {},
-      [{ path: '/tail', open }],
+      [{ path: '/tail', access: known, open }],
     )
   })
 

@@ -9,7 +9,8 @@ import test, { after, before, suite } from 'node:test'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { certificateOf as filesOf, hasOpenssl, makeCertificates } from '../../test/certificates.ts'
 import { silentLog } from '#core/log.ts'
-import { Auth } from './auth.ts'
+import { known } from './access.ts'
+import { noAuth } from './auth.ts'
 import { listenTcp, type BytePeer } from './byte-streams.ts'
 import { certificateOf } from './client-certificate.ts'
 import { GrpcServer } from './grpc.ts'
@@ -40,7 +41,6 @@ async function open(
   onPeer: (peer: BytePeer) => void = () => {},
 ): Promise<Opened> {
   const tls = { certificates, clientAuth }
-  const auth = new Auth({ username: '', password: '', bearerToken: '' })
   const portOf = (address: string): number => Number(address.slice(address.lastIndexOf(':') + 1))
   if (kind === 'bytes') {
     const connectPeer = (peer: BytePeer): { data: () => undefined; close: () => void } => {
@@ -51,10 +51,12 @@ async function open(
     return { port: portOf(address), stop }
   }
   if (kind === 'grpc') {
-    const server = new GrpcServer([], 1000, auth, undefined)
+    const server = new GrpcServer([], 1000, noAuth, undefined)
     return { port: portOf(await server.listen(`${host}:0`, tls)), stop: () => server.close() }
   }
-  const routes = [{ methods: ['GET'] as const, path: '/', handler: async () => ({ status: 200, body: 'ok' }) }]
+  const routes = [
+    { methods: ['GET'] as const, path: '/', access: known, handler: async () => ({ status: 200, body: 'ok' }) },
+  ]
   const server = new HttpServer(routes, [], {
     log: silentLog,
     bodyBytesMax: 1000,
@@ -62,7 +64,7 @@ async function open(
     onError: () => ({ status: 500 }),
     onRequest: () => {},
     monotonicMs: () => 0,
-    auth,
+    auth: noAuth,
     tls,
   })
   return { port: portOf(await server.listen(host, 0)), stop: () => server.close() }

@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import test from 'node:test'
 import { WebSocket } from 'ws'
 import { silentLog } from '#core/log.ts'
-import { Auth } from './auth.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
+import { known } from './access.ts'
+import { Auth, oneToken } from './auth.ts'
 import { HttpServer, type HttpServerOptions } from './http.ts'
 import type { ServerSocket, SocketRoute } from './web-socket.ts'
 
@@ -16,14 +17,14 @@ async function serving(
   bearerToken = '',
   options: Partial<HttpServerOptions> = {},
 ): Promise<void> {
-  const server = new HttpServer([], [{ path: '/tail', open }], {
+  const server = new HttpServer([], [{ path: '/tail', access: known, open }], {
     log: silentLog,
     bodyBytesMax: 1000,
     decodedBytesMax: 1000,
     onError: () => ({ status: 500 }),
     onRequest: () => {},
     monotonicMs: () => 0,
-    auth: new Auth({ username: '', password: '', bearerToken }),
+    auth: new Auth(bearerToken === '' ? [] : [oneToken(bearerToken)]),
     tls: undefined,
     ...options,
   })

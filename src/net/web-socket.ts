@@ -3,13 +3,15 @@ import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import type { Http2SecureServer } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer, type WebSocket } from 'ws'
-import type { Auth } from './auth.ts'
+import { messageOf } from '#core/errors.ts'
+import type { Access, Caller, Grant } from './access.ts'
+import { isRefusal, type Auth } from './auth.ts'
+import { clientSubject } from './client-certificate.ts'
 import { guardHeaders, type BrowserRules } from './browser-rules.ts'
 
-export interface SocketRequest {
+export interface SocketRequest extends Caller {
   path: string
   query: URLSearchParams
-  header(name: string): string | undefined
 }
 
 /** What a route sees of a connection. */
@@ -24,6 +26,7 @@ export interface ServerSocket {
 
 export interface SocketRoute {
   path: string
+  access: Access
   /** A refusal, or what to do with the connection. */
   open(request: SocketRequest): Refusal | ((socket: ServerSocket) => void)
 }
@@ -48,22 +51,25 @@ export function serveSockets(
     socket.on('error', () => {
       socket.destroy()
     })
-    const decision = refuseByBrowser(message, browsers) ?? decide(message, routes, auth)
-    if (typeof decision !== 'function') {
-      refuse(socket, decision)
-      return
-    }
-    sockets.handleUpgrade(message, socket, head, connection => {
-      connection.on('error', () => {
-        connection.terminate()
+    void decide(message, routes, auth, browsers).then(decision => {
+      if (typeof decision !== 'function') {
+        refuse(socket, decision)
+        return
+      }
+      sockets.handleUpgrade(message, socket, head, connection => {
+        connection.on('error', () => {
+          connection.terminate()
+        })
+        decision(socketOf(connection))
       })
-      decision(socketOf(connection))
     })
   })
   return () => {
     for (const connection of sockets.clients) connection.terminate()
   }
 }
+
+type Decision = ReturnType<SocketRoute['open']>
 
 /** A browser asks nobody before it opens a WebSocket to another origin, and lets the page read it. */
 function refuseByBrowser(message: IncomingMessage, browsers: BrowserRules | undefined): Refusal | undefined {
@@ -79,19 +85,42 @@ function headerOf(message: IncomingMessage): (name: string) => string | undefine
   }
 }
 
-function decide(message: IncomingMessage, routes: readonly SocketRoute[], auth: Auth): ReturnType<SocketRoute['open']> {
+/** Never rejects: what fails is a refusal. */
+async function decide(
+  message: IncomingMessage,
+  routes: readonly SocketRoute[],
+  auth: Auth,
+  browsers: BrowserRules | undefined,
+): Promise<Decision> {
+  const foreign = refuseByBrowser(message, browsers)
+  if (foreign !== undefined) return foreign
   const url = message.url ?? '/'
   const question = url.indexOf('?')
   const path = question < 0 ? url : url.slice(0, question)
   const route = routes.find(r => r.path === path)
   if (route === undefined) return { status: 404, body: '404 page not found\n' }
-  const problem = auth.refuses(path, message.headers.authorization)
-  if (problem !== undefined) return { status: 401, body: `401: ${problem}\n` }
-  return route.open({
+  try {
+    const { authorization, cookie } = message.headers
+    const admission = await auth.enter(route.access, {
+      authorization,
+      cookie,
+      remoteAddress: message.socket.remoteAddress,
+      clientSubject: clientSubject(message.socket),
+    })
+    if (isRefusal(admission)) return { status: admission.status, body: `${admission.status}: ${admission.reason}\n` }
+    return route.open(requestOf(message, path, admission))
+  } catch (error) {
+    return { status: 500, body: `${messageOf(error)}\n` }
+  }
+}
+
+function requestOf(message: IncomingMessage, path: string, grant: Grant): SocketRequest {
+  return {
     path,
-    query: new URLSearchParams(question < 0 ? '' : url.slice(question + 1)),
+    query: new URLSearchParams((message.url ?? '').slice(path.length + 1)),
+    grant,
     header: headerOf(message),
-  })
+  }
 }
 
 function refuse(socket: Duplex, { status, body }: Refusal): void {

@@ -1,5 +1,6 @@
 /** Requests to a running process, whose failures name the address and the reason. */
 import { messageOf, UnavailableError } from '#core/errors.ts'
+import { maskUrls } from '#core/secret.ts'
 
 /** `http://127.0.0.1:1 can't be reached: connect ECONNREFUSED 127.0.0.1:1`. */
 export function unreachable(url: string, error: unknown): string {
@@ -7,7 +8,7 @@ export function unreachable(url: string, error: unknown): string {
   // Both addresses of a name were tried: the list has the reasons.
   const reason =
     cause instanceof AggregateError && cause.message === '' ? cause.errors.map(messageOf).join(', ') : messageOf(cause)
-  return `${url} can't be reached: ${schemeHint(url, reason) ?? reason}`
+  return maskUrls(`${url} can't be reached: ${schemeHint(url, reason) ?? reason}`)
 }
 
 /** One of both ends speaks TLS: what Node and OpenSSL say of that names neither. */
@@ -35,8 +36,8 @@ export async function request(server: Server, path: string, init: RequestInit = 
 /** What to do about an answer of 401. */
 export function refusedCredentials(url: string, { headers = {} }: Pick<Server, 'headers'>): string {
   return headers['authorization'] === undefined
-    ? `${url} asks for credentials: --username and --password-file, or --bearer-token-file`
-    : `${url} refuses these credentials`
+    ? `${maskUrls(url)} asks for credentials: --username and --password-file, or --bearer-token-file`
+    : `${maskUrls(url)} refuses these credentials`
 }
 
 async function fetchFrom(base: string, path: string, init: RequestInit): Promise<Response> {

@@ -3,10 +3,12 @@
  * each other. Chunks carry their labels, so an index can be made again of them.
  */
 import { gunzipSync, gzipSync } from 'node:zlib'
+import type { ObjectInfo } from '#bucket/bucket.ts'
 import { crc32c } from '#codec/crc32c.ts'
 import { bitmapOf } from '#codec/gram-bitmap.ts'
 import { CorruptDataError, messageOf } from '#core/errors.ts'
 import { isDamage } from '#core/omissions.ts'
+import { reservedFor } from '#core/tenant-name.ts'
 import { BlockLines } from '#logs/block-lines.ts'
 import { chunkKey, chunkMetadata, openChunkObject, type ChunkRef, type InnerChunk } from '#logs/chunk.ts'
 import { dayMs, firstDayOf, parseIndexKey, type IndexFile } from '#logs/index-catalogue.ts'
@@ -18,14 +20,13 @@ import {
   type IndexedStream,
   type LogIndex,
 } from '#logs/index-file.ts'
-import { chunkName, mergeIndexes } from '#logs/merge.ts'
 import { columnsOf, encodeColumns, type BlockColumns } from '#logs/line-columns.ts'
+import { chunkName, mergeIndexes } from '#logs/merge.ts'
+import { TableWriter, type FreshChunk } from '#logs/table-writer.ts'
 import { partOfTable, TableHead } from '#logs/table.ts'
 import { TableReader, tableKeyOf } from '#logs/tables.ts'
-import { TableWriter, type FreshChunk } from '#logs/table-writer.ts'
 import { encodeFilter, foldBitmap, TokenFilter } from '#logs/token-filter.ts'
 import { Labels } from '#model/labels.ts'
-import type { ObjectInfo } from '#bucket/bucket.ts'
 import { damageOf, isOld, quarantine, type DataCheck, type FindingKind } from './data-check.ts'
 
 const filterSuffix = '.tercet-tokens'
@@ -50,7 +51,7 @@ export async function checkLogs(check: DataCheck): Promise<void> {
   const indexes = await check.bucket.list('index/')
   const files = indexes.map(({ key, bytes }) => parseIndexKey(key, bytes)).filter(file => file !== undefined)
   const names = [...(await check.bucket.listDirectories('')), ...files.map(file => file.tenant ?? '')]
-  const isTenant = (name: string): boolean => !['', 'index', 'rules'].includes(name) && !name.startsWith('__')
+  const isTenant = (name: string): boolean => name !== '' && reservedFor(name) === undefined
   const tenants = new Set(names.filter(isTenant))
   for (const tenant of tenants)
     await new TenantCheck(

@@ -1,17 +1,18 @@
 /** Checks blocks of metrics: every checksum, and what meta.json, index and chunks say of each other. */
-import { marked, uploadMarkName } from '#store/upload-mark.ts'
-import { isUlid, makeUlid } from '#codec/ulid.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import { isUlid, makeUlid } from '#codec/ulid.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import { isDamage } from '#core/omissions.ts'
+import { reservedFor } from '#core/tenant-name.ts'
 import { decodeMeta, encodeMeta, externalLabelsOf, type BlockMeta } from '#metrics/block-meta.ts'
-import { markName } from '#metrics/deletion-marks.ts'
 import { BlockReader } from '#metrics/block-reader.ts'
 import { BlockWriter, type ChunkMeta } from '#metrics/block-writer.ts'
+import { markName } from '#metrics/deletion-marks.ts'
 import { encodeColumns } from '#metrics/merge.ts'
 import { removeDeleted } from '#metrics/tombstones.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
+import { marked, uploadMarkName } from '#store/upload-mark.ts'
 import { damageOf, isOld, quarantine, type DataCheck, type FindingKind } from './data-check.ts'
 
 /** What is in a block, or in the readable part of it. */
@@ -29,7 +30,7 @@ const seriesAtOnce = 256
 
 export async function checkMetrics(check: DataCheck): Promise<void> {
   for (const tenant of await check.bucket.listDirectories('')) {
-    if (tenant.startsWith('__')) continue
+    if (reservedFor(tenant) !== undefined) continue
     for (const id of await check.bucket.listDirectories(`${tenant}/`))
       if (isUlid(id)) await new BlockCheck(check, tenant, id).run()
   }

@@ -1,5 +1,6 @@
 /** The command line's side of logs: a query, and a tail that goes on until it is ended. */
 import type { WebSocket } from 'ws'
+import { maskUrls } from '#core/secret.ts'
 import { form, refusedCredentials, request, unreachable, type RangeSeries, type Server } from './client.ts'
 import { chartRow, stepsOf } from './metric-queries.ts'
 import { ofLogs } from './nothing-found.ts'
@@ -128,7 +129,7 @@ function endOf(socket: WebSocket, server: Server): Promise<string | undefined> {
       })
       response.on('end', () => {
         if (response.statusCode === 401) resolve(refusedCredentials(url, server))
-        else resolve(body.trim() || `${url} answered ${response.statusCode}`)
+        else resolve(body.trim() || `${maskUrls(url)} answered ${response.statusCode}`)
       })
     })
     socket.on('error', error => {

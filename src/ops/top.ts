@@ -1,6 +1,7 @@
 /** `tercet top`: what comes in and what waits, every two seconds. */
 import { sleep, systemClock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
+import { maskUrls } from '#core/secret.ts'
 import { request, type Server } from './client.ts'
 import { readExposition, sumOf, type Numbers } from './exposition.ts'
 import type { Output } from './output.ts'
@@ -80,5 +81,5 @@ export async function showTop({ server, isOnce, isJson, intervalMs }: TopOptions
 }
 
 function tableOf(url: string, rows: readonly [string, string][]): string {
-  return `${url}\n\n${rows.map(([name, value]) => `${name.padEnd(40)}${value.padStart(14)}`).join('\n')}`
+  return `${maskUrls(url)}\n\n${rows.map(([name, value]) => `${name.padEnd(40)}${value.padStart(14)}`).join('\n')}`
 }

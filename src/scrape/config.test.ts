@@ -170,3 +170,15 @@ test('which names a job takes: its own scheme, or the global one; utf8 is not as
     /unknown scrape config name escaping method.*hex/,
   )
 })
+
+test('an alias without an anchor is refused, not taken for nothing, and not shown', () => {
+  const text = 'scrape_configs:\n- job_name: a\n  basic_auth: { username: a, password: *hunter2 }\n'
+  assert.throws(
+    () => readPrometheusConfig(text, 'p.yml', { env: {} }),
+    (error: unknown) => {
+      assert.ok(error instanceof BadDataError)
+      assert.match(error.message, /^p\.yml:3:40: an alias without an anchor; a text that begins with \* needs quotes$/)
+      return true
+    },
+  )
+})

@@ -1,9 +1,10 @@
 /** All jobs: discovery, targets, loops. A new configuration restarts only the jobs that it changes. */
 import type { Log } from '#core/log.ts'
+import { identityOf } from '#core/secret.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import type { ScrapeJob } from './config.ts'
-import type { Discovery, DiscoveryWorld, TargetGroup } from './discovery/discovery.ts'
 import { consulDiscovery } from './discovery/consul.ts'
+import type { Discovery, DiscoveryWorld, TargetGroup } from './discovery/discovery.ts'
 import { dockerDiscovery } from './discovery/docker.ts'
 import { kubernetesDiscovery } from './discovery/kubernetes.ts'
 import type { DiscoverySettings } from './discovery/settings.ts'
@@ -167,7 +168,5 @@ export class ScrapeManager {
 
 /** Equal for jobs that do the same. */
 function textOf(job: ScrapeJob): string {
-  return JSON.stringify(job, (key, value: unknown) =>
-    key === 'regex' || key === 'memo' ? undefined : typeof value === 'bigint' ? String(value) : value,
-  )
+  return identityOf(job, ['regex', 'memo'])
 }

@@ -8,6 +8,7 @@ import { MemoryFiles } from '#core/memory-files.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { plainClient } from '#lang/settings/http-client.ts'
 import { HttpClient } from '#net/http-client.ts'
+import { OutgoingGuard } from '#net/outgoing-guard.ts'
 import { KeptSamples } from '../../test/kept-samples.ts'
 import { protobuf, type Message, type Schema } from '../../test/protobuf.ts'
 import { untilTrue } from '../../test/until.ts'
@@ -59,6 +60,7 @@ class Fixture {
       clock: systemClock,
       files: new MemoryFiles(),
       env: {},
+      guard: new OutgoingGuard(),
       directory: '/',
     })
     this.loop = new ScrapeLoop(target, read, this.#client, {

@@ -5,7 +5,7 @@
 import { addAll } from '#core/lists.ts'
 import { keyOfTexts } from '#core/text.ts'
 import { outside, type Clock, type Timer } from '#core/clock.ts'
-import { nextDueMs } from '#core/due-time.ts'
+import { nextDueMs, timeOfRunMs } from '#core/due-time.ts'
 import { BadDataError, LimitError, messageOf } from '#core/errors.ts'
 import { relabel } from '#lang/relabel/relabel.ts'
 import type { MetricsAppender, MetricsAppendOutcome } from '#metrics/append.ts'
@@ -354,7 +354,7 @@ export class ScrapeLoop {
     const due = nextDueMs(this.target.key, intervalMs, nowMs)
     this.#timer = clock.after(due - nowMs, () => {
       // Timers may be early by a little: the scrape's time is the one that was planned.
-      this.#running = outside(clock, this.#once(due)).finally(() => {
+      this.#running = outside(clock, this.#once(timeOfRunMs(due, intervalMs, clock.nowMs()))).finally(() => {
         this.#running = undefined
         this.#arm()
       })

@@ -3,6 +3,7 @@
  * documentation.
  */
 import { parseDurationMs, formatDuration } from '#core/duration.ts'
+import { maskUrls } from '#core/secret.ts'
 import { compareText, quote } from '#core/text.ts'
 import { relabel, type LabelMap } from '#lang/relabel/relabel.ts'
 import type { ScrapeJob } from './config.ts'
@@ -64,13 +65,18 @@ function urlOf(job: ScrapeJob, labels: LabelMap): string {
   return `${origin}${plain.startsWith('/') ? '' : '/'}${plain}${search === '' ? '' : `?${search}`}`
 }
 
+/** `user:password@` before a host is for the connection, and no part of a series. */
+function withoutUser(address: string): string {
+  return address.slice(address.lastIndexOf('@') + 1)
+}
+
 /** undefined: dropped by relabelling; a text: it can't be scraped, and why. */
 function makeTarget(job: ScrapeJob, labels: LabelMap): Target | string | undefined {
   const discovered = sorted(labels)
   if (!relabel(labels, job.relabelRules)) return undefined
   const address = labels.get('__address__') ?? ''
   if (address === '') return 'no address'
-  if (address.includes('/')) return `${quote(address)} is not a valid hostname`
+  if (address.includes('/')) return `${quote(maskUrls(`//${address}`).slice(2))} is not a valid hostname`
   const intervalText = labels.get('__scrape_interval__') ?? ''
   const timeoutText = labels.get('__scrape_timeout__') ?? ''
   const intervalMs = parseDurationMs(intervalText)
@@ -81,9 +87,9 @@ function makeTarget(job: ScrapeJob, labels: LabelMap): Target | string | undefin
     return `scrape timeout cannot be greater than scrape interval (${quote(timeoutText)} > ${quote(intervalText)})`
   const scheme = labels.get('__scheme__') ?? ''
   if (scheme !== 'http' && scheme !== 'https') return `unsupported scheme: ${quote(scheme)}`
-  if ((labels.get('instance') ?? '') === '') labels.set('instance', address)
+  if ((labels.get('instance') ?? '') === '') labels.set('instance', withoutUser(address))
   const url = urlOf(job, labels)
-  if (!URL.canParse(url)) return `${quote(url)} is no URL`
+  if (!URL.canParse(url)) return `${quote(maskUrls(url))} is no URL`
   const own = sorted(labels).filter(([name]) => !name.startsWith('__'))
   return { key: JSON.stringify([url, own, intervalMs, timeoutMs]), labels: own, discovered, url, intervalMs, timeoutMs }
 }

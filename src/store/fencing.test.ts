@@ -86,6 +86,6 @@ test('a writer gives away what is its own: again after a lost reply, not when an
 test('a bucket that is away is an error, not an answer', async () => {
   const bucket = makeBucket()
   const fence = await Fence.claim(bucket, prefix, 'tercet')
-  bucket.size = () => Promise.reject(new Error('away'))
+  bucket.get = () => Promise.reject(new Error('away'))
   await assert.rejects(fence.replacedBy(), /away/)
 })

@@ -2,8 +2,8 @@
  * One writer per prefix. A writer claims the next epoch by creating an object that nobody else can create; one that
  * finds a higher epoch than its own has been replaced, and stops writing.
  */
-import { ConflictError, NotFoundError, UnavailableError } from '#core/errors.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import { ConflictError, NotFoundError, UnavailableError } from '#core/errors.ts'
 import { encodeUtf8 } from '#core/text.ts'
 
 /** What an owner's text begins with when it is none of ours. */
@@ -25,6 +25,8 @@ export interface Predecessor {
 export class Fence {
   readonly #bucket: Bucket
   readonly #prefix: string
+  /** How often our epoch was put again because the bucket had been emptied. */
+  restored = 0
   readonly epoch: number
   /** Undefined: nobody wrote there before. */
   readonly predecessor: Predecessor | undefined
@@ -117,6 +119,7 @@ export class Fence {
     const newest = (await Fence.#epochs(this.#bucket, this.#prefix)).at(-1) ?? 0
     if (newest > this.epoch) return newest
     await this.#bucket.put(epochKey(this.#prefix, this.epoch), encodeUtf8('restored'), { ifAbsent: true })
+    this.restored++
     return undefined
   }
 
@@ -126,13 +129,8 @@ export class Fence {
       await this.#bucket.put(epochKey(this.#prefix, this.epoch), encodeUtf8(stopped))
   }
 
+  /** Read, not only looked at: S3's answer to HEAD is the same for an object and for a bucket that is gone. */
   async #has(epoch: number): Promise<boolean> {
-    try {
-      await this.#bucket.size(epochKey(this.#prefix, epoch))
-      return true
-    } catch (error) {
-      if (error instanceof NotFoundError) return false
-      throw error
-    }
+    return (await Fence.#ownerOf(this.#bucket, this.#prefix, epoch)) !== undefined
   }
 }

@@ -2,6 +2,7 @@
  * The frame that the three signals share: the write-ahead log, the fence, admission, and the order in which a signal
  * opens, works in the background, flushes, and closes. A signal extends it with its own heads, blocks and queries.
  */
+import { isAway, type Bucket } from '#bucket/bucket.ts'
 import { makeUlid } from '#codec/ulid.ts'
 import { backoffMs, Pauses } from '#core/backoff.ts'
 import { Repeater, sleep, type Clock, type Timer } from '#core/clock.ts'
@@ -10,10 +11,10 @@ import type { Files } from '#core/files.ts'
 import type { Log, LogFields } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
 import type { SignalName } from '#core/signal-name.ts'
-import { isAway, type Bucket } from '#bucket/bucket.ts'
+import { SteadyClock } from '#core/steady-clock.ts'
+import { flushGaveUp, flushGiveUpMs } from './flush-limit.ts'
 import type { BlockSummary, Signal, SignalStats, SignalStatus } from './signal.ts'
 import { Wal, type Durability, type RecordVisitor, type ReplayReport } from './wal.ts'
-import { flushGaveUp, flushGiveUpMs } from './flush-limit.ts'
 import { WriterGuard } from './writer-guard.ts'
 
 /** What every signal is made with. Durations are milliseconds. */
@@ -83,9 +84,6 @@ const tenantIdleMs = 3_600_000
 /** Heads are not cut early more often. */
 const spillEveryMs = 1000
 
-/** A step of the wall clock that is worth a line. */
-const clockJumpMs = 60_000
-
 /** So long a start waits for the bucket to answer at all. */
 const firstAnswerMs = 5000
 
@@ -109,6 +107,8 @@ export interface Holdings {
 export abstract class SignalFrame implements Signal {
   readonly name: SignalName
   protected readonly wal: Wal
+  /** What deletes because of age goes by it. */
+  protected readonly steady: SteadyClock
   readonly #options: SignalOptions
   readonly #maintainEveryMs: number
   readonly #guard: WriterGuard
@@ -130,6 +130,7 @@ export abstract class SignalFrame implements Signal {
     const { syncAlways, freeBytesMin, commitIntervalMs = 200, leaseMs = 0 } = options
     const writer = makeUlid(clock.nowMs(), random)
     this.#owner = `tercet ${writer}`
+    this.steady = new SteadyClock(clock)
     this.#pauses = new Pauses(clock)
     this.#guard = new WriterGuard(
       {
@@ -381,13 +382,22 @@ export abstract class SignalFrame implements Signal {
       })
   }
 
+  /** Why the last look into the bucket by the clock failed. */
+  #refreshTrouble: string | undefined
+
   #startRepeaters(): void {
     const { clock, log, refreshMs, readOnly } = this.#options
     const signal = this.name
     const refresh = (): Promise<void> =>
-      this.refresh(true).catch((error: unknown) => {
-        log.warn('the list of blocks could not be refreshed', { signal, error: messageOf(error) })
-      })
+      this.refresh(true).then(
+        () => {
+          this.#refreshTrouble = undefined
+        },
+        (error: unknown) => {
+          this.#refreshTrouble = messageOf(error)
+          log.warn('the list of blocks could not be refreshed', { signal, error: this.#refreshTrouble })
+        },
+      )
     const maintain = (): Promise<void> =>
       this.maintain().catch((error: unknown) => {
         log.error('maintenance failed', { signal, error: messageOf(error) })
@@ -460,20 +470,27 @@ export abstract class SignalFrame implements Signal {
       if (!this.#isReady) return
       await this.#guard.watchFenceNow()
       await this.wal.tick()
-      if (this.wal.fenced === undefined) await this.work()
+      if (this.wal.fenced !== undefined) return
+      if (this.#guard.takeEmptied()) await this.#writeAgain()
+      // What only memory has now becomes blocks.
+      else if (this.wal.takeDeleted()) await this.cutAll()
+      await this.work()
     })
+  }
+
+  /** The bucket was emptied: what only memory and this disk still have becomes blocks, and the list is made again. */
+  async #writeAgain(): Promise<void> {
+    this.#options.onJoined?.()
+    await this.refresh()
+    await this.cutAll()
   }
 
   /** Logs a jump of the wall clock: what came in since has its times. */
   #watchClock(): void {
-    const { clock, log } = this.#options
-    const originMs = clock.nowMs() - clock.monotonicMs()
-    const jumpMs = originMs - (this.#clockOriginMs ?? originMs)
-    this.#clockOriginMs = originMs
-    if (Math.abs(jumpMs) >= clockJumpMs)
-      log.warn('the wall clock jumped', { signal: this.name, seconds: Math.round(jumpMs / 1000) })
+    const jumpMs = this.steady.takeJump()
+    if (jumpMs !== 0)
+      this.#options.log.warn('the wall clock jumped', { signal: this.name, seconds: Math.round(jumpMs / 1000) })
   }
-  #clockOriginMs: number | undefined
 
   async handOver(successor: string): Promise<void> {
     if (!this.#options.readOnly) await this.#guard.handOver(successor, () => this.flush())
@@ -580,6 +597,7 @@ export abstract class SignalFrame implements Signal {
       uploadsWaiting: waiting,
       compactions,
       earlyCuts: this.#earlyCuts,
+      clockJumps: this.steady.jumps,
       replaySeconds: this.#replayed.seconds,
       replayedRecords: this.#replayed.records,
       replaySkipped: this.#replayed.skipped,
@@ -593,7 +611,12 @@ export abstract class SignalFrame implements Signal {
     if (awaySinceStart !== undefined) return this.notJoined ?? `the bucket is away since the start: ${awaySinceStart}`
     if (away !== undefined) return `the bucket is away: ${away}`
     const trouble = this.uploadTrouble()
-    return trouble === undefined ? undefined : `the bucket does not take what is finished: ${trouble}`
+    if (trouble !== undefined) return `the bucket does not take what is finished: ${trouble}`
+    if (this.#refreshTrouble !== undefined) return `the list of blocks is of before: ${this.#refreshTrouble}`
+    const seconds = Math.round(this.steady.recentJumpMs / 1000)
+    if (seconds === 0) return undefined
+    const direction = seconds > 0 ? 'ahead' : 'back'
+    return `the wall clock jumped ${direction} by ${Math.abs(seconds)} s within the last hour`
   }
 
   status(): SignalStatus {

@@ -41,6 +41,8 @@ export interface SignalStats {
   compactions: number
   /** How often heads were cut early since memory was short. */
   earlyCuts: number
+  /** Steps of the wall clock by a minute or more, against the monotonic one. */
+  clockJumps: number
   /** How long the start took to replay the log, and how many records that were. */
   replaySeconds: number
   replayedRecords: number

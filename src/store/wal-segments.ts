@@ -5,14 +5,14 @@
  * What it writes straight to the bucket is `<sequence>.wal`, one chain for all writers, each link created only where
  * there is none: whoever writes the next link keeps a replaced writer from it. `<first>-<last>.wal` are links joined.
  */
+import type { Bucket } from '#bucket/bucket.ts'
 import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
 import { ConflictError, CorruptDataError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
 import type { AppendFile, Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
-import type { Bucket } from '#bucket/bucket.ts'
-import type { Group } from './wal-line.ts'
 import { ReleaseLedger } from './wal-ledger.ts'
+import type { Group } from './wal-line.ts'
 import type { ReplayedSegment, SegmentSource } from './wal-replay.ts'
 import { decodeHeader, encodeHeader, headerBytes, joinSegments, packSegment } from './wal-segment.ts'
 
@@ -484,6 +484,7 @@ export class WalSegments {
 
   /** Seals the open segment when it is due, ships, joins, and removes what could not be removed before. */
   async tick(isIdle: boolean): Promise<void> {
+    await this.#watchFile()
     const open = this.#open
     if (
       isIdle &&
@@ -498,6 +499,34 @@ export class WalSegments {
     await this.#remove(unremoved)
   }
 
+  /** Somebody may have deleted the log: what is appended to a file without a name is gone with the process. */
+  async #watchFile(): Promise<void> {
+    const open = this.#open
+    if (open === undefined) return
+    try {
+      await this.#options.files.size(`${this.#options.directory}/${open.name}`)
+    } catch (error) {
+      if (!(error instanceof NotFoundError) || this.#open !== open) return
+      this.#noteDeleted(open)
+      await this.seal()
+    }
+  }
+
+  #noteDeleted(segment: Segment): void {
+    const { name: file } = segment
+    segment.isLocal = false
+    this.#deleted++
+    this.#options.log.error('write-ahead log: a segment was deleted on the disk', { segment: file })
+  }
+  #deleted = 0
+
+  /** Segments that somebody deleted on the disk before the bucket had them, since this was asked last. */
+  takeDeleted(): number {
+    const deleted = this.#deleted
+    this.#deleted = 0
+    return deleted
+  }
+
   /** Copies sealed segments to the bucket, in order. */
   ship(): Promise<void> {
     this.#shipping ??= this.#shipAll().finally(() => {
@@ -507,13 +536,20 @@ export class WalSegments {
   }
 
   async #shipAll(): Promise<void> {
-    const { bucket, bucketPrefix, files, directory, confirmPrefix, mayShip = () => true } = this.#options
+    const { bucket, bucketPrefix, confirmPrefix, mayShip = () => true } = this.#options
     for (;;) {
       const segment = this.#segments.find(s => s.sealed && s.isLocal && !s.isShipped)
-      if (segment === undefined || !mayShip()) return
+      if (segment === undefined) {
+        // What could not be shipped may be in blocks by now.
+        this.#shipTrouble = undefined
+        return
+      }
+      if (!mayShip()) return
       try {
         await confirmPrefix()
-        const packed = await packSegment(await files.read(`${directory}/${segment.name}`))
+        const bytes = await this.#readOwn(segment)
+        if (bytes === undefined) continue
+        const packed = await packSegment(bytes)
         await bucket.put(bucketPrefix + segment.name, packed)
         segment.isShipped = true
         this.#shipTrouble = undefined
@@ -523,6 +559,20 @@ export class WalSegments {
         this.#warn('a segment could not be shipped, it stays on disk', segment.name, error)
         return
       }
+    }
+  }
+
+  /** Undefined: it was deleted on the disk. */
+  async #readOwn(segment: Segment): Promise<Uint8Array | undefined> {
+    const { files, directory } = this.#options
+    try {
+      return await files.read(`${directory}/${segment.name}`)
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error
+      // One that was released meanwhile is not wanted any more.
+      if (this.#segments.includes(segment)) this.#noteDeleted(segment)
+      segment.isLocal = false
+      return undefined
     }
   }
 

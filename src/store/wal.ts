@@ -14,12 +14,12 @@
  */
 import { assert } from '#core/assert.ts'
 import { messageOf, UnavailableError } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { Group, type Show } from './wal-line.ts'
 import { WalReplay, type RecordVisitor, type ReplayReport, type SegmentSource } from './wal-replay.ts'
 import { frameBytes } from './wal-segment.ts'
 import { WalSegments, type WalSegmentsOptions } from './wal-segments.ts'
-import { addAll } from '#core/lists.ts'
 
 export type { Show } from './wal-line.ts'
 export type { RecordVisitor, ReplayReport, WalRecord } from './wal-replay.ts'
@@ -114,6 +114,10 @@ export class Wal {
   /** Why the bucket does not get what the disk has. */
   get shipTrouble(): string | undefined {
     return this.#segments.shipTrouble
+  }
+  /** Was a part of the log deleted on the disk since this was asked last? Memory still has what it held. */
+  takeDeleted(): boolean {
+    return this.#segments.takeDeleted() > 0
   }
   /** Why nothing can be kept now; undefined: it can. */
   get trouble(): string | undefined {
@@ -336,10 +340,11 @@ export class Wal {
     this.#nextRecord = this.#nextShown
     const records = lost.reduce((sum, g) => sum + g.records.length, 0)
     this.lostRecords += records
-    this.#options.log.error('write-ahead log: records could not be kept and were refused', {
-      records,
-      error: messageOf(error),
-    })
+    if (records > 0)
+      this.#options.log.error('write-ahead log: records could not be kept and were refused', {
+        records,
+        error: messageOf(error),
+      })
     this.#options.onLost()
     this.#passBoundaries(true)
     for (const one of lost) one.reject(error)
@@ -410,8 +415,16 @@ export class Wal {
     )
   }
 
-  /** Seals the open segment when it is due, so that what it holds reaches the bucket within a minute. Call it often. */
+  /**
+   * Seals the open segment when it is due, so that what it holds reaches the bucket within a minute. Tries a bucket
+   * again that did not take a record: who stands before this process may send it nothing until it says that it is
+   * ready. Call it often.
+   */
   tick(): Promise<void> {
+    if (this.trouble !== undefined && this.#flushing === undefined && !this.#isClosed && this.#fenced === undefined) {
+      this.#groups.push(this.#newGroup(0))
+      this.#startFlush()
+    }
     return this.#segments.tick(this.#options.durability === 'local' && this.#flushing === undefined)
   }
 

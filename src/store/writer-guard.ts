@@ -2,11 +2,11 @@
  * What keeps a signal from writing: a full disk, another writer on its prefix, or a bucket that was never reached. Also
  * the rule that rounds of its background work never overlap.
  */
+import type { Bucket } from '#bucket/bucket.ts'
 import { sleep, type Clock } from '#core/clock.ts'
 import { messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
-import type { Bucket } from '#bucket/bucket.ts'
 import { encodeUtf8 } from '#core/text.ts'
 import { Fence } from './fencing.ts'
 import type { Durability, Wal } from './wal.ts'
@@ -245,6 +245,7 @@ export class WriterGuard {
     try {
       const newer = await (isThorough ? this.#fence?.replacedLongAgoBy() : this.#fence?.replacedBy())
       this.#answers++
+      this.#noteEmptied()
       if (newer === undefined) {
         this.#confirmedMs = askedMs
         this.#askedInVainMs = -Infinity
@@ -258,6 +259,25 @@ export class WriterGuard {
       this.#askedInVain = messageOf(error)
       log.warn('the bucket could not be asked for its writer', { signal, error: messageOf(error) })
     }
+  }
+
+  #noteEmptied(): void {
+    const restored = this.#fence?.restored ?? 0
+    if (restored === this.#restored) return
+    this.#restored = restored
+    this.#isEmptied = true
+    this.#options.log.error('the bucket was emptied or made again: what lay there is gone, what is in memory is put', {
+      signal: this.#options.signal,
+    })
+  }
+  #restored = 0
+  #isEmptied = false
+
+  /** Was the bucket emptied since this was asked last? Its part of the log went with it. */
+  takeEmptied(): boolean {
+    const isEmptied = this.#isEmptied
+    this.#isEmptied = false
+    return isEmptied
   }
 
   /** Says in the bucket that nothing more is written. */

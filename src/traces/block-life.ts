@@ -2,6 +2,7 @@
  * The life of blocks: idle traces are cut into them, uploaded, compacted by time window, and retained. Rules:
  * docs/formats/tempo-block.md.
  */
+import type { Bucket } from '#bucket/bucket.ts'
 import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf, UnavailableError, WorkerMemoryError } from '#core/errors.ts'
@@ -11,28 +12,29 @@ import { isDamage } from '#core/omissions.ts'
 import { isPoison } from '#core/poison.ts'
 import type { Random } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
-import type { Bucket } from '#bucket/bucket.ts'
+import type { Trace } from '#model/trace.ts'
 import { flushGaveUp, flushGiveUpMs } from '#store/flush-limit.ts'
 import { RecordLine } from '#store/record-line.ts'
 import type { Wal } from '#store/wal.ts'
-import type { Trace } from '#model/trace.ts'
 import { LocalBuilding, type BlockBuilding, type SpoiledBlock } from './block-building.ts'
 import type { BlockList } from './block-list.ts'
+import type { BlockMeta } from './block-meta.ts'
 import type { BlockReader } from './block-reader.ts'
 import { deleteBlock, putBlock, retireBlock, type BuiltBlock } from './block-writer.ts'
 import type { TakenTraces } from './carried-traces.ts'
 import { FilterJoining } from './filter-joining.ts'
 import type { Head } from './head.ts'
 import { findPoison } from './merge.ts'
-import { idKey, type LiveTrace, type Segment } from './segment.ts'
-import type { BlockMeta } from './block-meta.ts'
 import type { BlockLayout } from './schema.ts'
 import { Scrub } from './scrub.ts'
+import { idKey, type LiveTrace, type Segment } from './segment.ts'
 import type { Staging } from './staging.ts'
 import { blockIdOf, encodeCarried, recordKind, scopeOf, uuidOf, writerOf, type EndedGeneration } from './wal-record.ts'
 
 export interface BlockLifeOptions {
   clock: Clock
+  /** What deletes because of age goes by it. */
+  steady: Clock
   random: Random
   log: Log
   bucket: Bucket
@@ -486,10 +488,10 @@ export class BlockLife {
   /** What is older than the retention is retired; what was retired an hour ago is deleted. */
   async retain(): Promise<void> {
     await this.#scrub.step()
-    const { clock, retentionMs, bucket } = this.#options
+    const { clock, steady, retentionMs, bucket } = this.#options
     if (clock.monotonicMs() - this.#lastRetainMs < retainEveryMs) return
     this.#lastRetainMs = clock.monotonicMs()
-    const nowMs = clock.nowMs()
+    const nowMs = steady.nowMs()
     for (const tenant of this.#list.tenants()) {
       for (const block of this.#list.of(tenant)) {
         if (block.endMs >= nowMs - retentionMs || this.#list.isStaged(block)) continue

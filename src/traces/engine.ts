@@ -1,14 +1,14 @@
 /** The traces signal: takes spans in, keeps them in the bucket as Tempo's blocks, and hands them out. */
+import type { Bucket } from '#bucket/bucket.ts'
 import { UnavailableError } from '#core/errors.ts'
 import type { LogFields } from '#core/log.ts'
 import { leavingOut } from '#core/omissions.ts'
-import type { Bucket } from '#bucket/bucket.ts'
 import type { AppendOutcome } from '#model/append-outcome.ts'
 import type { Trace } from '#model/trace.ts'
-import type { BlockSummary } from '#store/signal.ts'
 import { RecordLine } from '#store/record-line.ts'
-import type { RecordVisitor } from '#store/wal.ts'
 import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
+import type { BlockSummary } from '#store/signal.ts'
+import type { RecordVisitor } from '#store/wal.ts'
 import type { TraceLimits } from './admission.ts'
 import type { SpansPart, TracesAppender } from './append.ts'
 import { BatchAppender, type SpanRequest } from './batch-appender.ts'
@@ -18,15 +18,15 @@ import { BlockList } from './block-list.ts'
 import { BlockReader } from './block-reader.ts'
 import { TracesDoor } from './door.ts'
 import { foundBlocks } from './found-blocks.ts'
-import { Head } from './head.ts'
 import { HeadSource, type TenantMemory } from './head-source.ts'
-import type { SpanDecoder } from './segment.ts'
+import { Head } from './head.ts'
 import { Reader } from './reader.ts'
 import { Replay } from './replay.ts'
-import { Staging } from './staging.ts'
 import type { BlockLayout } from './schema.ts'
+import type { SpanDecoder } from './segment.ts'
 import type { TracesReader } from './select.ts'
 import type { StagedTrace } from './staged-spans.ts'
+import { Staging } from './staging.ts'
 import { recordKind, scopeOf } from './wal-record.ts'
 
 export interface TracesOptions extends SignalOptions {
@@ -71,7 +71,8 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     this.#staging = new Staging(options)
     this.#served = this.#staging.served()
     this.#reader = new BlockReader(this.#served, cacheBytes)
-    this.#life = new BlockLife(options, this.wal, this.#heads, this.#list, this.#reader, this.#staging, () =>
+    const own = { ...options, steady: this.steady }
+    this.#life = new BlockLife(own, this.wal, this.#heads, this.#list, this.#reader, this.#staging, () =>
       this.mayWrite(),
     )
   }
@@ -189,7 +190,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
 
   async append(tenant: string, trace: Trace, message: Uint8Array): Promise<AppendOutcome> {
     const head = this.#openHead(tenant)
-    const request = this.#appender.begin(this.#options.clock.nowMs())
+    const request = this.#appender.begin(this.steady.range().latestMs)
     const { record, show } = this.#admitMessage(request, head, trace, message)
     if (record !== undefined) this.wal.append(recordKind.spans, record, this.#scopes(), show)
     await this.wal.commit()
@@ -199,7 +200,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   async appendParts(tenant: string, parts: readonly SpansPart[]): Promise<AppendOutcome> {
     const { clock } = this.#options
     const head = this.#openHead(tenant)
-    const request = this.#appender.begin(clock.nowMs())
+    const request = this.#appender.begin(this.steady.range().latestMs)
     const line = new RecordLine(this.wal, clock)
     for (const { message, outlines } of parts) {
       // Nothing is set up for a record that is not taken.

@@ -29,6 +29,7 @@ import type {
 import type { HeadColumns } from '#metrics/head-columns.ts'
 import type { MergedBlock, WrittenRange } from '#metrics/merge.ts'
 import type { MetricsFacts } from '#metrics/select.ts'
+import type { Grant } from '#net/access.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import type { FirstBlockPlan, MergedBlocks } from '#traces/block-building.ts'
 import type { BlockMeta as TracesBlockMeta } from '#traces/block-meta.ts'
@@ -50,6 +51,7 @@ export interface CarriedRequest {
   params: Readonly<Record<string, string>>
   query: string
   headers: readonly (readonly [name: string, value: string])[]
+  grant: Grant
   /** Parameters of URL and body, where the body is a form. */
   form: string | undefined
   /** Any other body, unpacked. */
@@ -90,7 +92,9 @@ export interface GrpcAsk {
   id: number
   method: string
   message: Uint8Array
+  /** The header X-Scope-OrgID. */
   tenant: string | undefined
+  grant: Grant
 }
 
 /** A range of a head becomes a block in a directory. */

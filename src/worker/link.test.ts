@@ -1,7 +1,6 @@
 /** Calls between threads: answers, errors of every kind, memory that goes over, an end that is gone. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isPoison } from '#core/poison.ts'
 import { BucketError } from '#bucket/bucket.ts'
 import {
   BadDataError,
@@ -12,6 +11,7 @@ import {
   errorKinds,
   EvaluationError,
   ExecutionError,
+  ForbiddenError,
   LimitError,
   NotFoundError,
   PlanStaleError,
@@ -19,6 +19,7 @@ import {
   UnauthorizedError,
   UnavailableError,
 } from '#core/errors.ts'
+import { isPoison } from '#core/poison.ts'
 import { portPair } from '../../test/worker-threads.ts'
 import { packError, unpackError } from './carried-error.ts'
 import { Link } from './link.ts'
@@ -68,6 +69,7 @@ test('every kind of error crosses, and what is of no kind', () => {
     new CorruptDataError('e'),
     new EvaluationError('f'),
     new ExecutionError('g'),
+    new ForbiddenError('g'),
     new LimitError('h', 413),
     new NotFoundError('i'),
     new TimeoutError('j'),

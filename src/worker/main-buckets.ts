@@ -16,18 +16,19 @@ export function served<T>(settings: T | undefined): T {
   return settings
 }
 
+/** Blocks that a worker is asked for were seen in their directory: where that is not there, it is gone. */
 export function openBucket(link: MainLink, signal: SignalName, place: WorkerBucket): Bucket {
   const { directory, description, gapBytes } = place
   return directory === undefined
     ? new DistantBucket(description, readsOf(link, signal), gapBytes)
-    : new DirectoryBucket(directory)
+    : new DirectoryBucket(directory, true)
 }
 
 /** What is staged for the bucket is with the main thread. */
 export function tracesBucket(link: MainLink, { directory, description, gapBytes }: WorkerBucket): Bucket {
   const reads = readsOf(link, 'traces')
   if (directory === undefined) return new DistantBucket(description, reads, gapBytes)
-  return new BucketOfTwo(new DirectoryBucket(directory), reads)
+  return new BucketOfTwo(new DirectoryBucket(directory, true), reads)
 }
 
 function readsOf(link: MainLink, signal: SignalName): BucketReads {

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { BadQueryError, CanceledError, LimitError } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
+import { everything } from '#net/access.ts'
 import {
   heavy,
   inDialect,
@@ -33,6 +34,7 @@ const dialect = {
   evaluation: saying(500),
   execution: saying(422),
   limit: error => saying(error.status)(),
+  forbidden: saying(403),
   'not-found': saying(404),
   timeout: saying(504),
   unauthorized: saying(401),
@@ -107,6 +109,7 @@ function stage(handlers: Readonly<Record<string, (side: string, events: string[]
       params: {},
       query,
       header: () => undefined,
+      grant: everything,
       body: nothing,
       rawBody: nothing,
       form: () => Promise.resolve(query),

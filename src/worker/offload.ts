@@ -31,11 +31,15 @@ const carriedHeaders = [
  * The same routes; heavy ones ask a worker, unless what is asked was cheap so far. `onIncomplete`: an answer lacked
  * something.
  */
-export function offloaded(routes: readonly Route[], options: OffloadOptions, onIncomplete: () => void): Route[] {
+export function offloaded<R extends Route>(
+  routes: readonly R[],
+  options: OffloadOptions,
+  onIncomplete: () => void,
+): R[] {
   return routes.map(route => (route.isHeavy === true ? offloadedRoute(route, options, onIncomplete) : route))
 }
 
-function offloadedRoute(route: Route, options: OffloadOptions, onIncomplete: () => void): Route {
+function offloadedRoute<R extends Route>(route: R, options: OffloadOptions, onIncomplete: () => void): R {
   const answer = async (request: HttpRequest): Promise<HttpReply> => {
     const { clock, costs } = options
     const carried = await carry(route, request)
@@ -109,6 +113,7 @@ async function carry({ path: route }: Route, request: HttpRequest): Promise<Omit
     params: request.params,
     query: request.query.toString(),
     headers,
+    grant: request.grant,
     form: hasBody && isForm ? (await request.form()).toString() : undefined,
     body: hasBody && !isForm ? await request.body() : undefined,
   }

@@ -11,7 +11,7 @@ import type { TailingOptions } from '#api/victorialogs/tail.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
 import type { LogsReader } from '#logs/select.ts'
-import type { Readiness, Route } from '#net/route-table.ts'
+import type { GuardedRoute, Readiness } from '#net/route-table.ts'
 import { LogqlEngine } from '#query/logql/engine.ts'
 import { LogsqlEngine } from '#query/logsql/engine.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
@@ -60,16 +60,16 @@ export class Queries {
   }
 
   /** `onIncomplete` is called for every answer that lacks something. */
-  metrics(store: PrometheusQueryStore, onIncomplete: () => void): Route[] {
+  metrics(store: PrometheusQueryStore, onIncomplete: () => void): GuardedRoute[] {
     const { clock, limits, tenancy } = this.#world
-    const asked = { clock, store, tenantOf: tenancy.of('metrics'), onIncomplete }
+    const asked = { clock, store, tenantOf: tenancy.of('metrics'), scopeOf: tenancy.scopeOf('metrics'), onIncomplete }
     return [...prometheusQueries({ ...asked, limits, engine: this.promql }), ...exportRoutes(asked)]
   }
 
-  logs(store: QueryStore<LogsReader>, onIncomplete: () => void): Route[] {
+  logs(store: QueryStore<LogsReader>, onIncomplete: () => void): GuardedRoute[] {
     const { clock, limits, tenancy } = this.#world
     const { logQueryEntriesMax: entriesMax, logQueryLengthMaxMs: queryLengthMaxMs } = limits
-    const asked = { clock, store, tenantOf: tenancy.of('logs'), onIncomplete }
+    const asked = { clock, store, scopeOf: tenancy.scopeOf('logs'), onIncomplete }
     return [
       ...lokiQueries({ ...asked, engine: this.logql, entriesMax, queryLengthMaxMs }),
       ...victoriaLogsRoutes({ ...asked, engine: this.#logsql, logql: this.logql }),
@@ -77,15 +77,15 @@ export class Queries {
   }
 
   /** The live tail of VictoriaLogs' API. */
-  logsTail(store: QueryStore<LogsReader>, onIncomplete: () => void, tailing: TailingOptions): Route[] {
+  logsTail(store: QueryStore<LogsReader>, onIncomplete: () => void, tailing: TailingOptions): GuardedRoute[] {
     const { clock, tenancy } = this.#world
-    const asked = { clock, store, tenantOf: tenancy.of('logs'), onIncomplete }
+    const asked = { clock, store, scopeOf: tenancy.scopeOf('logs'), onIncomplete }
     return victoriaLogsTail({ ...asked, engine: this.#logsql, logql: this.logql }, tailing)
   }
 
-  traces(store: QueryStore<TracesReader>, onIncomplete: () => void): Route[] {
+  traces(store: QueryStore<TracesReader>, onIncomplete: () => void): GuardedRoute[] {
     const { clock, tenancy } = this.#world
-    const asked = { store, tenantOf: tenancy.of('traces'), onIncomplete }
+    const asked = { store, scopeOf: tenancy.scopeOf('traces'), onIncomplete }
     return [
       ...tempoQueries({ ...asked, answers: this.tempo }),
       ...jaegerRoutes({ ...asked, clock, search: this.#search, tags: this.#tags }),

@@ -102,6 +102,7 @@ function requestOf(carried: CarriedRequest, signal: AbortSignal): HttpRequest {
     query,
     signal,
     header: name => headers.get(name),
+    grant: carried.grant,
     body,
     rawBody: body,
     form: () => Promise.resolve(new URLSearchParams(carried.form ?? query)),

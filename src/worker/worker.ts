@@ -6,14 +6,15 @@ import type { Files } from '#core/files.ts'
 import { addAll } from '#core/lists.ts'
 import { LogsView } from '#logs/view.ts'
 import { MetricsView } from '#metrics/view.ts'
+import type { Caller } from '#net/access.ts'
 import type { Route } from '#net/route-table.ts'
-import type { GrpcAsk, MainCalls, RuleAsk, WorkerCalls } from './calls.ts'
 import { TracesView } from '#traces/view.ts'
 import { decodeBody } from '#wire/decode-body.ts'
 import { decodeOtlpFrames, decodeSpan } from '#wire/otlp/traces.ts'
 import { buildingHandlers } from './building-handlers.ts'
-import { openBucket, served, tracesBucket, type MainLink } from './main-buckets.ts'
+import type { GrpcAsk, MainCalls, RuleAsk, WorkerCalls } from './calls.ts'
 import { Link, type Port } from './link.ts'
+import { openBucket, served, tracesBucket, type MainLink } from './main-buckets.ts'
 import { MemoryWatch, type WatchedMemory } from './memory-watch.ts'
 import { Queries } from './query-routes.ts'
 import { evaluateRule, packSample, type CarriedSample } from './rules.ts'
@@ -100,8 +101,7 @@ function servicesOf(link: MainLink, settings: WorkerSettings, world: WorkerWorld
   if (metrics !== undefined) addAll(routes, queries.metrics(metrics, onIncomplete))
   if (logs !== undefined) addAll(routes, queries.logs(logs, onIncomplete))
   if (traces !== undefined) addAll(routes, queries.traces(traces, onIncomplete))
-  const methods =
-    traces === undefined ? [] : tempoStreams(queries.tempo, traces, tenant => tenancy.named(tenant, 'traces'))
+  const methods = traces === undefined ? [] : tempoStreams(queries.tempo, traces, tenancy.scopeOf('traces'))
   return {
     routes,
     rules: async ({ query, atMs, tenants }, signal) => {
@@ -112,8 +112,10 @@ function servicesOf(link: MainLink, settings: WorkerSettings, world: WorkerWorld
       }
       return (await evaluateRule(query, atMs, readers, queries, signal)).map(packSample)
     },
-    calls: ({ method, message, tenant }, signal) =>
-      served(methods.find(one => one.method === method)).handler(message, tenant, signal),
+    calls: ({ method, message, tenant, grant }, signal) => {
+      const caller: Caller = { header: name => (name === 'x-scope-orgid' ? tenant : undefined), grant }
+      return served(methods.find(one => one.method === method)).handler(message, caller, signal)
+    },
     forget: () => {
       queries.keptAnswers.clear()
     },

@@ -5,13 +5,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { seededRandom } from '#core/random.ts'
-import { uiRoutes } from '#api/tercet/ui.ts'
 import { RunningQueries } from '#api/tercet/running-queries.ts'
+import { uiRoutes } from '#api/tercet/ui.ts'
 import { systemClock } from '#core/clock.ts'
 import { defaultLimits } from '#core/limits.ts'
+import { seededRandom } from '#core/random.ts'
+import { everything } from '#net/access.ts'
+import type { HttpReply, HttpRequest, Route } from '#net/route-table.ts'
 import { QueryGate } from '#query/gate.ts'
-import type { HttpReply, HttpRequest } from '#net/route-table.ts'
 import { topRows } from '../../src/ops/top.ts'
 import { runCommand } from '../run-cli.ts'
 import { runTercet } from '../run-tercet.ts'
@@ -23,6 +24,7 @@ const request = (more: Partial<HttpRequest> & { headers?: Record<string, string>
   params: {},
   query: new URLSearchParams(),
   header: name => more.headers?.[name],
+  grant: everything,
   body: () => Promise.resolve(new Uint8Array()),
   rawBody: () => Promise.resolve(new Uint8Array()),
   form: () => Promise.resolve(new URLSearchParams()),
@@ -70,7 +72,7 @@ test('the page comes with a policy and its own nonce, files with a tag, and noth
 test('running queries are listed and can be ended; those that are answered are gone', async () => {
   const running = new RunningQueries(systemClock, new QueryGate(systemClock, defaultLimits))
   const seen: AbortSignal[] = []
-  const [route, other] = running.watched([
+  const [route, other] = running.watched<Route>([
     {
       methods: ['GET'],
       path: '/api/v1/query',

@@ -3,7 +3,9 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { runTercet, type Running } from '../run-tercet.ts'
+import { status as grpcStatus } from '@grpc/grpc-js'
+import { exportOverGrpc } from '../otlp-grpc.ts'
+import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { postWrite, writeBody } from '../write-request.ts'
 
 let run: Running
@@ -109,17 +111,71 @@ test('each tenant sees its own, from memory and from blocks', async () => {
   }
 })
 
-test('without a tenant: 401, at every door; with a name that is none too', async () => {
+test('without a tenant: 401, at every door; with a name that is none of a tenant: 400', async () => {
   for (const question of questions)
-    for (const tenant of [undefined, '..', 'a/b'])
-      assert.equal((await get(question, tenant)).status, 401, `${question} ${tenant ?? ''}`)
+    for (const tenant of [undefined, '..', 'a/b', 'a|', 'a|index', 'index', '__mimir_cluster'])
+      assert.equal(
+        (await get(question, tenant)).status,
+        tenant === undefined ? 401 : 400,
+        `${question} ${tenant ?? ''}`,
+      )
   assert.equal(
     (await postWrite(run.url, writeBody([{ labels: [['__name__', 'own']], samples: [[Date.now(), 1]] }]))).status,
     401,
   )
   for (const path of ['/loki/api/v1/push', '/v1/traces', '/v1/metrics', '/v1/logs', '/insert/jsonline'])
-    assert.equal((await fetch(`${run.url}${path}`, { method: 'POST', headers: json, body: '{}' })).status, 401, path)
+    for (const [status, tenancy] of [
+      [401, {}],
+      [400, { 'x-scope-orgid': 'index' }],
+      [400, { 'x-scope-orgid': 'a/b' }],
+      [400, { 'x-scope-orgid': 'a|b' }],
+    ] as const) {
+      const headers = { ...json, ...tenancy }
+      const reply = await fetch(`${run.url}${path}`, { method: 'POST', headers, body: '{}' })
+      assert.equal(reply.status, status, `${path} ${await reply.text()}`)
+    }
   assert.equal((await get('/health')).status, 200)
+})
+
+test('over gRPC: UNAUTHENTICATED without a tenant, INVALID_ARGUMENT with a name that is none', async () => {
+  const own = await runTercet(['tenancy=on', 'listen.otlp_grpc=127.0.0.1:0'])
+  try {
+    const address = own.tercet.addresses.find(a => a.name === 'otlp_grpc')!.address
+    for (const signal of ['metrics', 'logs', 'traces'] as const) {
+      const codeOf = async (headers: Readonly<Record<string, string>>): Promise<number> =>
+        (await exportOverGrpc(address, signal, new Uint8Array(0), headers)).code
+      assert.equal(await codeOf({}), grpcStatus.UNAUTHENTICATED)
+      for (const tenant of ['index', 'a/b', '..'])
+        assert.equal(await codeOf({ 'x-scope-orgid': tenant }), grpcStatus.INVALID_ARGUMENT, tenant)
+      assert.equal(await codeOf({ 'x-scope-orgid': 'a' }), grpcStatus.OK)
+    }
+  } finally {
+    await own.stop()
+  }
+})
+
+test('names with underscores, or of what every object has, are tenants like others, over a restart too', async () => {
+  const tenants = ['__own', '__proto__', 'constructor', 'toString', '.dot', 'x.json', "it's(*)!"]
+  const directory = temporaryDirectory()
+  const before = run
+  const own = (run = await runTercet(['tenancy=on'], directory))
+  try {
+    for (const tenant of tenants) await fill(tenant)
+    assert.equal((await fetch(`${own.url}/-/flush`, { method: 'POST' })).status, 204)
+    await own.tercet.close()
+    run = await runTercet(['tenancy=on'], directory)
+    for (const tenant of tenants)
+      for (const question of questions) {
+        const { status, text } = await get(question, tenant)
+        assert.equal(status, 200, `${tenant} ${question} ${text}`)
+        assert.ok(text.includes(JSON.stringify(tenant).slice(1, -1)), `${tenant} ${question} ${text}`)
+        for (const other of tenants)
+          assert.ok(other === tenant || !text.includes(other), `${tenant} ${question} ${text}`)
+      }
+  } finally {
+    await run.stop()
+    run = before
+  }
 })
 
 test('one tenant more than there may be is refused in all signals, and those that there are go on', async () => {

@@ -7,6 +7,7 @@
  *     5m resolve n=1 team=a    it ends
  *     1m silence team=a 10m    a silence begins; `expire`: the last one ends
  *     2m down r, 3m up r       a receiver fails, and takes mail again
+ *     3m ahead 3h              the clock is so far ahead from then on
  *     4m restart, 4m reload    from the state on the disk; with the same configuration
  *     30s -> r: firing 1 2, resolved 3     receiver r is notified; alerts are named by their label n
  */
@@ -24,6 +25,7 @@ import { plainClient } from '#lang/settings/http-client.ts'
 import { Labels } from '#model/labels.ts'
 import { HttpClient } from '#net/http-client.ts'
 import type { Mail } from '#net/mail.ts'
+import { OutgoingGuard } from '#net/outgoing-guard.ts'
 import { Alertmanager } from './alertmanager.ts'
 import { readAlertmanagerConfig, type AlertmanagerConfig } from './config.ts'
 import { parseMatchers } from './matchers.ts'
@@ -68,8 +70,15 @@ function configOf(yaml: string): AlertmanagerConfig {
   return readAlertmanagerConfig(yaml.replaceAll(/email\(([^)]*)\)/g, `email_configs: [{ ${texts}, $1 }]`), 'am.yml')
 }
 
+class SetClock extends VirtualClock {
+  aheadMs = 0
+  override nowMs(): number {
+    return super.nowMs() + this.aheadMs
+  }
+}
+
 class Runner {
-  readonly clock = new VirtualClock(startMs)
+  readonly clock = new SetClock(startMs)
   readonly sent: string[] = []
   readonly #config: AlertmanagerConfig
   readonly #files = new MemoryFiles()
@@ -93,7 +102,7 @@ class Runner {
       statePath: '/state.json',
       backup: undefined,
       externalUrl: 'http://am',
-      client: () => new HttpClient(plainClient, { clock, files, env: {}, directory: '/' }),
+      client: () => new HttpClient(plainClient, { clock, files, env: {}, guard: new OutgoingGuard(), directory: '/' }),
       readSecret: () => Promise.resolve(''),
       limits: defaultAlertLimits,
       mail: mail => this.#take(mail),
@@ -108,7 +117,7 @@ class Runner {
   }
 
   #now(): string {
-    const seconds = Math.round((this.clock.nowMs() - startMs) / 1000)
+    const seconds = Math.round((this.clock.monotonicMs() - startMs) / 1000)
     return seconds % 60 === 0 && seconds > 0 ? `${seconds / 60}m` : `${seconds}s`
   }
 
@@ -118,7 +127,7 @@ class Runner {
 
   async run(event: string): Promise<void> {
     const [at = '', verb = '', ...words] = event.split(' ')
-    await this.clock.advance(startMs + (parseDurationMs(at) ?? Number.NaN) - this.clock.nowMs())
+    await this.clock.advance(startMs + (parseDurationMs(at) ?? Number.NaN) - this.clock.monotonicMs())
     const nowMs = this.clock.nowMs()
     const labels = (): Labels => Labels.fromObject(Object.fromEntries(words.map(word => word.split('='))))
     const receive = (endsMs: number | undefined): void => {
@@ -145,6 +154,9 @@ class Runner {
         return void this.#down.add(words[0] ?? '')
       case 'up':
         return void this.#down.delete(words[0] ?? '')
+      case 'ahead':
+        this.clock.aheadMs = parseDurationMs(words[0] ?? '') ?? 0
+        return
       case 'reload':
         return this.#manager.apply(this.#config, new Templates([]))
       case 'restart':

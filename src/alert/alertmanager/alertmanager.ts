@@ -10,9 +10,10 @@ import type { AlertLimits } from '#core/limits.ts'
 import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
+import { KnownSecrets, type Secret } from '#core/secret.ts'
 import { yieldEvery } from '#core/yield.ts'
+import type { HttpClientSettings } from '#lang/settings/http-client.ts'
 import { Labels } from '#model/labels.ts'
-import type { HttpClientSettings, Secret } from '#lang/settings/http-client.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import type { Mail } from '#net/mail.ts'
 import { labelText } from '../alert.ts'
@@ -20,8 +21,8 @@ import type { AlertmanagerConfig, Integration, ReceiverSettings, RouteSettings }
 import { Inhibition } from './inhibition.ts'
 import { sendNotification } from './integrations.ts'
 import { matchesAll } from './matchers.ts'
-import { AlertmanagerState, fingerprintOf, type ManagedAlert, type Silence } from './store.ts'
 import { Silencing } from './silencing.ts'
+import { AlertmanagerState, fingerprintOf, type ManagedAlert, type Silence } from './store.ts'
 import { Templates } from './template-data.ts'
 import { isWithin } from './time-intervals.ts'
 
@@ -532,13 +533,27 @@ export class Alertmanager {
     const { clock, log, readSecret, mail, client } = this.#world
     let own = this.#clients.get(integration)
     if (own === undefined) this.#clients.set(integration, (own = client(integration.client)))
-    const secret = async ({ text, file }: Secret): Promise<string> =>
-      file === '' ? text : (await readSecret(file)).trim()
+    const known = new KnownSecrets()
+    const secret = async (one: Secret): Promise<string> => {
+      const text = one.file === '' ? one.reveal() : (await readSecret(one.file)).trim()
+      known.addUrl(text, true)
+      known.add(text)
+      return text
+    }
+    const sender = own
+    const hide = (text: string): string => known.hide(sender.hide(text))
     const endMs = clock.monotonicMs() + Math.max(group.route.groupIntervalMs, 10_000)
     for (let attempt = 0; ; attempt++) {
       let pauseMs = backoffMs(attempt, retryPause)
       try {
-        await sendNotification(integration, outgoing, { clock, client: own, templates: this.#templates, secret, mail })
+        await sendNotification(integration, outgoing, {
+          clock,
+          client: own,
+          templates: this.#templates,
+          secret,
+          hide,
+          mail,
+        })
         this.notifications++
         return true
       } catch (error) {
@@ -549,7 +564,7 @@ export class Alertmanager {
           receiver: outgoing.data.receiver,
           kind: integration.kind,
           group: group.key,
-          error: messageOf(error),
+          error: hide(messageOf(error)),
         })
         if (isOver) return false
       }
@@ -655,7 +670,8 @@ function notificationReason(
   // All are resolved: notified once, if the last notification had firing alerts.
   if (firing.length === 0) return entry.firing.length > 0 ? 'all alerts resolved' : undefined
   if (sendResolved && hasOthers(resolved, entry.resolved)) return 'some alerts resolved'
-  return entry.atMs < nowMs - repeatMs ? 'repeat interval elapsed' : undefined
+  // One that is not there yet was noted by a clock that was ahead.
+  return entry.atMs < nowMs - repeatMs || entry.atMs > nowMs ? 'repeat interval elapsed' : undefined
 }
 
 /** Whether `ids` has one that `known` lacks. */

@@ -1,8 +1,9 @@
 /** alertmanager.yml. Source: Alertmanager's public configuration documentation. */
 import { messageOf } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
+import { noSecret, Secret } from '#core/secret.ts'
 import { quote } from '#core/text.ts'
-import { plainClient, readHttpClient, type HttpClientSettings, type Secret } from '#lang/settings/http-client.ts'
+import { plainClient, readHttpClient, type HttpClientSettings } from '#lang/settings/http-client.ts'
 import { parseSettings, type Section, type Setting } from '#lang/settings/section.ts'
 import { matcherOf, matcherText, parseMatchers, type Matcher } from './matchers.ts'
 import { readTimeIntervals, type TimeInterval } from './time-intervals.ts'
@@ -193,12 +194,11 @@ const shapes: Readonly<Record<IntegrationKind, Shape>> = {
   },
   telegram: {
     texts: { api_url: '', message: '{{ template "telegram.default.message" . }}', parse_mode: 'HTML' },
-    secrets: ['bot_token'],
+    secrets: ['bot_token', 'chat_id'],
     flags: { disable_notifications: false },
-    numbers: { chat_id: 0, message_thread_id: 0 },
+    numbers: { message_thread_id: 0 },
     required: [],
     sendResolved: true,
-    ignored: ['chat_id_file'],
   },
   discord: {
     texts: {
@@ -262,16 +262,15 @@ interface Globals {
 }
 
 function secret(section: Section, name: string): Secret {
-  const found = { text: section.text(name), file: section.text(`${name}_file`) }
-  if (found.text !== '' && found.file !== '') section.refuse(`at most one of ${name} & ${name}_file must be configured`)
+  const found = new Secret(section.text(name), section.text(`${name}_file`))
+  if (found.reveal() !== '' && found.file !== '')
+    section.refuse(`at most one of ${name} & ${name}_file must be configured`)
   return found
 }
 /** A secret that the file gives, inline or by the path of another file. */
-const isSet = (secret: Secret | undefined): secret is Secret =>
-  secret !== undefined && (secret.text !== '' || secret.file !== '')
+const isSet = (secret: Secret | undefined): secret is Secret => secret?.isSet === true
 
 function readGlobals(section: Section | undefined): Globals {
-  const none: Secret = { text: '', file: '' }
   const http = section?.section('http_config')
   const globals: Globals = {
     resolveTimeoutMs: section?.durationMs('resolve_timeout', 300_000) ?? 300_000,
@@ -283,19 +282,19 @@ function readGlobals(section: Section | undefined): Globals {
       ]),
     ),
     smtpSecrets: {
-      auth_password: section === undefined ? none : secret(section, 'smtp_auth_password'),
-      auth_secret: section === undefined ? none : secret(section, 'smtp_auth_secret'),
+      auth_password: section === undefined ? noSecret : secret(section, 'smtp_auth_password'),
+      auth_secret: section === undefined ? noSecret : secret(section, 'smtp_auth_secret'),
     },
     smtpRequireTls: section?.isOn('smtp_require_tls', true) ?? true,
-    slackUrl: section === undefined ? none : secret(section, 'slack_api_url'),
-    slackToken: section === undefined ? none : secret(section, 'slack_app_token'),
+    slackUrl: section === undefined ? noSecret : secret(section, 'slack_api_url'),
+    slackToken: section === undefined ? noSecret : secret(section, 'slack_app_token'),
     pagerdutyUrl:
       section?.text('pagerduty_url', 'https://events.pagerduty.com/v2/enqueue') ??
       'https://events.pagerduty.com/v2/enqueue',
     opsgenieUrl: section?.text('opsgenie_api_url', 'https://api.opsgenie.com/') ?? 'https://api.opsgenie.com/',
-    opsgenieKey: section === undefined ? none : secret(section, 'opsgenie_api_key'),
+    opsgenieKey: section === undefined ? noSecret : secret(section, 'opsgenie_api_key'),
     telegramUrl: section?.text('telegram_api_url', 'https://api.telegram.org') ?? 'https://api.telegram.org',
-    telegramToken: section === undefined ? none : secret(section, 'telegram_bot_token'),
+    telegramToken: section === undefined ? noSecret : secret(section, 'telegram_bot_token'),
   }
   http?.finish()
   section?.ignore(
@@ -393,13 +392,9 @@ function fillIn(
       if (!isSet(secrets['api_url']))
         secrets['api_url'] = isSet(globals.slackUrl)
           ? globals.slackUrl
-          : {
-              text:
-                isSet(secrets['app_token']) || isSet(globals.slackToken)
-                  ? 'https://slack.com/api/chat.postMessage'
-                  : '',
-              file: '',
-            }
+          : new Secret(
+              isSet(secrets['app_token']) || isSet(globals.slackToken) ? 'https://slack.com/api/chat.postMessage' : '',
+            )
       if (!isSet(secrets['app_token'])) secrets['app_token'] = globals.slackToken
       if (!isSet(secrets['api_url'])) section.refuse('no global Slack API URL set either inline or in a file')
       return

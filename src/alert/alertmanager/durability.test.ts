@@ -11,6 +11,7 @@ import { VirtualClock } from '#core/virtual-clock.ts'
 import { plainClient } from '#lang/settings/http-client.ts'
 import { Labels } from '#model/labels.ts'
 import { HttpClient } from '#net/http-client.ts'
+import { OutgoingGuard } from '#net/outgoing-guard.ts'
 import { Alertmanager, type AlertmanagerWorld } from './alertmanager.ts'
 import { readAlertmanagerConfig } from './config.ts'
 import { parseMatchers } from './matchers.ts'
@@ -80,7 +81,7 @@ class World {
         },
       },
       externalUrl: 'http://am',
-      client: () => new HttpClient(plainClient, { clock, files, env: {}, directory: '/' }),
+      client: () => new HttpClient(plainClient, { clock, files, env: {}, guard: new OutgoingGuard(), directory: '/' }),
       readSecret: () => Promise.resolve(''),
       limits: { ...defaultAlertLimits, ...this.limits },
       mail: () => {

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { assert } from '#core/assert.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, messageOf, UnavailableError } from '#core/errors.ts'
-import type { Secret } from '#lang/settings/http-client.ts'
+import type { Secret } from '#core/secret.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import type { Mail } from '#net/mail.ts'
@@ -21,6 +21,8 @@ export interface SendWorld {
   client: HttpClient
   templates: Templates
   secret: (secret: Secret) => Promise<string>
+  /** A text without the secrets that were used. */
+  hide: (text: string) => string
   mail: (mail: Mail) => Promise<void>
 }
 /** A notification. `reason`: why it is sent, in words. */
@@ -54,19 +56,22 @@ async function post(
   headers: Record<string, string> = {},
   limitMs = 0,
 ): Promise<string> {
-  if (!/^https?:\/\//.test(url)) throw new GivenUpError(`${JSON.stringify(url)} is no URL to send to`)
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url))
+    throw new GivenUpError('what the receiver has as its address is no URL')
   const reply = await world.client.send(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'user-agent': 'Tercet', ...headers },
     body: typeof body === 'string' ? body : JSON.stringify(body),
     timeoutMs: limitMs > 0 ? limitMs : timeoutMs,
     bodyBytesMax: replyBytesMax,
+    // Of most receivers the whole address is a secret.
+    shownAs: new URL(url).host,
     // A notification that was taken must not go again because of what stands in the answer.
     isBodyOptional: true,
   })
   const text = Buffer.from(reply.body).toString('utf8')
   if (reply.status >= 200 && reply.status < 300) return text
-  const shown = `${new URL(url).host} answered ${reply.status}: ${text.slice(0, 200)}`
+  const shown = `${new URL(url).host} answered ${reply.status}: ${world.hide(text).slice(0, 200)}`
   if (reply.status === 429 || reply.status >= 500)
     throw new UnavailableError(shown, retryAfterMs(reply.header('retry-after'), world.clock.nowMs()) / 1000)
   throw new GivenUpError(shown)
@@ -330,7 +335,7 @@ const telegram: Sender = async ({ texts, secrets, flags, numbers }, { data }, wo
     world,
     `${given(texts, 'api_url').replace(/\/$/, '')}/bot${await world.secret(given(secrets, 'bot_token'))}/sendMessage`,
     {
-      chat_id: String(given(numbers, 'chat_id')),
+      chat_id: await world.secret(given(secrets, 'chat_id')),
       text: cut(message, 4096),
       disable_notification: given(flags, 'disable_notifications'),
       ...(mode === '' ? {} : { parse_mode: mode }),

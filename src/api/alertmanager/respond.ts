@@ -18,10 +18,11 @@ export const alertmanagerErrors = {
   'corrupt-data': failed,
   evaluation: failed,
   execution: failed,
+  forbidden: error => json(error.message, 403),
   limit: error => json(error.message, error.status),
   'not-found': error => json(error.message, 404),
   timeout: failed,
-  unauthorized: failed,
+  unauthorized: error => json(error.message, 401),
   unavailable: error => json(error.message, 503),
   unknown: error => json(messageOf(error), 500),
 } satisfies ErrorReplies

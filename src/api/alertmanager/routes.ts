@@ -1,6 +1,6 @@
 /** Alertmanager's API, version 2. Source: Alertmanager's public OpenAPI description. */
-import { isSameMatcher } from '#alert/alertmanager/matchers.ts'
 import type { Alertmanager, AlertStatus, IncomingAlert } from '#alert/alertmanager/alertmanager.ts'
+import { isSameMatcher } from '#alert/alertmanager/matchers.ts'
 import { silenceState, type ManagedAlert, type Silence } from '#alert/alertmanager/store.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, CanceledError, messageOf } from '#core/errors.ts'
@@ -8,15 +8,18 @@ import { Pace } from '#core/pace.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { maskSettings } from '#lang/settings/mask.ts'
+import { isSecretName, isSecretPlace } from '#lang/settings/secret-names.ts'
 import type { Labels } from '#model/labels.ts'
+import { readsAll, readsProcess, setsRules, writes } from '#net/access.ts'
 import {
+  allowing,
   inDialect,
   route,
   under,
+  type GuardedRoute,
   type Handler,
   type HttpReply,
   type HttpRequest,
-  type Route,
 } from '#net/route-table.ts'
 import { alertFilter, bodyOf, filtersOf, readAlert, readSilence } from './params.ts'
 import { alertmanagerErrors, json, jsonType } from './respond.ts'
@@ -32,16 +35,14 @@ const iso = (ms: number): string => new Date(ms).toISOString()
 /** Silences are listed in this order. */
 const silenceOrder: readonly string[] = ['active', 'pending', 'expired']
 
-/** Endings of names whose values are secrets: passwords, keys, and URLs that let in whoever knows them. */
-const secretEndings = /(?:password|secret|token|api_key|routing_key|service_key|user_key|credentials|webhook_url)$/
-const secretUrls: ReadonlySet<string> = new Set(['webhook_configs.url', 'slack_configs.api_url'])
+/** What the documentation does not call secret, and is part of one. */
+const shownNowhere = /^(access_key|values)$/
 
-/** The text of a configuration file with its secrets masked. */
+/** The text of a configuration file with its secrets masked, without comments, which may have old ones. */
 export function withoutSecrets(text: string): string {
   return maskSettings(text, path => {
     const name = path.at(-1) ?? ''
-    const owner = path.at(-2) ?? ''
-    return name === 'slack_api_url' || secretEndings.test(name) || secretUrls.has(`${owner}.${name}`)
+    return isSecretName(name) || isSecretPlace(path) || shownNowhere.test(name)
   })
 }
 
@@ -122,20 +123,23 @@ function listReply(elements: AsyncIterable<string>): HttpReply {
   return { status: 200, headers: jsonType, body: body() }
 }
 
-export function alertmanagerRoutes(options: AlertmanagerOptions): Route[] {
+export function alertmanagerRoutes(options: AlertmanagerOptions): GuardedRoute[] {
   const api = new AlertmanagerApi(options)
   const routes = [
     route(['GET'], '/alerts', api.alerts),
-    route(['POST'], '/alerts', api.receive),
     route(['GET'], '/alerts/groups', api.groups),
     route(['GET'], '/silences', api.silences),
-    route(['POST'], '/silences', api.setSilence),
     route(['GET'], '/silence/:id', api.silence),
-    route(['DELETE'], '/silence/:id', api.expireSilence),
-    route(['GET'], '/status', api.status),
     route(['GET'], '/receivers', api.receivers),
+    ...allowing(writes('metrics'), [route(['POST'], '/alerts', api.receive)]),
+    ...allowing(setsRules('metrics'), [
+      route(['POST'], '/silences', api.setSilence),
+      route(['DELETE'], '/silence/:id', api.expireSilence),
+    ]),
+    ...allowing(readsProcess, [route(['GET'], '/status', api.status)]),
   ]
-  return under(['/api/v2', '/alertmanager/api/v2'], inDialect(alertmanagerErrors, routes))
+  const placed = under(['/api/v2', '/alertmanager/api/v2'], inDialect(alertmanagerErrors, routes))
+  return allowing(readsAll('metrics'), placed)
 }
 
 /** Of the alerts of a request that are wrong. */

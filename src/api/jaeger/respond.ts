@@ -30,6 +30,7 @@ export const jaegerErrors = {
   'corrupt-data': failed,
   evaluation: refused,
   execution: refused,
+  forbidden: error => failure(403, error.message),
   limit: error => failure(error.status, error.message),
   'not-found': () => failure(404, 'not found'),
   timeout: error => failure(504, `${error.message}; narrow the time or the conditions`),

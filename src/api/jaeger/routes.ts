@@ -1,12 +1,25 @@
 /** Jaeger's query service over HTTP, for its UI and Grafana's data source. Source: docs/http-api.md. */
+import type { ScopeOf } from '#api/tenancy.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, CanceledError } from '#core/errors.ts'
 import { compareText, quote } from '#core/text.ts'
 import { yieldEvery } from '#core/yield.ts'
 import { parseField } from '#lang/traceql/parser.ts'
 import type { JsonValue } from '#model/trace-json.ts'
+import { reads, readsAll } from '#net/access.ts'
 import { RequestReaders } from '#net/request-readers.ts'
-import { inDialect, queries, route, under, type Handler, type HttpRequest, type Route } from '#net/route-table.ts'
+import {
+  allowing,
+  inDialect,
+  queries,
+  route,
+  under,
+  type GuardedRoute,
+  type Handler,
+  type HttpRequest,
+  type Route,
+} from '#net/route-table.ts'
+import { scopedTraces } from '#query/traceql/scoped-reader.ts'
 import type { TraceSearch } from '#query/traceql/search.ts'
 import type { TagFinder } from '#query/traceql/tags.ts'
 import { HeldGroups, type TracesReader } from '#traces/select.ts'
@@ -28,7 +41,7 @@ export interface JaegerOptions {
   search: TraceSearch
   tags: TagFinder
   store: { reader(tenant: string): TracesReader }
-  tenantOf: (request: HttpRequest) => string
+  scopeOf: ScopeOf
 }
 
 export interface DependencyOptions {
@@ -42,7 +55,7 @@ const namesLookbackMs = 24 * 3_600_000
 /** Putting traces together yields this often. */
 const pauseEveryMs = 8
 
-export function jaegerRoutes(options: JaegerOptions): Route[] {
+export function jaegerRoutes(options: JaegerOptions): GuardedRoute[] {
   const api = new JaegerApi(options)
   const get = (path: string, handler: Handler): Route => route(['GET'], path, handler)
   const common = [
@@ -55,16 +68,15 @@ export function jaegerRoutes(options: JaegerOptions): Route[] {
   const byId = get('/traces/:id', api.trace)
   const noting = (routes: readonly Route[]): Route[] =>
     routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
-  return queries(
-    inDialect(jaegerErrors, [
-      ...under(['/api'], noting(common)),
-      ...under(['/select/jaeger/api', '/jaeger/api'], noting([...common, byId])),
-    ]),
-  )
+  const routes = inDialect(jaegerErrors, [
+    ...under(['/api'], noting(common)),
+    ...under(['/select/jaeger/api', '/jaeger/api'], noting([...common, byId])),
+  ])
+  return allowing(reads('traces'), queries(routes))
 }
 
 /** Which service calls which. */
-export function jaegerDependencies({ clock, dependencies }: DependencyOptions): Route[] {
+export function jaegerDependencies({ clock, dependencies }: DependencyOptions): GuardedRoute[] {
   const handler: Handler = async request => {
     const end = request.query.get('endTs') ?? ''
     const lookback = request.query.get('lookback') ?? ''
@@ -78,7 +90,8 @@ export function jaegerDependencies({ clock, dependencies }: DependencyOptions): 
     return reply(list.map(({ parent, child, callCount }) => ({ parent, child, callCount })))
   }
   const prefixes = ['/api', '/select/jaeger/api', '/jaeger/api']
-  return inDialect(jaegerErrors, under(prefixes, [route(['GET'], '/dependencies', handler)]))
+  const routes = inDialect(jaegerErrors, under(prefixes, [route(['GET'], '/dependencies', handler)]))
+  return allowing(readsAll('traces'), routes)
 }
 
 class JaegerApi {
@@ -87,7 +100,10 @@ class JaegerApi {
 
   constructor(options: JaegerOptions) {
     this.#options = options
-    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
+    this.readers = new RequestReaders(
+      request => scopedTraces(options.store, options.scopeOf(request)),
+      options.onIncomplete,
+    )
   }
 
   #reader(request: HttpRequest): TracesReader {

@@ -1,9 +1,10 @@
 /** /loki/api/v1/delete: requests to delete lines. Source: docs/http-api.md. */
+import type { TenantOf } from '#api/tenancy.ts'
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, NotFoundError } from '#core/errors.ts'
 import { parseDurationMs } from '#core/duration.ts'
+import { BadDataError, NotFoundError } from '#core/errors.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
-import type { Handler, HttpRequest } from '#net/route-table.ts'
+import { type Handler } from '#net/route-table.ts'
 import { ok } from './respond.ts'
 
 export interface DeletionStore {
@@ -29,7 +30,7 @@ export function deletionHandlers({
 }: {
   store: DeletionStore
   clock: Clock
-  tenantOf: (request: HttpRequest) => string
+  tenantOf: TenantOf
 }): { add: Handler; list: Handler; cancel: Handler } {
   return {
     add: async request => {

@@ -23,6 +23,7 @@ export const lokiErrors = {
   'corrupt-data': failed,
   evaluation: failed,
   execution: refused,
+  forbidden: error => plain(403, error.message),
   limit: error => plain(error.status === 422 ? 400 : error.status, error.message),
   'not-found': error => plain(404, error.message),
   timeout: () =>

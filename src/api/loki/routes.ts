@@ -1,22 +1,27 @@
 /** Loki's HTTP API. Every path also stands under /select/logsql, so that a data source with that address works. */
+import type { ScopeOf, TenantOf } from '#api/tenancy.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, BadQueryError } from '#core/errors.ts'
 import { compareText } from '#core/text.ts'
 import { logsOf } from '#lang/logql/ast.ts'
-import { formatLogql } from '#lang/logql/printer.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
+import { formatLogql } from '#lang/logql/printer.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
+import { scopedLogs } from '#logs/scoped-reader.ts'
 import type { LogsReader } from '#logs/select.ts'
 import type { Labels } from '#model/labels.ts'
 import { serviceLabels } from '#model/service-name.ts'
+import { administers, known, reads, readsAll } from '#net/access.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import {
+  allowing,
   heavy,
   inDialect,
   queries,
   route,
   under,
   whenReady,
+  type GuardedRoute,
   type Handler,
   type HttpReply,
   type HttpRequest,
@@ -56,33 +61,33 @@ export interface LokiQueryOptions {
   clock: Clock
   engine: LogqlEngine
   store: Readable & { reader(tenant: string): LogsReader }
-  tenantOf: (request: HttpRequest) => string
+  scopeOf: ScopeOf
   entriesMax: number
   /** Longest time that a range query may span. */
   queryLengthMaxMs: number
 }
 
 /** Queries and lists: whatever a request can make long. */
-export function lokiQueries(options: LokiQueryOptions): Route[] {
+export function lokiQueries(options: LokiQueryOptions): GuardedRoute[] {
   const api = new LokiApi(options)
   const reading = queries([...queryRoutes(api), ...exploreRoutes(api, options)])
   const routes = [...lokiPaths([...reading, ...heavy(textRoutes(api))]), ...queries(legacyRoutes(api))]
   const noting = routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
-  return inDialect(lokiErrors, whenReady(options.store, noting))
+  return allowing(reads('logs'), inDialect(lokiErrors, whenReady(options.store, noting)))
 }
 
 export interface LokiOperatorOptions {
   clock: Clock
   store: Readable & DeletionStore
-  tenantOf: (request: HttpRequest) => string
+  tenantOf: TenantOf
   version: string
   entriesMax: number
 }
 
 /** What Loki's API answers beside queries. */
-export function lokiOperatorRoutes(options: LokiOperatorOptions): Route[] {
+export function lokiOperatorRoutes(options: LokiOperatorOptions): GuardedRoute[] {
   const routes = lokiPaths([...deletionRoutes(options), ...statusRoutes(options)])
-  return inDialect(lokiErrors, whenReady(options.store, routes))
+  return allowing(known, inDialect(lokiErrors, whenReady(options.store, routes)))
 }
 
 /** For a path that takes other methods. */
@@ -139,7 +144,10 @@ function exploreRoutes(api: LokiApi, { engine, clock, queryLengthMaxMs }: LokiQu
 
 function deletionRoutes(options: LokiOperatorOptions): Route[] {
   const { add, list, cancel } = deletionHandlers(options)
-  return [route(['POST', 'PUT'], '/delete', add), route(['GET'], '/delete', list), route(['DELETE'], '/delete', cancel)]
+  return [
+    ...allowing(administers('logs'), [route(['POST', 'PUT'], '/delete', add), route(['DELETE'], '/delete', cancel)]),
+    ...allowing(readsAll('logs'), [route(['GET'], '/delete', list)]),
+  ]
 }
 
 function statusRoutes(options: LokiOperatorOptions): Route[] {
@@ -173,7 +181,10 @@ class LokiApi {
 
   constructor(options: LokiQueryOptions) {
     this.#options = options
-    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
+    this.readers = new RequestReaders(
+      request => scopedLogs(options.store, options.scopeOf(request)),
+      options.onIncomplete,
+    )
   }
 
   #reader(request: HttpRequest): LogsReader {

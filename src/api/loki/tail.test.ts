@@ -7,6 +7,7 @@ import { Omissions } from '#core/omissions.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import type { LogsReader, TailListener } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
+import { everything } from '#net/access.ts'
 import type { ServerSocket } from '#net/web-socket.ts'
 import { QueryGate } from '#query/gate.ts'
 import { LogqlEngine } from '#query/logql/engine.ts'
@@ -46,7 +47,7 @@ class Setting {
       clock: this.clock,
       engine: new LogqlEngine(this.clock, limits, { seriesMax: 10, stepsMax: 10 }),
       store: { reader: () => reader, ready: true },
-      tenantOf: () => 'fake',
+      scopeOf: () => ({ tenants: ['fake'], labels: [] }),
       gate: new QueryGate(this.clock, limits),
       tails: this.tails,
       bytesMax,
@@ -61,6 +62,7 @@ class Setting {
       path: route!.path,
       query: new URLSearchParams({ query, limit: '1' }),
       header: () => undefined,
+      grant: everything,
     })
     if (typeof decision !== 'function') return decision
     const onClose: (() => void)[] = []

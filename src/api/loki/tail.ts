@@ -1,12 +1,15 @@
 /** tail: the latest lines, then every new one, over a WebSocket. Source: docs/http-api.md. */
+import type { ScopeOf } from '#api/tenancy.ts'
 import type { Clock, Timer } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { MemoryAccount, MemoryHold } from '#core/memory-budget.ts'
 import { formatNs } from '#core/nanoseconds.ts'
 import type { LogExpr } from '#lang/logql/ast.ts'
 import { compileMatchers, parseLogql } from '#lang/logql/parser.ts'
+import { scopedLogs } from '#logs/scoped-reader.ts'
 import type { LogsReader, TailedLine } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
+import { reads } from '#net/access.ts'
 import { reasonOf } from '#net/route-table.ts'
 import type { ServerSocket, SocketRequest, SocketRoute } from '#net/web-socket.ts'
 import type { QueryGate } from '#query/gate.ts'
@@ -28,7 +31,7 @@ export interface TailOptions {
   clock: Clock
   engine: LogqlEngine
   store: { reader(tenant: string): LogsReader; readonly ready: boolean; readonly notReady?: string | undefined }
-  tenantOf: (header: string | undefined) => string
+  scopeOf: ScopeOf
   /** The look back takes its turn among the queries. */
   gate: QueryGate
   /** Tails at a time, those of other APIs included. */
@@ -68,7 +71,7 @@ export function tailRoutes(options: TailOptions): SocketRoute[] {
             `max concurrent tail requests limit exceeded, count > limit (${tails.running + 1} > ${tails.max}); ` +
             'end one, or raise limits.tails\n',
         }
-      const reader = options.store.reader(options.tenantOf(request.header('x-scope-orgid')))
+      const reader = scopedLogs(options.store, options.scopeOf(request))
       const flags = request
         .header('x-loki-response-encoding-flags')
         ?.split(',')
@@ -88,7 +91,11 @@ export function tailRoutes(options: TailOptions): SocketRoute[] {
       return { status: 400, body: `${messageOf(error)}\n` }
     }
   }
-  return ['/loki/api/v1/tail', '/select/logsql/loki/api/v1/tail', '/api/prom/tail'].map(path => ({ path, open }))
+  return ['/loki/api/v1/tail', '/select/logsql/loki/api/v1/tail', '/api/prom/tail'].map(path => ({
+    path,
+    access: reads('logs'),
+    open,
+  }))
 }
 
 interface WaitingLine {

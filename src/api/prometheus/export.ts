@@ -1,26 +1,29 @@
 /** /api/v1/export: series as VictoriaMetrics' JSON lines. */
+import type { ScopeOf } from '#api/tenancy.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, ExecutionError } from '#core/errors.ts'
+import { scopedMetrics } from '#metrics/scoped-reader.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
-import { queries, route, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import { reads } from '#net/access.ts'
+import { allowing, queries, route, type GuardedRoute, type HttpReply, type HttpRequest } from '#net/route-table.ts'
 import { formatJsonLine } from '#wire/json-lines/parse.ts'
+import { begun } from '../begun.ts'
 import { matcherSets, minTimeMs, timeParam } from './params.ts'
 import { prometheusDialect } from './respond.ts'
 
 export interface ExportOptions {
   clock: Clock
   store: { reader(tenant: string): MetricsReader }
-  tenantOf: (request: HttpRequest) => string
+  scopeOf: ScopeOf
 }
 
-export function exportRoutes(options: ExportOptions): Route[] {
-  return queries(
-    prometheusDialect([route(['GET', 'POST'], '/api/v1/export', request => exportSeries(request, options))]),
-  )
+export function exportRoutes(options: ExportOptions): GuardedRoute[] {
+  const exporting = route(['GET', 'POST'], '/api/v1/export', request => exportSeries(request, options))
+  return allowing(reads('metrics'), queries(prometheusDialect([exporting])))
 }
 
-async function exportSeries(request: HttpRequest, { clock, store, tenantOf }: ExportOptions): Promise<HttpReply> {
+async function exportSeries(request: HttpRequest, { clock, store, scopeOf }: ExportOptions): Promise<HttpReply> {
   const form = await request.form()
   const sets = matcherSets(form)
   if (sets.length === 0) throw new BadDataError('no match[] parameter provided')
@@ -29,7 +32,7 @@ async function exportSeries(request: HttpRequest, { clock, store, tenantOf }: Ex
   return {
     status: 200,
     headers: { 'content-type': 'application/stream+json; charset=utf-8' },
-    body: lines(store.reader(tenantOf(request)), sets, fromMs, toMs),
+    body: await begun(lines(scopedMetrics(store, scopeOf(request)), sets, fromMs, toMs)),
   }
 }
 
@@ -38,7 +41,7 @@ async function* lines(
   sets: ReturnType<typeof matcherSets>,
   fromMs: number,
   toMs: number,
-): AsyncGenerator<string> {
+): AsyncGenerator<string, void> {
   const columns = new SampleColumns()
   const seen = new Set<string>()
   for (const matchers of sets) {

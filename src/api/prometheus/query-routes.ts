@@ -1,18 +1,30 @@
 /** Queries over Prometheus' HTTP API. Every path also stands under /prometheus. */
+import type { ScopeOf, TenantOf } from '#api/tenancy.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
 import { FirstTexts } from '#core/lists.ts'
+import { pacedSort } from '#core/paced-sort.ts'
 import { compareText, quote } from '#core/text.ts'
-import { formatExpr } from '#lang/promql/printer.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
+import { formatExpr } from '#lang/promql/printer.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
+import { scopedMetrics } from '#metrics/scoped-reader.ts'
 import type { MetricsFacts, MetricsReader } from '#metrics/select.ts'
 import { compareLabels, type Labels } from '#model/labels.ts'
+import { reads, readsAll } from '#net/access.ts'
 import { RequestReaders } from '#net/request-readers.ts'
-import { heavy, queries, route, whenReady, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import {
+  allowing,
+  heavy,
+  queries,
+  route,
+  whenReady,
+  type GuardedRoute,
+  type HttpReply,
+  type HttpRequest,
+} from '#net/route-table.ts'
 import { Budgets } from '#query/budget.ts'
-import { pacedSort } from '#core/paced-sort.ts'
 import type { PromqlEngine, QueryResult } from '#query/promql/engine.ts'
 import { describeExpr } from './describe.ts'
 import { federate } from './federate.ts'
@@ -49,11 +61,12 @@ export interface PrometheusQueryOptions {
   limits: Limits
   engine: PromqlEngine
   store: PrometheusQueryStore
-  tenantOf: (request: HttpRequest) => string
+  tenantOf: TenantOf
+  scopeOf: ScopeOf
 }
 
 /** Queries and lists: whatever a request can make long. */
-export function prometheusQueries(options: PrometheusQueryOptions): Route[] {
+export function prometheusQueries(options: PrometheusQueryOptions): GuardedRoute[] {
   const { limits, clock, store } = options
   const api = new QueryApi(options)
   const both = ['GET', 'POST'] as const
@@ -65,7 +78,7 @@ export function prometheusQueries(options: PrometheusQueryOptions): Route[] {
     route(both, '/api/v1/labels', api.labelNames),
     route(['GET'], '/api/v1/label/:name/values', api.labelValues),
     route(['POST'], '/api/v1/read', request => remoteRead(request, reader(request), limits)),
-    route(['GET'], '/api/v1/status/tsdb', api.tsdb),
+    ...allowing(readsAll('metrics'), [route(['GET'], '/api/v1/status/tsdb', api.tsdb)]),
     route(both, '/federate', request => federate(request, reader(request), clock, limits)),
   ]
   const texts = [
@@ -74,7 +87,7 @@ export function prometheusQueries(options: PrometheusQueryOptions): Route[] {
   ]
   const routes = [...queries(reading, form => durationParam(form, 'timeout')), ...heavy(texts)]
   const noting = routes.map(one => ({ ...one, handler: api.readers.noting(one.handler) }))
-  return prometheusDialect(whenReady(store, noting))
+  return allowing(reads('metrics'), prometheusDialect(whenReady(store, noting)))
 }
 
 class QueryApi {
@@ -85,7 +98,10 @@ class QueryApi {
   constructor(options: PrometheusQueryOptions) {
     this.#options = options
     this.#budgets = new Budgets(options.clock, options.limits)
-    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
+    this.readers = new RequestReaders(
+      request => scopedMetrics(options.store, options.scopeOf(request)),
+      options.onIncomplete,
+    )
   }
 
   #reader(request: HttpRequest): MetricsReader {

@@ -1,6 +1,6 @@
 /** POST /api/v1/read: samples in one message, or streamed as XOR chunks. */
-import type { Limits } from '#core/limits.ts'
 import { ExecutionError, LimitError } from '#core/errors.ts'
+import type { Limits } from '#core/limits.ts'
 import { makeMatcher } from '#lang/regex/regex.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import type { Labels } from '#model/labels.ts'
@@ -15,6 +15,7 @@ import {
   type ReadChunk,
   type ReadRequest,
 } from '#wire/remote-read/messages.ts'
+import { begun } from '../begun.ts'
 
 const streamed = 1
 const frameBytesMax = 1024 * 1024
@@ -26,7 +27,7 @@ export async function remoteRead(request: HttpRequest, reader: MetricsReader, li
     return {
       status: 200,
       headers: { 'content-type': 'application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse' },
-      body: stream(read, reader),
+      body: await begun(stream(read, reader)),
     }
   }
   const results: Uint8Array[][] = []
@@ -73,7 +74,7 @@ async function eachSeries(
   }
 }
 
-async function* stream(read: ReadRequest, reader: MetricsReader): AsyncGenerator<Uint8Array> {
+async function* stream(read: ReadRequest, reader: MetricsReader): AsyncGenerator<Uint8Array, void> {
   for (let q = 0; q < read.queries.length; q++) {
     const frames: Uint8Array[] = []
     const query = read.queries[q]!

@@ -76,6 +76,7 @@ export const prometheusErrors = {
   'corrupt-data': badData,
   evaluation: failedExecution,
   execution: failedExecution,
+  forbidden: error => failure(403, 'forbidden', error.message),
   limit: error =>
     error.status === 422
       ? failedExecution(error)
@@ -88,7 +89,7 @@ export const prometheusErrors = {
 } satisfies ErrorReplies
 
 /** Routes of Prometheus' API: each at the root and under /prometheus. */
-export function prometheusDialect(routes: readonly Route[]): Route[] {
+export function prometheusDialect<R extends Route>(routes: readonly R[]): R[] {
   return under(['', '/prometheus'], inDialect(prometheusErrors, routes))
 }
 

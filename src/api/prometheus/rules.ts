@@ -1,9 +1,10 @@
 /** Rules and alerts: /api/v1/rules, /api/v1/alerts, /api/v1/alertmanagers. */
 import { BadDataError } from '#core/errors.ts'
-import { formatExpr } from '#lang/promql/printer.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
+import { formatExpr } from '#lang/promql/printer.ts'
 import type { Labels } from '#model/labels.ts'
-import { route, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import { readsAll, readsProcess } from '#net/access.ts'
+import { allowing, route, type GuardedRoute, type HttpReply, type HttpRequest } from '#net/route-table.ts'
 import { invalid, matcherSets } from './params.ts'
 import { prometheusDialect, success } from './respond.ts'
 
@@ -98,14 +99,17 @@ const isOneOf = (form: URLSearchParams, name: string, value: string): boolean =>
   return wanted.length === 0 || wanted.includes(value)
 }
 
-export function ruleRoutes(source: RulesSource, tenantOf: (request: HttpRequest) => string): Route[] {
-  return prometheusDialect([
+export function ruleRoutes(source: RulesSource, tenantOf: (request: HttpRequest) => string): GuardedRoute[] {
+  const routes = [
     route(['GET'], '/api/v1/rules', async request =>
       rulesReply(source.groups(tenantOf(request)), await request.form()),
     ),
     route(['GET'], '/api/v1/alerts', async request => alertsReply(source.groups(tenantOf(request)))),
-    route(['GET'], '/api/v1/alertmanagers', async () => alertmanagersReply(source.alertmanagers())),
-  ])
+    ...allowing(readsProcess, [
+      route(['GET'], '/api/v1/alertmanagers', async () => alertmanagersReply(source.alertmanagers())),
+    ]),
+  ]
+  return allowing(readsAll('metrics'), prometheusDialect(routes))
 }
 
 function alertsReply(groups: readonly GroupView[]): HttpReply {

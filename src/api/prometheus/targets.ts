@@ -1,9 +1,19 @@
 /** Targets of scraping: their API, and pages at /targets and /service-discovery. */
 import { formatDuration } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
+import { hiddenText, isCredentialName, maskUrls } from '#core/secret.ts'
 import { parseSelector } from '#lang/promql/parser.ts'
 import type { Metadata } from '#model/write-batch.ts'
-import { route, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import { readsProcess } from '#net/access.ts'
+import {
+  allowing,
+  route,
+  type GuardedRoute,
+  type Handler,
+  type HttpReply,
+  type HttpRequest,
+  type Route,
+} from '#net/route-table.ts'
 import { withParameter } from './params.ts'
 import { prometheusDialect, success } from './respond.ts'
 
@@ -59,9 +69,9 @@ const shown = (pairs: Pairs): string =>
 export function targetRoutes(
   source: TargetsSource,
   metadataOf: (request: HttpRequest) => ReadonlyMap<string, Metadata>,
-): Route[] {
+): GuardedRoute[] {
   const get = (path: string, handler: Handler): Route => route(['GET'], path, handler)
-  return prometheusDialect([
+  const routes = [
     get('/api/v1/targets', async request => targetsReply(source, await request.form())),
     get('/api/v1/scrape_pools', async () => success(JSON.stringify({ scrapePools: source.pools().sort() }))),
     get('/api/v1/targets/metadata', async request =>
@@ -69,16 +79,31 @@ export function targetRoutes(
     ),
     get('/targets', async () => targetsPage(source)),
     get('/service-discovery', async () => discoveryPage(source)),
-  ])
+  ]
+  return allowing(readsProcess, prometheusDialect(routes))
+}
+
+/** Labels before relabelling: the address and the parameters of a request may have credentials. */
+function withoutSecrets(labels: Pairs): Pairs {
+  return labels.map(([name, value]) => {
+    if (name === '__address__') return [name, maskUrls(`//${value}`).slice(2)]
+    const parameter = /^__param_(.*)$/.exec(name)?.[1]
+    if (parameter === undefined) return [name, maskUrls(value)]
+    return [name, isCredentialName(parameter) ? hiddenText : maskUrls(value)]
+  })
+}
+
+function discoveredOf({ discovered }: { discovered: Pairs }): Record<string, string> {
+  return object(withoutSecrets(discovered))
 }
 
 function activeJson(t: ActiveTarget): Record<string, unknown> {
   return {
-    discoveredLabels: object(t.discovered),
+    discoveredLabels: discoveredOf(t),
     labels: object(t.labels),
     scrapePool: t.scrapePool,
-    scrapeUrl: t.url,
-    globalUrl: t.url,
+    scrapeUrl: maskUrls(t.url),
+    globalUrl: maskUrls(t.url),
     lastError: t.lastError,
     lastScrape: t.lastScrapeMs === 0 ? '0001-01-01T00:00:00Z' : new Date(t.lastScrapeMs).toISOString(),
     lastScrapeDuration: t.lastDurationMs / 1000,
@@ -105,7 +130,7 @@ function targetsReply(source: TargetsSource, form: URLSearchParams): HttpReply {
   return success(
     JSON.stringify({
       activeTargets: active.map(activeJson),
-      droppedTargets: dropped.map(t => ({ discoveredLabels: object(t.discovered), scrapePool: t.scrapePool })),
+      droppedTargets: dropped.map(t => ({ discoveredLabels: discoveredOf(t), scrapePool: t.scrapePool })),
       droppedTargetCounts: wantsDropped ? source.droppedCounts() : null,
     }),
   )
@@ -142,7 +167,7 @@ function metadataReply(
 function targetsPage(source: TargetsSource): HttpReply {
   const columns = ['endpoint', 'state', 'labels', 'last scrape', 'took', 'samples', 'bytes', 'error']
   const row = (t: ActiveTarget): string =>
-    `<tr><td><a href="${escaped(t.url)}">${escaped(t.url)}</a><td class="${t.health}">${t.health}` +
+    `<tr><td><a href="${escaped(maskUrls(t.url))}">${escaped(maskUrls(t.url))}</a><td class="${t.health}">${t.health}` +
     `<td>${shown(t.labels)}<td>${t.lastScrapeMs === 0 ? 'never' : new Date(t.lastScrapeMs).toISOString()}` +
     `<td>${t.lastDurationMs.toFixed(1)} ms<td>${t.lastSamples}<td>${t.lastBodyBytes}` +
     `<td class="down">${escaped(t.lastError)}</tr>`
@@ -164,8 +189,8 @@ function discoveryPage(source: TargetsSource): HttpReply {
       title,
       ['discovered', 'target'],
       [
-        ...active.map(t => `<tr><td>${shown(t.discovered)}<td>${shown(t.labels)}</tr>`),
-        ...dropped.map(t => `<tr><td>${shown(t.discovered)}<td class="down">dropped</tr>`),
+        ...active.map(t => `<tr><td>${shown(withoutSecrets(t.discovered))}<td>${shown(t.labels)}</tr>`),
+        ...dropped.map(t => `<tr><td>${shown(withoutSecrets(t.discovered))}<td class="down">dropped</tr>`),
       ],
     )
   })

@@ -1,8 +1,8 @@
 /** Answers of Tempo's API. */
 import { messageOf } from '#core/errors.ts'
 import type { Omissions } from '#core/omissions.ts'
-import { doubleJson, type JsonValue } from '#model/trace-json.ts'
 import { durationText } from '#lang/traceql/parser.ts'
+import { doubleJson, type JsonValue } from '#model/trace-json.ts'
 import type { ErrorReplies, HttpReply } from '#net/route-table.ts'
 import type { FoundSpan, FoundTrace, SearchStats } from '#query/traceql/search.ts'
 import { valueType, type Value } from '#query/traceql/span-table.ts'
@@ -33,6 +33,7 @@ export const tempoErrors = {
   'corrupt-data': failed,
   evaluation: refused,
   execution: refused,
+  forbidden: error => plain(403, error.message),
   limit: error => plain(error.status, error.message),
   'not-found': () => ({ status: 404, body: '' }),
   timeout: error => plain(504, `${error.message}; narrow the time or the conditions`),

@@ -1,15 +1,20 @@
 /** Tempo's HTTP API. Source: docs/http-api.md. */
+import type { ScopeOf } from '#api/tenancy.ts'
 import type { Trace } from '#model/trace.ts'
+import { known, reads } from '#net/access.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import {
+  allowing,
   inDialect,
   queries,
   route,
+  type GuardedRoute,
   type Handler,
   type HttpReply,
   type HttpRequest,
   type Route,
 } from '#net/route-table.ts'
+import { scopedTraces } from '#query/traceql/scoped-reader.ts'
 import type { TracesReader } from '#traces/select.ts'
 import { encodeOtlpTraces, traceToJson } from '#wire/otlp/traces.ts'
 import {
@@ -33,23 +38,26 @@ export interface TempoOptions {
   onIncomplete?: () => void
   answers: TempoAnswers
   store: { reader(tenant: string): TracesReader }
-  tenantOf: (request: HttpRequest) => string
+  scopeOf: ScopeOf
 }
 
 type Answer = (form: URLSearchParams, reader: TracesReader, signal: AbortSignal) => Promise<JsonObject>
 type TagAnswer = (name: string, ...asked: Parameters<Answer>) => Promise<JsonObject>
 
 /** Queries and lists: whatever a request can make long. */
-export function tempoQueries(options: TempoOptions): Route[] {
-  const readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
+export function tempoQueries(options: TempoOptions): GuardedRoute[] {
+  const readers = new RequestReaders(
+    request => scopedTraces(options.store, options.scopeOf(request)),
+    options.onIncomplete,
+  )
   const reading = [...traceRoutes(readers), ...answerRoutes(options.answers, readers)]
   const noting = reading.map(one => ({ ...one, handler: readers.noting(one.handler) }))
-  return queries(inDialect(tempoErrors, noting))
+  return allowing(reads('traces'), queries(inDialect(tempoErrors, noting)))
 }
 
 /** What Tempo's API answers beside queries. */
-export function tempoStatusRoutes(version: string): Route[] {
-  return inDialect(tempoErrors, statusRoutes(version))
+export function tempoStatusRoutes(version: string): GuardedRoute[] {
+  return allowing(known, inDialect(tempoErrors, statusRoutes(version)))
 }
 
 function get(path: string, handler: Handler): Route {

@@ -1,7 +1,10 @@
 /** Tempo's streaming service over gRPC, for Grafana's data source: the whole answer is one message. */
+import type { ScopeOf } from '#api/tenancy.ts'
 import { LimitError } from '#core/errors.ts'
 import { defaultLimits } from '#core/limits.ts'
+import { reads } from '#net/access.ts'
 import type { GrpcMethod } from '#net/grpc.ts'
+import { scopedTraces } from '#query/traceql/scoped-reader.ts'
 import type { TracesReader } from '#traces/select.ts'
 import {
   decodeMessage,
@@ -87,17 +90,18 @@ interface Call {
 export function tempoStreams(
   answers: TempoAnswers,
   store: { reader(tenant: string): TracesReader },
-  tenantOf: (tenant: string | undefined) => string,
+  scopeOf: ScopeOf,
 ): GrpcMethod[] {
   return [...searchCalls(answers), ...metricsCalls(answers)].map(({ method, request, names, reply, answer }) => ({
     service: 'tempopb.StreamingQuerier',
     method,
+    access: reads('traces'),
     isStream: true,
-    handler: async (message, tenant, signal) => {
+    handler: async (message, caller, signal) => {
       if (message.length > defaultLimits.formBytesMax)
         throw new LimitError(`the request has ${message.length} bytes, the limit is ${defaultLimits.formBytesMax}`, 413)
       const asked = decodeMessage(request, message)
-      const reader = store.reader(tenantOf(tenant))
+      const reader = scopedTraces(store, scopeOf(caller))
       const tag = String(asked['tagName'] ?? '')
       return encodeAnswer(reply, await answer(formOf(asked, names), reader, signal, tag))
     },

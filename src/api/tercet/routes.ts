@@ -1,7 +1,8 @@
 /** The web interface's own API: blocks, running queries, settings with their sources, the routes of an alert. */
 import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
 import { Labels } from '#model/labels.ts'
-import type { HttpReply, Route } from '#net/route-table.ts'
+import { administersProcess, known, readsAll, readsProcess } from '#net/access.ts'
+import { allowing, type GuardedRoute, type HttpReply } from '#net/route-table.ts'
 import type { RunningQueries } from './running-queries.ts'
 
 export interface Setting {
@@ -89,8 +90,8 @@ export function tercetRoutes({
   dashboards,
   memory,
   requests,
-}: TercetApiOptions): Route[] {
-  return [
+}: TercetApiOptions): GuardedRoute[] {
+  return allowing(readsProcess, [
     {
       methods: ['GET'],
       path: '/api/tercet/blocks',
@@ -110,7 +111,12 @@ export function tercetRoutes({
     { methods: ['GET'], path: '/api/tercet/memory', handler: async () => json({ memory: memory() }) },
     { methods: ['GET'], path: '/api/tercet/requests', handler: async () => json(requests()) },
     { methods: ['GET'], path: '/api/tercet/settings', handler: async () => json({ settings: settings() }) },
-    { methods: ['GET'], path: '/api/tercet/dashboards', handler: async () => json({ dashboards: await dashboards() }) },
+    {
+      methods: ['GET'],
+      path: '/api/tercet/dashboards',
+      access: known,
+      handler: async () => json({ dashboards: await dashboards() }),
+    },
     {
       methods: ['GET'],
       path: '/api/tercet/queries',
@@ -119,6 +125,7 @@ export function tercetRoutes({
     {
       methods: ['DELETE'],
       path: '/api/tercet/queries/:id',
+      access: administersProcess,
       handler: async ({ params }) =>
         running.cancel(Number(params['id']))
           ? { status: 204 }
@@ -128,6 +135,7 @@ export function tercetRoutes({
       // Labels as parameters: ?alertname=Down&severity=page
       methods: ['GET'],
       path: '/api/tercet/route',
+      access: readsAll('metrics'),
       handler: async ({ query }) => {
         if (alertmanager === undefined) return json({ error: 'no Alertmanager runs here' }, 404)
         const routes = alertmanager.routesOf(Labels.from([...query.entries()]))
@@ -142,5 +150,5 @@ export function tercetRoutes({
         })
       },
     },
-  ]
+  ])
 }

@@ -48,7 +48,7 @@ export class RunningQueries {
   }
 
   /** The same routes, with what they answer on the list while they do. */
-  watched(routes: readonly Route[]): Route[] {
+  watched<R extends Route>(routes: readonly R[]): R[] {
     return routes.map(route => {
       const language = languages.find(([path]) => path.test(route.path))?.[1]
       return language === undefined ? route : { ...route, handler: this.#watch(route.handler, language) }

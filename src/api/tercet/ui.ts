@@ -1,9 +1,19 @@
 /** The browser program: files that were built before, served from memory under a strict Content-Security-Policy. */
 import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
-import type { Random } from '#core/random.ts'
 import { ownOf } from '#core/own.ts'
-import { at, route, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import type { Random } from '#core/random.ts'
+import { known } from '#net/access.ts'
+import {
+  allowing,
+  at,
+  route,
+  type GuardedRoute,
+  type Handler,
+  type HttpReply,
+  type HttpRequest,
+  type Route,
+} from '#net/route-table.ts'
 
 const types: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8',
@@ -52,23 +62,23 @@ function policy(nonce: string): string {
  * All paths below /ui/, which the program reads by itself; / where a browser asks for it; and where links of alerts
  * lead. `welcome` answers programs at /.
  */
-export function uiRoutes(files: ReadonlyMap<string, Uint8Array>, welcome: string, random: Random): Route[] {
+export function uiRoutes(files: ReadonlyMap<string, Uint8Array>, welcome: string, random: Random): GuardedRoute[] {
   const plain: Handler = async () => ({
     status: 200,
     headers: { 'content-type': 'text/plain; charset=utf-8' },
     body: welcome,
   })
   const index = files.get('index.html')
-  if (index === undefined) return [route(['GET'], '/', plain)]
+  if (index === undefined) return allowing(known, [route(['GET'], '/', plain)])
   const page = pageHandler(Buffer.from(index).toString('utf8'), random)
   const isBrowser = (request: HttpRequest): boolean => request.header('accept')?.includes('text/html') === true
-  return [
+  return allowing(known, [
     ...linkRoutes(),
     route(['GET'], '/', request => (isBrowser(request) ? page(request) : plain(request))),
     route(['GET'], '/ui', page),
     route(['GET'], '/ui/*', page),
     route(['GET'], '/assets/:file', assetHandler(files)),
-  ]
+  ])
 }
 
 /** The one page, with a nonce of its own for each reply. */

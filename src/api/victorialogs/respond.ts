@@ -18,6 +18,7 @@ export const victoriaLogsErrors = {
   'corrupt-data': failed,
   evaluation: refused,
   execution: refused,
+  forbidden: error => failure(403, error.message),
   limit: error => failure(error.status === 422 ? 400 : error.status, error.message),
   'not-found': failed,
   timeout: () => failure(503, 'the query ran out of its time; narrow its time range, or raise limits.query_timeout'),

@@ -1,24 +1,29 @@
 /** VictoriaLogs' query API: LogsQL, and LogQL where a query is not LogsQL. Source: docs/http-api.md. */
+import type { ScopeOf } from '#api/tenancy.ts'
 import { assert } from '#core/assert.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, BadQueryError, LimitError } from '#core/errors.ts'
-import { compareText } from '#core/text.ts'
 import { setOwn } from '#core/own.ts'
+import { compareText } from '#core/text.ts'
 import type { LogqlExpr } from '#lang/logql/ast.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
 import type { LogsqlQuery, Pipe } from '#lang/logsql/ast.ts'
 import { parseLogsql } from '#lang/logsql/parser.ts'
 import { nsOfMs } from '#lang/logsql/times.ts'
+import { scopedLogs } from '#logs/scoped-reader.ts'
 import type { LogsReader } from '#logs/select.ts'
 import { Labels } from '#model/labels.ts'
+import { reads } from '#net/access.ts'
 import { RequestReaders } from '#net/request-readers.ts'
 import {
+  allowing,
   inDialect,
   queries,
   route,
   under,
   whenReady,
   type ErrorReplies,
+  type GuardedRoute,
   type Handler,
   type HttpReply,
   type HttpRequest,
@@ -26,6 +31,7 @@ import {
 } from '#net/route-table.ts'
 import type { LogqlEngine } from '#query/logql/engine.ts'
 import type { FoundLine } from '#query/logql/log-query.ts'
+import { matchesName } from '#query/logsql/change.ts'
 import { compareNaturally } from '#query/logsql/compare.ts'
 import type { LogsqlEngine, LogsqlRange } from '#query/logsql/engine.ts'
 import { labelsOfText } from '#query/logsql/filter.ts'
@@ -40,7 +46,6 @@ import {
   withoutPipes,
   type QueryTime,
 } from './arguments.ts'
-import { matchesName } from '#query/logsql/change.ts'
 import { hitsOf } from './hits.ts'
 import { rowJson, victoriaLogsErrors, victoriaLogsStatsErrors } from './respond.ts'
 import { pointsOf, secondsOf, statsQueryOf } from './stats-series.ts'
@@ -53,7 +58,7 @@ export interface VictoriaLogsApiOptions {
   engine: LogsqlEngine
   logql: LogqlEngine
   store: { reader(tenant: string): LogsReader; readonly ready: boolean; readonly notReady?: string | undefined }
-  tenantOf: (request: HttpRequest) => string
+  scopeOf: ScopeOf
 }
 
 const json = { 'content-type': 'application/json' } as const
@@ -61,7 +66,7 @@ const lines = { 'content-type': 'application/stream+json' } as const
 /** What goes on, as VictoriaLogs names it. */
 const liveLines = { 'content-type': 'application/x-ndjson' } as const
 /** Queries and lists: whatever a request can make long. */
-export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
+export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): GuardedRoute[] {
   const api = new VictoriaLogsApi(options)
   const both = ['GET', 'POST'] as const
   const routes = [
@@ -80,7 +85,7 @@ export function victoriaLogsRoutes(options: VictoriaLogsApiOptions): Route[] {
 }
 
 /** A tail goes on for as long as its reader likes: it is answered where the lines come in. */
-export function victoriaLogsTail(options: VictoriaLogsApiOptions, tailing: TailingOptions): Route[] {
+export function victoriaLogsTail(options: VictoriaLogsApiOptions, tailing: TailingOptions): GuardedRoute[] {
   const api = new VictoriaLogsApi(options, tailing)
   return inOwnDialect(options, api, [route(['GET', 'POST'], '/tail', api.tail)])
 }
@@ -90,9 +95,9 @@ function inOwnDialect(
   { readers }: VictoriaLogsApi,
   routes: Route[],
   errors: ErrorReplies = victoriaLogsErrors,
-): Route[] {
+): GuardedRoute[] {
   const noting = routes.map(one => ({ ...one, handler: readers.noting(one.handler) }))
-  return under(['/select/logsql'], inDialect(errors, whenReady(store, noting)))
+  return allowing(reads('logs'), under(['/select/logsql'], inDialect(errors, whenReady(store, noting))))
 }
 
 type Parsed = { kind: 'logsql'; query: LogsqlQuery } | { kind: 'logql'; expr: LogqlExpr }
@@ -105,7 +110,10 @@ class VictoriaLogsApi {
   constructor(options: VictoriaLogsApiOptions, tailing?: TailingOptions) {
     this.#options = options
     this.#tailing = tailing
-    this.readers = new RequestReaders(request => options.store.reader(options.tenantOf(request)), options.onIncomplete)
+    this.readers = new RequestReaders(
+      request => scopedLogs(options.store, options.scopeOf(request)),
+      options.onIncomplete,
+    )
   }
 
   #reader(request: HttpRequest): LogsReader {

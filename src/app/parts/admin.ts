@@ -1,5 +1,6 @@
 /** Health and readiness, and what an operator asks the process to do. */
-import { at, type Handler, type HttpReply, type Route } from '#net/route-table.ts'
+import { administersProcess, known, open } from '#net/access.ts'
+import { allowing, at, type GuardedRoute, type Handler, type HttpReply, type Route } from '#net/route-table.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import type { Signal } from '#store/signal.ts'
 import { makePart, type Part } from '../part.ts'
@@ -20,7 +21,7 @@ function readyText({ warnings }: Health): string {
   return ['Tercet is ready.', ...lines.map(line => `warning: ${line}`)].map(line => `${line}\n`).join('')
 }
 
-function healthRoutes(health: Health): Route[] {
+function healthRoutes(health: Health): GuardedRoute[] {
   const readiness: Handler = () => {
     const reason = health.notReady()
     return Promise.resolve({
@@ -29,20 +30,20 @@ function healthRoutes(health: Health): Route[] {
       body: reason ?? readyText(health),
     })
   }
-  return [
+  return allowing(open, [
     ...at(['GET'], ['/health'], saying('OK')),
     ...at(['GET'], ['/-/healthy'], saying('Tercet is healthy.\n')),
     ...at(['GET'], ['/-/ready', '/ready'], readiness),
-  ]
+  ])
 }
 
 /**
  * What programs of VictoriaMetrics and VictoriaLogs ask after a backfill. What is acknowledged is read at once, and
  * kept answers follow what is written late: there is nothing to do.
  */
-function backfillRoutes(): Route[] {
+function backfillRoutes(): GuardedRoute[] {
   const paths = ['/internal/force_flush', '/internal/resetRollupResultCache']
-  return at(['GET', 'POST'], paths, saying('OK\n'))
+  return allowing(known, at(['GET', 'POST'], paths, saying('OK\n')))
 }
 
 function reloadRoute(reload: () => Promise<void>): Route[] {
@@ -85,11 +86,7 @@ export function makeAdmin(
   reload: () => Promise<void>,
   setAside: () => readonly DamagedBlock[] = () => [],
 ): Part {
-  return makePart({
-    name: 'administration',
-    routes: [
-      ...(signals.length === 0 ? [] : [...signalRoutes(signals, setAside), ...backfillRoutes()]),
-      ...reloadRoute(reload),
-    ],
-  })
+  const ofSignals = signals.length === 0 ? [] : [...signalRoutes(signals, setAside), ...backfillRoutes()]
+  const routes = allowing(administersProcess, [...ofSignals, ...reloadRoute(reload)])
+  return makePart({ name: 'administration', routes })
 }

@@ -1,21 +1,22 @@
 /** Alerting: rules and what they record and notify, Prometheus' API of them, and the Alertmanager with its API. */
+import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
+import { Ruler } from '#alert/ruler.ts'
 import { alertmanagerRoutes } from '#api/alertmanager/routes.ts'
 import { ruleRoutes } from '#api/prometheus/rules.ts'
 import { lokiRulerRoutes, mimirRulerRoutes } from '#api/ruler.ts'
-import { Ruler } from '#alert/ruler.ts'
-import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
+import { defaultTenants } from '#api/tenancy.ts'
 import type { Registry } from '#core/counter.ts'
 import { defaultAlertLimits } from '#core/limits.ts'
+import { ruleGroupsPrefix } from '#wire/ruler/rule-group.ts'
 import { Alerting } from '../alerting.ts'
 import { OwnAlertmanager } from '../alertmanager.ts'
 import { queryRoutes, type Context } from '../context.ts'
-import type { ServingContext } from '../workers.ts'
+import { notificationGuard } from '../outgoing.ts'
 import { makePart, type Part } from '../part.ts'
 import { RuleObjects } from '../rule-objects.ts'
 import type { Scraping } from '../scraping.ts'
-import { defaultTenants } from '#api/tenancy.ts'
 import { version } from '../version.ts'
-import { ruleGroupsPrefix } from '#wire/ruler/rule-group.ts'
+import type { ServingContext } from '../workers.ts'
 import type { LogsPart } from './logs.ts'
 import type { MetricsPart } from './metrics.ts'
 
@@ -41,7 +42,7 @@ function makeAlertmanager(context: Context, { bucket }: MetricsPart): Promise<Ow
     bucket,
     backupKey: `${defaultTenants.metrics}/tercet/alertmanager/state.json`,
     externalUrl,
-    allowsOffLimits: config.isOn('limits.notify_link_local'),
+    guard: notificationGuard(config),
     limits: {
       ...defaultAlertLimits,
       alertsMax: config.number('limits.alerts'),

@@ -2,15 +2,19 @@
 import { createHash } from 'node:crypto'
 import type { Registry } from '#core/counter.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
+import { identityOf } from '#core/secret.ts'
 import { DiskQueue } from '#forward/disk-queue.ts'
 import { kept, MetricsForwarder, type MetricsRemote } from '#forward/metrics-forwarder.ts'
 import { packMessage, Remote, type Lane, type RemoteOptions } from '#forward/remote.ts'
 import { agentMetricsRoutes } from '#ingest/metrics-protocols.ts'
+import type { TenantOf } from '#ingest/protocol.ts'
 import { ingestError } from '#ingest/reply.ts'
 import { plainClient, readHttpClient, type HttpClientSettings } from '#lang/settings/http-client.ts'
 import { parseSettings } from '#lang/settings/section.ts'
+import { writes } from '#net/access.ts'
 import type { HttpClient } from '#net/http-client.ts'
-import { at, type Handler, type HttpReply, type HttpRequest, type Route } from '#net/route-table.ts'
+import { allowing, at, type GuardedRoute, type Handler, type HttpReply, type HttpRequest } from '#net/route-table.ts'
 import type { PrometheusConfig, RemoteWriteSettings } from '#scrape/config.ts'
 import type { Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
@@ -21,18 +25,20 @@ const defaultDelivery = { timeoutMs: 30_000, lanes: 2, minBackoffMs: 100, maxBac
 
 type Delivery = Pick<RemoteOptions, 'timeoutMs' | 'lanes' | 'minBackoffMs' | 'maxBackoffMs'> & {
   headers?: Record<string, string>
-  client?: HttpClient
+  /** Undefined: without anything. */
+  settings?: HttpClientSettings
   /** What distinguishes two remotes at one URL; the URL where it is not given. */
   identity?: string
 }
 type RemoteKind = 'remote_write' | 'loki' | 'otlp'
 type ClientFor = (settings: HttpClientSettings) => HttpClient
 
-/** The remotes of the process, each opened once: who asks for the same one again gets it. */
+/** The remotes of the process, each opened once: who asks for the same one again gets it, reached as is asked now. */
 class Remotes {
   readonly #context: Context
   readonly #clientFor: ClientFor
-  readonly #open = new Map<string, Remote>()
+  /** With what decides how each is reached. */
+  readonly #open = new Map<string, { remote: Remote; access: string }>()
   registry: Registry | undefined
 
   constructor(context: Context, clientFor: ClientFor) {
@@ -41,17 +47,23 @@ class Remotes {
   }
 
   all(): Remote[] {
-    return [...this.#open.values()]
+    return [...this.#open.values()].map(({ remote }) => remote)
   }
 
   async open(kind: RemoteKind, url: string, delivery: Delivery): Promise<Remote> {
     const identity = `${kind} ${delivery.identity ?? url}`
     const id = createHash('sha256').update(identity).digest('hex').slice(0, 12)
+    const { settings = plainClient, headers = {}, timeoutMs } = delivery
+    const access = identityOf([settings, headers, timeoutMs])
     const known = this.#open.get(id)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      if (known.access !== access) known.remote.reach({ client: this.#clientFor(settings), headers, timeoutMs })
+      known.access = access
+      return known.remote
+    }
     const remote = this.#make(kind, url, id, delivery)
     await remote.start()
-    this.#open.set(id, remote)
+    this.#open.set(id, { remote, access })
     this.#register(remote, id)
     return remote
   }
@@ -59,13 +71,13 @@ class Remotes {
   #make(kind: RemoteKind, url: string, id: string, delivery: Delivery): Remote {
     const { config, world } = this.#context
     const { clock, files, log } = world
-    const { timeoutMs, lanes, minBackoffMs, maxBackoffMs, headers = {} } = delivery
+    const { timeoutMs, lanes, minBackoffMs, maxBackoffMs, headers = {}, settings = plainClient } = delivery
     return new Remote({
       clock,
       log,
       name: `${kind} ${new URL(url).host}`,
       url,
-      client: delivery.client ?? this.#clientFor(plainClient),
+      client: this.#clientFor(settings),
       queue: new DiskQueue({
         files,
         log,
@@ -188,7 +200,7 @@ export function makeForwarding(context: Context, clientFor: ClientFor): Forwardi
       minBackoffMs: settings.queue.minBackoffMs,
       maxBackoffMs: settings.queue.maxBackoffMs,
       headers: Object.fromEntries(settings.headers.map(([name, value]) => [name.toLowerCase(), value])),
-      client: clientFor(settings.client),
+      settings: settings.client,
       identity: `${settings.url} ${settings.name}`,
     }),
     rules: settings.writeRelabelRules,
@@ -212,8 +224,21 @@ export function makeForwarding(context: Context, clientFor: ClientFor): Forwardi
     forwarder.externalLabels = loaded?.externalLabels ?? []
     forwarder.remotes = next
   }
+  /** Opens the remotes that the configuration names, or reaches them as their file says now. */
+  const openNamed = async (): Promise<void> => {
+    const settings = await readClientConfig(config.text('agent.client_config_file'), context)
+    named = { ...defaultDelivery, ...(settings === undefined ? {} : { settings }) }
+    const open = async (kind: 'loki' | 'otlp', urls: readonly string[], into: Remote[]): Promise<void> => {
+      const opened = await Promise.all(urls.map(url => remotes.open(kind, url, named)))
+      into.length = 0
+      addAll(into, opened)
+    }
+    await open('loki', config.list('agent.loki'), loki)
+    const bases = config.list('agent.otlp').map(url => url.replace(/\/+$/, ''))
+    await open('otlp', bases, otlp)
+  }
   // The remote decides whose samples they are.
-  const tenantOf = (header: string | undefined): string => header ?? ''
+  const tenantOf: TenantOf = caller => caller.header('x-scope-orgid') ?? ''
   const push = { appender: forwarder, tenantOf, clock: world.clock, kernel, limits }
   const part = makePart({
     name: 'forwarding',
@@ -224,11 +249,10 @@ export function makeForwarding(context: Context, clientFor: ClientFor): Forwardi
       registry.read('tercet_agent_samples_total', help, 'counter', () => forwarder.samples)
     },
     start: async () => {
-      const settings = await readClientConfig(config.text('agent.client_config_file'), context)
-      if (settings !== undefined) named = { ...defaultDelivery, client: clientFor(settings) }
-      for (const url of config.list('agent.loki')) loki.push(await remotes.open('loki', url, named))
-      for (const url of config.list('agent.otlp')) otlp.push(await remotes.open('otlp', url.replace(/\/+$/, ''), named))
+      await openNamed()
     },
+    // The remotes of prometheus.yml follow when it is read again.
+    reload: () => openNamed(),
     stop: () => remotes.stop(),
   })
   return { ...part, forwarder, loki, remotes: () => remotes.all(), apply }
@@ -252,13 +276,13 @@ async function readClientConfig(
   return settings
 }
 
-function relayRoutes(loki: readonly Remote[], otlp: readonly Remote[]): Route[] {
+function relayRoutes(loki: readonly Remote[], otlp: readonly Remote[]): GuardedRoute[] {
   const lines = relay({ remotes: loki, what: 'log lines', option: 'agent.loki', path: '', status: 204 })
   const otlpRelay = (what: string, path: string, lane?: Lane): Handler =>
     relay({ remotes: otlp, what, option: 'agent.otlp', path, status: 200, ...(lane === undefined ? {} : { lane }) })
   return [
-    ...at(['POST'], ['/loki/api/v1/push'], lines),
-    ...at(['POST'], ['/v1/logs'], otlpRelay('logs', '/v1/logs')),
-    ...at(['POST'], ['/v1/traces'], otlpRelay('traces', '/v1/traces', 'any')),
+    ...allowing(writes('logs'), at(['POST'], ['/loki/api/v1/push'], lines)),
+    ...allowing(writes('logs'), at(['POST'], ['/v1/logs'], otlpRelay('logs', '/v1/logs'))),
+    ...allowing(writes('traces'), at(['POST'], ['/v1/traces'], otlpRelay('traces', '/v1/traces', 'any'))),
   ]
 }

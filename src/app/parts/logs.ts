@@ -1,25 +1,25 @@
 /** Logs: their engine, the push protocols and syslog, Loki's API with its live tail, VictoriaLogs' API. */
 import { lokiOperatorRoutes } from '#api/loki/routes.ts'
 import { tailRoutes } from '#api/loki/tail.ts'
+import { defaultTenants } from '#api/tenancy.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
-import { logProtocols } from '#ingest/log-protocols.ts'
 import { yieldEvery } from '#core/yield.ts'
+import { logProtocols } from '#ingest/log-protocols.ts'
 import { LocalBuilding, type HidingTest } from '#logs/block-building.ts'
 import { LogsEngine } from '#logs/engine.ts'
 import { HiddenLines } from '#query/logql/scan.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { openBucket } from '../buckets.ts'
 import { countMemory, queryRoutes } from '../context.ts'
-import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
-import { defaultTenants } from '#api/tenancy.ts'
 import { version } from '../version.ts'
+import type { ServingContext } from '../workers.ts'
 import { shareOf } from '../world.ts'
 import { registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
-import { reloadOf } from './signal-reload.ts'
 import { refreshMsOf, signalOptions } from './signal-options.ts'
+import { reloadOf } from './signal-reload.ts'
 import { makeSyslog } from './syslog.ts'
 
 export interface LogsPart extends Part {
@@ -99,9 +99,9 @@ export async function makeLogs(context: ServingContext): Promise<LogsPart> {
   const engine = openEngine(context, bucket)
   countMemory(context, engine)
   workers.serveLogs(engine, bucket)
+  if (!context.isReader) context.audit.keepIn(engine)
   const tenantOf = tenancy.of('logs')
-  const headerTenant = tenancy.ofHeader('logs')
-  const pushes = logProtocols({ appender: engine, tenantOf: headerTenant, clock, log, kernel, limits, decoder })
+  const pushes = logProtocols({ appender: engine, tenantOf, clock, log, kernel, limits, decoder })
   const syslog = makeSyslog(context, engine)
   let incompleteAnswers = 0
   const onIncomplete = (): void => {
@@ -125,7 +125,7 @@ export async function makeLogs(context: ServingContext): Promise<LogsPart> {
     engine: queriesOf.logql,
     gate: context.gate,
     store: engine,
-    tenantOf: headerTenant,
+    scopeOf: tenancy.scopeOf('logs'),
     tails,
     bytesMax: limits.tailBytesMax,
     memory,

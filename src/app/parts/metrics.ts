@@ -8,12 +8,12 @@ import { MetricsEngine } from '#metrics/engine.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { openBucket } from '../buckets.ts'
 import { countMemory, queryRoutes } from '../context.ts'
-import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
 import { version } from '../version.ts'
+import type { ServingContext } from '../workers.ts'
 import { registerBlocks, registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
-import { reloadOf } from './signal-reload.ts'
 import { refreshMsOf, signalOptions } from './signal-options.ts'
+import { reloadOf } from './signal-reload.ts'
 
 export interface MetricsPart extends Part {
   engine: MetricsEngine
@@ -63,8 +63,7 @@ export async function makeMetrics(context: ServingContext): Promise<MetricsPart>
   workers.serveMetrics(engine, bucket)
   countMemory(context, engine)
   const tenantOf = tenancy.of('metrics')
-  const headerTenant = tenancy.ofHeader('metrics')
-  const pushes = metricsProtocols({ appender: engine, tenantOf: headerTenant, clock, kernel, limits, decoder })
+  const pushes = metricsProtocols({ appender: engine, tenantOf, clock, kernel, limits, decoder })
   let incompleteAnswers = 0
   const onIncomplete = (): void => {
     incompleteAnswers++
@@ -76,6 +75,7 @@ export async function makeMetrics(context: ServingContext): Promise<MetricsPart>
       clock,
       store: engine,
       tenantOf,
+      scopeOf: tenancy.scopeOf('metrics'),
       version,
       startedMs,
       flags: config.shown(),

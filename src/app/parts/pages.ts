@@ -5,7 +5,8 @@
 import { lokiErrors } from '#api/loki/respond.ts'
 import { BadDataError, NotFoundError } from '#core/errors.ts'
 import { quote } from '#core/text.ts'
-import { at, inDialect, route, type Handler, type HttpReply, type Route } from '#net/route-table.ts'
+import { administersProcess, readsProcess } from '#net/access.ts'
+import { allowing, at, inDialect, route, type Handler, type HttpReply, type Route } from '#net/route-table.ts'
 import type { Context } from '../context.ts'
 import { severities } from '../logger.ts'
 import { makePart, type Part } from '../part.ts'
@@ -50,14 +51,16 @@ function logLevelRoutes(context: Pick<Context, 'world'>): Route[] {
   })
   return [
     route(['GET'], '/log_level', () => Promise.resolve(json(`Current log level is ${log.level ?? 'unknown'}`))),
-    route(['POST'], '/log_level', async request => {
-      const level = (await request.form()).get('log_level') ?? ''
-      if (!severities.some(one => one === level))
-        return json(`unrecognized log level ${quote(level)}; ${severities.join(', ')} are known`, 400)
-      if (log.level === undefined) return json('the level of this log can not be changed', 400)
-      log.level = level
-      return json(`Log level set to ${level}`)
-    }),
+    ...allowing(administersProcess, [
+      route(['POST'], '/log_level', async request => {
+        const level = (await request.form()).get('log_level') ?? ''
+        if (!severities.some(one => one === level))
+          return json(`unrecognized log level ${quote(level)}; ${severities.join(', ')} are known`, 400)
+        if (log.level === undefined) return json('the level of this log can not be changed', 400)
+        log.level = level
+        return json(`Log level set to ${level}`)
+      }),
+    ]),
   ]
 }
 
@@ -86,5 +89,6 @@ export function makePages(context: Context, own: Pick<Process, 'states'>): Part 
     }),
     ...logLevelRoutes(context),
   ]
-  return makePart({ name: 'pages', answersAtOnce: true, routes: inDialect(lokiErrors, routes) })
+  const guarded = allowing(readsProcess, inDialect(lokiErrors, routes))
+  return makePart({ name: 'pages', answersAtOnce: true, routes: guarded })
 }

@@ -5,6 +5,7 @@ import type { Metadata } from '#model/write-batch.ts'
 import type { HttpRequest } from '#net/route-table.ts'
 import type { PrometheusConfig } from '#scrape/config.ts'
 import type { Context } from '../context.ts'
+import { outgoingGuard } from '../outgoing.ts'
 import { makePart, type Part } from '../part.ts'
 import { Scraping } from '../scraping.ts'
 import { version } from '../version.ts'
@@ -28,6 +29,7 @@ const healths = ['up', 'down', 'unknown'] as const
 export function makeScraping({ config, world, env, isReader }: Context, options: ScrapingPartOptions): ScrapingPart {
   const { appender, tenant, metadata, offered, prepare } = options
   const scraping = new Scraping({
+    guard: outgoingGuard(config),
     world,
     env,
     file: isReader ? '' : config.text('scrape_config_file'),

@@ -1,15 +1,16 @@
 /** The process about itself: /metrics, its own metrics and requests in its own store. */
+import { defaultTenants } from '#api/tenancy.ts'
 import { Repeater } from '#core/clock.ts'
 import type { Registry } from '#core/counter.ts'
 import { messageOf } from '#core/errors.ts'
+import { readsProcess } from '#net/access.ts'
 import type { RequestObserver } from '#net/http.ts'
-import { at, type Route } from '#net/route-table.ts'
+import { allowing, at, type GuardedRoute, type Handler } from '#net/route-table.ts'
 import type { Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
 import { RequestMetrics } from '../request-metrics.ts'
 import { SelfScrape } from '../self-scrape.ts'
 import { SelfTraces } from '../self-traces.ts'
-import { defaultTenants } from '#api/tenancy.ts'
 import { version } from '../version.ts'
 import type { MetricsPart } from './metrics.ts'
 import type { TracesPart } from './traces.ts'
@@ -19,9 +20,10 @@ export interface SelfPart extends Part {
 }
 
 /** GET /metrics. */
-export function metricsRoute(registry: Registry): Route[] {
+export function metricsRoute(registry: Registry): GuardedRoute[] {
   const headers = { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }
-  return at(['GET'], ['/metrics'], () => Promise.resolve({ status: 200, headers, body: registry.expose() }))
+  const expose: Handler = () => Promise.resolve({ status: 200, headers, body: registry.expose() })
+  return allowing(readsProcess, at(['GET'], ['/metrics'], expose))
 }
 
 /** Version, processor time and memory, which every role has. */

@@ -26,6 +26,7 @@ const statsRows: readonly Row<SignalStats>[] = [
   ],
   ['tercet_wal_replay_seconds', 'gauge', 'replaySeconds', 'Time that the last start took to replay the log.'],
   ['tercet_early_cuts_total', 'counter', 'earlyCuts', 'Times that heads were cut early since memory was short.'],
+  ['tercet_clock_jumps_total', 'counter', 'clockJumps', 'Steps of the wall clock by a minute or more.'],
   ['tercet_upload_failures_total', 'counter', 'uploadFailures', 'Uploads that failed and were tried again.'],
   ['tercet_upload_blocks_waiting', 'gauge', 'uploadsWaiting', 'Finished blocks that wait for the bucket.'],
 ]

@@ -2,27 +2,27 @@
 import { jaegerDependencies, type Dependency } from '#api/jaeger/routes.ts'
 import { tempoStatusRoutes } from '#api/tempo/routes.ts'
 import { tempoStreams } from '#api/tempo/streams.ts'
+import { defaultTenants } from '#api/tenancy.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { Registry } from '#core/counter.ts'
 import { traceProtocols } from '#ingest/trace-protocols.ts'
 import type { HttpRequest } from '#net/route-table.ts'
+import type { DamagedBlock } from '#store/damage.ts'
 import { TracesEngine } from '#traces/engine.ts'
 import { defaultDedicated, layoutOf, type BlockFormat, type BlockLayout } from '#traces/schema.ts'
 import { withoutSpans } from '#wire/otlp/split-traces.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
-import type { DamagedBlock } from '#store/damage.ts'
 import { openBucket } from '../buckets.ts'
 import type { Config } from '../config.ts'
 import { countMemory, queryRoutes } from '../context.ts'
-import type { ServingContext } from '../workers.ts'
 import { makePart, type Part } from '../part.ts'
-import { defaultTenants } from '#api/tenancy.ts'
 import { version } from '../version.ts'
+import type { ServingContext } from '../workers.ts'
 import { shareOf } from '../world.ts'
 import type { Deriving } from './deriving.ts'
 import { registerBlocks, registerDamage, registerRequests, registerSignal } from './signal-metrics.ts'
-import { reloadOf } from './signal-reload.ts'
 import { refreshMsOf, signalOptions } from './signal-options.ts'
+import { reloadOf } from './signal-reload.ts'
 
 export interface TracesPart extends Part {
   engine: TracesEngine
@@ -113,8 +113,8 @@ export async function makeTraces(context: ServingContext, deriving: Deriving): P
   const engine = openEngine(context, bucket)
   countMemory(context, engine)
   workers.serveTraces(engine, layoutFor(config), bucket)
-  const headerTenant = tenancy.ofHeader('traces')
-  const pushes = traceProtocols({ appender: engine, tenantOf: headerTenant, clock, decoder, onStored: deriving.add })
+  const tenantOf = tenancy.of('traces')
+  const pushes = traceProtocols({ appender: engine, tenantOf, clock, decoder, onStored: deriving.add })
   let incompleteAnswers = 0
   const onIncomplete = (): void => {
     incompleteAnswers++
@@ -128,7 +128,7 @@ export async function makeTraces(context: ServingContext, deriving: Deriving): P
   const part = makePart({
     name: 'traces',
     routes: [...queryRoutes(context, queries), ...pushes.routes],
-    grpc: [...pushes.grpc, ...workers.answeredCalls(tempoStreams(queriesOf.tempo, engine, headerTenant))],
+    grpc: [...pushes.grpc, ...workers.answeredCalls(tempoStreams(queriesOf.tempo, engine, tenancy.scopeOf('traces')))],
     metrics: registry => {
       register(registry, engine)
       registerRequests(registry, engine, bucket)

@@ -1,4 +1,5 @@
 /** The web interface: the browser program, and the questions that only it asks. */
+import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
 import {
   tercetRoutes,
   type ListedBlock,
@@ -9,20 +10,19 @@ import {
   type Setting,
 } from '#api/tercet/routes.ts'
 import { uiRoutes } from '#api/tercet/ui.ts'
-import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { dollarsAMonth, sumsOf } from '#bucket/request-prices.ts'
-import { signals as signalNames, type SignalName } from '#core/signal-name.ts'
 import { NotFoundError } from '#core/errors.ts'
+import { signals as signalNames, type SignalName } from '#core/signal-name.ts'
 import { filesOf } from '#scrape/discovery/simple.ts'
 import type { Signal } from '#store/signal.ts'
 import { queryRoutes, type Context } from '../context.ts'
 import { optionOf, type OptionName } from '../options.ts'
 import { makePart, type Part } from '../part.ts'
 import type { Process } from '../role.ts'
-import { commitIntervalMsOf } from './signal-options.ts'
 import { uiFiles } from '../ui-files.ts'
 import { version } from '../version.ts'
+import { commitIntervalMsOf } from './signal-options.ts'
 
 /** What `/` says to a program that is no browser. */
 const welcome = `Tercet ${version}

@@ -2,13 +2,8 @@
  * How to reach somebody over HTTP, as Prometheus' configuration files say it (http_config, and inline in
  * scrape_configs).
  */
+import { Secret } from '#core/secret.ts'
 import type { Section } from './section.ts'
-
-/** A secret in the file, or in one beside it. */
-export interface Secret {
-  text: string
-  file: string
-}
 
 export interface TlsSettings {
   ca: Secret
@@ -56,14 +51,12 @@ export const plainClient: HttpClientSettings = {
 
 const tlsVersions = ['TLS10', 'TLS11', 'TLS12', 'TLS13']
 
-function secret(section: Section, name: string): Secret {
-  const found: Secret = { text: section.text(name), file: section.text(`${name}_file`) }
-  if (found.text !== '' && found.file !== '')
+export function secret(section: Section, name: string): Secret {
+  const found = new Secret(section.text(name), section.text(`${name}_file`))
+  if (found.reveal() !== '' && found.file !== '')
     section.refuse(`at most one of ${name} and ${name}_file must be configured`)
   return found
 }
-const isSet = ({ text, file }: Secret): boolean => text !== '' || file !== ''
-
 function readTls(section: Section): TlsSettings {
   const tls: TlsSettings = {
     ca: secret(section, 'ca'),
@@ -77,7 +70,7 @@ function readTls(section: Section): TlsSettings {
   for (const version of [tls.minVersion, tls.maxVersion])
     if (version !== '' && !tlsVersions.includes(version))
       section.refuse(`unknown TLS version: ${version}; ${tlsVersions.join(', ')} are known`)
-  if (isSet(tls.cert) !== isSet(tls.key))
+  if (tls.cert.isSet !== tls.key.isSet)
     section.refuse('a certificate and its key go together: exactly one of them is configured')
   section.finish()
   return tls
@@ -133,7 +126,7 @@ export function readHttpClient(section: Section): HttpClientSettings {
     authorization.finish()
   }
   const bearer = secret(section, 'bearer_token')
-  if (isSet(bearer)) {
+  if (bearer.isSet) {
     if (client.authorization !== undefined)
       section.refuse('authorization is not compatible with bearer_token & bearer_token_file')
     client.authorization = { type: 'Bearer', credentials: bearer }
@@ -151,9 +144,9 @@ export function readHttpClient(section: Section): HttpClientSettings {
     client.headers.push([
       name,
       [
-        ...header.texts('values').map(text => ({ text, file: '' })),
-        ...header.texts('secrets').map(text => ({ text, file: '' })),
-        ...header.texts('files').map(file => ({ text: '', file })),
+        ...header.texts('values').map(text => new Secret(text)),
+        ...header.texts('secrets').map(text => new Secret(text)),
+        ...header.texts('files').map(file => new Secret('', file)),
       ],
     ])
     header.finish()

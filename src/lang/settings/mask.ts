@@ -1,15 +1,30 @@
 /** A configuration file as it may be shown: secrets are hidden. */
-import { isScalar, parseDocument, visit, isMap, isPair } from 'yaml'
+import { isAlias, isMap, isPair, isScalar, parseDocument, visit } from 'yaml'
+import { hiddenText, maskUrls } from '#core/secret.ts'
 
-/** `isSecret`: whether the value at a path of names (lists add nothing to it) is one. */
+/**
+ * `isSecret`: whether the value at a path of names (lists add nothing to it) is one. Of other values addresses lose
+ * their credentials. Comments are left out.
+ */
 export function maskSettings(text: string, isSecret: (path: readonly string[]) => boolean): string {
   const document = parseDocument(text, { prettyErrors: false })
+  if (!isMap(document.contents)) return maskUrls(text)
+  document.commentBefore = null
+  document.comment = null
   visit(document, {
-    Scalar(key, node, ancestors) {
-      if (key === 'key') return
+    Node(key, node, ancestors) {
+      node.comment = null
+      node.commentBefore = null
+      if (key === 'key') return undefined
       const path = ancestors.filter(isPair).map(pair => (isScalar(pair.key) ? String(pair.key.value) : ''))
-      if (node.value !== null && node.value !== '' && isSecret(path)) node.value = '<secret>'
+      const isHidden = isSecret(path)
+      // What an alias stands for may be shown elsewhere.
+      if (isAlias(node)) return isHidden ? document.createNode(hiddenText) : undefined
+      if (!isScalar(node) || node.value === null || node.value === '') return undefined
+      if (isHidden) node.value = hiddenText
+      else if (typeof node.value === 'string') node.value = maskUrls(node.value)
+      return undefined
     },
   })
-  return isMap(document.contents) ? document.toString({ lineWidth: 0 }) : text
+  return document.toString({ lineWidth: 0 })
 }

@@ -9,6 +9,7 @@ import {
   isSeq,
   LineCounter,
   parseDocument,
+  visit,
   type Document,
   type Node,
   type YAMLMap,
@@ -256,5 +257,20 @@ export function parseSettings(
     const { line, col } = lines.linePos(error.pos[0])
     throw new BadDataError(`${file}:${line}:${col}: ${error.message}`)
   }
+  const anchors = new Set<string>()
+  visit(document, {
+    Node(_, node) {
+      if (!isAlias(node)) {
+        if (node.anchor !== undefined) anchors.add(node.anchor)
+        return
+      }
+      if (anchors.has(node.source)) return
+      const { line, col } = lines.linePos(node.range?.[0] ?? 0)
+      // What stands there may be a password.
+      throw new BadDataError(
+        `${file}:${line}:${col}: an alias without an anchor; a text that begins with * needs quotes`,
+      )
+    },
+  })
   return new Setting({ file, lines, document, env, notes: [] }, document.contents, '')
 }

@@ -1,4 +1,5 @@
 /** The chunks that a query reads, in which order, and how lines that several chunks have are found. */
+import { workAhead } from '#core/parallel.ts'
 import { keyOfTexts } from '#core/text.ts'
 import { compileMatchers, parseLogql } from '#lang/logql/parser.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
@@ -11,7 +12,6 @@ import {
   type LogsReader,
   type OpenedChunk,
 } from '#logs/select.ts'
-import { workAhead } from '#core/parallel.ts'
 import type { Labels } from '#model/labels.ts'
 import { Pipeline } from './pipeline.ts'
 
@@ -125,6 +125,16 @@ export class HiddenLines {
   }
 }
 
+/** What each list of deletions hides: read once, however many streams have it. */
+function hiddenByDeletions(nowMs: () => number): (notices: readonly DeletionNotice[]) => HiddenLines {
+  const known = new Map<readonly DeletionNotice[], HiddenLines>()
+  return notices => {
+    let hidden = known.get(notices)
+    if (hidden === undefined) known.set(notices, (hidden = new HiddenLines(notices, nowMs)))
+    return hidden
+  }
+}
+
 /** A chunk that is to be read, with what belongs to its stream. */
 export interface ChunkTask {
   labels: Labels
@@ -142,11 +152,12 @@ export async function planChunks(
   nowMs: () => number,
 ): Promise<{ tasks: ChunkTask[]; streams: number }> {
   const streams = await reader.select(matchers, fromMs, throughMs)
-  const hidden = new HiddenLines(reader.deletions(), nowMs)
+  const hiddenBy = hiddenByDeletions(nowMs)
+  const ofReader = reader.deletions()
   const tasks: ChunkTask[] = []
-  for (const { labels, chunks } of streams) {
+  for (const { labels, chunks, deletions = ofReader } of streams) {
     const duplicates = new DuplicateFinder(chunks)
-    const hides = hidden.of(labels)
+    const hides = hiddenBy(deletions).of(labels)
     for (const chunk of chunks) tasks.push({ labels, chunk, duplicates, hidden: hides })
   }
   return { tasks, streams: streams.length }

@@ -3,9 +3,9 @@
  * asks again and again is evaluated where samples have changed alone. An answer that is put together from what was
  * kept is the one that an evaluation of all steps gives.
  */
+import { ByteLru } from '#core/byte-lru.ts'
 import type { Expr } from '#lang/promql/ast.ts'
 import type { MetricsReader } from '#metrics/select.ts'
-import { ByteLru } from '#core/byte-lru.ts'
 import type { Budget } from '../budget.ts'
 import { reachOf } from './reach.ts'
 import { absent, Row, unitsOfRow, type Grid } from './value.ts'
@@ -102,7 +102,7 @@ function keyOf(
   { reader, query, lookbackMs, startTimestamps }: KeptRequest,
   { startMs, intervalMs }: Pick<Grid, 'startMs' | 'intervalMs'>,
 ): string {
-  return JSON.stringify([reader.tenant, query, intervalMs, mod(startMs, intervalMs), lookbackMs, startTimestamps])
+  return JSON.stringify([reader.subject, query, intervalMs, mod(startMs, intervalMs), lookbackMs, startTimestamps])
 }
 
 function mod(a: number, b: number): number {

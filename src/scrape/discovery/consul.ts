@@ -34,7 +34,7 @@ type ConsulCatalogue = Readonly<Record<string, readonly string[] | null>>
 /** Asks the catalogue every `refreshMs`, then for the instances of each wanted service. */
 export function consulDiscovery(settings: SettingsOf<'consul'>, world: DiscoveryWorld): Discovery {
   const client = world.client(settings.client)
-  const headers: Record<string, string> = settings.token === '' ? {} : { 'x-consul-token': settings.token }
+  const headers: Record<string, string> = settings.token.isSet ? { 'x-consul-token': settings.token.reveal() } : {}
   const get = (path: string, own: [string, string][]): Promise<unknown> =>
     fetchJson(client, `${settings.url}${path}?${queryOf(settings, own)}`, headers)
   const look = async (): Promise<TargetGroup[]> => {

@@ -4,8 +4,9 @@ import { Repeater } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
-import type { HttpClient } from '#net/http-client.ts'
+import { maskUrls } from '#core/secret.ts'
 import type { HttpClientSettings } from '#lang/settings/http-client.ts'
+import type { HttpClient } from '#net/http-client.ts'
 
 /** `targets`: each target's own labels, `__address__` at least; `labels`: shared by all targets of the group. */
 export interface TargetGroup {
@@ -78,7 +79,7 @@ export class PollingDiscovery implements Discovery {
       } catch (error) {
         if (!this.#isStopped)
           this.#world.log.warn('targets could not be looked for; the last ones stay', {
-            discovery: this.#what,
+            discovery: maskUrls(this.#what),
             error: messageOf(error),
           })
       }

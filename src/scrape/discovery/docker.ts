@@ -1,5 +1,6 @@
 /** Targets from Docker's API: containers by port and network. Names of labels as Prometheus documents them. */
 import { BadDataError } from '#core/errors.ts'
+import { maskUrls } from '#core/secret.ts'
 import { quote } from '#core/text.ts'
 import { PollingDiscovery, type Discovery, type DiscoveryWorld, type TargetGroup } from './discovery.ts'
 import { fetchJson } from './fetch-json.ts'
@@ -41,7 +42,7 @@ export function dockerDiscovery(settings: SettingsOf<'docker'>, world: Discovery
   const base = socketPath === undefined ? host.replace(/^tcp:/, scheme) : 'http://docker'
   if (!/^https?:/.test(base))
     throw new BadDataError(
-      `docker_sd_configs: host ${quote(host)} is not reached: unix://, tcp://, http:// and https:// are`,
+      `docker_sd_configs: host ${quote(maskUrls(host))} is not reached: unix://, tcp://, http:// and https:// are`,
     )
   const query = new URLSearchParams({ filters: JSON.stringify(Object.fromEntries(filters)) }).toString()
   const look = async (): Promise<TargetGroup[]> => {

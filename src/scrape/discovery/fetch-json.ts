@@ -1,6 +1,7 @@
 /** Answers of the APIs that discoveries ask. */
-import { checkJson } from '#core/json-body.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
+import { checkJson } from '#core/json-body.ts'
+import { maskUrls } from '#core/secret.ts'
 import type { HttpClient } from '#net/http-client.ts'
 
 const replyBytesMax = 64 * 1024 * 1024
@@ -30,6 +31,6 @@ export async function fetchJson(
     timeoutMs: 30_000,
     bodyBytesMax: replyBytesMax,
   })
-  if (reply.status !== 200) throw new BadDataError(`${url} answered ${reply.status}`)
-  return parseAnswer(reply.body, url)
+  if (reply.status !== 200) throw new BadDataError(`${maskUrls(url)} answered ${reply.status}`)
+  return parseAnswer(reply.body, maskUrls(url))
 }

@@ -3,9 +3,10 @@
  * documentation of service accounts.
  */
 import { BadDataError } from '#core/errors.ts'
+import { maskUrls, noSecret, Secret } from '#core/secret.ts'
 import { quote } from '#core/text.ts'
-import { parseSettings, type Section } from '#lang/settings/section.ts'
 import { plainClient, type HttpClientSettings } from '#lang/settings/http-client.ts'
+import { parseSettings, type Section } from '#lang/settings/section.ts'
 import type { DiscoveryWorld } from './discovery.ts'
 
 const accountDirectory = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -21,20 +22,19 @@ export function inCluster(env: DiscoveryWorld['env']): { apiServer: string; clie
   const port = env['KUBERNETES_SERVICE_PORT'] ?? '443'
   if (host === '') return undefined
   const directory = serviceAccountDirectory(env)
-  const none = { text: '', file: '' }
   // A cluster's API has TLS; what has none says so itself.
   const scheme = env['KUBERNETES_SERVICE_SCHEME'] ?? 'https'
   return {
     apiServer: `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`,
     client: {
       ...plainClient,
-      authorization: { type: 'Bearer', credentials: { text: '', file: `${directory}/token` } },
+      authorization: { type: 'Bearer', credentials: new Secret('', `${directory}/token`) },
       tls:
         scheme === 'https'
           ? {
-              ca: { text: '', file: `${directory}/ca.crt` },
-              cert: none,
-              key: none,
+              ca: new Secret('', `${directory}/ca.crt`),
+              cert: noSecret,
+              key: noSecret,
               serverName: '',
               isUnverified: false,
               minVersion: '',
@@ -67,11 +67,11 @@ export function accessOf(
  * `-data` is the content in base64; without it a file is named, which may change. Paths begin at the file's own
  * directory.
  */
-function part(section: Section, name: string, directory: string): { text: string; file: string } {
+function part(section: Section, name: string, directory: string): Secret {
   const data = section.text(`${name}-data`)
   const file = section.text(name)
-  if (data !== '') return { text: Buffer.from(data, 'base64').toString('utf8'), file: '' }
-  return { text: '', file: file === '' || file.startsWith('/') ? file : `${directory}/${file}` }
+  if (data !== '') return new Secret(Buffer.from(data, 'base64').toString('utf8'))
+  return new Secret('', file === '' || file.startsWith('/') ? file : `${directory}/${file}`)
 }
 
 /**
@@ -101,31 +101,28 @@ export function readKubeconfig(source: string, path: string): { apiServer: strin
       )
   const apiServer = cluster.text('server')
   if (!URL.canParse(apiServer))
-    top.refuse(`cluster ${quote(context.text('cluster'))}: server ${quote(apiServer)} is no URL`)
+    top.refuse(`cluster ${quote(context.text('cluster'))}: server ${quote(maskUrls(apiServer))} is no URL`)
   const directory = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '.'
-  const none = { text: '', file: '' }
   const token =
     user === undefined
-      ? none
+      ? noSecret
       : user.text('tokenFile') === ''
-        ? { text: user.text('token'), file: '' }
-        : { text: '', file: user.text('tokenFile') }
+        ? new Secret(user.text('token'))
+        : new Secret('', user.text('tokenFile'))
   const username = user?.text('username') ?? ''
   return {
     apiServer: apiServer.replace(/\/+$/, ''),
     client: {
       ...plainClient,
       proxyUrl: cluster.text('proxy-url'),
-      authorization: token.text === '' && token.file === '' ? undefined : { type: 'Bearer', credentials: token },
+      authorization: token.isSet ? { type: 'Bearer', credentials: token } : undefined,
       basicAuth:
-        username === ''
-          ? undefined
-          : { username: { text: username, file: '' }, password: { text: user!.text('password'), file: '' } },
+        username === '' ? undefined : { username: new Secret(username), password: new Secret(user!.text('password')) },
       tls: apiServer.startsWith('https:')
         ? {
             ca: part(cluster, 'certificate-authority', directory),
-            cert: user === undefined ? none : part(user, 'client-certificate', directory),
-            key: user === undefined ? none : part(user, 'client-key', directory),
+            cert: user === undefined ? noSecret : part(user, 'client-certificate', directory),
+            key: user === undefined ? noSecret : part(user, 'client-key', directory),
             serverName: cluster.text('tls-server-name'),
             isUnverified: cluster.isOn('insecure-skip-tls-verify', false),
             minVersion: '',

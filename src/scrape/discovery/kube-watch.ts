@@ -139,7 +139,7 @@ export class KubeWatch {
       if (reply.status !== 200)
         throw new BadDataError(
           `${this.#path}: the API answered ${reply.status}: ` +
-            `${Buffer.from(reply.body.subarray(0, 200)).toString('utf8')}`,
+            this.#world.client.hide(Buffer.from(reply.body).toString('utf8')).slice(0, 200),
         )
       const page = parseAnswer(reply.body, this.#path) as {
         metadata?: { resourceVersion?: string; continue?: string }

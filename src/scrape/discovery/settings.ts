@@ -2,6 +2,7 @@
  * Settings of discoveries, as `*_sd_configs` of a job or of `alertmanagers` have them. Source: Prometheus' public
  * configuration documentation.
  */
+import { maskUrls, Secret } from '#core/secret.ts'
 import { quote } from '#core/text.ts'
 import { readHttpClient, type HttpClientSettings } from '#lang/settings/http-client.ts'
 import type { Section, Setting } from '#lang/settings/section.ts'
@@ -31,7 +32,7 @@ export type DiscoverySettings =
   | {
       kind: 'consul'
       url: string
-      token: string
+      token: Secret
       datacenter: string
       namespace: string
       partition: string
@@ -99,7 +100,9 @@ const otherDiscoveries = [
 export function checkUrl(section: Section, text: string): string {
   if (!/^https?:\/\/[^/]+/.test(text) || !URL.canParse(text))
     section.refuse(
-      text === '' ? 'URL is missing' : `URL scheme must be 'http' or 'https', and a host named: ${quote(text)}`,
+      text === ''
+        ? 'URL is missing'
+        : `URL scheme must be 'http' or 'https', and a host named: ${quote(maskUrls(text))}`,
     )
   return text
 }
@@ -232,7 +235,7 @@ function readConsul(section: Section): DiscoverySettings {
   return {
     kind: 'consul',
     url: `${section.text('scheme', 'http')}://${server}${section.text('path_prefix')}`,
-    token: section.text('token'),
+    token: new Secret(section.text('token')),
     datacenter: section.text('datacenter'),
     namespace: section.text('namespace'),
     partition: section.text('partition'),

@@ -8,11 +8,12 @@ import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { systemClock } from '#core/clock.ts'
 import { silentLog } from '#core/log.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { HttpClient } from '#net/http-client.ts'
-import { systemClock } from '#core/clock.ts'
+import { OutgoingGuard } from '#net/outgoing-guard.ts'
 import { readPrometheusConfig } from '../config.ts'
 import { makeDiscovery } from '../manager.ts'
 import type { DiscoveryWorld, TargetGroup } from './discovery.ts'
@@ -77,7 +78,8 @@ async function look(yaml: string, resolve?: Partial<DiscoveryWorld['resolve']>):
     directory: '/',
     env: {},
     resolve: { srv: none, addresses: none, mx: none, ns: none, ...resolve },
-    client: settings => new CountedClient(settings, { clock: systemClock, files, env: {}, directory: '/' }),
+    client: settings =>
+      new CountedClient(settings, { clock: systemClock, files, env: {}, directory: '/', guard: new OutgoingGuard() }),
   }
   const [settings] = readPrometheusConfig(`scrape_configs: [{ job_name: a, ${yaml} }]`, 'p.yml', { env: {} }).jobs[0]!
     .discoveries

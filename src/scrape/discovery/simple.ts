@@ -1,5 +1,6 @@
 /** Fixed targets, and targets from files, HTTP and DNS. Names of labels as Prometheus documents them. */
 import { BadDataError, NotFoundError } from '#core/errors.ts'
+import { maskUrls } from '#core/secret.ts'
 import { parseSettings } from '#lang/settings/section.ts'
 import { PollingDiscovery, type Discovery, type DiscoveryWorld, type TargetGroup } from './discovery.ts'
 import { fetchJson } from './fetch-json.ts'
@@ -69,20 +70,21 @@ export function httpDiscovery(
   world: DiscoveryWorld,
 ): Discovery {
   const client = world.client(settings)
+  const shown = maskUrls(url)
   return new PollingDiscovery(
     world,
     `http ${url}`,
     refreshMs,
     async () => {
       const groups = await fetchJson(client, url, { 'x-prometheus-refresh-interval-seconds': String(refreshMs / 1000) })
-      if (!Array.isArray(groups)) throw new BadDataError(`${url}: a list of target groups was expected`)
+      if (!Array.isArray(groups)) throw new BadDataError(`${shown}: a list of target groups was expected`)
       return groups.map((group: { targets?: unknown; labels?: unknown }, i) => {
         if (!Array.isArray(group.targets) || !group.targets.every(t => typeof t === 'string'))
-          throw new BadDataError(`${url}: the targets of group ${i} are no list of texts`)
+          throw new BadDataError(`${shown}: the targets of group ${i} are no list of texts`)
         return groupOf(
           { targets: group.targets, labels: Object.entries((group.labels ?? {}) as Record<string, string>) },
-          `${url}:${i}`,
-          [['__meta_url', url]],
+          `${shown}:${i}`,
+          [['__meta_url', shown]],
         )
       })
     },

@@ -1,0 +1,141 @@
+/** The ways in that a credentials file describes: passwords, bearer tokens, client certificates. */
+import { createHash, createHmac } from 'node:crypto'
+import type { Clock } from '#core/clock.ts'
+import type { Random } from '#core/random.ts'
+import type { Grant } from '#net/access.ts'
+import { authorizationOf, basicChallenge, bearerChallenge, type Admission, type Scheme } from '#net/auth.ts'
+import type { Credentials } from './credentials.ts'
+import type { FailedLogins } from './failed-logins.ts'
+import { isPasswordOf, nobodysHash, type PasswordHash } from './password-hash.ts'
+
+/** A password that was right is not hashed again for so long. */
+const rememberMs = 600_000
+const rememberedMax = 10_000
+/** Passwords that are hashed at a time, and that may wait for it. */
+const hashingMax = 2
+const waitingMax = 100
+
+const wrong: Admission = { status: 401, reason: 'the user name or the password is wrong' }
+
+interface Remembered {
+  readonly grant: Grant
+  readonly untilMs: number
+}
+
+/** Remembers who was right, by a keyed digest of what was sent, so that a request costs no hashing. */
+/** Somebody has sent a password that was not remembered. */
+export interface Login {
+  readonly name: string
+  readonly from: string
+  readonly isRight: boolean
+}
+
+export class Passwords implements Scheme {
+  readonly challenge = basicChallenge
+  readonly #users: Credentials['users']
+  readonly #clock: Clock
+  readonly #failed: FailedLogins
+  readonly #onLogin: (login: Login) => void
+  readonly #key: Uint8Array
+  readonly #nobody: PasswordHash
+  readonly #right = new Map<string, Remembered>()
+  /** What is being checked: a client's first requests come together. */
+  readonly #pending = new Map<string, Promise<Admission>>()
+  #hashing = 0
+  readonly #waiting: (() => void)[] = []
+
+  constructor(
+    users: Credentials['users'],
+    clock: Clock,
+    random: Random,
+    failed: FailedLogins,
+    onLogin: (login: Login) => void = () => {},
+  ) {
+    this.#users = users
+    this.#clock = clock
+    this.#failed = failed
+    this.#onLogin = onLogin
+    this.#key = random.bytes(32)
+    this.#nobody = nobodysHash([...users.values()][0]?.hash)
+  }
+
+  readonly admit: Scheme['admit'] = ({ authorization, remoteAddress = '' }) => {
+    const sent = authorizationOf(authorization)
+    if (sent?.scheme !== 'basic') return undefined
+    const digest = createHmac('sha256', this.#key).update(sent.given).digest('base64')
+    const known = this.#right.get(digest)
+    if (known !== undefined && known.untilMs > this.#clock.monotonicMs()) return known.grant
+    const pending = this.#pending.get(digest)
+    if (pending !== undefined) return pending
+    const text = Buffer.from(sent.given, 'base64').toString('utf8')
+    const checked = this.#check(text, digest, remoteAddress).finally(() => this.#pending.delete(digest))
+    this.#pending.set(digest, checked)
+    return checked
+  }
+
+  async #check(text: string, digest: string, address: string): Promise<Admission> {
+    const colon = text.indexOf(':')
+    if (colon < 0) return wrong
+    const name = text.slice(0, colon)
+    const seconds = this.#failed.waitSeconds(address, name)
+    if (seconds > 0) return tooMany(seconds)
+    if (this.#waiting.length >= waitingMax) return tooMany(1)
+    const user = this.#users.get(name)
+    const isRight = await this.#inTurn(() => isPasswordOf(text.slice(colon + 1), user?.hash ?? this.#nobody))
+    this.#onLogin({ name, from: address, isRight: isRight && user !== undefined })
+    if (!isRight || user === undefined) {
+      this.#failed.note(address, name)
+      return wrong
+    }
+    this.#remember(digest, user.grant)
+    return user.grant
+  }
+
+  #remember(digest: string, grant: Grant): void {
+    const [oldest] = this.#right.keys()
+    if (this.#right.size >= rememberedMax && oldest !== undefined) this.#right.delete(oldest)
+    this.#right.delete(digest)
+    this.#right.set(digest, { grant, untilMs: this.#clock.monotonicMs() + rememberMs })
+  }
+
+  /** Hashing takes a core and 32 MiB: whoever tries passwords gets no more than so many at a time. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#hashing >= hashingMax) await new Promise<void>(resolve => this.#waiting.push(resolve))
+    this.#hashing++
+    try {
+      return await work()
+    } finally {
+      this.#hashing--
+      this.#waiting.shift()?.()
+    }
+  }
+}
+
+function tooMany(seconds: number): Admission {
+  return {
+    status: 429,
+    reason: `too many wrong passwords; try again in ${seconds} s`,
+    headers: { 'retry-after': String(seconds) },
+  }
+}
+
+/** Tokens are random and long: their digest is looked up, and nobody finds one by trying. */
+export function bearerTokens(tokens: Credentials['tokens']): Scheme {
+  return {
+    challenge: bearerChallenge,
+    admit: ({ authorization }) => {
+      const sent = authorizationOf(authorization)
+      if (sent?.scheme !== 'bearer') return undefined
+      const grant = tokens.get(createHash('sha256').update(sent.given).digest('hex'))
+      return grant ?? { status: 401, reason: 'the bearer token is wrong' }
+    },
+  }
+}
+
+/** A certificate that is of nobody here grants nothing by itself, and is no reason to refuse a password. */
+export function clientCertificates(certificates: Credentials['certificates']): Scheme {
+  return {
+    challenge: undefined,
+    admit: ({ clientSubject }) => (clientSubject === undefined ? undefined : certificates.get(clientSubject)),
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Sessions of the web interface: a signed cookie that says who somebody is, as the identity provider has said it, and
+ * until when. What that grants is decided anew with every request, by the rules as they are then.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Clock } from '#core/clock.ts'
+import type { Scheme } from '#net/auth.ts'
+import { decidingClaims, grantOfClaims, type Claims, type ClaimSettings } from './claims.ts'
+
+export const sessionCookie = 'tercet_session'
+
+/** The value of a cookie of a request. */
+export function cookieOf(header: string | undefined, name: string): string | undefined {
+  for (const part of header?.split(';') ?? []) {
+    const equals = part.indexOf('=')
+    if (equals >= 0 && part.slice(0, equals).trim() === name) return part.slice(equals + 1).trim()
+  }
+  return undefined
+}
+
+/** Texts that only this process, or whoever has its key, can have made. `purpose` tells kinds of them apart. */
+export class Signer {
+  readonly #key: Uint8Array
+  readonly #purpose: string
+
+  constructor(key: Uint8Array, purpose: string) {
+    this.#key = key
+    this.#purpose = purpose
+  }
+
+  #signature(payload: string): Buffer {
+    return createHmac('sha256', this.#key).update(`${this.#purpose}\n${payload}`).digest()
+  }
+
+  seal(value: unknown): string {
+    const payload = Buffer.from(JSON.stringify(value)).toString('base64url')
+    return `${payload}.${this.#signature(payload).toString('base64url')}`
+  }
+
+  /** The value; undefined for what was not sealed so. */
+  open(text: string | undefined): unknown {
+    const [payload = '', signature = ''] = text?.split('.') ?? []
+    const given = Buffer.from(signature, 'base64url')
+    const wanted = this.#signature(payload)
+    if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) return undefined
+    return JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')) as unknown
+  }
+}
+
+interface Session {
+  readonly claims: Claims
+  readonly untilMs: number
+}
+
+export class Sessions implements Scheme {
+  readonly challenge = undefined
+  readonly durationMs: number
+  readonly #signer: Signer
+  readonly #settings: ClaimSettings
+  readonly #clock: Clock
+
+  /** `key`: of all processes that are to know the session. */
+  constructor(key: Uint8Array, durationMs: number, settings: ClaimSettings, clock: Clock) {
+    this.#signer = new Signer(key, 'session')
+    this.durationMs = durationMs
+    this.#settings = settings
+    this.#clock = clock
+  }
+
+  /** The value of the cookie. */
+  begin(claims: Claims): string {
+    const session: Session = {
+      claims: decidingClaims(this.#settings, claims),
+      untilMs: this.#clock.nowMs() + this.durationMs,
+    }
+    return this.#signer.seal(session)
+  }
+
+  /** A session that is over, or of another key, is none. */
+  readonly admit: Scheme['admit'] = ({ cookie }) => {
+    const value = cookieOf(cookie, sessionCookie)
+    if (value === undefined) return undefined
+    const session = this.#signer.open(value) as Session | undefined
+    if (session === undefined || session.untilMs <= this.#clock.nowMs()) return undefined
+    return grantOfClaims(this.#settings, session.claims)
+  }
+}
