@@ -81,7 +81,8 @@ interface Call {
   readonly metadata: Metadata
   /** `address:port`. */
   getPeer(): string
-  getAuthContext(): { sslPeerCertificate?: Partial<PeerCertificate> } | null
+  /** The certificate of a client that was checked. */
+  getAuthContext(): { sslPeerCertificate?: PeerCertificate | undefined }
   on(event: 'cancelled', run: () => void): unknown
 }
 
@@ -113,8 +114,6 @@ export class GrpcServer {
   readonly #options: GrpcOptions | undefined
   readonly #server: Server
   readonly #tls: TlsOptions | undefined
-  /** Every client at every address has shown a certificate of an authority. */
-  #isVerified = true
   readonly #auth: Auth
   readonly #readers: WaitingReaders | undefined
   readonly #followed: FollowedCredentials[] = []
@@ -208,7 +207,7 @@ export class GrpcServer {
     const admission = await this.#auth.enter(access, {
       authorization: header('authorization'),
       remoteAddress: hostOf(call.getPeer()),
-      clientSubject: this.#subjectOf(call),
+      clientSubject: certificateOf(call.getAuthContext().sslPeerCertificate)?.subject,
     })
     if (isRefusal(admission)) throw refusalError(admission)
     const hold = this.#holdBody(call.request.length)
@@ -225,18 +224,12 @@ export class GrpcServer {
    */
   async listen(address: string, tls = this.#tls): Promise<string> {
     checkPort(address)
-    this.#isVerified &&= tls?.clientAuth === 'required'
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(address, this.#credentials(tls), (error, port) => {
         if (error !== null) reject(listenError(address, error))
         else resolve(`${address.slice(0, address.lastIndexOf(':'))}:${port}`)
       })
     })
-  }
-
-  /** Where a certificate is optional the library does not tell one that was checked from another: none counts there. */
-  #subjectOf(call: Call): string | undefined {
-    return this.#isVerified ? certificateOf(call.getAuthContext()?.sslPeerCertificate)?.subject : undefined
   }
 
   #credentials(tls: TlsOptions | undefined): ServerCredentials {

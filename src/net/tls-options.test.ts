@@ -41,7 +41,6 @@ async function open(
   onPeer: (peer: BytePeer) => void = () => {},
 ): Promise<Opened> {
   const tls = { certificates, clientAuth }
-  const auth = noAuth
   const portOf = (address: string): number => Number(address.slice(address.lastIndexOf(':') + 1))
   if (kind === 'bytes') {
     const connectPeer = (peer: BytePeer): { data: () => undefined; close: () => void } => {
@@ -52,7 +51,7 @@ async function open(
     return { port: portOf(address), stop }
   }
   if (kind === 'grpc') {
-    const server = new GrpcServer([], 1000, auth, undefined)
+    const server = new GrpcServer([], 1000, noAuth, undefined)
     return { port: portOf(await server.listen(`${host}:0`, tls)), stop: () => server.close() }
   }
   const routes = [
@@ -65,7 +64,7 @@ async function open(
     onError: () => ({ status: 500 }),
     onRequest: () => {},
     monotonicMs: () => 0,
-    auth,
+    auth: noAuth,
     tls,
   })
   return { port: portOf(await server.listen(host, 0)), stop: () => server.close() }
