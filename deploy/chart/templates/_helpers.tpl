@@ -270,7 +270,7 @@ httpGet:
 {{- if and .Values.tls.clientCa.existingSecret (not .Values.tls.existingSecret) -}}
 {{- fail "tls.clientCa.existingSecret needs tls.existingSecret: a server without a certificate can't ask clients for one" -}}
 {{- end -}}
-{{- if and (include "tercet.isMutual" .) (eq (default .Values.tls.clientCa.auth .Values.tls.clientCa.listeners.http) "required") .Values.server.enabled .Values.agent.enabled (not .Values.agent.remoteWriteUrl) (not .Values.tls.clientSecret) -}}
+{{- if and (include "tercet.isMutual" .) (eq (default .Values.tls.clientCa.auth (get .Values.tls.clientCa.listeners "http")) "required") .Values.server.enabled .Values.agent.enabled (not .Values.agent.remoteWriteUrl) (not .Values.tls.clientSecret) -}}
 {{- fail "tls.clientCa asks clients for certificates, and the agents have none: name a Secret with theirs in tls.clientSecret" -}}
 {{- end -}}
 {{- if and .Values.ca.existingSecret .Values.ca.existingConfigMap -}}
