@@ -7,6 +7,8 @@ import { after, test } from 'node:test'
 import { parse } from 'yaml'
 import { loadConfig } from '../../src/app/config.ts'
 import { isOptionName } from '../../src/app/options.ts'
+import { parseCredentials } from '../../src/auth/credentials.ts'
+import { checkTenantName } from '../../src/core/tenant-name.ts'
 import { parseRules } from '../../src/gate/rules.ts'
 import { readStackFile } from '../../src/ops/stack-file.ts'
 import { problemOfCommand, problemOfMention, tercetCommands } from './command-lines.ts'
@@ -96,6 +98,10 @@ function checkGate({ text }: Block): void {
   parseRules(text, 'gate.yml')
 }
 
+function checkCredentials({ text }: Block): void {
+  parseCredentials(text, 'credentials.yaml', { hasTenancy: true, checkTenant: checkTenantName })
+}
+
 function checkTercetFile({ text }: Block): void {
   loadConfig({ environment: {}, file: { path: 'tercet.yaml', text }, flags: [] })
 }
@@ -123,6 +129,7 @@ function checkerOf({ text }: Block): Check | undefined {
   if (stackKeys.test(text)) return checkStack
   if (text.startsWith('logging:')) return checkCompose
   if (text.startsWith('ignore:')) return checkGate
+  if (text.startsWith('users:')) return checkCredentials
   if (/^rules:\n {2}- \{ apiGroups/.test(text)) return checkRights
   const [key = ''] = text.split(':', 1)
   return isOptionName(key) ? checkTercetFile : undefined
