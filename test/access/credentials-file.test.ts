@@ -72,10 +72,13 @@ test(
     makeCertificates(directory, ['server', 'shipper', 'nobody'], 'IP:127.0.0.1')
     const file = join(directory, 'credentials.yaml')
     const digest = createHash('sha256').update('t').digest('hex')
-    writeFileSync(
-      file,
-      `certificates:\n  - { name: shipper, subject: CN=shipper, verbs: [write], signals: [logs] }\ntokens:\n  - { name: t, sha256: ${digest} }\n`,
-    )
+    const lines = [
+      'certificates:',
+      '  - { name: shipper, subject: CN=shipper, verbs: [write], signals: [logs] }',
+      'tokens:',
+      `  - { name: t, sha256: ${digest} }`,
+    ]
+    writeFileSync(file, lines.join('\n'))
     const run = await runTercet(
       [
         `auth.file=${file}`,
