@@ -327,6 +327,10 @@ test('a login leads to a page of this process and to no other', () => {
     ['javascript:alert(1)', '/'],
     ['/\t/evil.example', '/'],
     ['ui', '/'],
+    ['/.//evil.example/x', '/'],
+    ['/a/..//evil.example', '/'],
+    ['/.//', '/'],
+    ['/%2e//evil.example', '/'],
   ]
   for (const [next, path] of cases) assert.equal(pathOfNext(next), path, String(next))
 })
