@@ -63,9 +63,11 @@ export class Tenancy {
   #named({ header, grant }: Caller, signal: SignalName): string[] {
     if (!this.isOn) return [defaultTenants[signal]]
     const text = header('x-scope-orgid') ?? ''
-    if (text === '' && grant.tenants?.length === 1) return [...grant.tenants]
-    if (text === '') throw new UnauthorizedError('no org id: the X-Scope-OrgID header must name the tenant')
-    const tenants = [...new Set(text.split('|'))].sort()
+    const own = text === '' && grant.tenants?.length === 1 ? grant.tenants : undefined
+    if (text === '' && own === undefined)
+      throw new UnauthorizedError('no org id: the X-Scope-OrgID header must name the tenant')
+    // A tenant that a credential is for may come from a claim of a token, which nobody has checked.
+    const tenants = [...new Set(own ?? text.split('|'))].sort()
     for (const tenant of tenants) checkTenantName(tenant)
     if (tenants.length > tenantsMax)
       throw new BadDataError(`X-Scope-OrgID names ${tenants.length} tenants, the limit is ${tenantsMax}`)

@@ -7,7 +7,7 @@ import type { LogsAppender } from '#logs/append.ts'
 import { Labels } from '#model/labels.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import type { Forbidden } from '#net/http.ts'
-import type { GuardedRoute, HttpReply, HttpRequest } from '#net/route-table.ts'
+import { withSignal, type GuardedRoute, type HttpReply, type HttpRequest } from '#net/route-table.ts'
 
 /** What somebody did, or tried to do. */
 export interface AuditEntry {
@@ -63,9 +63,10 @@ export class Audit {
     return {
       ...route,
       handler: async request => {
+        const read = new WhatWasRead(request)
         try {
-          const reply = await route.handler(request)
-          await this.note(await entryOf(request, reply))
+          const reply = await route.handler(read.request)
+          await this.note(entryOf(request, reply, read))
           return reply
         } catch (error) {
           await this.note({ ...whatOf(request), outcome: 'failed', detail: messageOf(error) })
@@ -90,20 +91,45 @@ function whatOf(request: HttpRequest): Pick<AuditEntry, 'who' | 'action' | 'from
   }
 }
 
-async function entryOf(request: HttpRequest, reply: HttpReply): Promise<AuditEntry> {
+function entryOf(request: HttpRequest, reply: HttpReply, read: WhatWasRead): AuditEntry {
   const isDone = reply.status < 400
   return {
     ...whatOf(request),
     outcome: isDone ? 'done' : reply.status === 403 ? 'refused' : 'failed',
     status: reply.status,
-    // What was refused may not have been read, and is not read now.
-    detail: isDone ? await detailOf(request) : request.query.toString() || undefined,
+    detail: isDone ? read.detail : request.query.toString() || undefined,
   }
 }
 
-async function detailOf(request: HttpRequest): Promise<string | undefined> {
-  const form = (await request.form()).toString()
-  if (form !== '' || request.method === 'DELETE') return form || undefined
-  const body = await request.body()
-  return body.length === 0 ? undefined : Buffer.from(body.subarray(0, detailMax)).toString('utf8')
+/**
+ * What the handler has read of a request. Nothing more is waited for: whoever sends a body that nobody asks for, and
+ * never its end, would have done something that is not noted.
+ */
+class WhatWasRead {
+  /** Hands it to the handler. */
+  readonly request: HttpRequest
+  #form = ''
+  #body: Uint8Array | undefined
+
+  constructor(request: HttpRequest) {
+    const keep = async (reading: Promise<Uint8Array>): Promise<Uint8Array> => (this.#body = await reading)
+    this.#form = request.query.toString()
+    this.request = {
+      ...withSignal(request, request.signal),
+      body: () => keep(request.body()),
+      rawBody: () => keep(request.rawBody()),
+      form: async () => {
+        const form = await request.form()
+        this.#form = form.toString()
+        return form
+      },
+    }
+  }
+
+  /** Parameters, or the body. */
+  get detail(): string | undefined {
+    if (this.#form !== '') return this.#form
+    if (this.#body === undefined || this.#body.length === 0) return undefined
+    return Buffer.from(this.#body.subarray(0, detailMax)).toString('utf8')
+  }
 }

@@ -41,13 +41,17 @@ interface Read {
   readonly digest: string
 }
 
+/** Without a path it is empty. Throws BadDataError for a file that is empty: nobody would be asked who they are. */
 async function textOf(path: string, files: Files): Promise<string> {
   if (path === '') return ''
-  try {
-    return Buffer.from(await files.read(path)).toString('utf8')
-  } catch (error) {
-    throw new BadDataError(`${path} can't be read: ${messageOf(error)}`, { cause: error })
-  }
+  const text = await files.read(path).then(
+    bytes => Buffer.from(bytes).toString('utf8'),
+    (error: unknown) => {
+      throw new BadDataError(`${path} can't be read: ${messageOf(error)}`, { cause: error })
+    },
+  )
+  if (text.trim() === '') throw new BadDataError(`${path} is empty`)
+  return text
 }
 
 export class OwnCredentials {

@@ -33,6 +33,17 @@ test('a line of logfmt quotes what has spaces, quotes or ends of lines', () => {
   ])
 })
 
+test('what a terminal obeys is written out: names and paths come from outside', () => {
+  for (const format of ['logfmt', 'json']) {
+    const lines: string[] = []
+    const log = makeLog(format, 'info', clock, line => lines.push(line))
+    log.info('audit', { who: '\u001b[2Jroot\u009b1m', action: 'a\u2028level=info\u202ex', path: 'a\\u001b' })
+    const [line = ''] = lines
+    assert.doesNotMatch(line.slice(0, -1), /[\p{Cc}\u2028\u202e]/u, format)
+    assert.ok(line.includes('"\\u001b[2Jroot\\u009b1m"') && line.includes('"a\\\\u001b"'), line)
+  }
+})
+
 test('what is below the level is not written', () => {
   assert.equal(linesOf('json', 'debug').length, 2)
   assert.equal(linesOf('json', 'error').length, 0)

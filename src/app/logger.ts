@@ -21,7 +21,8 @@ export function makeLog(
       const shown = Object.fromEntries(
         Object.entries({ ...fields, msg }).map(([name, value]) => [name, maskedOf(value)]),
       )
-      write(`${lineOf({ level: severity, time: new Date(clock.nowMs()).toISOString(), ...shown })}\n`)
+      const line = lineOf({ level: severity, time: new Date(clock.nowMs()).toISOString(), ...shown })
+      write(`${withoutControls(line)}\n`)
     }
   }
   const log: Log = { level, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
@@ -40,6 +41,16 @@ function writeError(line: string): void {
 function logfmt(entry: object): string {
   return Object.entries(entry)
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => `${key}=${/^[^\s"=]+$/.test(String(value)) ? String(value) : JSON.stringify(String(value))}`)
+    .map(([key, value]) => `${key}=${isPlain.test(String(value)) ? String(value) : JSON.stringify(String(value))}`)
     .join(' ')
+}
+
+/** Needs no quotes. */
+const isPlain = /^[^\s"=\\\p{Cc}]+$/u
+
+/** JSON lets some characters be that a terminal obeys, or that end a line for some readers: names come from outside. */
+function withoutControls(line: string): string {
+  return line.replaceAll(/[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, control => {
+    return `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
 }

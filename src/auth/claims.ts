@@ -23,7 +23,8 @@ export interface ClaimSettings {
 /** Texts of a claim: one, a list, or one with blanks between words as `scope` has it. `a.b` is below `a`. */
 export function textsOfClaim(claims: Claims, name: string): string[] {
   // Somebody may call themselves by another's address until it is verified.
-  if (name === 'email' && claims['email_verified'] === false) return []
+  // Some providers say so by a text.
+  if (name === 'email' && /^false$/i.test(String(claims['email_verified']))) return []
   const value = Object.hasOwn(claims, name) ? claims[name] : nested(claims, name.split('.'))
   if (typeof value === 'string') return name === 'scope' ? value.split(' ') : [value]
   if (typeof value === 'number' || typeof value === 'boolean') return [String(value)]

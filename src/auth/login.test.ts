@@ -144,6 +144,7 @@ test('a token of the provider grants what the first rule says that fits its clai
   assert.equal(await of({ email: 'a@x', groups: ['dev', 'sre'] }), 'a@x admin')
   assert.equal(await of({ sub: '17', realm: { roles: ['dev'] } }), '17 read')
   assert.equal(await of({ sub: '17', email: 'boss@x', email_verified: false, groups: 'sre' }), '17 admin')
+  assert.equal(await of({ sub: '17', email: 'boss@x', email_verified: 'False', groups: 'sre' }), '17 admin')
   assert.equal(await of({ email: 'a@x', groups: 'other' }), '401 the token is of somebody who is granted nothing here')
   assert.equal(await of({ groups: ['sre'] }), '401 the token is of somebody who is granted nothing here')
   assert.equal(shown(await tokens.admit(bearer('no-token'))), 'not tried')
@@ -327,6 +328,10 @@ test('a login leads to a page of this process and to no other', () => {
     ['javascript:alert(1)', '/'],
     ['/\t/evil.example', '/'],
     ['ui', '/'],
+    ['/.//evil.example/x', '/'],
+    ['/a/..//evil.example', '/'],
+    ['/.//', '/'],
+    ['/%2e//evil.example', '/'],
   ]
   for (const [next, path] of cases) assert.equal(pathOfNext(next), path, String(next))
 })

@@ -62,7 +62,9 @@ export function pathOfNext(next: string | null): string {
   const base = 'http://tercet.invalid'
   if (next === null || !next.startsWith('/') || !URL.canParse(next, base)) return '/'
   const url = new URL(next, base)
-  return url.origin === base ? `${url.pathname}${url.search}` : '/'
+  // Browsers take what begins with two slashes for the name of a host: `/.//example.net` has them once it is resolved.
+  const isHere = url.origin === base && !url.pathname.startsWith('//')
+  return isHere ? `${url.pathname}${url.search}` : '/'
 }
 
 class LoginApi {

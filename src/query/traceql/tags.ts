@@ -183,7 +183,7 @@ export class TagFinder {
     for await (const table of workAhead(selected, rowsAhead, open)) {
       if (table === undefined) continue
       for (const column of tagColumns(table, field)) {
-        if (condition === undefined) await addAll(found, column, budget)
+        if (condition === undefined) await addAll(found, column, table, budget)
         else await addWhere(found, column, table, condition, valueFilter(condition, field), budget)
       }
       await budget.pause()
@@ -278,9 +278,12 @@ const fixedValues: ReadonlyMap<Intrinsic, readonly string[]> = new Map<Intrinsic
   ['link:spanID', []],
 ])
 
-async function addAll(found: FoundValues, column: FieldColumn, budget: Budget): Promise<void> {
+async function addAll(found: FoundValues, column: FieldColumn, table: SpanTable, budget: Budget): Promise<void> {
+  const { spanFrom } = table
   for (let owner = 0; owner < column.type.length; owner++) {
-    addValues(found, column, owner)
+    // A trace none of whose spans is shown has no root either, whose name would be empty.
+    const isShown = column.level !== 'trace' || spanFrom[owner]! < spanFrom[owner + 1]!
+    if (isShown) addValues(found, column, owner)
     if (budget.worked(unitsOfValue)) await budget.pause()
   }
 }

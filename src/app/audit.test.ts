@@ -1,0 +1,46 @@
+/** What the audit says of actions whose requests are odd. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { BadDataError } from '#core/errors.ts'
+import { silentLog, type LogFields } from '#core/log.ts'
+import { VirtualClock } from '#core/virtual-clock.ts'
+import { administersProcess } from '#net/access.ts'
+import { requestOf } from '#net/handler-kit.ts'
+import { allowing, route, type Handler } from '#net/route-table.ts'
+import { Audit } from './audit.ts'
+
+function stage(handler: Handler) {
+  const seen: LogFields[] = []
+  const log = { ...silentLog, info: (_message: string, fields: LogFields = {}) => void seen.push(fields) }
+  const audit = new Audit(new VirtualClock(0), log)
+  const [watched] = allowing(administersProcess, [route(['POST'], '/-/flush', handler)]).map(one => audit.watched(one))
+  return { seen, handler: watched!.handler }
+}
+
+test('an action is noted as done whose body was never read, and never comes, or is none', async () => {
+  const { seen, handler } = stage(() => Promise.resolve({ status: 204 }))
+  const bodies = [new Promise<never>(() => {}), Promise.reject(new BadDataError('unknown encoding'))]
+  for (const body of bodies) {
+    body.catch(() => undefined)
+    const read = () => body
+    const request = { ...requestOf({ method: 'POST', path: '/-/flush' }), body: read, rawBody: read, form: read }
+    assert.equal((await handler(request)).status, 204)
+  }
+  const noted = { who: '', action: 'POST /-/flush', from: undefined, tenant: undefined, outcome: 'done', status: 204 }
+  assert.deepEqual(seen, [noted, noted])
+})
+
+test('what the handler has read is told: parameters, or the body', async () => {
+  const details: unknown[] = []
+  for (const [query, body, handler] of [
+    ['to=x', '', ({ query: own }) => Promise.resolve({ status: own.get('to') === 'x' ? 204 : 400 })],
+    ['', 'match[]=up', async request => ({ status: (await request.form()).has('match[]') ? 204 : 400 })],
+    ['', '{"a":1}', async request => ({ status: (await request.body()).length > 0 ? 200 : 400 })],
+    ['', '{"a":1}', async request => ({ status: (await request.rawBody()).length > 0 ? 200 : 400 })],
+  ] as [string, string, Handler][]) {
+    const staged = stage(handler)
+    await staged.handler(requestOf({ method: 'POST', path: '/-/flush', query, body }))
+    details.push(staged.seen[0]?.['outcome'], staged.seen[0]?.['detail'])
+  }
+  assert.deepEqual(details, ['done', 'to=x', 'done', 'match%5B%5D=up', 'done', '{"a":1}', 'done', '{"a":1}'])
+})
