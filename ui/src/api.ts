@@ -42,6 +42,9 @@ function tenantHeader(): Record<string, string> {
   return tenant === '' ? {} : { 'x-scope-orgid': tenant }
 }
 
+/** Somebody has logged in; a page that has lost its session loads itself again, once. */
+let hasSession = false
+
 async function read(reply: Response): Promise<unknown> {
   const text = await reply.text()
   let body: unknown
@@ -51,6 +54,8 @@ async function read(reply: Response): Promise<unknown> {
     body = undefined
   }
   if (!reply.ok) {
+    // The session is over: the page that comes is that of the login.
+    if (reply.status === 401 && hasSession) location.reload()
     const said = body as { error?: string; message?: string } | undefined
     throw new ApiError(
       said?.error ?? said?.message ?? (text.trim().slice(0, 500) || `status ${reply.status}`),
@@ -58,6 +63,27 @@ async function read(reply: Response): Promise<unknown> {
     )
   }
   return body ?? text
+}
+
+/** Who looks at the page. */
+export interface Who {
+  name: string
+  /** Null: all. */
+  tenants: string[] | null
+  hasTenancy: boolean
+  hasSession: boolean
+}
+
+export async function whoami(signal: AbortSignal): Promise<Who> {
+  const who = await get<Who>('/auth/whoami', {}, signal)
+  ;({ hasSession } = who)
+  return who
+}
+
+export async function signOut(): Promise<void> {
+  await send('POST', '/auth/logout')
+  hasSession = false
+  location.assign('/')
 }
 
 /** Happens on the window for every answer that lacks something; its detail says what. */

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { get, warningEvent } from '../api.ts'
+import { signOut, warningEvent, whoami } from '../api.ts'
 import { remember, remembered, useLoad } from '../hooks.ts'
 import { usePlace } from '../router.ts'
 
@@ -124,7 +124,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
               </ul>
             </div>
           ))}
-          <Tenant />
+          <Account />
           <p>
             <button onClick={nextTheme}>Theme: {theme}</button>
           </p>
@@ -138,26 +138,67 @@ export function Shell({ children }: { children: ComponentChildren }) {
   )
 }
 
-/** Where the process has tenants: whose data is looked at. */
-function Tenant() {
-  const settings = useLoad(
-    async signal =>
-      (await get<{ settings: { name: string; value: string }[] }>('/api/tercet/settings', {}, signal)).settings,
-    [],
+/** Who looks, and at whose data. */
+function Account() {
+  const { data: who } = useLoad(whoami, [])
+  if (who === undefined) return null
+  return (
+    <>
+      {who.hasTenancy && <Tenant tenants={who.tenants} />}
+      {who.name !== '' && (
+        <p class="account">
+          {who.name}
+          {who.hasSession && (
+            <>
+              {' '}
+              <button
+                onClick={() => {
+                  void signOut()
+                }}
+              >
+                Sign out
+              </button>
+            </>
+          )}
+        </p>
+      )}
+    </>
   )
-  if (settings.data?.find(s => s.name === 'tenancy')?.value !== 'on') return null
+}
+
+/** `tenants`: those that may be chosen; null: whoever looks may name any. Several are written `a|b`. */
+function Tenant({ tenants }: { tenants: readonly string[] | null }) {
+  const choose = (tenant: string): void => {
+    remember('tenant', tenant.trim())
+    location.reload()
+  }
+  const chosen = remembered('tenant', '')
   return (
     <p>
       <label>
         Tenant{' '}
-        <input
-          size={12}
-          value={remembered('tenant', '')}
-          onChange={e => {
-            remember('tenant', e.currentTarget.value.trim())
-            location.reload()
-          }}
-        />
+        {tenants === null ? (
+          <input
+            size={12}
+            value={chosen}
+            onChange={e => {
+              choose(e.currentTarget.value)
+            }}
+          />
+        ) : (
+          <select
+            value={chosen}
+            onChange={e => {
+              choose(e.currentTarget.value)
+            }}
+          >
+            {[...new Set(['', ...tenants, ...(tenants.length > 1 ? [tenants.join('|')] : [])])].map(tenant => (
+              <option key={tenant} value={tenant}>
+                {tenant === '' ? '\u2013' : tenant}
+              </option>
+            ))}
+          </select>
+        )}
       </label>
     </p>
   )
