@@ -152,10 +152,12 @@ const security: Row[] = [
   },
   {
     base: { auth: { existingSecret: 'their-auth' } },
-    values: { auth: { usernameKey: 'user', passwordKey: 'pass', tokenKey: 'token' } },
+    values: { auth: { usernameKey: 'user', passwordKey: 'pass', tokenKey: 'token', fileKey: 'who', sessionKey: 's' } },
     shows: {
       'auth.usernameKey': { at: server, is: /TERCET_AUTH_USERNAME[^]*?key: user\n/ },
       'auth.passwordKey': { at: config, is: /password_file: \/etc\/tercet-auth\/pass\n/ },
+      'auth.fileKey': { at: config, is: /file: \/etc\/tercet-auth\/who\n/ },
+      'auth.sessionKey': { at: config, is: /session_key_file: \/etc\/tercet-auth\/s\n/ },
       'auth.tokenKey': { at: config, is: /bearer_token_file: \/etc\/tercet-auth\/token\n/ },
     },
   },
