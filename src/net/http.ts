@@ -263,7 +263,7 @@ export class HttpServer {
   }
 
   async #answer(
-    route: Route,
+    route: GuardedRoute,
     params: Record<string, string>,
     raw: IncomingMessage,
     response: ServerResponse,
@@ -288,11 +288,20 @@ export class HttpServer {
       answer = this.#options.onError(error, request)
     }
     if (abort.signal.aborted) answer.drop?.()
+    else if (answer.isLive === true) this.#attend(route, raw, response, grant)
     held?.body.close()
     this.#options.onRequest(route.path, answer.status, (this.#options.monotonicMs() - startedMs) / 1000)
     // A connection that is kept would keep the server from closing.
     if (this.#isClosing && !isHttp2(raw)) response.setHeader('connection', 'close')
     send(raw, response, route.finish === undefined ? answer : route.finish(answer, request.header))
+  }
+
+  /** An answer that goes on ends where its credential does. */
+  #attend({ access }: GuardedRoute, raw: IncomingMessage, response: ServerResponse, grant: Grant): void {
+    const end = (): void => {
+      response.destroy()
+    }
+    response.once('close', this.#options.auth.attend({ access, asking: askingOf(raw), grant, end }))
   }
 
   #wrap(

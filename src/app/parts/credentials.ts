@@ -12,7 +12,7 @@ type CredentialsContext = Pick<Context, 'world' | 'security' | 'audit' | 'extern
 
 export function makeCredentials({ world, security, audit, externalUrl }: CredentialsContext): Part {
   const { clock, log, random } = world
-  const { credentials } = security
+  const { credentials, auth } = security
   const { failedLogins } = credentials
   credentials.onLogin = ({ name, from, isRight }) => {
     void audit.note({ who: name.slice(0, 200), action: 'login', outcome: isRight ? 'done' : 'refused', from })
@@ -33,6 +33,8 @@ export function makeCredentials({ world, security, audit, externalUrl }: Credent
     await read().catch(() => undefined)
     if (problem !== undefined && problem !== before)
       log.error('a file of credentials is wrong; those that were read before stay', { error: problem })
+    // Also where no file has changed: tokens and sessions of a provider are over at some time.
+    await auth.recheck()
   }
   let repeater: Repeater | undefined
   const routes = loginRoutes({
@@ -61,7 +63,10 @@ export function makeCredentials({ world, security, audit, externalUrl }: Credent
     stop: async () => {
       await repeater?.stop()
     },
-    reload: read,
+    reload: async () => {
+      await read()
+      await auth.recheck()
+    },
     warning: () => (problem === undefined ? undefined : `a file of credentials is wrong: ${problem}`),
   })
 }
