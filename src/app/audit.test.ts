@@ -44,3 +44,11 @@ test('what the handler has read is told: parameters, or the body', async () => {
   }
   assert.deepEqual(details, ['done', 'to=x', 'done', 'match%5B%5D=up', 'done', '{"a":1}', 'done', '{"a":1}'])
 })
+
+test('addresses in what an action was about have no credentials', async () => {
+  const { seen, handler } = stage(async request => ({ status: (await request.body()).length > 0 ? 200 : 400 }))
+  const body = '{"comment":"see https://me:hunter2@example.net/x?token=hunter2&a=b"}'
+  await handler(requestOf({ method: 'POST', path: '/api/v2/silences', body }))
+  assert.match(String(seen[0]?.['detail']), /see https:.*@example\.net\/x\?token=/)
+  assert.doesNotMatch(JSON.stringify(seen), /hunter2/)
+})
