@@ -1,4 +1,5 @@
 /** Credentials: their files are read again when they have changed. */
+import { FailedLogins } from '#auth/failed-logins.ts'
 import { loginRoutes } from '#auth/login.ts'
 import { Repeater } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
@@ -36,6 +37,8 @@ export function makeCredentials({ world, security, audit, externalUrl }: Credent
     // Also where no file has changed: tokens and sessions of a provider are over at some time.
     await auth.recheck()
   }
+  // Anybody can send a login that was never begun: no more of them are noted than wrong passwords.
+  const strangers = new FailedLogins(clock)
   let repeater: Repeater | undefined
   const routes = loginRoutes({
     clock,
@@ -43,6 +46,9 @@ export function makeCredentials({ world, security, audit, externalUrl }: Credent
     externalUrl,
     logins: () => credentials.logins,
     onLogin: login => {
+      const { from, isRight } = login
+      if (!isRight && strangers.waitSeconds(from, '') > 0) return
+      if (!isRight) strangers.note(from, '')
       credentials.onLogin(login)
     },
   })
