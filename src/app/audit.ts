@@ -53,7 +53,8 @@ export class Audit {
     const builder = new LogBatchBuilder()
     builder.add(streamLabels, this.#clock.nowMs(), 0, JSON.stringify(fields))
     try {
-      await this.#appender.append(defaultTenants.logs, builder.build())
+      const { stored, problems } = await this.#appender.append(defaultTenants.logs, builder.build())
+      if (stored === 0) this.#log.error('a line of the audit was not stored', { error: problems[0]?.message })
     } catch (error) {
       this.#log.error('a line of the audit could not be stored', { error: messageOf(error) })
     }
