@@ -44,3 +44,38 @@ test('what the handler has read is told: parameters, or the body', async () => {
   }
   assert.deepEqual(details, ['done', 'to=x', 'done', 'match%5B%5D=up', 'done', '{"a":1}', 'done', '{"a":1}'])
 })
+
+test('addresses in what an action was about have no credentials', async () => {
+  const { seen, handler } = stage(async request => ({ status: (await request.body()).length > 0 ? 200 : 400 }))
+  const body = '{"comment":"see https://me:hunter2@example.net/x?token=hunter2&a=b"}'
+  await handler(requestOf({ method: 'POST', path: '/api/v2/silences', body }))
+  assert.match(String(seen[0]?.['detail']), /see https:.*@example\.net\/x\?token=/)
+  assert.doesNotMatch(JSON.stringify(seen), /hunter2/)
+})
+
+test('what the store does not take is told, and stands in the own log', async () => {
+  const seen: string[] = []
+  const log = {
+    ...silentLog,
+    info: (text: string) => void seen.push(text),
+    error: (text: string) => void seen.push(text),
+  }
+  const audit = new Audit(new VirtualClock(0), log)
+  const problems = [{ message: 'too many streams', count: 1 }]
+  const outcomes = [
+    () => Promise.resolve({ stored: 1, refused: 0, problems: [], status: 400 as const }),
+    () => Promise.resolve({ stored: 0, refused: 1, problems, status: 429 as const }),
+    () => Promise.reject(new BadDataError('the disk is full')),
+  ]
+  for (const append of outcomes) {
+    audit.keepIn({ append })
+    await audit.note({ who: 'a', action: 'login', outcome: 'done' })
+  }
+  assert.deepEqual(seen, [
+    'audit',
+    'audit',
+    'a line of the audit was not stored',
+    'audit',
+    'a line of the audit could not be stored',
+  ])
+})

@@ -3,6 +3,7 @@ import { defaultTenants } from '#api/tenancy.ts'
 import type { Clock } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
+import { maskUrls } from '#core/secret.ts'
 import type { LogsAppender } from '#logs/append.ts'
 import { Labels } from '#model/labels.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
@@ -46,13 +47,14 @@ export class Audit {
   /** Resolves when the line is kept. Never rejects: what was done is done, and the own log has said so. */
   async note(entry: AuditEntry): Promise<void> {
     const { detail, ...rest } = entry
-    const fields = { ...rest, ...(detail === undefined ? {} : { detail: detail.slice(0, detailMax) }) }
+    const fields = { ...rest, ...(detail === undefined ? {} : { detail: maskUrls(detail.slice(0, detailMax)) }) }
     this.#log.info('audit', fields)
     if (this.#appender === undefined) return
     const builder = new LogBatchBuilder()
     builder.add(streamLabels, this.#clock.nowMs(), 0, JSON.stringify(fields))
     try {
-      await this.#appender.append(defaultTenants.logs, builder.build())
+      const { stored, problems } = await this.#appender.append(defaultTenants.logs, builder.build())
+      if (stored === 0) this.#log.error('a line of the audit was not stored', { error: problems[0]?.message })
     } catch (error) {
       this.#log.error('a line of the audit could not be stored', { error: messageOf(error) })
     }

@@ -2,6 +2,7 @@
  * How often wrong passwords may be tried: some times for one user from one address, and some more from one address
  * for all users. Who is refused waits; who is right is not counted.
  */
+import { isIP } from 'node:net'
 import type { Clock } from '#core/clock.ts'
 
 const windowMs = 60_000
@@ -29,7 +30,8 @@ export class FailedLogins {
   }
 
   /** Seconds until another try is looked at; 0: at once. */
-  waitSeconds(address: string, user: string): number {
+  waitSeconds(from: string, user: string): number {
+    const address = placeOf(from)
     const waitMs = Math.max(
       this.#waitMs(pairKey(address, user), perUserMax),
       this.#waitMs(addressKey(address), perAddressMax),
@@ -49,7 +51,8 @@ export class FailedLogins {
     return entry.failures >= most ? leftMs : 0
   }
 
-  note(address: string, user: string): void {
+  note(from: string, user: string): void {
+    const address = placeOf(from)
     this.failures++
     this.#count(pairKey(address, user))
     this.#count(addressKey(address))
@@ -65,6 +68,18 @@ export class FailedLogins {
     if (this.#entries.size >= entriesMax && oldest !== undefined) this.#entries.delete(oldest)
     this.#entries.set(key, { failures: 1, sinceMs: this.#clock.monotonicMs() })
   }
+}
+
+/** An address of IPv4; of IPv6 the network of 64 bits, of which whoever has one address has all (RFC 6177). */
+function placeOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
+  if (mapped !== undefined) return mapped
+  const [plain = ''] = address.split('%')
+  if (isIP(plain) !== 6) return address
+  const [before = [], after = []] = plain.split('::').map(part => (part === '' ? [] : part.split(':')))
+  const zeros = Array.from({ length: Math.max(0, 8 - before.length - after.length) }, () => '0')
+  const groups = [...before, ...zeros, ...after].slice(0, 4)
+  return `${groups.map(group => Number.parseInt(group, 16).toString(16)).join(':')}::/64`
 }
 
 function pairKey(address: string, user: string): string {

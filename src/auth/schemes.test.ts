@@ -80,6 +80,30 @@ test('one address tries sixty passwords a minute, however many users it names', 
   assert.equal(failed.waitSeconds('10.0.0.2', 'another'), 0)
 })
 
+test('of IPv6 a network of 64 bits is one address: whoever has one of it has all', () => {
+  const failed = new FailedLogins(new VirtualClock(0))
+  const addresses = ['2001:db8:0:1::1', '2001:db8:0:1:5:6:7:8', '2001:db8::1:0:0:0:9', '2001:0db8:0:1:ffff::%eth0']
+  for (let i = 0; i < 60; i++) failed.note(addresses[i % addresses.length]!, `user${i}`)
+  for (const address of addresses) assert.equal(failed.waitSeconds(address, 'another'), 60, address)
+  for (const address of ['2001:db8:0:2::1', '::1', '::ffff:10.0.0.1'])
+    assert.equal(failed.waitSeconds(address, 'another'), 0, address)
+  for (let i = 0; i < 60; i++) failed.note('::ffff:10.0.0.1', `user${i}`)
+  assert.deepEqual([failed.waitSeconds('10.0.0.1', 'x'), failed.waitSeconds('::ffff:10.0.0.2', 'x')], [60, 0])
+})
+
+test('passwords that wait for their turn are not tried once ten before them were wrong', async () => {
+  const { scheme, failed } = await passwords()
+  const answers = await Promise.all(
+    Array.from({ length: 60 }, (_, i) =>
+      scheme.admit({ authorization: basic(`alice:${i}`), remoteAddress: '10.0.0.1' }),
+    ),
+  )
+  const tried = answers.map(shown).filter(text => text === wrong).length
+  // Two are hashed at a time.
+  assert.ok(tried >= 10 && tried <= 11, String(tried))
+  assert.equal(failed.failures, tried)
+})
+
 test('who sends many passwords at a time waits, and beyond a hundred is told to come again', async () => {
   const { scheme } = await passwords()
   const answers = await Promise.all(

@@ -22,7 +22,6 @@ interface Remembered {
   readonly untilMs: number
 }
 
-/** Remembers who was right, by a keyed digest of what was sent, so that a request costs no hashing. */
 /** Somebody has sent a password that was not remembered. */
 export interface Login {
   readonly name: string
@@ -30,6 +29,7 @@ export interface Login {
   readonly isRight: boolean
 }
 
+/** Remembers who was right, by a keyed digest of what was sent, so that a request costs no hashing. */
 export class Passwords implements Scheme {
   readonly challenge = basicChallenge
   readonly #users: Credentials['users']
@@ -80,15 +80,20 @@ export class Passwords implements Scheme {
     const seconds = this.#failed.waitSeconds(address, name)
     if (seconds > 0) return tooMany(seconds)
     if (this.#waiting.length >= waitingMax) return tooMany(1)
-    const user = this.#users.get(name)
-    const isRight = await this.#inTurn(() => isPasswordOf(text.slice(colon + 1), user?.hash ?? this.#nobody))
-    this.#onLogin({ name, from: address, isRight: isRight && user !== undefined })
-    if (!isRight || user === undefined) {
-      this.#failed.note(address, name)
-      return wrong
-    }
-    this.#remember(digest, user.grant)
-    return user.grant
+    return this.#inTurn(async () => {
+      // Many may have come together, before any of them was wrong.
+      const secondsNow = this.#failed.waitSeconds(address, name)
+      if (secondsNow > 0) return tooMany(secondsNow)
+      const user = this.#users.get(name)
+      const isRight = await isPasswordOf(text.slice(colon + 1), user?.hash ?? this.#nobody)
+      this.#onLogin({ name, from: address, isRight: isRight && user !== undefined })
+      if (!isRight || user === undefined) {
+        this.#failed.note(address, name)
+        return wrong
+      }
+      this.#remember(digest, user.grant)
+      return user.grant
+    })
   }
 
   #remember(digest: string, grant: Grant): void {

@@ -97,8 +97,19 @@ export function shortForm({ username, password, bearerToken }: AuthOptions): Sch
   ]
 }
 
+/** An answer that goes on while its client wants it: a tail, events. */
+interface Lasting {
+  readonly access: Access
+  readonly asking: Asking
+  /** What it was begun with. */
+  readonly grant: Grant
+  /** Ends it: the credential was taken back, is over, or grants something else by now. */
+  end(): void
+}
+
 export class Auth {
   #schemes: readonly Scheme[]
+  readonly #lasting = new Set<Lasting>()
   /** Where a browser without credentials is sent; undefined: nowhere. */
   loginPath: string | undefined
 
@@ -158,6 +169,26 @@ export class Auth {
     return found ?? nothingTried(asking)
   }
 
+  /** Keeps an answer in mind for `recheck`; returns what forgets it. */
+  attend(lasting: Lasting): () => void {
+    // Of a connection that is gone there is no certificate any more.
+    const kept = { ...lasting, asking: { ...lasting.asking } }
+    this.#lasting.add(kept)
+    return () => {
+      this.#lasting.delete(kept)
+    }
+  }
+
+  /** Ends the answers under way that would not be given now; where nobody can say so at the moment, they go on. */
+  async recheck(): Promise<void> {
+    for (const one of this.#lasting) {
+      const admission = await this.enter(one.access, one.asking)
+      const isUnknown = isRefusal(admission) && (admission.status === 429 || admission.status === 503)
+      if (isUnknown || isSameGrant(admission, one.grant) || !this.#lasting.delete(one)) continue
+      one.end()
+    }
+  }
+
   /** What the WWW-Authenticate header says. */
   get challenge(): string {
     const challenges = this.#schemes.map(scheme => scheme.challenge).filter(text => text !== undefined)
@@ -169,6 +200,10 @@ function withinGrant(access: Access, admission: Admission): Admission {
   if (isRefusal(admission)) return admission
   const reason = lackOf(access, admission)
   return reason === undefined ? admission : { status: 403, reason, name: admission.name }
+}
+
+function isSameGrant(admission: Admission, grant: Grant): boolean {
+  return !isRefusal(admission) && JSON.stringify(admission) === JSON.stringify(grant)
 }
 
 function nothingTried({ authorization }: Asking): Refusal {

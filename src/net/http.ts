@@ -1,6 +1,13 @@
 /** The HTTP server: routes, requests with a bounded body, replies. */
 import { lookup } from 'node:dns/promises'
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http'
 import type { Http2SecureServer } from 'node:http2'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
@@ -124,9 +131,18 @@ export class HttpServer {
         fail(response, error)
       })
     }
-    const server = tls === undefined ? createServer(onRequest) : this.#buildSecure(tls, onRequest)
+    const server = tls === undefined ? createServer(this.#upgrades, onRequest) : this.#buildSecure(tls, onRequest)
     // Whoever sends slowly holds no more than what it has sent: the memory of bodies has its own limit.
     return Object.assign(server, { keepAliveTimeout: keepAliveMs, requestTimeout: 0 })
+  }
+
+  /**
+   * Clients that offer HTTP/2 in plain text (Java's, curl --http2) send an ordinary request. Releases of Node before
+   * 24.9 that don't know the option refuse it, with 404.
+   */
+  get #upgrades(): ServerOptions {
+    if (this.#sockets.length === 0) return {}
+    return { shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket' }
   }
 
   #buildSecure(tls: TlsOptions, onRequest: RequestListener): Http2SecureServer {
@@ -263,7 +279,7 @@ export class HttpServer {
   }
 
   async #answer(
-    route: Route,
+    route: GuardedRoute,
     params: Record<string, string>,
     raw: IncomingMessage,
     response: ServerResponse,
@@ -288,11 +304,20 @@ export class HttpServer {
       answer = this.#options.onError(error, request)
     }
     if (abort.signal.aborted) answer.drop?.()
+    else if (answer.isLive === true) this.#attend(route, raw, response, grant)
     held?.body.close()
     this.#options.onRequest(route.path, answer.status, (this.#options.monotonicMs() - startedMs) / 1000)
     // A connection that is kept would keep the server from closing.
     if (this.#isClosing && !isHttp2(raw)) response.setHeader('connection', 'close')
     send(raw, response, route.finish === undefined ? answer : route.finish(answer, request.header))
+  }
+
+  /** An answer that goes on ends where its credential does. */
+  #attend({ access }: GuardedRoute, raw: IncomingMessage, response: ServerResponse, grant: Grant): void {
+    const end = (): void => {
+      response.destroy()
+    }
+    response.once('close', this.#options.auth.attend({ access, asking: askingOf(raw), grant, end }))
   }
 
   #wrap(

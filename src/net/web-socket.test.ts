@@ -1,6 +1,7 @@
 /** WebSocket endpoints: refusals before the upgrade, messages after it, and clients that read too slowly. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { request as httpRequest } from 'node:http'
 import test from 'node:test'
 import { WebSocket } from 'ws'
 import { silentLog } from '#core/log.ts'
@@ -8,7 +9,12 @@ import { VirtualClock } from '#core/virtual-clock.ts'
 import { known } from './access.ts'
 import { Auth, oneToken } from './auth.ts'
 import { HttpServer, type HttpServerOptions } from './http.ts'
+import { allowing, route, type GuardedRoute } from './route-table.ts'
 import type { ServerSocket, SocketRoute } from './web-socket.ts'
+
+/** Node 24 has it since 24.9. */
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+const takesOtherUpgrades = major > 24 || (major === 24 && minor >= 9)
 
 /** Runs the work against a server with this endpoint at /tail. */
 async function serving(
@@ -16,8 +22,9 @@ async function serving(
   work: (url: string) => Promise<void>,
   bearerToken = '',
   options: Partial<HttpServerOptions> = {},
+  routes: readonly GuardedRoute[] = [],
 ): Promise<void> {
-  const server = new HttpServer([], [{ path: '/tail', access: known, open }], {
+  const server = new HttpServer(routes, [{ path: '/tail', access: known, open }], {
     log: silentLog,
     bodyBytesMax: 1000,
     decodedBytesMax: 1000,
@@ -35,6 +42,36 @@ async function serving(
     await server.close()
   }
 }
+
+test('a client that offers HTTP/2 in plain text is answered as any other', async t => {
+  if (!takesOtherUpgrades) {
+    t.skip('this Node.js can not tell what is to be upgraded')
+    return
+  }
+  const ask = (url: string, headers: Record<string, string>): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const sent = httpRequest(url.replace('ws:', 'http:'), { method: 'POST', agent: false, headers }, reply => {
+        reply.resume()
+        resolve(reply.statusCode ?? 0)
+      })
+      sent.once('error', reject)
+      sent.end('body')
+    })
+  const answer = route(['POST'], '/push', async request => ({
+    status: (await request.body()).length === 4 ? 204 : 400,
+  }))
+  const offer = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAMAAABkAARAAAAAAAIAAAAA' }
+  await serving(
+    () => ({ status: 400, body: '' }),
+    async url => {
+      assert.equal(await ask(`${url}/push`, { ...offer, authorization: 'Bearer secret' }), 204)
+      assert.equal(await ask(`${url}/push`, offer), 401)
+    },
+    'secret',
+    {},
+    allowing(known, [answer]),
+  )
+})
 
 /** The reply to an upgrade that is refused: status and body. */
 function refusal(url: string, headers: Record<string, string> = {}): Promise<string> {

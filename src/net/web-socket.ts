@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { messageOf } from '#core/errors.ts'
 import type { Access, Caller, Grant } from './access.ts'
-import { isRefusal, type Auth } from './auth.ts'
+import { isRefusal, type Asking, type Auth } from './auth.ts'
 import { clientSubject } from './client-certificate.ts'
 import { guardHeaders, type BrowserRules } from './browser-rules.ts'
 
@@ -52,15 +52,20 @@ export function serveSockets(
       socket.destroy()
     })
     void decide(message, routes, auth, browsers).then(decision => {
-      if (typeof decision !== 'function') {
+      if ('status' in decision) {
         refuse(socket, decision)
         return
       }
+      const { run, access, asking, grant } = decision
       sockets.handleUpgrade(message, socket, head, connection => {
         connection.on('error', () => {
           connection.terminate()
         })
-        decision(socketOf(connection))
+        const end = (): void => {
+          connection.close(1008, 'the credential is no longer what it was')
+        }
+        connection.once('close', auth.attend({ access, asking, grant, end }))
+        run(socketOf(connection))
       })
     })
   })
@@ -69,7 +74,15 @@ export function serveSockets(
   }
 }
 
-type Decision = ReturnType<SocketRoute['open']>
+/** A refusal, or what runs the connection, and who it is. */
+type Decision =
+  | Refusal
+  | {
+      readonly run: (socket: ServerSocket) => void
+      readonly access: Access
+      readonly asking: Asking
+      readonly grant: Grant
+    }
 
 /** A browser asks nobody before it opens a WebSocket to another origin, and lets the page read it. */
 function refuseByBrowser(message: IncomingMessage, browsers: BrowserRules | undefined): Refusal | undefined {
@@ -100,15 +113,14 @@ async function decide(
   const route = routes.find(r => r.path === path)
   if (route === undefined) return { status: 404, body: '404 page not found\n' }
   try {
+    const { access } = route
     const { authorization, cookie } = message.headers
-    const admission = await auth.enter(route.access, {
-      authorization,
-      cookie,
-      remoteAddress: message.socket.remoteAddress,
-      clientSubject: clientSubject(message.socket),
-    })
+    const { remoteAddress } = message.socket
+    const asking = { authorization, cookie, remoteAddress, clientSubject: clientSubject(message.socket) }
+    const admission = await auth.enter(access, asking)
     if (isRefusal(admission)) return { status: admission.status, body: `${admission.status}: ${admission.reason}\n` }
-    return route.open(requestOf(message, path, admission))
+    const opened = route.open(requestOf(message, path, admission))
+    return typeof opened === 'function' ? { run: opened, access, asking, grant: admission } : opened
   } catch (error) {
     return { status: 500, body: `${messageOf(error)}\n` }
   }

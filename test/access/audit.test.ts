@@ -70,3 +70,25 @@ test('what was done, by whom, from where, how it ended: in the log, and in the s
     await run.stop()
   }
 })
+
+test('anybody can send logins that were never begun: ten of them a minute are noted', async () => {
+  const directory = temporaryDirectory()
+  const file = join(directory, 'credentials.yaml')
+  // Nobody is asked: the logins end before that.
+  const oidc = { issuer: 'http://127.0.0.1:1', client_id: 'tercet', grants: [{ verbs: ['read'] }] }
+  writeFileSync(file, JSON.stringify({ oidc }))
+  let noted = 0
+  const log = {
+    ...silentLog,
+    info: (message: string) => {
+      if (message === 'audit') noted++
+    },
+  }
+  const run = await runTercet([`auth.file=${file}`], directory, { log })
+  try {
+    for (let i = 0; i < 25; i++) assert.equal((await fetch(`${run.url}/auth/callback?state=x&code=${i}`)).status, 400)
+    assert.equal(noted, 10)
+  } finally {
+    await run.stop()
+  }
+})

@@ -1,4 +1,5 @@
 /** Credentials: their files are read again when they have changed. */
+import { FailedLogins } from '#auth/failed-logins.ts'
 import { loginRoutes } from '#auth/login.ts'
 import { Repeater } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
@@ -12,7 +13,7 @@ type CredentialsContext = Pick<Context, 'world' | 'security' | 'audit' | 'extern
 
 export function makeCredentials({ world, security, audit, externalUrl, tenancy }: CredentialsContext): Part {
   const { clock, log, random } = world
-  const { credentials } = security
+  const { credentials, auth } = security
   const { failedLogins } = credentials
   credentials.onLogin = ({ name, from, isRight }) => {
     void audit.note({ who: name.slice(0, 200), action: 'login', outcome: isRight ? 'done' : 'refused', from })
@@ -33,7 +34,11 @@ export function makeCredentials({ world, security, audit, externalUrl, tenancy }
     await read().catch(() => undefined)
     if (problem !== undefined && problem !== before)
       log.error('a file of credentials is wrong; those that were read before stay', { error: problem })
+    // Also where no file has changed: tokens and sessions of a provider are over at some time.
+    await auth.recheck()
   }
+  // Anybody can send a login that was never begun: no more of them are noted than wrong passwords.
+  const strangers = new FailedLogins(clock)
   let repeater: Repeater | undefined
   const routes = loginRoutes({
     clock,
@@ -42,6 +47,9 @@ export function makeCredentials({ world, security, audit, externalUrl, tenancy }
     hasTenancy: tenancy.isOn,
     logins: () => credentials.logins,
     onLogin: login => {
+      const { from, isRight } = login
+      if (!isRight && strangers.waitSeconds(from, '') > 0) return
+      if (!isRight) strangers.note(from, '')
       credentials.onLogin(login)
     },
   })
@@ -62,7 +70,10 @@ export function makeCredentials({ world, security, audit, externalUrl, tenancy }
     stop: async () => {
       await repeater?.stop()
     },
-    reload: read,
+    reload: async () => {
+      await read()
+      await auth.recheck()
+    },
     warning: () => (problem === undefined ? undefined : `a file of credentials is wrong: ${problem}`),
   })
 }
