@@ -88,6 +88,12 @@ export const optionTable = {
     "Files of rules, Prometheus' and Loki's; a star in the last part of a path is a pattern. " +
       'The rule files of scrape_config_file are added.',
   ),
+  'rules.tenant': option(
+    'text',
+    '',
+    'With tenancy=on, whose the groups of rule files are that have no key `tenant`; ' +
+      "empty: each signal's default tenant.",
+  ),
   alertmanager_config_file: option(
     'text',
     '',
@@ -413,11 +419,16 @@ export const optionTable = {
     String(defaultLimits.tenantsMax),
     'Tenants of one signal in memory, each costs up to 70 KiB; a push for one more is refused (429).',
   ),
-  'limits.alerts': option('number', String(defaultAlertLimits.alertsMax), 'Alerts that the Alertmanager holds.'),
+  'limits.alerts': option(
+    'number',
+    String(defaultAlertLimits.alertsMax),
+    'Alerts that the Alertmanager holds, per tenant; ten times as many of all.',
+  ),
   'limits.silences': option(
     'number',
     String(defaultAlertLimits.silencesMax),
-    'Silences that the Alertmanager holds, with those that ended in the last five days.',
+    'Silences that the Alertmanager holds, with those that ended in the last five days, per tenant; ' +
+      'ten times as many of all.',
   ),
   'limits.rule_groups': option(
     'number',

@@ -47,7 +47,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
       list().map(block => ({ signal: engine.name, ...block })),
     )
   const buckets = { metrics: metrics.bucket, logs: logs.bucket, traces: traces.bucket }
-  const ui = await makeUi(context, signals, buckets, damaged, alerting.alertmanager, own)
+  const ui = await makeUi(context, signals, buckets, damaged, alerting.alertmanagers, own)
   const stores = together('signals', [metrics, logs, traces])
   const admin = makeAdmin(
     signals,

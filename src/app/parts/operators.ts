@@ -20,7 +20,7 @@ export function makeOperators(context: Context, scraping: Scraping, alerting: Al
   if (!isFollowing(context)) return makePart({ name: "operators' objects" })
   const watcher = new OperatorWatcher(scraping.discovery, async ({ jobs, rules }) => {
     await scraping.setOperatorJobs(jobs)
-    await alerting?.setOperatorRules(rules)
+    await alerting?.setOperatorRules(rules.map(({ file, text }) => ({ file, text, tenant: undefined })))
   })
   return makePart({
     name: "operators' objects",

@@ -1,5 +1,5 @@
 /** The web interface: the browser program, and the questions that only it asks. */
-import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
+import type { Alertmanagers } from '#alert/alertmanager/alertmanagers.ts'
 import {
   tercetRoutes,
   type ListedBlock,
@@ -101,7 +101,7 @@ export async function makeUi(
   signals: readonly Signal[],
   buckets: Readonly<Record<SignalName, Bucket>>,
   damaged: () => ListedDamage[],
-  alertmanager: Alertmanager | undefined,
+  alertmanagers: Alertmanagers | undefined,
   own: Pick<Process, 'warnings'>,
 ): Promise<Part> {
   const { config, world, running } = context
@@ -140,7 +140,8 @@ export async function makeUi(
     warnings,
     settings,
     running,
-    alertmanager,
+    alertmanagers,
+    tenantOf: context.tenancy.of('metrics'),
     dashboards: readDashboards(context),
   })
   return makePart({
