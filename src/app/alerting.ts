@@ -146,6 +146,8 @@ class OtherAlertmanagers {
       this.#clients.push(client)
       const job: ScrapeJob = {
         jobName: '',
+        tenant: '',
+        isTenantFixed: true,
         intervalMs: 60_000,
         timeoutMs: 10_000,
         protocols: [],

@@ -82,6 +82,12 @@ export const optionTable = {
     '',
     'prometheus.yml: what to scrape, which rules to evaluate, where alerts and samples go.',
   ),
+  'scrape.tenant': option(
+    'text',
+    '',
+    'With tenancy=on, whose the series of scrape jobs are that have no key `tenant` and no label `__tenant_id__`; ' +
+      'empty: the default tenant; of an agent: nobody says it.',
+  ),
   rule_files: option(
     'list',
     '',
@@ -128,6 +134,12 @@ export const optionTable = {
     'auto',
     'Follow ServiceMonitors, PodMonitors, Probes, ScrapeConfigs, PrometheusRules, VMServiceScrapes, VMPodScrapes and ' +
       'VMRules of the cluster; auto: where the process runs in one.',
+  ),
+  operator_tenant: option(
+    ['default', 'namespace'],
+    'default',
+    'With tenancy=on, whose the targets and rules of these objects are: those of scrape.tenant and rules.tenant, ' +
+      'or of the tenant that has the name of their namespace.',
   ),
   'agent.remote_write': option(
     'list',

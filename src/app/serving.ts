@@ -31,11 +31,10 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
   const logs = await makeLogs(context)
   const deriving = makeDeriving(context, metrics)
   const traces = await makeTraces(context, deriving)
-  const metricsTenantOf = context.tenancy.of('metrics')
   const scraping = makeScraping(context, {
     appender: metrics.engine,
     tenant: defaultTenants.metrics,
-    metadata: request => metrics.engine.metadata(metricsTenantOf(request)),
+    metadata: tenant => metrics.engine.metadata(tenant),
     offered: routes => queryRoutes(context, routes),
   })
   const alerting = await makeAlerting(context, { metrics, logs, scraping: scraping.scraping })

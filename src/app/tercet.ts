@@ -55,7 +55,7 @@ async function checkFiles({ config, world, env, tenancy }: Context): Promise<voi
   }
   const scrapeFile = config.text('scrape_config_file')
   if (scrapeFile !== '') {
-    const { ruleFiles } = await loadPrometheusConfig(scrapeFile, files, env)
+    const { ruleFiles } = await loadPrometheusConfig(scrapeFile, files, env, tenancy.isOn)
     await loadRules(ruleFiles, files, dirname(resolve(scrapeFile)), env, onMissing, tenancy.isOn)
   }
   await loadRules(config.list('rule_files'), files, resolve('.'), env, onMissing, tenancy.isOn)

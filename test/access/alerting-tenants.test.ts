@@ -175,7 +175,7 @@ const silence = (comment: string, more: object = {}) => ({
   ...more,
 })
 
-test('a silence is seen, changed and ended by its tenant alone, mutes its alerts alone, outlives a restart', async () => {
+test('a silence is seen, changed and ended by its tenant alone, mutes its alerts, outlives a restart', async () => {
   const { silenceID: id } = await json<{ silenceID: string }>('b', '/api/v2/silences', { body: silence('of b') })
   for (const path of [`/api/v2/silence/${id}`, `/alertmanager/api/v2/silence/${id}`]) {
     assert.equal((await ask('a', path))[0], 404)
