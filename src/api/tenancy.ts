@@ -53,13 +53,14 @@ export class Tenancy {
   }
 
   /**
-   * Whose parts of what the process has a caller sees, such as its targets. Whoever may touch the data of every tenant
-   * and names none sees all of it, as the pages of a browser do.
+   * Whose parts of what the process has a caller sees, such as its targets: of the tenants that it names, else of those
+   * that its credential is for. Whoever may touch the data of all and names none sees all, as a browser's pages do.
    */
   shownTo(signal: SignalName): (caller: Caller) => ShownTenants {
     return caller => {
-      const isUnbound = caller.grant.tenants === undefined && (caller.header('x-scope-orgid') ?? '') === ''
-      return !this.isOn || isUnbound ? undefined : this.#named(caller, signal)
+      if (!this.isOn) return undefined
+      const isNamed = (caller.header('x-scope-orgid') ?? '') !== ''
+      return isNamed ? this.#named(caller, signal) : caller.grant.tenants
     }
   }
 

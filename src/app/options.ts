@@ -177,7 +177,8 @@ export const optionTable = {
   dashboard_files: option(
     'list',
     '',
-    'Dashboards of Grafana, as JSON, that the web interface shows; a star in the last part of a path is a pattern.',
+    'Dashboards of Grafana, as JSON, that the web interface shows; a star in the last part of a path is a pattern. ' +
+      'With tenancy=on a directory <tenant> stands for that of each tenant: dashboards/<tenant>/*.json.',
   ),
   external_url: option(
     'text',

@@ -216,6 +216,7 @@ function login() {
     clock,
     random: seededRandom(3),
     externalUrl: 'https://tercet.example',
+    hasTenancy: true,
     logins: () => logins,
     onLogin: ({ name, isRight }) => seen.push(`${name} ${isRight}`),
   })

@@ -32,6 +32,8 @@ export interface LoginOptions {
   random: Random
   /** Where people reach this process, without a slash at the end. */
   externalUrl: string
+  /** Whoever asks names a tenant. */
+  hasTenancy: boolean
   /** Undefined: nobody logs in here. */
   logins: () => Logins | undefined
   /** Called for each login. */
@@ -188,11 +190,12 @@ class LoginApi {
   /** Who somebody is here, for the web interface. */
   readonly whoami = ({ grant, header }: HttpRequest): Promise<HttpReply> => {
     const { name, verbs, signals, tenants, labels } = grant
+    const { hasTenancy } = this.#options
     const hasSession = cookieOf(header('cookie'), sessionCookie) !== undefined
     return Promise.resolve({
       status: 200,
       headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
-      body: JSON.stringify({ name, verbs, signals, tenants: tenants ?? null, labels, hasSession }),
+      body: JSON.stringify({ name, verbs, signals, tenants: tenants ?? null, labels, hasSession, tenancy: hasTenancy }),
     })
   }
 }

@@ -42,6 +42,21 @@ function tenantHeader(): Record<string, string> {
   return tenant === '' ? {} : { 'x-scope-orgid': tenant }
 }
 
+/** Who somebody is for the process; tenants: null where it may be any. */
+export interface Who {
+  tenancy: boolean
+  tenants: string[] | null
+}
+
+/** Without a tenant: one that was kept may be of somebody else, and be refused. */
+export async function whoami(signal?: AbortSignal): Promise<Who> {
+  const reply = await fetch('/auth/whoami', {
+    headers: { accept: 'application/json' },
+    ...(signal === undefined ? {} : { signal }),
+  })
+  return (await read(reply)) as Who
+}
+
 async function read(reply: Response): Promise<unknown> {
   const text = await reply.text()
   let body: unknown

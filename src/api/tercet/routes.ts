@@ -1,7 +1,7 @@
 /** The web interface's own API: blocks, running queries, settings with their sources, the routes of an alert. */
 import type { Alertmanagers } from '#alert/alertmanager/alertmanagers.ts'
 import { Labels } from '#model/labels.ts'
-import { administersProcess, known, readsAll, readsProcess } from '#net/access.ts'
+import { administersProcess, known, readsAll, readsProcess, type Caller } from '#net/access.ts'
 import { allowing, type GuardedRoute, type HttpReply } from '#net/route-table.ts'
 import type { TenantOf } from '../tenancy.ts'
 import type { RunningQueries } from './running-queries.ts'
@@ -71,7 +71,7 @@ export interface TercetApiOptions {
   running: RunningQueries
   alertmanagers: Alertmanagers | undefined
   tenantOf: TenantOf
-  dashboards: () => Promise<{ name: string; text: string }[]>
+  dashboards: (caller: Caller) => Promise<{ name: string; text: string }[]>
 }
 
 const blocksMax = 20_000
@@ -118,7 +118,7 @@ export function tercetRoutes({
       methods: ['GET'],
       path: '/api/tercet/dashboards',
       access: known,
-      handler: async () => json({ dashboards: await dashboards() }),
+      handler: async request => json({ dashboards: await dashboards(request) }),
     },
     {
       methods: ['GET'],

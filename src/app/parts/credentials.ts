@@ -8,9 +8,9 @@ import { makePart, type Part } from '../part.ts'
 /** A token that was taken back is of no use after this. */
 const lookEveryMs = 10_000
 
-type CredentialsContext = Pick<Context, 'world' | 'security' | 'audit' | 'externalUrl'>
+type CredentialsContext = Pick<Context, 'world' | 'security' | 'audit' | 'externalUrl' | 'tenancy'>
 
-export function makeCredentials({ world, security, audit, externalUrl }: CredentialsContext): Part {
+export function makeCredentials({ world, security, audit, externalUrl, tenancy }: CredentialsContext): Part {
   const { clock, log, random } = world
   const { credentials } = security
   const { failedLogins } = credentials
@@ -39,6 +39,7 @@ export function makeCredentials({ world, security, audit, externalUrl }: Credent
     clock,
     random,
     externalUrl,
+    hasTenancy: tenancy.isOn,
     logins: () => credentials.logins,
     onLogin: login => {
       credentials.onLogin(login)

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { get, warningEvent } from '../api.ts'
+import { warningEvent, whoami } from '../api.ts'
 import { remember, remembered, useLoad } from '../hooks.ts'
 import { usePlace } from '../router.ts'
 
@@ -138,26 +138,31 @@ export function Shell({ children }: { children: ComponentChildren }) {
   )
 }
 
-/** Where the process has tenants: whose data is looked at. */
+/** Where the process has tenants: whose data is looked at. It is kept, and sent with every request. */
 function Tenant() {
-  const settings = useLoad(
-    async signal =>
-      (await get<{ settings: { name: string; value: string }[] }>('/api/tercet/settings', {}, signal)).settings,
-    [],
-  )
-  if (settings.data?.find(s => s.name === 'tenancy')?.value !== 'on') return null
+  const who = useLoad(whoami, [])
+  if (who.data?.tenancy !== true) return null
+  const { tenants } = who.data
+  const kept = remembered('tenant', '')
+  const choose = (e: { currentTarget: { value: string } }): void => {
+    remember('tenant', e.currentTarget.value.trim())
+    location.reload()
+  }
   return (
     <p>
       <label>
         Tenant{' '}
-        <input
-          size={12}
-          value={remembered('tenant', '')}
-          onChange={e => {
-            remember('tenant', e.currentTarget.value.trim())
-            location.reload()
-          }}
-        />
+        {tenants === null ? (
+          <input size={12} value={kept} onChange={choose} />
+        ) : (
+          <select value={tenants.includes(kept) ? kept : ''} onChange={choose}>
+            {['', ...tenants].map(name => (
+              <option key={name} value={name}>
+                {name === '' ? '\u2013' : name}
+              </option>
+            ))}
+          </select>
+        )}
       </label>
     </p>
   )
