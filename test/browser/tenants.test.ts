@@ -63,7 +63,7 @@ suite('tenants in the web interface', { skip }, () => {
     await page.context().close()
   })
 
-  test('whoever is bound to some chooses among them; one that was kept of somebody else does not lock out', async () => {
+  test('whoever is bound to some chooses among them; one that was kept of somebody else locks nobody out', async () => {
     const { page, named } = await open('two')
     await page.evaluate("localStorage.setItem('tercet.tenant', JSON.stringify('other'))")
     await page.reload()
