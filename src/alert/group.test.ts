@@ -343,3 +343,18 @@ test('a reload keeps the alerts of equal rules, and ends the series of removed o
   assert.deepEqual(f.store.take(), [`r{a="1"} stale @${startMs + 1}`])
   await manager.stop()
 })
+
+test('a group that goes to another tenant ends in the old one, and begins there', async () => {
+  const f = new Fixture()
+  const manager = new RuleManager()
+  await manager.apply(groups(`${record}, ${alerting}`), () => ({ ...f.world, tenant: 'a' }))
+  await manager.groups[0]!.evaluate(startMs)
+  f.store.take()
+  await manager.apply(groups(`${record}, ${alerting}`), () => ({ ...f.world, tenant: 'b' }))
+  assert.deepEqual(
+    [manager.groups.length, manager.groups[0]!.tenant, manager.groups[0]!.rules[1]!.active.size],
+    [1, 'b', 0],
+  )
+  assert.ok(f.store.take().includes(`r{a="1"} stale @${startMs + 1}`))
+  await manager.stop()
+})

@@ -20,7 +20,7 @@ export interface GroupWorld extends RuleContext {
   appender: MetricsAppender
   tenant: string
   /** Sends alerts on; never throws. */
-  notify: (alerts: readonly Alert[]) => void
+  notify: (alerts: readonly Alert[], tenant: string) => void
   /**
    * ALERTS_FOR_STATE as it is stored: since when each alert is active that was so at its last sample, and the time of
    * that. Undefined where nothing can be stored of before.
@@ -107,6 +107,11 @@ export class RuleGroup {
     })
   }
 
+  /** Whose series and alerts it makes. */
+  get tenant(): string {
+    return this.#world.tenant
+  }
+
   get queryOffsetMs(): number {
     return this.settings.queryOffsetMs ?? this.#world.queryOffsetMs
   }
@@ -141,7 +146,10 @@ export class RuleGroup {
       const output = await rule.evaluate(atMs, this.queryOffsetMs, this.#world)
       // Alerts go out also while nothing can be stored.
       if (rule.settings.kind === 'alerting')
-        notify(rule.due(atMs, resendMs, this.intervalMs).map(a => this.#alertOf(rule, a)))
+        notify(
+          rule.due(atMs, resendMs, this.intervalMs).map(a => this.#alertOf(rule, a)),
+          this.tenant,
+        )
       const stored = this.#store(rule, output, atMs - this.queryOffsetMs).then(
         () => {
           this.#noteEvaluated(rule, atMs, startedMs)

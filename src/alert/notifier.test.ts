@@ -61,11 +61,10 @@ test("an alert's own labels win over external ones; relabelling changes and drop
     ['severity', 'none'],
   ]
   notifier.relabelRules = rules('[{ source_labels: [alertname], regex: Dropped, action: drop }]')
-  notifier.notify([
-    alertOf({ alertname: 'A', severity: 'info' }),
-    alertOf({ alertname: 'Dropped' }),
-    alertOf({ alertname: 'B' }),
-  ])
+  notifier.notify(
+    [alertOf({ alertname: 'A', severity: 'info' }), alertOf({ alertname: 'Dropped' }), alertOf({ alertname: 'B' })],
+    'a',
+  )
   await notifier.stop()
   const [a, b] = ['{alertname="A", cluster="c1", severity="info"}', '{alertname="B", cluster="c1", severity="none"}']
   assert.deepEqual([all.batches, own.batches], [[[a, b]], [[b]]])
@@ -76,7 +75,10 @@ test('alerts go out in batches of 256; more than 10,000 waiting ones lose the ol
   const notifier = new Notifier(silentLog, new VirtualClock(0))
   const kept = new KeptAlerts()
   notifier.receivers = [kept]
-  notifier.notify(Array.from({ length: 10_100 }, (_, i) => alertOf({ i: String(i) })))
+  notifier.notify(
+    Array.from({ length: 10_100 }, (_, i) => alertOf({ i: String(i) })),
+    'a',
+  )
   await notifier.stop()
   assert.deepEqual([kept.batches[0]?.length, kept.batches.length], [256, 40])
   assert.deepEqual([kept.batches[0]?.[0], notifier.dropped, notifier.sent], ['{i="100"}', 100, 10_000])
@@ -87,11 +89,11 @@ test('one receiver that takes a batch is enough; without any the batch counts as
   const [up, down] = [new KeptAlerts(), new KeptAlerts()]
   down.isDown = true
   notifier.receivers = [up, down]
-  notifier.notify([alertOf({ a: '1' })])
+  notifier.notify([alertOf({ a: '1' })], 'a')
   await notifier.stop()
   assert.deepEqual([notifier.sent, notifier.errors, notifier.dropped], [1, 1, 0])
   up.isDown = true
-  notifier.notify([alertOf({ a: '2' })])
+  notifier.notify([alertOf({ a: '2' })], 'a')
   await notifier.stop()
   assert.deepEqual([notifier.sent, notifier.errors, notifier.dropped], [1, 3, 1])
 })
@@ -106,10 +108,10 @@ test('a receiver that is slow, or busy, keeps no other waiting, and gets what it
   })
   busy.isBusyFor = 30
   notifier.receivers = [fast, slow, busy]
-  notifier.notify([alertOf({ n: '0' })])
+  notifier.notify([alertOf({ n: '0' })], 'a')
   await clock.advance(0)
   for (let i = 1; i < 4; i++) {
-    notifier.notify([alertOf({ n: String(i) })])
+    notifier.notify([alertOf({ n: String(i) })], 'a')
     await clock.advance(5000)
   }
   busy.isBusyFor = 0
@@ -129,14 +131,47 @@ test('a receiver that is slow, or busy, keeps no other waiting, and gets what it
   assert.deepEqual([notifier.sent, notifier.dropped, notifier.errors], [4, 0, 1])
 })
 
+test('tenants share no queue and no batch; rules of relabelling see whose an alert is', async () => {
+  const clock = new VirtualClock(0)
+  const notifier = new Notifier(silentLog, clock, true)
+  const sent: string[] = []
+  const busy = new Set(['a'])
+  notifier.receivers = [
+    {
+      url: 'http://one',
+      relabelRules: rules('[{ source_labels: [__tenant_id__], target_label: org }]'),
+      send: async (alerts, tenant) => {
+        if (busy.has(tenant)) throw new UnavailableError('busy', 30)
+        sent.push(`${tenant}: ${alerts.map(({ labels }) => labels.toString()).join(' ')}`)
+      },
+    },
+  ]
+  notifier.notify([alertOf({ n: '0' })], 'a')
+  await clock.advance(0)
+  notifier.notify(
+    Array.from({ length: 10_001 }, (_, i) => alertOf({ i: String(i) })),
+    'a',
+  )
+  notifier.notify([alertOf({ n: '1', __tenant_id__: 'read' })], 'b')
+  await clock.advance(0)
+  assert.deepEqual([sent, notifier.dropped], [['b: {__tenant_id__="read", n="1", org="b"}'], 2])
+  busy.clear()
+  await clock.advance(30_000)
+  assert.deepEqual([sent.length, notifier.sent], [41, 10_001])
+  assert.ok(sent.slice(1).every(batch => batch.startsWith('a: ') && !batch.includes('__tenant_id__')))
+  await notifier.stop()
+})
+
 test('a foreign Alertmanager gets API v2; an answer other than 2xx is an error', async () => {
   const bodies: unknown[] = []
+  const tenants: unknown[] = []
   let status = 200
   const server = createServer((request, reply) => {
     const parts: Buffer[] = []
     request
       .on('data', (part: Buffer) => parts.push(part))
       .on('end', () => {
+        tenants.push(request.headers['x-scope-orgid'])
         bodies.push(JSON.parse(Buffer.concat(parts).toString()))
         reply.writeHead(status, { 'retry-after': '7' }).end('so it is')
       })
@@ -152,10 +187,10 @@ test('a foreign Alertmanager gets API v2; an answer other than 2xx is an error',
     guard: new OutgoingGuard(),
     directory: '/',
   })
-  const receiver = remoteReceiver(url, client, 5000, [], systemClock)
-  await receiver.send([alertOf({ alertname: 'A' })])
+  const receiver = remoteReceiver(url, client, 5000, [], { clock: systemClock, hasTenancy: false })
+  await receiver.send([alertOf({ alertname: 'A' })], 'a')
   status = 500
-  await assert.rejects(receiver.send([alertOf({})]), { message: /answered 500: so it is/, retryAfterSeconds: 7 })
+  await assert.rejects(receiver.send([alertOf({})], 'a'), { message: /answered 500: so it is/, retryAfterSeconds: 7 })
   assert.deepEqual(bodies[0], [
     {
       labels: { alertname: 'A' },
@@ -165,6 +200,9 @@ test('a foreign Alertmanager gets API v2; an answer other than 2xx is an error',
       generatorURL: 'http://g',
     },
   ])
+  status = 200
+  await remoteReceiver(url, client, 5000, [], { clock: systemClock, hasTenancy: true }).send([alertOf({})], 'b')
+  assert.deepEqual(tenants, [undefined, undefined, 'b'])
   await client.close()
   await new Promise(resolve => {
     server.close(resolve)

@@ -2,9 +2,9 @@
 import type { GroupSettings } from './rules-file.ts'
 import { RuleGroup, type GroupWorld } from './group.ts'
 
-/** What a group is known by, whatever its rules. */
-function identityOf({ owner, file, name }: GroupSettings): string {
-  return owner === undefined ? `${file};${name}` : JSON.stringify([owner.api, owner.tenant, file, name])
+/** What a group is known by, whatever its rules. One that goes to another tenant ends, and begins there. */
+function identityOf({ owner, file, name }: GroupSettings, tenant: string): string {
+  return JSON.stringify([owner?.api ?? '', owner?.tenant ?? tenant, file, name])
 }
 
 /** The running groups of rules, by owner, file and name. */
@@ -21,8 +21,8 @@ export class RuleManager {
     const after: typeof before = new Map()
     const fresh: RuleGroup[] = []
     for (const settings of groups) {
-      const key = identityOf(settings)
       const world = worldOf(settings)
+      const key = identityOf(settings, world.tenant)
       const { intervalMs, queryOffsetMs, externalLabels, externalUrl } = world
       const text = JSON.stringify([settings, intervalMs, queryOffsetMs, externalLabels, externalUrl])
       const old = before.get(key)

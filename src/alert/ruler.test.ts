@@ -175,6 +175,15 @@ test('so many groups of a tenant, so many characters of all', async () => {
   )
 })
 
+test('a tenant that has filled the room for rules leaves others their equal part of it', async () => {
+  const { ruler } = await makeRead(new KeptGroups(), { allCharactersMax: 600 })
+  const long = (name: string, characters: number): string => simple(name, `rate({a="${'x'.repeat(characters)}"}[1m])`)
+  await ruler.set('t', 'space', long('a', 450))
+  await ruler.set('u', 'space', long('a', 150))
+  await assert.rejects(async () => ruler.set('u', 'space', long('b', 150)), /600 are allowed/)
+  await assert.rejects(async () => ruler.set('t', 'space', simple('b')), /600 are allowed/)
+})
+
 test('a store that fails changes nothing', async () => {
   const groups = new KeptGroups()
   const { ruler, changes } = await makeRead(groups)

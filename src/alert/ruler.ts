@@ -217,7 +217,13 @@ export class Ruler {
     if (own >= groupsMax)
       throw new LimitError(`the tenant has ${own} groups of rules, limits.rule_groups allows ${groupsMax}`, 400)
     const all = others.reduce((sum, entry) => sum + entry.characters, characters)
-    if (all > allCharactersMax)
+    if (all <= allCharactersMax) return
+    // A tenant may have an equal part of them, whatever others have.
+    const tenants = new Set(others.map(entry => entry.group.tenant)).add(group.tenant).size
+    const ofTenant = others
+      .filter(entry => entry.group.tenant === group.tenant)
+      .reduce((sum, entry) => sum + entry.characters, characters)
+    if (ofTenant > allCharactersMax / tenants)
       throw new LimitError(`all groups of rules would have ${all} characters, ${allCharactersMax} are allowed`, 400)
   }
 

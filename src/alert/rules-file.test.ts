@@ -28,6 +28,8 @@ groups:
     queryOffsetMs: 5000,
     limit: 10,
     labels: [['team', 'a']],
+    tenant: undefined,
+    sourceTenants: [],
     rules: [
       {
         kind: 'recording',
@@ -130,4 +132,12 @@ test("settings of other rulers that are not carried out are named in the group's
     group?.notes.map(note => /groups\[0\]\.\w+/.exec(note)?.[0]),
     ['groups[0].headers', 'groups[0].tenant'],
   )
+})
+
+test('with tenancy a group says whose it is, and whose data it reads', () => {
+  const read = (keys: string) => readRulesFile(`groups: [{ name: g, ${keys} }]`, 'r.yml', {}, true)[0]
+  const group = read('tenant: a, source_tenants: [c, b, b]')
+  assert.deepEqual([group?.tenant, group?.sourceTenants, group?.notes], ['a', ['b', 'c'], []])
+  assert.throws(() => read('tenant: a|b'), /^BadDataError: r\.yml:1:\d+: groups\[0\]\.tenant: .*names several tenants/)
+  assert.throws(() => read('source_tenants: [index]'), /source_tenants: .* is reserved/)
 })

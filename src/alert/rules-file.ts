@@ -3,6 +3,7 @@
  * recording and alerting rules.
  */
 import { BadDataError, messageOf } from '#core/errors.ts'
+import { checkTenantName } from '#core/tenant-name.ts'
 import { quote } from '#core/text.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
@@ -45,6 +46,10 @@ export interface GroupSettings {
   /** 0: none. */
   limit: number
   labels: [string, string][]
+  /** Whose the group is; undefined: it does not say so, or nobody asks it. */
+  tenant: string | undefined
+  /** Whose data it reads; none: that of the tenant whose it is. */
+  sourceTenants: readonly string[]
   rules: RuleSettings[]
   /** Settings that are taken and not carried out, with their places. */
   notes: readonly string[]
@@ -157,23 +162,48 @@ function checkTemplates(section: Section, { name, labels, annotations }: RuleSet
 }
 
 /** Keys of vmalert, Mimir and Thanos. */
-const foreignKeys = [
-  'params',
-  'headers',
-  'tenant',
-  'eval_offset',
-  'debug',
-  'source_tenants',
-  'partial_response_strategy',
-  'remote_write',
-]
+const foreignKeys = ['params', 'headers', 'eval_offset', 'debug', 'partial_response_strategy', 'remote_write']
+
+/** Keys of vmalert and Mimir that name tenants. */
+const tenantKeys = ['tenant', 'source_tenants']
+
+/** More are refused, as in a question of several tenants. */
+const sourceTenantsMax = 100
+
+/** Where groups come from. */
+interface GroupsPlace {
+  file: string
+  /** Undefined: each group says it, or it is found out. */
+  language?: RuleLanguage
+  /** Groups may say whose they are. */
+  hasTenants: boolean
+}
+
+const noTenants = { tenant: undefined, sourceTenants: [] }
+
+function readTenants(section: Section): Pick<GroupSettings, 'tenant' | 'sourceTenants'> {
+  const check = (key: string, names: readonly string[]): void => {
+    for (const name of names)
+      try {
+        checkTenantName(name)
+      } catch (error) {
+        section.get(key)!.refuse(messageOf(error))
+      }
+  }
+  const tenant = section.has('tenant') ? section.text('tenant') : undefined
+  if (tenant !== undefined) check('tenant', [tenant])
+  const sourceTenants = [...new Set(section.texts('source_tenants'))].sort()
+  check('source_tenants', sourceTenants)
+  if (sourceTenants.length > sourceTenantsMax)
+    section.get('source_tenants')!.refuse(`${sourceTenants.length} tenants, the limit is ${sourceTenantsMax}`)
+  return { tenant, sourceTenants }
+}
 
 function readGroup(
   setting: Setting,
-  file: string,
+  { file, language, hasTenants }: GroupsPlace,
   seen: Set<string>,
   faults: Faults,
-  language?: RuleLanguage,
 ): GroupSettings {
   const notesBefore = setting.notes.length
   const section = setting.section()
@@ -192,22 +222,27 @@ function readGroup(
     queryOffsetMs: section.has(offsetKey) ? faults.collect(() => section.durationMs(offsetKey, 0), 0) : undefined,
     limit: faults.collect(() => section.whole('limit', 0), 0),
     labels: faults.collect(() => labelPairs(section, 'labels'), []),
+    ...(hasTenants ? faults.collect(() => readTenants(section), noTenants) : noTenants),
     rules: section.list('rules').flatMap(rule => faults.collect(() => [readRule(rule, type, faults)], [])),
     notes: [],
   }
   // Groups are evaluated beside each other, rules of a group in turn: what comes out is the same.
   section.ignore('concurrency')
-  section.notDone(foreignKeys)
+  section.notDone(hasTenants ? foreignKeys : [...foreignKeys, ...tenantKeys])
   group.notes = setting.notes.slice(notesBefore)
   faults.collect(() => section.finish(), undefined)
   return group
 }
 
-/** Reads a file of rules. Throws BadDataError with file, line and column of every fault, a line each. */
+/**
+ * Reads a file of rules. `hasTenants`: groups may say whose they are; else the keys are noted as not carried out.
+ * Throws BadDataError with file, line and column of every fault, a line each.
+ */
 export function readRulesFile(
   text: string,
   file: string,
   env: Readonly<Record<string, string | undefined>> = {},
+  hasTenants = false,
 ): GroupSettings[] {
   const root = parseSettings(text, file, env)
   if (root.isNull) return []
@@ -218,7 +253,7 @@ export function readRulesFile(
   const seen = new Set<string>()
   const groups = section
     .list('groups')
-    .flatMap(setting => faults.collect(() => [readGroup(setting, file, seen, faults)], []))
+    .flatMap(setting => faults.collect(() => [readGroup(setting, { file, hasTenants }, seen, faults)], []))
   faults.collect(() => section.finish(), undefined)
   faults.end()
   return groups
@@ -243,7 +278,7 @@ export function readRuleGroup(
   if (count > rulesPerGroupMax)
     throw new BadDataError(`a group has ${count} rules, ${rulesPerGroupMax} are allowed; make several groups of them`)
   const faults = new Faults()
-  const group = readGroup(root, namespace, new Set(), faults, language)
+  const group = readGroup(root, { file: namespace, language, hasTenants: false }, new Set(), faults)
   for (const note of group.notes) faults.add(note)
   faults.end()
   return { ...group, owner }

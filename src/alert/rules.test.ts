@@ -26,6 +26,8 @@ const groupOf = (more: Partial<GroupSettings> = {}): GroupSettings => ({
   queryOffsetMs: undefined,
   limit: 0,
   labels: [],
+  tenant: undefined,
+  sourceTenants: [],
   rules: [],
   notes: [],
   ...more,

@@ -21,6 +21,9 @@ export type TenantOf = (caller: Caller) => string
 /** Whose data one caller reads, and what of it. */
 export type ScopeOf = (caller: Caller) => Scope
 
+/** The tenants whose parts of something a caller sees; undefined: it sees all. */
+export type ShownTenants = readonly string[] | undefined
+
 /** More tenants in one question are refused. */
 const tenantsMax = 100
 
@@ -47,6 +50,18 @@ export class Tenancy {
   /** The same of a read, which may be of several: `X-Scope-OrgID: a|b`. */
   scopeOf(signal: SignalName): ScopeOf {
     return caller => ({ tenants: this.#named(caller, signal), labels: caller.grant.labels })
+  }
+
+  /**
+   * Whose parts of what the process has a caller sees, such as its targets: of the tenants that it names, else of those
+   * that its credential is for. Whoever may touch the data of all and names none sees all, as a browser's pages do.
+   */
+  shownTo(signal: SignalName): (caller: Caller) => ShownTenants {
+    return caller => {
+      if (!this.isOn) return undefined
+      const isNamed = (caller.header('x-scope-orgid') ?? '') !== ''
+      return isNamed ? this.#named(caller, signal) : caller.grant.tenants
+    }
   }
 
   /**

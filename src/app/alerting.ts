@@ -5,14 +5,15 @@ import type { GroupWorld, RuleGroup } from '#alert/group.ts'
 import { Notifier, remoteReceiver, type AlertReceiver } from '#alert/notifier.ts'
 import { RuleManager } from '#alert/rule-manager.ts'
 import type { Ruler } from '#alert/ruler.ts'
-import { readRulesFile, type GroupOwner, type GroupSettings } from '#alert/rules-file.ts'
+import { readRulesFile, type GroupSettings } from '#alert/rules-file.ts'
 import type { RuleSample } from '#alert/rules.ts'
 import type { GroupView, RulesSource } from '#api/prometheus/rules.ts'
 import { defaultTenants } from '#api/tenancy.ts'
 import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import { identityOf, maskUrls } from '#core/secret.ts'
-import type { SignalName } from '#core/signal-name.ts'
+import type { Scope } from '#core/scope.ts'
+import { checkTenantName } from '#core/tenant-name.ts'
 import { Matcher } from '#lang/regex/matcher.ts'
 import { Faults } from '#lang/settings/faults.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
@@ -26,13 +27,17 @@ import type { Discovery, DiscoveryWorld } from '#scrape/discovery/discovery.ts'
 import { filesOf } from '#scrape/discovery/simple.ts'
 import { makeDiscovery } from '#scrape/manager.ts'
 import { makeTargets } from '#scrape/target.ts'
-import type { RuleQuery } from '#worker/rules.ts'
+import { defaultRuleTenants, type RuleQuery, type RuleTenants } from '#worker/rules.ts'
 import type { World } from './world.ts'
 
 /** Evaluates the query of a rule at a moment, over the data of these tenants. */
-export type RuleEvaluation = (query: RuleQuery, atMs: number, tenants: Tenants) => Promise<RuleSample[]>
+export type RuleEvaluation = (query: RuleQuery, atMs: number, tenants: RuleTenants) => Promise<RuleSample[]>
 
-type Tenants = Readonly<Record<SignalName, string>>
+/** Whose a group is: its series and alerts are those of one tenant, its expressions may read of several. */
+interface GroupTenants {
+  own: string
+  read: RuleTenants
+}
 
 export interface AlertingOptions {
   evaluate: RuleEvaluation
@@ -41,8 +46,10 @@ export interface AlertingOptions {
   env: Readonly<Record<string, string | undefined>>
   ruleFiles: readonly string[]
   appender: MetricsAppender
-  /** With tenancy, groups that a tenant has set are about its data. */
+  /** With tenancy, groups are about the data of their tenants. */
   hasTenancy: boolean
+  /** With tenancy, whose groups of files are that do not say it; empty: the default tenant's of each signal. */
+  tenant: string
   externalUrl: string
   /** Our own Alertmanager, where it runs. */
   own: AlertReceiver | undefined
@@ -92,6 +99,7 @@ export async function loadRules(
   directory: string,
   env: AlertingOptions['env'],
   onMissing: (path: string, isPattern: boolean) => void,
+  hasTenants = false,
 ): Promise<GroupSettings[]> {
   const paths = new Set<string>()
   for (const pattern of patterns) {
@@ -114,7 +122,7 @@ export async function loadRules(
     }
     addAll(
       groups,
-      faults.collect(() => readRulesFile(text, path, env), []),
+      faults.collect(() => readRulesFile(text, path, env, hasTenants), []),
     )
   }
   faults.end()
@@ -130,6 +138,7 @@ class OtherAlertmanagers {
   constructor(
     targets: readonly AlertmanagerTarget[],
     world: DiscoveryWorld,
+    hasTenancy: boolean,
     onChange: (receivers: AlertReceiver[]) => void,
   ) {
     this.#discoveries = targets.flatMap((target, t) => {
@@ -137,6 +146,8 @@ class OtherAlertmanagers {
       this.#clients.push(client)
       const job: ScrapeJob = {
         jobName: '',
+        tenant: '',
+        isTenantFixed: true,
         intervalMs: 60_000,
         timeoutMs: 10_000,
         protocols: [],
@@ -174,7 +185,10 @@ class OtherAlertmanagers {
           this.#found.set(
             t * 1000 + i,
             makeTargets(job, groups).active.map(a =>
-              remoteReceiver(a.url, client, target.timeoutMs, target.alertRelabelRules, world.clock),
+              remoteReceiver(a.url, client, target.timeoutMs, target.alertRelabelRules, {
+                clock: world.clock,
+                hasTenancy,
+              }),
             ),
           )
           onChange([...this.#found.values()].flat())
@@ -189,6 +203,14 @@ class OtherAlertmanagers {
   }
 }
 
+/** The groups of an object in a cluster. */
+export interface OperatorRules {
+  file: string
+  text: string
+  /** Undefined: whose the groups of files are. */
+  tenant: string | undefined
+}
+
 export class Alerting implements RulesSource {
   readonly #options: AlertingOptions
   readonly #manager = new RuleManager()
@@ -198,25 +220,25 @@ export class Alerting implements RulesSource {
   #config: PrometheusConfig | undefined
   #fileGroups: readonly GroupSettings[] = []
   /** Groups of objects in a cluster. */
-  #operatorRules: readonly { file: string; text: string }[] = []
+  #operatorRules: readonly OperatorRules[] = []
   /** Groups that were set through the API of a ruler. */
   #rulers: readonly Ruler[] = []
   #applying: Promise<void> = Promise.resolve()
 
   constructor(options: AlertingOptions) {
     this.#options = options
-    this.notifier = new Notifier(options.world.log, options.world.clock)
+    this.notifier = new Notifier(options.world.log, options.world.clock, options.hasTenancy)
     this.notifier.receivers = options.own === undefined ? [] : [options.own]
   }
 
   /** Reads the rules, and goes by them from now on; what is wrong changes nothing. */
   async load(config: PrometheusConfig | undefined): Promise<void> {
-    const { world, env, ruleFiles, own, discovery } = this.#options
+    const { world, env, ruleFiles, own, discovery, hasTenancy } = this.#options
     // The check of all files before this has warned of what is missing.
     const missing = (): void => {}
     const groups = [
-      ...(await loadRules(ruleFiles, world.files, resolve('.'), env, missing)),
-      ...(await loadRules(config?.ruleFiles ?? [], world.files, discovery.directory, env, missing)),
+      ...(await loadRules(ruleFiles, world.files, resolve('.'), env, missing, hasTenancy)),
+      ...(await loadRules(config?.ruleFiles ?? [], world.files, discovery.directory, env, missing, hasTenancy)),
     ]
     for (const { file, notes } of groups)
       for (const warning of notes) world.log.warn('rules ask for something that is not supported', { file, warning })
@@ -226,7 +248,7 @@ export class Alerting implements RulesSource {
     if (text !== this.#othersText) {
       this.#othersText = text
       await this.#others?.stop()
-      this.#others = new OtherAlertmanagers(config?.alertmanagers ?? [], discovery, receivers => {
+      this.#others = new OtherAlertmanagers(config?.alertmanagers ?? [], discovery, hasTenancy, receivers => {
         this.notifier.receivers = [...(own === undefined ? [] : [own]), ...receivers]
       })
     }
@@ -240,7 +262,7 @@ export class Alerting implements RulesSource {
     this.#applying = this.#applying.then(() =>
       this.#manager.apply(
         [...this.#fileGroups, ...this.#operatorGroups(), ...this.#rulers.flatMap(ruler => ruler.settings())],
-        ({ owner }) => this.#worldOf(owner),
+        group => this.#worldOf(group),
       ),
     )
     return this.#applying
@@ -258,9 +280,10 @@ export class Alerting implements RulesSource {
   }
 
   #operatorGroups(): GroupSettings[] {
-    return this.#operatorRules.flatMap(({ file, text }) => {
+    return this.#operatorRules.flatMap(({ file, text, tenant }) => {
       try {
-        return readRulesFile(text, file)
+        if (tenant !== undefined) checkTenantName(tenant)
+        return readRulesFile(text, file).map(group => ({ ...group, tenant }))
       } catch (error) {
         this.#options.world.log.warn('rules are left out', { object: file, error: messageOf(error) })
         return []
@@ -268,18 +291,22 @@ export class Alerting implements RulesSource {
     })
   }
 
-  async setOperatorRules(rules: readonly { file: string; text: string }[]): Promise<void> {
+  async setOperatorRules(rules: readonly OperatorRules[]): Promise<void> {
     if (JSON.stringify(rules) === JSON.stringify(this.#operatorRules)) return
     this.#operatorRules = rules
     await this.#apply()
   }
 
-  #tenantsOf(owner: GroupOwner | undefined): Tenants {
-    if (owner === undefined || !this.#options.hasTenancy) return defaultTenants
-    return { metrics: owner.tenant, logs: owner.tenant, traces: owner.tenant }
+  #tenantsOf({ owner, tenant, sourceTenants }: GroupSettings): GroupTenants {
+    const { hasTenancy, tenant: ofFiles } = this.#options
+    const named = owner?.tenant ?? tenant ?? ofFiles
+    if (!hasTenancy || (named === '' && sourceTenants.length === 0))
+      return { own: defaultTenants.metrics, read: defaultRuleTenants }
+    const read = sourceTenants.length === 0 ? [named] : sourceTenants
+    return { own: named === '' ? defaultTenants.metrics : named, read: { metrics: read, logs: read, traces: read } }
   }
 
-  #worldOf(owner: GroupOwner | undefined): GroupWorld {
+  #worldOf(group: GroupSettings): GroupWorld {
     const {
       world: { clock, log },
       appender,
@@ -288,8 +315,7 @@ export class Alerting implements RulesSource {
       metrics,
     } = this.#options
     const config = this.#config
-    const tenants = this.#tenantsOf(owner)
-    const tenant = tenants.metrics
+    const { own: tenant, read: tenants } = this.#tenantsOf(group)
     return {
       clock,
       log,
@@ -302,17 +328,18 @@ export class Alerting implements RulesSource {
       query: (query, atMs) => evaluate(query, atMs, tenants),
       templateQuery: atMs => expr => evaluate({ language: 'promql', expr }, atMs, tenants),
       notify: (alerts: readonly Alert[]) => {
-        if (alerts.length > 0) this.notifier.notify(alerts)
+        if (alerts.length > 0) this.notifier.notify(alerts, tenant)
       },
       storedSince: (alertName, atMs, withinMs) => storedAlerts(metrics(tenant), alertName, atMs, withinMs),
     }
   }
 
-  /** The groups of files and objects, and those that the tenant has stored; without tenancy, those of every tenant. */
-  groups(tenant?: string): GroupView[] {
-    const isShown = ({ settings: { owner } }: RuleGroup): boolean =>
-      owner === undefined || !this.#options.hasTenancy || tenant === undefined || owner.tenant === tenant
+  /** The groups of some tenants; without, those of all. */
+  groups(tenants?: Scope['tenants']): GroupView[] {
+    const isShown = ({ tenant }: RuleGroup): boolean => tenants === undefined || tenants.includes(tenant)
     return this.#manager.groups.filter(isShown).map(group => ({
+      tenant: group.tenant,
+      api: group.settings.owner?.api,
       name: group.settings.name,
       file: group.settings.file,
       intervalSeconds: group.intervalMs / 1000,

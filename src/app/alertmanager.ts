@@ -1,6 +1,6 @@
 /** alertmanager.yml in the running process: the file with its templates, and the Alertmanager that notifies by it. */
 import { dirname, resolve } from 'node:path'
-import { Alertmanager, type AlertmanagerWorld } from '#alert/alertmanager/alertmanager.ts'
+import { Alertmanagers, type AlertmanagersWorld } from '#alert/alertmanager/alertmanagers.ts'
 import { readAlertmanagerConfig, type AlertmanagerConfig } from '#alert/alertmanager/config.ts'
 import { Templates } from '#alert/alertmanager/template-data.ts'
 import type { AlertReceiver } from '#alert/notifier.ts'
@@ -49,14 +49,19 @@ export interface OwnAlertmanagerOptions {
   file: string
   dataDir: string
   bucket: Bucket
-  backupKey: string
+  /** Where copies of states lie; ends in `/`. */
+  backupPrefix: string
+  /** Whose alerts there are without tenancy; its state lies where that of all was before there were tenants. */
+  defaultTenant: string
+  hasTenancy: boolean
+  tenantsMax: number
   externalUrl: string
   guard: OutgoingGuard
   limits: AlertLimits
 }
 
-function worldOf(options: OwnAlertmanagerOptions): AlertmanagerWorld {
-  const { world, env, file, dataDir, bucket, backupKey, externalUrl, guard, limits } = options
+function worldOf(options: OwnAlertmanagerOptions): AlertmanagersWorld {
+  const { world, env, file, externalUrl, guard, limits, hasTenancy, tenantsMax } = options
   const { clock, random, log, files } = world
   const directory = dirname(resolve(file === '' ? '.' : file))
   return {
@@ -64,14 +69,27 @@ function worldOf(options: OwnAlertmanagerOptions): AlertmanagerWorld {
     random,
     log,
     files,
-    statePath: `${dataDir}/alertmanager/state.json`,
+    placeOf: tenant => placeOf(tenant, options),
     externalUrl,
     limits,
+    hasTenancy,
+    tenantsMax,
     mail: mail => sendMail(mail, { guard, clock }),
     client: settings => new HttpClient(settings, { clock, files, env, directory, guard }),
     readSecret: async path =>
       Buffer.from(await files.read(path.startsWith('/') ? path : `${directory}/${path}`)).toString('utf8'),
-    backup: { read: () => readIfPresent(bucket, backupKey), write: bytes => bucket.put(backupKey, bytes) },
+  }
+}
+
+function placeOf(
+  tenant: string,
+  { dataDir, bucket, backupPrefix, defaultTenant }: OwnAlertmanagerOptions,
+): ReturnType<AlertmanagersWorld['placeOf']> {
+  const own = tenant === defaultTenant ? '' : `tenants/${tenant}/`
+  const key = `${backupPrefix}${own}state.json`
+  return {
+    statePath: `${dataDir}/alertmanager/${own}state.json`,
+    backup: { read: () => readIfPresent(bucket, key), write: bytes => bucket.put(key, bytes) },
   }
 }
 
@@ -86,11 +104,11 @@ async function readIfPresent(bucket: Bucket, key: string): Promise<Uint8Array | 
 
 export class OwnAlertmanager {
   readonly #options: OwnAlertmanagerOptions
-  readonly alertmanager: Alertmanager
+  readonly alertmanagers: Alertmanagers
 
-  private constructor(options: OwnAlertmanagerOptions, alertmanager: Alertmanager) {
+  private constructor(options: OwnAlertmanagerOptions, alertmanagers: Alertmanagers) {
     this.#options = options
-    this.alertmanager = alertmanager
+    this.alertmanagers = alertmanagers
   }
 
   /** Reads the configuration and its templates. Throws BadDataError. Nothing runs before `start`. */
@@ -99,12 +117,12 @@ export class OwnAlertmanager {
     const { config, templates } = await loadAlertmanagerConfig(file, world.files, env)
     for (const warning of config.warnings)
       world.log.warn('the configuration asks for something that is not supported', { file, warning })
-    return new OwnAlertmanager(options, new Alertmanager(config, templates, worldOf(options)))
+    return new OwnAlertmanager(options, new Alertmanagers(config, templates, worldOf(options)))
   }
 
   /** Reads back silences and the log of notifications, and begins to notify. */
   start(): Promise<void> {
-    return this.alertmanager.open()
+    return this.alertmanagers.start(this.#options.defaultTenant)
   }
 
   /** Reads the file again and notifies by it from now on; an error in it changes nothing. */
@@ -112,7 +130,7 @@ export class OwnAlertmanager {
     const { file, world, env } = this.#options
     if (file === '') return
     const { config, templates } = await loadAlertmanagerConfig(file, world.files, env)
-    this.alertmanager.apply(config, templates)
+    this.alertmanagers.apply(config, templates)
   }
 
   /** Takes the alerts of the process's own rules without HTTP. */
@@ -120,8 +138,9 @@ export class OwnAlertmanager {
     return {
       url: `${this.#options.externalUrl}/api/v2/alerts`,
       relabelRules: [],
-      send: async alerts => {
-        const { refused, problems } = await this.alertmanager.receive(
+      send: async (alerts, tenant) => {
+        const alertmanager = await this.alertmanagers.of(tenant)
+        const { refused, problems } = await alertmanager.receive(
           alerts.map(a => ({
             labels: a.labels,
             annotations: a.annotations,
@@ -136,6 +155,6 @@ export class OwnAlertmanager {
   }
 
   stop(): Promise<void> {
-    return this.alertmanager.stop()
+    return this.alertmanagers.stop()
   }
 }

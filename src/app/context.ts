@@ -6,17 +6,19 @@ import { isAway, type Bucket } from '#bucket/bucket.ts'
 import { probeBucket } from '#bucket/probe.ts'
 import { makeHashSeed, type HashSeed } from '#codec/series-key.ts'
 import { WriteRequestKernel } from '#codec/write-request.ts'
-import { BadDataError } from '#core/errors.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
 import { memoryBudgetBytes, memoryShares, type Limits } from '#core/limits.ts'
 import { MemoryBudget } from '#core/memory-budget.ts'
 import { NewerFormatError } from '#core/own-formats.ts'
 import type { SignalName } from '#core/signal-name.ts'
+import { checkTenantName } from '#core/tenant-name.ts'
 import type { GuardedRoute, HttpReply } from '#net/route-table.ts'
 import { QueryGate } from '#query/gate.ts'
 import { Fence } from '#store/fencing.ts'
 import { Audit } from './audit.ts'
 import { explainStore } from './buckets.ts'
 import type { Config } from './config.ts'
+import type { OptionName } from './options.ts'
 import type { Environment } from './environment.ts'
 import { FormatRecords } from './format-records.ts'
 import { limitsOf, openSecurity, type Security, type World } from './world.ts'
@@ -88,6 +90,22 @@ export async function makeContext(config: Config, machine: World, env: Environme
     isInsertOnly: config.text('role') === 'insert',
     externalUrl: linkBaseOf(config.text('external_url') || ownUrl),
   }
+}
+
+/**
+ * The tenant that a setting names, empty where it names none. Throws BadDataError for what is no tenant's name, and
+ * where there are no tenants.
+ */
+export function tenantSetting({ config, tenancy }: Pick<Context, 'config' | 'tenancy'>, name: OptionName): string {
+  const tenant = config.text(name)
+  if (tenant === '') return ''
+  if (!tenancy.isOn) throw new BadDataError(`${name} names a tenant; it needs tenancy=on`)
+  try {
+    checkTenantName(tenant)
+  } catch (error) {
+    throw new BadDataError(`${name}: ${messageOf(error)}`, { cause: error })
+  }
+  return tenant
 }
 
 /** Threads that answer queries; 0: there are no workers. */

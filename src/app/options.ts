@@ -82,11 +82,23 @@ export const optionTable = {
     '',
     'prometheus.yml: what to scrape, which rules to evaluate, where alerts and samples go.',
   ),
+  'scrape.tenant': option(
+    'text',
+    '',
+    'With tenancy=on, whose the series of scrape jobs are that have no key `tenant` and no label `__tenant_id__`; ' +
+      'empty: the default tenant; of an agent: nobody says it.',
+  ),
   rule_files: option(
     'list',
     '',
     "Files of rules, Prometheus' and Loki's; a star in the last part of a path is a pattern. " +
       'The rule files of scrape_config_file are added.',
+  ),
+  'rules.tenant': option(
+    'text',
+    '',
+    'With tenancy=on, whose the groups of rule files are that have no key `tenant`; ' +
+      "empty: each signal's default tenant.",
   ),
   alertmanager_config_file: option(
     'text',
@@ -122,6 +134,12 @@ export const optionTable = {
     'auto',
     'Follow ServiceMonitors, PodMonitors, Probes, ScrapeConfigs, PrometheusRules, VMServiceScrapes, VMPodScrapes and ' +
       'VMRules of the cluster; auto: where the process runs in one.',
+  ),
+  operator_tenant: option(
+    ['default', 'namespace'],
+    'default',
+    'With tenancy=on, whose the targets and rules of these objects are: those of scrape.tenant and rules.tenant, ' +
+      'or of the tenant that has the name of their namespace.',
   ),
   'agent.remote_write': option(
     'list',
@@ -159,7 +177,8 @@ export const optionTable = {
   dashboard_files: option(
     'list',
     '',
-    'Dashboards of Grafana, as JSON, that the web interface shows; a star in the last part of a path is a pattern.',
+    'Dashboards of Grafana, as JSON, that the web interface shows; a star in the last part of a path is a pattern. ' +
+      'With tenancy=on a directory <tenant> stands for that of each tenant: dashboards/<tenant>/*.json.',
   ),
   external_url: option(
     'text',
@@ -413,11 +432,16 @@ export const optionTable = {
     String(defaultLimits.tenantsMax),
     'Tenants of one signal in memory, each costs up to 70 KiB; a push for one more is refused (429).',
   ),
-  'limits.alerts': option('number', String(defaultAlertLimits.alertsMax), 'Alerts that the Alertmanager holds.'),
+  'limits.alerts': option(
+    'number',
+    String(defaultAlertLimits.alertsMax),
+    'Alerts that the Alertmanager holds, per tenant; ten times as many of all.',
+  ),
   'limits.silences': option(
     'number',
     String(defaultAlertLimits.silencesMax),
-    'Silences that the Alertmanager holds, with those that ended in the last five days.',
+    'Silences that the Alertmanager holds, with those that ended in the last five days, per tenant; ' +
+      'ten times as many of all.',
   ),
   'limits.rule_groups': option(
     'number',

@@ -1,6 +1,7 @@
 /** prometheus.yml in the running process: read at the start and at each reload, and scraped by. */
 import { dirname, resolve } from 'node:path'
 import type { ActiveTarget, TargetsSource } from '#api/prometheus/targets.ts'
+import type { ShownTenants } from '#api/tenancy.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import { HttpClient } from '#net/http-client.ts'
@@ -17,7 +18,9 @@ export interface ScrapingOptions {
   env: Readonly<Record<string, string | undefined>>
   file: string
   appender: MetricsAppender
+  /** Whose the series of jobs are that do not say it. */
   tenant: string
+  hasTenancy: boolean
   bodyBytesMax: number
   version: string
   guard: OutgoingGuard
@@ -30,6 +33,7 @@ export async function loadPrometheusConfig(
   file: string,
   files: World['files'],
   env: Readonly<Record<string, string | undefined>>,
+  hasTenants = false,
 ): Promise<PrometheusConfig> {
   const directory = dirname(resolve(file))
   const read = async (path: string): Promise<string> => {
@@ -40,7 +44,7 @@ export async function loadPrometheusConfig(
     }
   }
   const text = await read(file)
-  const first = readPrometheusConfig(text, file, { env })
+  const first = readPrometheusConfig(text, file, { env, hasTenants })
   if (first.scrapeConfigFiles.length === 0) return first
   const more = (
     await Promise.all(first.scrapeConfigFiles.map(pattern => filesOf({ files, directory }, pattern)))
@@ -48,7 +52,7 @@ export async function loadPrometheusConfig(
   return readPrometheusConfig(
     text,
     file,
-    { env },
+    { env, hasTenants },
     await Promise.all(more.map(async path => ({ file: path, text: await read(path) }))),
   )
 }
@@ -62,7 +66,7 @@ export class Scraping implements TargetsSource {
   #operatorJobs: readonly ScrapeJob[] = []
 
   constructor(options: ScrapingOptions) {
-    const { world, env, file, appender, tenant, bodyBytesMax, version, guard } = options
+    const { world, env, file, appender, hasTenancy, bodyBytesMax, version, guard } = options
     this.#options = options
     const directory = dirname(resolve(file === '' ? '.' : file))
     const { clock, files, log } = world
@@ -75,17 +79,17 @@ export class Scraping implements TargetsSource {
       resolve: systemResolver,
       client: settings => new HttpClient(settings, { clock, files, env, directory, guard }),
     }
-    this.#manager = new ScrapeManager({ clock, appender, tenant, bodyBytesMax, version }, this.discovery)
+    this.#manager = new ScrapeManager({ clock, appender, hasTenancy, bodyBytesMax, version }, this.discovery)
   }
 
   /** Reads the file and scrapes by it from now on; an error in it changes nothing. */
   async load(): Promise<void> {
-    const { file, world, env, prepare } = this.#options
+    const { file, world, env, prepare, hasTenancy } = this.#options
     if (file === '') {
       await prepare?.(undefined)
       return
     }
-    const config = await loadPrometheusConfig(file, world.files, env)
+    const config = await loadPrometheusConfig(file, world.files, env, hasTenancy)
     for (const warning of config.warnings)
       world.log.warn('the configuration asks for something that is not supported', { file, warning })
     await prepare?.(config)
@@ -96,7 +100,9 @@ export class Scraping implements TargetsSource {
   async #apply(): Promise<void> {
     const own = this.config?.jobs ?? []
     const names = new Set(own.map(job => job.jobName))
-    await this.#manager.apply([...own, ...this.#operatorJobs.filter(job => !names.has(job.jobName))])
+    const jobs = [...own, ...this.#operatorJobs.filter(job => !names.has(job.jobName))]
+    const { tenant } = this.#options
+    await this.#manager.apply(jobs.map(job => (job.tenant === '' ? { ...job, tenant } : job)))
   }
 
   async setOperatorJobs(jobs: readonly ScrapeJob[]): Promise<void> {
@@ -104,28 +110,44 @@ export class Scraping implements TargetsSource {
     await this.#apply()
   }
 
-  pools(): string[] {
-    return this.#manager.jobs.map(job => job.jobName)
+  pools(tenants?: ShownTenants): string[] {
+    const withTargets = new Set(this.active(tenants).map(({ scrapePool }) => scrapePool))
+    return this.#manager.jobs
+      .filter(job => isShown(job.tenant, tenants) || withTargets.has(job.jobName))
+      .map(job => job.jobName)
   }
-  active(): ActiveTarget[] {
-    return this.#manager.active().map(({ job, target, state }) => ({
-      scrapePool: job.jobName,
-      labels: target.labels,
-      discovered: target.discovered,
-      url: target.url,
-      intervalMs: target.intervalMs,
-      timeoutMs: target.timeoutMs,
-      ...state,
-    }))
+  active(tenants?: ShownTenants): ActiveTarget[] {
+    return this.#manager
+      .active()
+      .filter(({ target }) => isShown(target.tenant, tenants))
+      .map(({ job, target, state }) => ({
+        scrapePool: job.jobName,
+        tenant: target.tenant,
+        labels: target.labels,
+        discovered: target.discovered,
+        url: target.url,
+        intervalMs: target.intervalMs,
+        timeoutMs: target.timeoutMs,
+        ...state,
+      }))
   }
-  dropped(): { scrapePool: string; discovered: readonly (readonly [string, string])[] }[] {
-    return this.#manager.dropped().map(({ job, discovered }) => ({ scrapePool: job.jobName, discovered }))
+  /** Whose they would have been is not known: they are shown to the tenant of their job. */
+  dropped(tenants?: ShownTenants): { scrapePool: string; discovered: readonly (readonly [string, string])[] }[] {
+    return this.#manager
+      .dropped()
+      .filter(({ job }) => isShown(job.tenant, tenants))
+      .map(({ job, discovered }) => ({ scrapePool: job.jobName, discovered }))
   }
-  droppedCounts(): Record<string, number> {
-    return this.#manager.droppedCounts()
+  droppedCounts(tenants?: ShownTenants): Record<string, number> {
+    const shown = this.#manager.droppedCounts().filter(({ job }) => isShown(job.tenant, tenants))
+    return Object.fromEntries(shown.map(({ job, count }) => [job.jobName, count]))
   }
 
   stop(): Promise<void> {
     return this.#manager.stop()
   }
+}
+
+function isShown(tenant: string, tenants: ShownTenants): boolean {
+  return tenants === undefined || tenants.includes(tenant)
 }

@@ -31,11 +31,10 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
   const logs = await makeLogs(context)
   const deriving = makeDeriving(context, metrics)
   const traces = await makeTraces(context, deriving)
-  const metricsTenantOf = context.tenancy.of('metrics')
   const scraping = makeScraping(context, {
     appender: metrics.engine,
     tenant: defaultTenants.metrics,
-    metadata: request => metrics.engine.metadata(metricsTenantOf(request)),
+    metadata: tenant => metrics.engine.metadata(tenant),
     offered: routes => queryRoutes(context, routes),
   })
   const alerting = await makeAlerting(context, { metrics, logs, scraping: scraping.scraping })
@@ -47,7 +46,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
       list().map(block => ({ signal: engine.name, ...block })),
     )
   const buckets = { metrics: metrics.bucket, logs: logs.bucket, traces: traces.bucket }
-  const ui = await makeUi(context, signals, buckets, damaged, alerting.alertmanager, own)
+  const ui = await makeUi(context, signals, buckets, damaged, alerting.alertmanagers, own)
   const stores = together('signals', [metrics, logs, traces])
   const admin = makeAdmin(
     signals,

@@ -42,7 +42,7 @@ function roleOf(config: Config): RoleName {
  * Reads every file that the configuration names, and throws BadDataError for what is wrong in one, before anything is
  * opened or changed.
  */
-async function checkFiles({ config, world, env }: Context): Promise<void> {
+async function checkFiles({ config, world, env, tenancy }: Context): Promise<void> {
   const [{ loadPrometheusConfig }, { loadRules }, { loadAlertmanagerConfig }] = await Promise.all([
     import('./scraping.ts'),
     import('./alerting.ts'),
@@ -55,10 +55,10 @@ async function checkFiles({ config, world, env }: Context): Promise<void> {
   }
   const scrapeFile = config.text('scrape_config_file')
   if (scrapeFile !== '') {
-    const { ruleFiles } = await loadPrometheusConfig(scrapeFile, files, env)
-    await loadRules(ruleFiles, files, dirname(resolve(scrapeFile)), env, onMissing)
+    const { ruleFiles } = await loadPrometheusConfig(scrapeFile, files, env, tenancy.isOn)
+    await loadRules(ruleFiles, files, dirname(resolve(scrapeFile)), env, onMissing, tenancy.isOn)
   }
-  await loadRules(config.list('rule_files'), files, resolve('.'), env, onMissing)
+  await loadRules(config.list('rule_files'), files, resolve('.'), env, onMissing, tenancy.isOn)
   await loadAlertmanagerConfig(config.text('alertmanager_config_file'), files, env)
 }
 

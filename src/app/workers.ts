@@ -1,7 +1,6 @@
 /** The workers of a process: how many, how large, and what they are asked. */
 import type { RuleSample } from '#alert/rules.ts'
 import { gated } from '#api/gated.ts'
-import { defaultTenants } from '#api/tenancy.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { DirectoryBucket } from '#bucket/directory.ts'
 import type { Registry } from '#core/counter.ts'
@@ -27,7 +26,14 @@ import { mainHandlers } from '#worker/main-handlers.ts'
 import { offloaded } from '#worker/offload.ts'
 import { Pool, type PoolOptions, type ThreadHandle } from '#worker/pool.ts'
 import { Queries } from '#worker/query-routes.ts'
-import { evaluateRule, unpackSample, type RuleQuery } from '#worker/rules.ts'
+import {
+  defaultRuleTenants,
+  evaluateRule,
+  ruleReaders,
+  unpackSample,
+  type RuleQuery,
+  type RuleTenants,
+} from '#worker/rules.ts'
 import type {
   WorkerBucket,
   WorkerLogs,
@@ -112,7 +118,7 @@ interface Served {
 
 /** How a query without a request is asked. */
 export interface Evaluation {
-  tenants?: Readonly<Record<SignalName, string>>
+  tenants?: RuleTenants
   signal?: AbortSignal
   /** It does not wait behind people's queries. */
   isFirst?: boolean
@@ -233,16 +239,11 @@ export class Workers {
 
   /** Samples of a query at a moment, as rules want them. Throws what the engines throw. */
   evaluate(query: RuleQuery, atMs: number, evaluation: Evaluation = {}): Promise<RuleSample[]> {
-    const { tenants = defaultTenants, signal, isFirst = false } = evaluation
+    const { tenants = defaultRuleTenants, signal, isFirst = false } = evaluation
     return this.#context.gate.run(signal, Infinity, own => this.#evaluate(query, atMs, tenants, own), isFirst)
   }
 
-  async #evaluate(
-    query: RuleQuery,
-    atMs: number,
-    tenants: Readonly<Record<SignalName, string>>,
-    signal: AbortSignal,
-  ): Promise<RuleSample[]> {
+  async #evaluate(query: RuleQuery, atMs: number, tenants: RuleTenants, signal: AbortSignal): Promise<RuleSample[]> {
     if (this.#pool !== undefined) {
       const samples = await this.#pool.run((link, id) => link.call('rule', { id, query, atMs, tenants }), {
         signal,
@@ -251,11 +252,7 @@ export class Workers {
       return samples.map(unpackSample)
     }
     const { metrics, logs, traces } = this.#served
-    const readers = {
-      metrics: () => known(metrics).reader(tenants.metrics),
-      logs: () => known(logs).reader(tenants.logs),
-      traces: () => known(traces).reader(tenants.traces),
-    }
+    const readers = ruleReaders({ metrics, logs, traces }, tenants)
     return evaluateRule(query, atMs, readers, this.#queries, signal)
   }
 

@@ -217,7 +217,7 @@ function login() {
     clock,
     random: seededRandom(3),
     externalUrl: 'https://tercet.example',
-    hasTenancy: false,
+    hasTenancy: true,
     logins: () => logins,
     onLogin: ({ name, isRight }) => seen.push(`${name} ${isRight}`),
   })

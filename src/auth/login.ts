@@ -32,7 +32,7 @@ export interface LoginOptions {
   random: Random
   /** Where people reach this process, without a slash at the end. */
   externalUrl: string
-  /** Requests name tenants. */
+  /** Whoever asks names a tenant. */
   hasTenancy: boolean
   /** Undefined: nobody logs in here. */
   logins: () => Logins | undefined
@@ -197,7 +197,7 @@ class LoginApi {
     return Promise.resolve({
       status: 200,
       headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
-      body: JSON.stringify({ name, verbs, signals, tenants: tenants ?? null, labels, hasTenancy, hasSession }),
+      body: JSON.stringify({ name, verbs, signals, tenants: tenants ?? null, labels, hasSession, tenancy: hasTenancy }),
     })
   }
 }

@@ -2,8 +2,9 @@
  * prometheus.yml and files of scrape configurations: jobs, their discoveries, remotes and Alertmanagers. Source:
  * Prometheus' public configuration documentation.
  */
-import { BadDataError } from '#core/errors.ts'
+import { BadDataError, messageOf } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
+import { checkTenantName } from '#core/tenant-name.ts'
 import { quote } from '#core/text.ts'
 import { readRelabelRules, type RelabelRule } from '#lang/relabel/relabel.ts'
 import { readHttpClient, type HttpClientSettings } from '#lang/settings/http-client.ts'
@@ -38,6 +39,10 @@ const escapings: readonly NameEscaping[] = ['allow-utf-8', 'underscores', 'dots'
 /** A scrape_config with defaults filled in. Times are milliseconds, sizes bytes; a limit of 0 is none. */
 export interface ScrapeJob {
   jobName: string
+  /** Whose its series are; empty: it does not say so. */
+  tenant: string
+  /** Relabelling can't give a target to another tenant. */
+  isTenantFixed: boolean
   intervalMs: number
   timeoutMs: number
   protocols: readonly ScrapeProtocol[]
@@ -209,7 +214,7 @@ function limitsOf(section: Section, base: Globals['limits']): Globals['limits'] 
   }
 }
 
-function readJob(setting: Setting, globals: Globals, warnings: string[]): ScrapeJob {
+function readJob(setting: Setting, globals: Globals, warnings: string[], hasTenants = false): ScrapeJob {
   const section = setting.section()
   const jobName = section.text('job_name')
   if (jobName === '') section.refuse('job_name is empty')
@@ -227,6 +232,8 @@ function readJob(setting: Setting, globals: Globals, warnings: string[]): Scrape
   const nativeHistograms = section.isOn('scrape_native_histograms', globals.nativeHistograms)
   const job: ScrapeJob = {
     jobName,
+    tenant: hasTenants ? readTenant(section) : '',
+    isTenantFixed: false,
     intervalMs,
     timeoutMs,
     protocols: protocolsOf(
@@ -263,9 +270,19 @@ function readJob(setting: Setting, globals: Globals, warnings: string[]): Scrape
     metricRelabelRules: readRelabelRules(section.list('metric_relabel_configs')),
     discoveries: readDiscoveries(section, warnings, `scrape config ${quote(jobName)}`),
   }
-  section.notDone(['scrape_failure_log_file'])
+  section.notDone(['scrape_failure_log_file', ...(hasTenants ? [] : ['tenant'])])
   section.finish()
   return job
+}
+
+function readTenant(section: Section): string {
+  const tenant = section.text('tenant')
+  try {
+    if (section.has('tenant')) checkTenantName(tenant)
+  } catch (error) {
+    section.get('tenant')!.refuse(messageOf(error))
+  }
+  return tenant
 }
 
 function readAlertmanager(setting: Setting, warnings: string[]): AlertmanagerTarget {
@@ -364,6 +381,8 @@ function readRemoteWrite(setting: Setting): RemoteWriteSettings {
 /** `env`: variables that texts of the configuration may name. */
 export interface ReadOptions {
   env: Readonly<Record<string, string | undefined>>
+  /** Jobs may say whose their series are; else the key is noted as not carried out. */
+  hasTenants?: boolean
 }
 
 const defaultGlobals: Globals = {
@@ -432,20 +451,20 @@ function refuseDuplicates(jobs: readonly ScrapeJob[], file: string): void {
 export function readPrometheusConfig(
   text: string,
   file: string,
-  { env }: ReadOptions,
+  { env, hasTenants }: ReadOptions,
   more: readonly { file: string; text: string }[] = [],
 ): PrometheusConfig {
   const setting = parseSettings(text, file, env)
   const section = setting.section()
   const warnings: string[] = []
   const { globals, externalLabels, evaluationIntervalMs, ruleQueryOffsetMs } = globalsOf(section.section('global'), env)
-  const jobs = section.list('scrape_configs').map(job => readJob(job, globals, warnings))
+  const jobs = section.list('scrape_configs').map(job => readJob(job, globals, warnings, hasTenants))
   for (const { file: own, text: content } of more) {
     const read = parseSettings(content, own, env)
     const root = read.section()
     addAll(
       jobs,
-      root.list('scrape_configs').map(job => readJob(job, globals, warnings)),
+      root.list('scrape_configs').map(job => readJob(job, globals, warnings, hasTenants)),
     )
     root.finish()
     addAll(warnings, read.notes)

@@ -47,11 +47,16 @@ export interface DroppedView {
 
 const droppedMax = 1000
 
+interface ScrapePoolWorld extends ScrapeWorld {
+  /** Targets may say whose they are. */
+  hasTenancy: boolean
+}
+
 /** One job: its discoveries, and a loop for every target. */
 class ScrapePool {
   readonly job: ScrapeJob
   readonly text: string
-  readonly #world: ScrapeWorld
+  readonly #world: ScrapePoolWorld
   readonly #log: Log
   readonly #client: HttpClient
   readonly #discoveries: Discovery[]
@@ -63,7 +68,7 @@ class ScrapePool {
   droppedCount = 0
   #isStopped = false
 
-  constructor(job: ScrapeJob, text: string, world: ScrapeWorld, discovery: DiscoveryWorld) {
+  constructor(job: ScrapeJob, text: string, world: ScrapePoolWorld, discovery: DiscoveryWorld) {
     this.job = job
     this.text = text
     this.#world = world
@@ -88,7 +93,7 @@ class ScrapePool {
 
   async #apply(): Promise<void> {
     if (this.#isStopped) return
-    const { active, dropped, problems } = makeTargets(this.job, this.#groups.flat())
+    const { active, dropped, problems } = makeTargets(this.job, this.#groups.flat(), this.#world.hasTenancy)
     for (const problem of problems) this.#log.warn("a target can't be scraped", { job: this.job.jobName, problem })
     this.droppedCount = dropped.length
     this.dropped = dropped.slice(0, this.job.keepDroppedTargets > 0 ? this.job.keepDroppedTargets : droppedMax)
@@ -124,11 +129,11 @@ class ScrapePool {
 
 /** The jobs of the configuration. */
 export class ScrapeManager {
-  readonly #world: ScrapeWorld
+  readonly #world: ScrapePoolWorld
   readonly #discovery: DiscoveryWorld
   readonly #pools = new Map<string, ScrapePool>()
 
-  constructor(world: Omit<ScrapeWorld, 'builders' | 'labels'>, discovery: DiscoveryWorld) {
+  constructor(world: Omit<ScrapePoolWorld, 'builders' | 'labels'>, discovery: DiscoveryWorld) {
     this.#world = { ...world, builders: [], labels: new LabelTable() }
     this.#discovery = discovery
   }
@@ -138,7 +143,9 @@ export class ScrapeManager {
     const wanted = new Map(jobs.map(job => [job.jobName, { job, text: textOf(job) }]))
     const gone = [...this.#pools.values()].filter(pool => wanted.get(pool.job.jobName)?.text !== pool.text)
     for (const pool of gone) this.#pools.delete(pool.job.jobName)
-    await Promise.all(gone.map(pool => pool.stop(!wanted.has(pool.job.jobName))))
+    // What goes on elsewhere ends here.
+    const goesOn = ({ job }: ScrapePool): boolean => wanted.get(job.jobName)?.job.tenant === job.tenant
+    await Promise.all(gone.map(pool => pool.stop(!goesOn(pool))))
     for (const [name, { job, text }] of wanted) {
       if (this.#pools.has(name)) continue
       const pool = new ScrapePool(job, text, this.#world, this.#discovery)
@@ -156,8 +163,8 @@ export class ScrapeManager {
   dropped(): DroppedView[] {
     return [...this.#pools.values()].flatMap(pool => pool.dropped.map(discovered => ({ job: pool.job, discovered })))
   }
-  droppedCounts(): Record<string, number> {
-    return Object.fromEntries([...this.#pools.values()].map(pool => [pool.job.jobName, pool.droppedCount]))
+  droppedCounts(): { job: ScrapeJob; count: number }[] {
+    return [...this.#pools.values()].map(({ job, droppedCount }) => ({ job, count: droppedCount }))
   }
 
   async stop(): Promise<void> {

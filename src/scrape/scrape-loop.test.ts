@@ -66,7 +66,6 @@ class Fixture {
     this.loop = new ScrapeLoop(target, read, this.#client, {
       clock: this.clock,
       appender: this.store,
-      tenant: '',
       bodyBytesMax: 1 << 20,
       version: '0',
       builders: [],

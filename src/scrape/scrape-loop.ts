@@ -25,7 +25,6 @@ import type { Target } from './target.ts'
 export interface ScrapeWorld {
   clock: Clock
   appender: MetricsAppender
-  tenant: string
   /** Bytes of a body where the job sets no limit of its own. */
   bodyBytesMax: number
   version: string
@@ -342,7 +341,10 @@ export class ScrapeLoop {
   }
 
   start(): void {
-    this.#arm()
+    const { problem } = this.target
+    // Where it is not known whose they are, no series say that it is down.
+    if (problem === '') this.#arm()
+    else Object.assign(this.state, { health: 'down', lastError: problem })
   }
 
   /** Targets are spread over their interval, each always at the same place in it. */
@@ -449,11 +451,11 @@ export class ScrapeLoop {
 
   /** The builder is for other scrapes again as soon as the appender has done with its batch. */
   #append(builder: BatchBuilder): Promise<MetricsAppendOutcome> {
-    const { appender, tenant, builders } = this.#world
+    const { appender, builders } = this.#world
     const giveBack = (): void => {
       if (builders.length < keptBuilders) builders.push(builder)
     }
-    const appended = appender.append(tenant, builder.batch)
+    const appended = appender.append(this.target.tenant, builder.batch)
     if (appender.readsAtOnce !== true) return appended.finally(giveBack)
     giveBack()
     return appended
@@ -511,7 +513,7 @@ export class ScrapeLoop {
     for (const series of this.#cache.vanished(this.#lastGood, 0)) this.#markStale(builder, series, timeMs)
     this.#report(builder, timeMs, undefined)
     try {
-      await this.#world.appender.append(this.#world.tenant, builder.batch)
+      await this.#world.appender.append(this.target.tenant, builder.batch)
     } catch {
       // The series are stale by themselves after the look-back.
     }

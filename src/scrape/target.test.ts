@@ -83,3 +83,22 @@ test('an interval that relabelling sets is the interval of the target', () => {
   const [target] = targets('relabel_configs: [{ target_label: __scrape_interval__, replacement: 90s }]', 'h:1').active
   assert.deepEqual([target?.intervalMs, target?.timeoutMs], [90_000, 10_000])
 })
+
+test('with tenancy a target is the tenant that its job, or its label __tenant_id__, says', () => {
+  const read = (job: string, hasTenancy = true): [tenant: string, problem: string, hasLabel: boolean] => {
+    const text = `scrape_configs: [{ job_name: j, ${job} }]`
+    const [read] = readPrometheusConfig(text, 'p.yml', { env: {}, hasTenants: true }).jobs
+    const group = { source: 's', targets: [[['__address__', 'h:1']] as [string, string][]], labels: [] }
+    const [target] = makeTargets(read!, [group], hasTenancy).active
+    return [target!.tenant, target!.problem, target!.labels.some(([name]) => name === '__tenant_id__')]
+  }
+  const relabelled = (to: string): string =>
+    `tenant: a, relabel_configs: [{ target_label: __tenant_id__, replacement: "${to}" }]`
+  assert.deepEqual(read('tenant: a'), ['a', '', false])
+  assert.deepEqual(read(relabelled('b')), ['b', '', false])
+  assert.deepEqual(read(relabelled('b'), false), ['a', '', false])
+  assert.match(read(relabelled('a|b'))[1], /names several tenants/)
+  assert.throws(() => read('tenant: "a b"'), /p\.yml:1:\d+: .*tenant.* contains an unsupported character/)
+  const without = readPrometheusConfig('scrape_configs: [{ job_name: j, tenant: a }]', 'p.yml', { env: {} })
+  assert.deepEqual([without.jobs[0]?.tenant, without.warnings.length], ['', 1])
+})

@@ -3,8 +3,11 @@
  * documentation.
  */
 import { parseDurationMs, formatDuration } from '#core/duration.ts'
+import { messageOf } from '#core/errors.ts'
 import { maskUrls } from '#core/secret.ts'
+import { checkTenantName } from '#core/tenant-name.ts'
 import { compareText, quote } from '#core/text.ts'
+import { tenantLabel } from '#lang/regex/constraint.ts'
 import { relabel, type LabelMap } from '#lang/relabel/relabel.ts'
 import type { ScrapeJob } from './config.ts'
 import type { TargetGroup } from './discovery/discovery.ts'
@@ -20,6 +23,10 @@ export interface Target {
   url: string
   intervalMs: number
   timeoutMs: number
+  /** Whose its series are. */
+  tenant: string
+  /** Why it is not scraped; empty: it is. */
+  problem: string
 }
 
 /** The targets of a job; `dropped`: labels before relabelling, of targets that relabelling or a fault removed. */
@@ -32,7 +39,12 @@ export interface TargetSet {
 const sorted = (labels: LabelMap): [string, string][] =>
   [...labels].filter(([, value]) => value !== '').sort((a, b) => compareText(a[0], b[0]))
 
-function discoveredLabels(job: ScrapeJob, group: TargetGroup, own: readonly [string, string][]): LabelMap {
+function discoveredLabels(
+  job: ScrapeJob,
+  group: TargetGroup,
+  own: readonly [string, string][],
+  hasTenancy: boolean,
+): LabelMap {
   const labels: LabelMap = new Map([...group.labels, ...own])
   const put = (name: string, value: string): void => {
     if (value !== '' && (labels.get(name) ?? '') === '') labels.set(name, value)
@@ -42,6 +54,7 @@ function discoveredLabels(job: ScrapeJob, group: TargetGroup, own: readonly [str
   put('__scrape_timeout__', formatDuration(job.timeoutMs))
   put('__metrics_path__', job.metricsPath)
   put('__scheme__', job.scheme)
+  if (hasTenancy) put(tenantLabel, job.tenant)
   for (const [name, [first]] of job.params) if (first !== undefined) put(`__param_${name}`, first)
   return labels
 }
@@ -71,7 +84,7 @@ function withoutUser(address: string): string {
 }
 
 /** undefined: dropped by relabelling; a text: it can't be scraped, and why. */
-function makeTarget(job: ScrapeJob, labels: LabelMap): Target | string | undefined {
+function makeTarget(job: ScrapeJob, labels: LabelMap, hasTenancy: boolean): Target | string | undefined {
   const discovered = sorted(labels)
   if (!relabel(labels, job.relabelRules)) return undefined
   const address = labels.get('__address__') ?? ''
@@ -91,18 +104,32 @@ function makeTarget(job: ScrapeJob, labels: LabelMap): Target | string | undefin
   const url = urlOf(job, labels)
   if (!URL.canParse(url)) return `${quote(maskUrls(url))} is no URL`
   const own = sorted(labels).filter(([name]) => !name.startsWith('__'))
-  return { key: JSON.stringify([url, own, intervalMs, timeoutMs]), labels: own, discovered, url, intervalMs, timeoutMs }
+  const named = hasTenancy && !job.isTenantFixed ? (labels.get(tenantLabel) ?? '') : ''
+  const tenant = named === '' ? job.tenant : named
+  const key = JSON.stringify([url, own, intervalMs, timeoutMs, ...(hasTenancy ? [tenant] : [])])
+  const problem = hasTenancy ? problemOf(tenant) : ''
+  return { key, labels: own, discovered, url, intervalMs, timeoutMs, tenant, problem }
 }
 
-/** Targets of a job, each once. */
-export function makeTargets(job: ScrapeJob, groups: readonly TargetGroup[]): TargetSet {
+function problemOf(tenant: string): string {
+  try {
+    // An agent's remotes say whose samples without a tenant are.
+    if (tenant !== '') checkTenantName(tenant)
+    return ''
+  } catch (error) {
+    return messageOf(error)
+  }
+}
+
+/** Targets of a job, each once. `hasTenancy`: the label `__tenant_id__` says whose a target's series are. */
+export function makeTargets(job: ScrapeJob, groups: readonly TargetGroup[], hasTenancy = false): TargetSet {
   const active = new Map<string, Target>()
   const set: TargetSet = { active: [], dropped: [], problems: [] }
   for (const group of groups) {
     for (const own of group.targets) {
-      const labels = discoveredLabels(job, group, own)
+      const labels = discoveredLabels(job, group, own, hasTenancy)
       const discovered = sorted(labels)
-      const made = makeTarget(job, labels)
+      const made = makeTarget(job, labels, hasTenancy)
       if (typeof made === 'object') active.set(made.key, made)
       else if (made === undefined) set.dropped.push(discovered)
       else {

@@ -38,7 +38,7 @@ import type { CarriedTraces } from '#traces/carried-traces.ts'
 import type { DistantTracePlan, DistantTracesPlan, TraceAsk, TracesDamage, TracesPlanAsk } from '#traces/door.ts'
 import type { BodyKind, DecodedBody, DecodeOptions } from '#wire/decode-body.ts'
 import type { ThreadCalls, ThreadReports } from './pool.ts'
-import type { CarriedSample, RuleQuery } from './rules.ts'
+import type { CarriedSample, RuleQuery, RuleTenants } from './rules.ts'
 
 /** A request as a worker gets it. */
 export interface CarriedRequest {
@@ -83,7 +83,7 @@ export interface RuleAsk {
   id: number
   query: RuleQuery
   atMs: number
-  tenants: Readonly<Record<SignalName, string>>
+  tenants: RuleTenants
 }
 
 /** A call of a gRPC service. */

@@ -1,15 +1,20 @@
 /** The queries of rules: PromQL, LogQL and TraceQL at a moment, as samples. */
 import type { RuleSample } from '#alert/rules.ts'
 import type { RuleSettings } from '#alert/rules-file.ts'
+import { defaultTenants } from '#api/tenancy.ts'
 import { BadDataError } from '#core/errors.ts'
+import type { SignalName } from '#core/signal-name.ts'
 import { parseLogql } from '#lang/logql/parser.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
+import { scopedLogs } from '#logs/scoped-reader.ts'
 import type { LogsReader } from '#logs/select.ts'
+import { scopedMetrics } from '#metrics/scoped-reader.ts'
 import type { MetricsReader } from '#metrics/select.ts'
 import { FloatHistogram } from '#model/histogram.ts'
 import { Labels } from '#model/labels.ts'
 import { metricOf, type LogqlEngine } from '#query/logql/engine.ts'
 import type { PromqlEngine } from '#query/promql/engine.ts'
+import { scopedTraces } from '#query/traceql/scoped-reader.ts'
 import type { TraceMetrics } from '#query/traceql/metrics.ts'
 import { valueType } from '#query/traceql/span-table.ts'
 import { numberText } from '#query/traceql/whole.ts'
@@ -20,6 +25,37 @@ const traceRangeMs = 300_000
 
 /** The query of a rule. */
 export type RuleQuery = Pick<RuleSettings, 'language' | 'expr'>
+
+/** Whose data the query of a rule is about, by signal: at least one tenant each. */
+export type RuleTenants = Readonly<Record<SignalName, readonly string[]>>
+
+/** Without tenancy, and where nobody says whose. */
+export const defaultRuleTenants: RuleTenants = {
+  metrics: [defaultTenants.metrics],
+  logs: [defaultTenants.logs],
+  traces: [defaultTenants.traces],
+}
+
+/** Where the data of each signal is; undefined: it is not here. */
+export interface RuleStores {
+  metrics: { reader(tenant: string): MetricsReader } | undefined
+  logs: { reader(tenant: string): LogsReader } | undefined
+  traces: { reader(tenant: string): TracesReader } | undefined
+}
+
+/** Readers of what the tenants have; of several, results say whose they are as answers do. */
+export function ruleReaders({ metrics, logs, traces }: RuleStores, tenants: RuleTenants): RuleReaders {
+  return {
+    metrics: () => scopedMetrics(present(metrics), { tenants: tenants.metrics, labels: [] }),
+    logs: () => scopedLogs(present(logs), { tenants: tenants.logs, labels: [] }),
+    traces: () => scopedTraces(present(traces), { tenants: tenants.traces, labels: [] }),
+  }
+}
+
+function present<T>(store: T | undefined): T {
+  if (store === undefined) throw new Error('a rule asks for a signal that is not served here')
+  return store
+}
 
 export interface RuleReaders {
   metrics: () => MetricsReader

@@ -17,7 +17,7 @@ import { Link, type Port } from './link.ts'
 import { openBucket, served, tracesBucket, type MainLink } from './main-buckets.ts'
 import { MemoryWatch, type WatchedMemory } from './memory-watch.ts'
 import { Queries } from './query-routes.ts'
-import { evaluateRule, packSample, type CarriedSample } from './rules.ts'
+import { evaluateRule, packSample, ruleReaders, type CarriedSample } from './rules.ts'
 import { RequestServer } from './serve.ts'
 import type { WorkerLogs, WorkerSettings, WorkerSignal, WorkerTraces } from './settings.ts'
 import { UnderWay } from './under-way.ts'
@@ -105,11 +105,7 @@ function servicesOf(link: MainLink, settings: WorkerSettings, world: WorkerWorld
   return {
     routes,
     rules: async ({ query, atMs, tenants }, signal) => {
-      const readers = {
-        metrics: () => served(metrics).reader(tenants.metrics),
-        logs: () => served(logs).reader(tenants.logs),
-        traces: () => served(traces).reader(tenants.traces),
-      }
+      const readers = ruleReaders({ metrics, logs, traces }, tenants)
       return (await evaluateRule(query, atMs, readers, queries, signal)).map(packSample)
     },
     calls: ({ method, message, tenant, grant }, signal) => {

@@ -318,7 +318,7 @@ test('a trace by its id has the spans of the part alone, and is not there where 
 })
 
 test('what can not be kept to labels is refused', async () => {
-  for (const path of ['/api/v1/status/tsdb', '/api/v1/status/tsdb/blocks', '/api/v1/rules', '/metrics', '/config'])
+  for (const path of ['/api/v1/status/tsdb', '/api/v1/status/tsdb/blocks', '/api/v2/alerts', '/metrics', '/config'])
     assert.equal((await ask(bound, 'full', path)).status, 403, path)
 })
 

@@ -70,12 +70,14 @@ export interface Who {
   name: string
   /** Null: all. */
   tenants: string[] | null
-  hasTenancy: boolean
+  /** Requests name tenants. */
+  tenancy: boolean
   hasSession: boolean
 }
 
+/** Asked without a tenant: one that was kept may be of somebody else, and be refused. */
 export async function whoami(signal: AbortSignal): Promise<Who> {
-  const who = await get<Who>('/auth/whoami', {}, signal)
+  const who = (await read(await fetch('/auth/whoami', { headers: { accept: 'application/json' }, signal }))) as Who
   ;({ hasSession } = who)
   return who
 }

@@ -27,6 +27,7 @@ import { HttpClient } from '#net/http-client.ts'
 import type { Mail } from '#net/mail.ts'
 import { OutgoingGuard } from '#net/outgoing-guard.ts'
 import { Alertmanager } from './alertmanager.ts'
+import { roomsOf } from './alertmanagers.ts'
 import { readAlertmanagerConfig, type AlertmanagerConfig } from './config.ts'
 import { parseMatchers } from './matchers.ts'
 import { Templates } from './template-data.ts'
@@ -105,6 +106,8 @@ class Runner {
       client: () => new HttpClient(plainClient, { clock, files, env: {}, guard: new OutgoingGuard(), directory: '/' }),
       readSecret: () => Promise.resolve(''),
       limits: defaultAlertLimits,
+      tenant: undefined,
+      rooms: roomsOf(defaultAlertLimits),
       mail: mail => this.#take(mail),
     })
   }

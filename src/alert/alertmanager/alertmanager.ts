@@ -7,7 +7,6 @@ import { Repeater, sleep, type Clock, type Timer } from '#core/clock.ts'
 import { BadDataError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { AlertLimits } from '#core/limits.ts'
-import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
 import type { Random } from '#core/random.ts'
 import { KnownSecrets, type Secret } from '#core/secret.ts'
@@ -20,7 +19,8 @@ import { labelText } from '../alert.ts'
 import type { AlertmanagerConfig, Integration, ReceiverSettings, RouteSettings } from './config.ts'
 import { Inhibition } from './inhibition.ts'
 import { sendNotification } from './integrations.ts'
-import { matchesAll } from './matchers.ts'
+import { routesOf, valuesFor, type ValueOf } from './routing.ts'
+import type { RoomShare, SharedRoom } from './shared-room.ts'
 import { Silencing } from './silencing.ts'
 import { AlertmanagerState, fingerprintOf, type ManagedAlert, type Silence } from './store.ts'
 import { Templates } from './template-data.ts'
@@ -41,6 +41,17 @@ export interface AlertmanagerWorld {
   readSecret: (file: string) => Promise<string>
   mail: (mail: Mail) => Promise<void>
   limits: AlertLimits
+  /** With tenancy, whose alerts and silences these are. */
+  tenant: string | undefined
+  rooms: AlertRooms
+}
+
+/** What the Alertmanagers of all tenants may hold together. */
+export interface AlertRooms {
+  alerts: SharedRoom
+  /** Of all alerts. */
+  characters: SharedRoom
+  silences: SharedRoom
 }
 
 /** An alert as a client sends it. Times are milliseconds since the epoch; without an end it lasts `resolve_timeout`. */
@@ -98,6 +109,8 @@ export class Alertmanager {
   readonly #silencing: Silencing
   /** Characters of all alerts. */
   #alertCharacters = 0
+  readonly #valueOf: ValueOf
+  readonly #shares: Readonly<Record<keyof AlertRooms, RoomShare>>
   #inhibition: Inhibition
   readonly #pause: () => Promise<void>
   #config: AlertmanagerConfig
@@ -121,7 +134,13 @@ export class Alertmanager {
     this.#templates = templates
     this.#state = new AlertmanagerState(world.random)
     this.#silencing = new Silencing(this.#state.silences)
-    this.#inhibition = new Inhibition(config.inhibitRules, [])
+    this.#valueOf = valuesFor(world.tenant)
+    this.#shares = {
+      alerts: world.rooms.alerts.share(),
+      characters: world.rooms.characters.share(),
+      silences: world.rooms.silences.share(),
+    }
+    this.#inhibition = new Inhibition(config.inhibitRules, [], this.#valueOf)
     this.#pause = yieldEvery(world.clock)
   }
 
@@ -130,6 +149,14 @@ export class Alertmanager {
   }
   get silences(): ReadonlyMap<string, Silence> {
     return this.#state.silences
+  }
+
+  /** Has it nothing to keep: no alerts, and neither silences nor notifications that still count? */
+  get isIdle(): boolean {
+    this.#state.forgetExpired(this.#world.clock.nowMs())
+    const { silences, notifications } = this.#state
+    const kept = [this.#alerts, this.#groups, this.#flushes, silences, notifications]
+    return !this.#isBackupWanted && kept.every(({ size }) => size === 0)
   }
 
   /**
@@ -170,7 +197,7 @@ export class Alertmanager {
       return false
     }
     const problems = this.#state.decode(bytes)
-    this.#silencing.changed()
+    this.#silencesChanged()
     if (problems.length === 0) return false
     // What the damage hit may be in the copy.
     this.#isBackupWanted = true
@@ -210,7 +237,7 @@ export class Alertmanager {
       if (problems.length > 0) log.error('the copy of silences and notifications is damaged', { first: problems[0] })
       await this.#inTurn(async () => {
         this.#state.merge(copy)
-        this.#silencing.changed()
+        this.#silencesChanged()
       })
     } catch (error) {
       log.warn('the copy of silences can not be read from the bucket yet', { error: messageOf(error) })
@@ -241,7 +268,7 @@ export class Alertmanager {
         await client.close()
       }
     })
-    this.#inhibition = new Inhibition(config.inhibitRules, this.#alerts.values())
+    this.#inhibition = new Inhibition(config.inhibitRules, this.#alerts.values(), this.#valueOf)
     for (const alert of this.#alerts.values()) this.#dispatch(alert)
   }
 
@@ -281,6 +308,7 @@ export class Alertmanager {
     }
     this.#alertCharacters += alert.characters - (old?.characters ?? 0)
     this.#alerts.set(alert.fingerprint, alert)
+    this.#countAlerts()
     this.#inhibition.add(alert)
     this.#dispatch(alert)
   }
@@ -315,10 +343,16 @@ export class Alertmanager {
   /** Why there is no room for an alert now; `old` is what it takes the place of. */
   #tooMany({ labels, characters }: ManagedAlert, old: ManagedAlert | undefined): string | undefined {
     const { alertsMax, allAlertsCharactersMax } = this.#world.limits
+    const { rooms } = this.#world
     if (old === undefined && this.#alerts.size >= alertsMax)
       return (
         `there are ${this.#alerts.size} alerts, which is the limit: ${labels.toString()} is not taken; ` +
         'resolve some, or raise limits.alerts'
+      )
+    if (old === undefined && !this.#shares.alerts.isRoomFor(1))
+      return (
+        `there are ${rooms.alerts.held} alerts of all tenants, the limit is ${rooms.alerts.max}, and this one has ` +
+        `its part of them: ${labels.toString()} is not taken; resolve some, or raise limits.alerts`
       )
     const held = this.#alertCharacters + characters - (old?.characters ?? 0)
     if (held > allAlertsCharactersMax)
@@ -326,14 +360,30 @@ export class Alertmanager {
         `all alerts would have ${held} characters, the limit is ${allAlertsCharactersMax}: ` +
         `${labels.toString()} is not taken; shorten annotations`
       )
+    if (!this.#shares.characters.isRoomFor(characters - (old?.characters ?? 0)))
+      return (
+        `the alerts of all tenants have ${rooms.characters.held} characters, the limit is ${rooms.characters.max}, ` +
+        `and this one has its part of them: ${labels.toString()} is not taken; shorten annotations`
+      )
     return undefined
   }
 
   #forget(alert: ManagedAlert): void {
     this.#alerts.delete(alert.fingerprint)
     this.#alertCharacters -= alert.characters
+    this.#countAlerts()
     this.#inhibition.remove(alert)
     this.#silencing.forget(alert)
+  }
+
+  #countAlerts(): void {
+    this.#shares.alerts.hold(this.#alerts.size)
+    this.#shares.characters.hold(this.#alertCharacters)
+  }
+
+  #silencesChanged(): void {
+    this.#silencing.changed()
+    this.#shares.silences.hold(this.#state.silences.size)
   }
 
   alerts(): ManagedAlert[] {
@@ -355,15 +405,8 @@ export class Alertmanager {
   }
 
   /** The routes that an alert takes, in order. */
-  routesOf(labels: Labels, route = this.#config.route): RouteSettings[] {
-    if (!matchesAll(route.matchers, name => labels.get(name))) return []
-    const found: RouteSettings[] = []
-    for (const child of route.routes) {
-      const own = this.routesOf(labels, child)
-      addAll(found, own)
-      if (own.length > 0 && !child.isContinued) break
-    }
-    return found.length > 0 ? found : [route]
+  routesOf(labels: Labels): RouteSettings[] {
+    return routesOf(this.#config.route, labels, this.#valueOf)
   }
 
   /** `route`: as a member of a group, which may be mute. `pause` is called between pieces of work. */
@@ -400,7 +443,7 @@ export class Alertmanager {
       const labels =
         route.groupBy === undefined
           ? alert.labels
-          : Labels.from(route.groupBy.map((name): [string, string] => [name, alert.labels.get(name)]))
+          : Labels.from(route.groupBy.map((name): [string, string] => [name, this.#valueOf(alert.labels, name)]))
       const key = `${route.key}:${labelText(labels)}`
       const place = `${routeId(this.#config.route, route)} ${key}`
       let group = this.#groups.get(place)
@@ -577,7 +620,11 @@ export class Alertmanager {
 
   /** The silence is active when it is in the file. Throws BadDataError, UnavailableError when it can't be written. */
   setSilence(silence: Omit<Silence, 'updatedMs'>): Promise<string> {
-    return this.#change(draft => draft.setSilence(silence, this.#world.clock.nowMs(), this.#world.limits))
+    const { clock, limits } = this.#world
+    return this.#change(draft => {
+      const silencesMax = this.#shares.silences.isRoomFor(1) ? limits.silencesMax : 0
+      return draft.setSilence(silence, clock.nowMs(), { silencesMax })
+    })
   }
 
   async expireSilence(id: string): Promise<void> {
@@ -594,7 +641,7 @@ export class Alertmanager {
       const result = change(draft)
       await this.#write(draft)
       this.#state.adopt(draft)
-      this.#silencing.changed()
+      this.#silencesChanged()
       return result
     })
   }
@@ -639,6 +686,7 @@ export class Alertmanager {
     await this.#saving
     await this.#writeBackup()
     await Promise.all([...this.#clients.values()].map(client => client.close()))
+    for (const share of Object.values(this.#shares)) share.leave()
   }
 }
 

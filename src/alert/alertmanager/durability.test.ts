@@ -13,6 +13,7 @@ import { Labels } from '#model/labels.ts'
 import { HttpClient } from '#net/http-client.ts'
 import { OutgoingGuard } from '#net/outgoing-guard.ts'
 import { Alertmanager, type AlertmanagerWorld } from './alertmanager.ts'
+import { roomsOf } from './alertmanagers.ts'
 import { readAlertmanagerConfig } from './config.ts'
 import { parseMatchers } from './matchers.ts'
 import { Templates } from './template-data.ts'
@@ -84,6 +85,8 @@ class World {
       client: () => new HttpClient(plainClient, { clock, files, env: {}, guard: new OutgoingGuard(), directory: '/' }),
       readSecret: () => Promise.resolve(''),
       limits: { ...defaultAlertLimits, ...this.limits },
+      tenant: undefined,
+      rooms: roomsOf(defaultAlertLimits),
       mail: () => {
         this.mails++
         return Promise.resolve()

@@ -3,6 +3,7 @@ import { keyOfTexts } from '#core/text.ts'
 import type { Labels } from '#model/labels.ts'
 import type { InhibitRule } from './config.ts'
 import { matchesAll } from './matchers.ts'
+import type { ValueOf } from './routing.ts'
 import type { ManagedAlert } from './store.ts'
 
 /** Alerts by fingerprint. */
@@ -15,29 +16,32 @@ interface Sources {
   readonly own: Alerts
 }
 
-const satisfies = (matchers: InhibitRule['source'], labels: Labels): boolean =>
-  matchesAll(matchers, name => labels.get(name))
-
 /** A rule with the alerts that may inhibit others by it: each is looked at once, not once for each alert. */
 class IndexedRule {
   readonly #rule: InhibitRule
+  readonly #valueOf: ValueOf
   readonly #sources = new Map<string, Sources>()
 
-  constructor(rule: InhibitRule) {
+  constructor(rule: InhibitRule, valueOf: ValueOf) {
     this.#rule = rule
+    this.#valueOf = valueOf
   }
 
   #keyOf(labels: Labels): string {
-    return keyOfTexts(this.#rule.equal.map(name => labels.get(name)))
+    return keyOfTexts(this.#rule.equal.map(name => this.#valueOf(labels, name)))
+  }
+
+  #satisfies(matchers: InhibitRule['source'], labels: Labels): boolean {
+    return matchesAll(matchers, name => this.#valueOf(labels, name))
   }
 
   add(alert: ManagedAlert): void {
     const { source, target } = this.#rule
-    if (!satisfies(source, alert.labels)) return
+    if (!this.#satisfies(source, alert.labels)) return
     const key = this.#keyOf(alert.labels)
     let sources = this.#sources.get(key)
     if (sources === undefined) this.#sources.set(key, (sources = { both: new Map(), own: new Map() }))
-    const into = satisfies(target, alert.labels) ? sources.both : sources.own
+    const into = this.#satisfies(target, alert.labels) ? sources.both : sources.own
     into.set(alert.fingerprint, alert)
   }
 
@@ -53,12 +57,12 @@ class IndexedRule {
   /** The fingerprint of a firing alert that inhibits one. */
   inhibiting({ labels }: ManagedAlert, nowMs: number): string | undefined {
     const { source, target } = this.#rule
-    if (this.#sources.size === 0 || !satisfies(target, labels)) return undefined
+    if (this.#sources.size === 0 || !this.#satisfies(target, labels)) return undefined
     const sources = this.#sources.get(this.#keyOf(labels))
     if (sources === undefined) return undefined
     const found = firing(sources.own, nowMs)
     // An alert does not inhibit itself, nor alerts that match both sides as it does.
-    if (found !== undefined || satisfies(source, labels)) return found
+    if (found !== undefined || this.#satisfies(source, labels)) return found
     return firing(sources.both, nowMs)
   }
 }
@@ -75,8 +79,12 @@ function firing(alerts: Alerts, nowMs: number): string | undefined {
 export class Inhibition {
   readonly #rules: readonly IndexedRule[]
 
-  constructor(rules: readonly InhibitRule[], alerts: Iterable<ManagedAlert>) {
-    this.#rules = rules.map(rule => new IndexedRule(rule))
+  constructor(
+    rules: readonly InhibitRule[],
+    alerts: Iterable<ManagedAlert>,
+    valueOf: ValueOf = (labels, name) => labels.get(name),
+  ) {
+    this.#rules = rules.map(rule => new IndexedRule(rule, valueOf))
     for (const alert of alerts) this.add(alert)
   }
 

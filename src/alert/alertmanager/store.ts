@@ -99,13 +99,17 @@ export class AlertmanagerState {
       if ((this.notifications.get(key)?.atMs ?? -Infinity) < entry.atMs) this.notifications.set(key, entry)
   }
 
+  forgetExpired(nowMs: number): void {
+    for (const [id, silence] of this.silences) if (silence.endsMs + retentionMs < nowMs) this.silences.delete(id)
+    for (const [key, entry] of this.notifications) if (entry.expiresMs < nowMs) this.notifications.delete(key)
+  }
+
   /**
    * The state as its file has it, JSON with an entry a line, without entries that expired before `nowMs`. `pause` is
    * called between some entries: what changes meanwhile may be there or not.
    */
   async encode(nowMs: number, pause: () => Promise<void>): Promise<Uint8Array> {
-    for (const [id, silence] of this.silences) if (silence.endsMs + retentionMs < nowMs) this.silences.delete(id)
-    for (const [key, entry] of this.notifications) if (entry.expiresMs < nowMs) this.notifications.delete(key)
+    this.forgetExpired(nowMs)
     const silences = await lines(this.silences.values(), silenceLine, pause)
     const notifications = await lines(this.notifications, entry => JSON.stringify(entry), pause)
     return Buffer.from(`{"silences":${silences},\n"notifications":${notifications}}\n`)

@@ -1,5 +1,6 @@
 /** Alertmanager's API, version 2. Source: Alertmanager's public OpenAPI description. */
 import type { Alertmanager, AlertStatus, IncomingAlert } from '#alert/alertmanager/alertmanager.ts'
+import type { Alertmanagers } from '#alert/alertmanager/alertmanagers.ts'
 import { isSameMatcher } from '#alert/alertmanager/matchers.ts'
 import { silenceState, type ManagedAlert, type Silence } from '#alert/alertmanager/store.ts'
 import type { Clock } from '#core/clock.ts'
@@ -21,12 +22,14 @@ import {
   type HttpReply,
   type HttpRequest,
 } from '#net/route-table.ts'
+import type { TenantOf } from '../tenancy.ts'
 import { alertFilter, bodyOf, filtersOf, readAlert, readSilence } from './params.ts'
 import { alertmanagerErrors, json, jsonType } from './respond.ts'
 
 export interface AlertmanagerOptions {
   clock: Clock
-  alertmanager: Alertmanager
+  alertmanagers: Alertmanagers
+  tenantOf: TenantOf
   version: string
   startedMs: number
 }
@@ -142,6 +145,10 @@ export function alertmanagerRoutes(options: AlertmanagerOptions): GuardedRoute[]
   return allowing(readsAll('metrics'), placed)
 }
 
+function receiversOf(alertmanager: Alertmanager, labels: Labels): string[] {
+  return alertmanager.routesOf(labels).map(r => r.receiver)
+}
+
 /** Of the alerts of a request that are wrong. */
 const problemsShown = 50
 
@@ -152,8 +159,10 @@ class AlertmanagerApi {
     this.#options = options
   }
 
-  #receiversOf(labels: Labels): string[] {
-    return this.#options.alertmanager.routesOf(labels).map(r => r.receiver)
+  /** The one of the caller's tenant. */
+  #of(request: HttpRequest): Promise<Alertmanager> {
+    const { alertmanagers, tenantOf } = this.#options
+    return alertmanagers.of(tenantOf(request))
   }
 
   /** Gives way to others; ends the work of a client that has gone away. */
@@ -166,14 +175,15 @@ class AlertmanagerApi {
   }
 
   readonly alerts: Handler = async request => {
-    const { alertmanager, clock } = this.#options
+    const { clock } = this.#options
+    const alertmanager = await this.#of(request)
     const isChosen = alertFilter(await request.form())
     const pause = this.#pauseFor(request)
     const found: Shown[] = []
     for (const [i, alert] of alertmanager.alerts().entries()) {
       if (i % alertsAtOnce === alertsAtOnce - 1) await pause()
       const status = await alertmanager.statusOf(alert, undefined, pause)
-      const receivers = this.#receiversOf(alert.labels)
+      const receivers = receiversOf(alertmanager, alert.labels)
       if (isChosen(alert, status, receivers)) found.push({ alert, status, receivers })
     }
     await pacedSort(found, (a, b) => (a.alert.fingerprint < b.alert.fingerprint ? -1 : 1), new Pace(clock))
@@ -181,6 +191,7 @@ class AlertmanagerApi {
   }
 
   readonly receive: Handler = async request => {
+    const alertmanager = await this.#of(request)
     const pause = this.#pauseFor(request)
     const body = await bodyOf(request, this.#options.clock)
     if (!Array.isArray(body)) throw new BadDataError('a list of alerts was expected')
@@ -196,7 +207,7 @@ class AlertmanagerApi {
         if (problems.length < problemsShown) problems.push(messageOf(error))
       }
     }
-    const received = await this.#options.alertmanager.receive(good)
+    const received = await alertmanager.receive(good)
     const shown = [...problems, ...received.problems].slice(0, problemsShown)
     if (shown.length === 0) return { status: 200, body: '' }
     const others = unread + received.refused - shown.length
@@ -204,7 +215,7 @@ class AlertmanagerApi {
   }
 
   readonly groups: Handler = async request => {
-    const { alertmanager } = this.#options
+    const alertmanager = await this.#of(request)
     const isChosen = alertFilter(await request.form())
     const pause = this.#pauseFor(request)
     const found: ShownGroup[] = []
@@ -214,7 +225,7 @@ class AlertmanagerApi {
         if (i % alertsAtOnce === alertsAtOnce - 1) await pause()
         const status = await alertmanager.statusOf(alert, own, pause)
         if (isChosen(alert, status, [receiver]))
-          shown.push({ alert, status, receivers: this.#receiversOf(alert.labels) })
+          shown.push({ alert, status, receivers: receiversOf(alertmanager, alert.labels) })
       }
       if (shown.length > 0) found.push({ alerts: shown, labels, receiver })
       await pause()
@@ -225,7 +236,8 @@ class AlertmanagerApi {
   readonly silences: Handler = async request => {
     const filters = filtersOf(await request.form())
     const pause = this.#pauseFor(request)
-    const { alertmanager, clock } = this.#options
+    const alertmanager = await this.#of(request)
+    const { clock } = this.#options
     const nowMs = clock.nowMs()
     const rank = (silence: Silence): number => silenceOrder.indexOf(silenceState(silence, nowMs))
     const found: Silence[] = []
@@ -238,32 +250,37 @@ class AlertmanagerApi {
   }
 
   readonly setSilence: Handler = async request => {
+    const alertmanager = await this.#of(request)
     const silence = readSilence(await bodyOf(request, this.#options.clock))
-    return json({ silenceID: await this.#options.alertmanager.setSilence(silence) })
+    return json({ silenceID: await alertmanager.setSilence(silence) })
   }
 
   readonly silence: Handler = async request => {
-    const { alertmanager, clock } = this.#options
+    const { silences } = await this.#of(request)
+    const { clock } = this.#options
     const id = request.params['id'] ?? ''
-    const silence = alertmanager.silences.get(id)
+    const silence = silences.get(id)
     return silence === undefined ? json(`silence ${id} not found`, 404) : json(silenceJson(silence, clock.nowMs()))
   }
 
   readonly expireSilence: Handler = async request => {
-    await this.#options.alertmanager.expireSilence(request.params['id'] ?? '')
+    const alertmanager = await this.#of(request)
+    await alertmanager.expireSilence(request.params['id'] ?? '')
     return { status: 200, body: '' }
   }
 
   readonly status: Handler = async () => {
-    const { alertmanager, version, startedMs } = this.#options
+    const { alertmanagers, version, startedMs } = this.#options
     return json({
       cluster: { name: 'tercet', status: 'disabled', peers: [] },
       versionInfo: { version, revision: '', branch: '', buildUser: '', buildDate: '', goVersion: '' },
-      config: { original: withoutSecrets(alertmanager.config.text) },
+      config: { original: withoutSecrets(alertmanagers.config.text) },
       uptime: iso(startedMs),
     })
   }
 
-  readonly receivers: Handler = async () =>
-    json(this.#options.alertmanager.config.receivers.map(({ name }) => ({ labels: { name }, name })))
+  readonly receivers: Handler = async request => {
+    const { alertmanagers, tenantOf } = this.#options
+    return json(alertmanagers.receiversOf(tenantOf(request)).map(name => ({ labels: { name }, name })))
+  }
 }

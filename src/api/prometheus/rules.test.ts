@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { Labels } from '#model/labels.ts'
 import { ask } from '#net/handler-kit.ts'
+import type { ScopeOf } from '../tenancy.ts'
 import { ruleRoutes, type AlertView, type GroupView, type RuleView } from './rules.ts'
 
 const alert: AlertView = {
@@ -36,19 +37,19 @@ function rule(name: string, more: Partial<RuleView> = {}): RuleView {
 
 function group(name: string, rules: RuleView[]): GroupView {
   const times = { intervalSeconds: 60, limit: 0, lastEvaluationMs: 0, evaluationSeconds: 1 }
-  return { name, file: `${name}.yaml`, rules, ...times }
+  return { tenant: 'a', api: undefined, name, file: `${name}.yaml`, rules, ...times }
 }
 
 const down = rule('Down', { type: 'alerting', labels: [['severity', 'page']], state: 'firing', alerts: [alert] })
 const broken = rule('logs', { expr: 'rate( {a="b"}[1m] )', isPromql: false, health: 'err', lastError: 'no' })
 const groups = [group('a', [rule('sum'), down]), group('b', [broken]), group('c', [])]
-const noTenant = (): string => ''
+const unbound: ScopeOf = () => ({ tenants: ['a'], labels: [] })
 const routes = ruleRoutes(
   {
     groups: () => groups,
     alertmanagers: () => ({ active: ['http://a'], dropped: ['http://d'] }),
   },
-  noTenant,
+  unbound,
 )
 
 interface Answer {
@@ -160,7 +161,7 @@ test('alerts and Alertmanagers are listed, values as Go prints them', async () =
     const source = {
       groups: () => [group('g', [rule('r', { alerts: [{ ...alert, value, keepFiringSinceMs: 1000 }] })])],
     }
-    const own = ruleRoutes({ ...source, alertmanagers: () => ({ active: [], dropped: [] }) }, noTenant)
+    const own = ruleRoutes({ ...source, alertmanagers: () => ({ active: [], dropped: [] }) }, unbound)
     const found = own.find(r => r.path === '/api/v1/alerts')
     assert.ok(found !== undefined)
     const { data } = JSON.parse((await ask(found.handler)).body) as { data: { alerts: Record<string, unknown>[] } }
@@ -187,4 +188,61 @@ test('parameters that can not be understood are refused', async () => {
     if (typeof expected === 'string') assert.equal(error, expected)
     else assert.match(error ?? '', expected)
   }
+})
+
+test('a credential that is bound to labels sees the rules and the alerts that have them', async () => {
+  const alertOf = (team: string, state: string): AlertView => ({
+    ...alert,
+    state,
+    labels: Labels.fromObject({ alertname: 'X', team }),
+  })
+  const shared = rule('Shared', {
+    type: 'alerting',
+    state: 'firing',
+    alerts: [alertOf('a', 'pending'), alertOf('hidden', 'firing')],
+    lastError: 'of {team="hidden"}',
+    health: 'err',
+  })
+  const source = {
+    groups: () => [
+      group('mixed', [
+        shared,
+        rule('own', { labels: [['team', 'a']] }),
+        rule('hidden', { labels: [['team', 'b']] }),
+        rule('hidden too'),
+      ]),
+      group('hidden', [rule('hidden', { labels: [['team', 'hidden']], alerts: [alertOf('hidden', 'firing')] })]),
+    ],
+    alertmanagers: () => ({ active: [], dropped: [] }),
+  }
+  const own = ruleRoutes(source, () => ({ tenants: ['a'], labels: [{ name: 'team', op: '=', value: 'a' }] }))
+  const answer = async (path: string): Promise<string> =>
+    (await ask(own.find(r => r.path === path)!.handler)).body.toString()
+  const shownRules = await answer('/api/v1/rules')
+  assert.ok(!shownRules.includes('hidden'), shownRules)
+  const { data } = JSON.parse(shownRules) as Answer
+  assert.deepEqual(
+    data.groups.map(({ rules }) => rules.map(one => [one['name'], one['state'], one['lastError']])),
+    [
+      [
+        ['Shared', 'pending', 'the evaluation failed'],
+        ['own', undefined, undefined],
+      ],
+    ],
+  )
+  const shownAlerts = await answer('/api/v1/alerts')
+  assert.ok(shownAlerts.includes('"team":"a"') && !shownAlerts.includes('hidden'), shownAlerts)
+})
+
+test('pages of groups that several tenants have under one name end', async () => {
+  const named = (tenant: string): GroupView => ({ ...group('same', [rule('r')]), tenant })
+  const own = ruleRoutes(
+    { groups: () => [named('a'), named('b')], alertmanagers: () => ({ active: [], dropped: [] }) },
+    unbound,
+  )
+  const { handler } = own.find(r => r.path === '/api/v1/rules')!
+  const first = JSON.parse((await ask(handler, { query: 'group_limit=1' })).body) as Answer
+  const token = first.data.groupNextToken ?? ''
+  const second = JSON.parse((await ask(handler, { query: `group_limit=1&group_next_token=${token}` })).body) as Answer
+  assert.deepEqual([token === '', second.data.groups.length, second.data.groupNextToken], [false, 1, undefined])
 })

@@ -1,10 +1,13 @@
 /** Rules and alerts: /api/v1/rules, /api/v1/alerts, /api/v1/alertmanagers. */
 import { BadDataError } from '#core/errors.ts'
+import type { LabelConstraint, Scope } from '#core/scope.ts'
 import { parsePromql } from '#lang/promql/parser.ts'
 import { formatExpr } from '#lang/promql/printer.ts'
+import { matchersOf } from '#lang/regex/constraint.ts'
 import type { Labels } from '#model/labels.ts'
-import { readsAll, readsProcess } from '#net/access.ts'
+import { reads, readsProcess } from '#net/access.ts'
 import { allowing, route, type GuardedRoute, type HttpReply, type HttpRequest } from '#net/route-table.ts'
+import type { ScopeOf } from '../tenancy.ts'
 import { invalid, matcherSets } from './params.ts'
 import { prometheusDialect, success } from './respond.ts'
 
@@ -35,6 +38,10 @@ export interface RuleView {
   evaluationSeconds: number
 }
 export interface GroupView {
+  /** Whose it is. */
+  tenant: string
+  /** Of a group that was set through an API: which. */
+  api: string | undefined
   name: string
   file: string
   intervalSeconds: number
@@ -44,8 +51,8 @@ export interface GroupView {
   rules: RuleView[]
 }
 export interface RulesSource {
-  /** Groups that a tenant may see. */
-  groups(tenant: string): GroupView[]
+  /** Groups of some tenants. */
+  groups(tenants: Scope['tenants']): GroupView[]
   alertmanagers(): { active: string[]; dropped: string[] }
 }
 
@@ -99,17 +106,43 @@ const isOneOf = (form: URLSearchParams, name: string, value: string): boolean =>
   return wanted.length === 0 || wanted.includes(value)
 }
 
-export function ruleRoutes(source: RulesSource, tenantOf: (request: HttpRequest) => string): GuardedRoute[] {
+export function ruleRoutes(source: RulesSource, scopeOf: ScopeOf): GuardedRoute[] {
+  const groupsFor = (request: HttpRequest): GroupView[] => {
+    const { tenants, labels } = scopeOf(request)
+    return within(source.groups(tenants), labels)
+  }
   const routes = [
-    route(['GET'], '/api/v1/rules', async request =>
-      rulesReply(source.groups(tenantOf(request)), await request.form()),
-    ),
-    route(['GET'], '/api/v1/alerts', async request => alertsReply(source.groups(tenantOf(request)))),
+    route(['GET'], '/api/v1/rules', async request => rulesReply(groupsFor(request), await request.form())),
+    route(['GET'], '/api/v1/alerts', async request => alertsReply(groupsFor(request))),
     ...allowing(readsProcess, [
       route(['GET'], '/api/v1/alertmanagers', async () => alertmanagersReply(source.alertmanagers())),
     ]),
   ]
-  return allowing(readsAll('metrics'), prometheusDialect(routes))
+  return allowing(reads('metrics'), prometheusDialect(routes))
+}
+
+/**
+ * What a credential that is bound to labels sees: the alerts that have them, and rules that have them or such an alert.
+ * The texts of errors may name series of others.
+ */
+function within(groups: GroupView[], constraints: readonly LabelConstraint[]): GroupView[] {
+  if (constraints.length === 0) return groups
+  const matchers = matchersOf(constraints)
+  const fits = (valueOf: (name: string) => string): boolean => matchers.every(m => m.matches(valueOf(m.name)))
+  const seen = (rule: RuleView): RuleView[] => {
+    const own = new Map(rule.labels)
+    const alerts = rule.alerts.filter(({ labels }) => fits(name => labels.get(name)))
+    if (alerts.length === 0 && !fits(name => own.get(name) ?? '')) return []
+    const lastError = rule.lastError === '' ? '' : 'the evaluation failed'
+    return [{ ...rule, alerts, state: stateOf(alerts), lastError }]
+  }
+  return groups.map(group => ({ ...group, rules: group.rules.flatMap(seen) })).filter(({ rules }) => rules.length > 0)
+}
+
+/** Of a rule with these alerts. */
+function stateOf(alerts: readonly AlertView[]): string {
+  if (alerts.some(({ state }) => state === 'firing')) return 'firing'
+  return alerts.some(({ state }) => state === 'pending') ? 'pending' : 'inactive'
 }
 
 function alertsReply(groups: readonly GroupView[]): HttpReply {
@@ -198,9 +231,9 @@ function rulesReply(groups: readonly GroupView[], form: URLSearchParams): HttpRe
   )
 }
 
-/** Names the first group of a page. */
-function pageToken(group: GroupView): string {
-  return Buffer.from(`${group.file};${group.name}`).toString('base64url')
+/** Names the first group of a page: groups of files, of APIs and of tenants may have the same names. */
+function pageToken({ tenant, api, file, name }: GroupView): string {
+  return Buffer.from(JSON.stringify([tenant, api ?? '', file, name])).toString('base64url')
 }
 
 function groupJson(group: GroupView, isWithAlerts: boolean): Record<string, unknown> {

@@ -7,6 +7,7 @@ import { targetRoutes, type ActiveTarget, type TargetsSource } from './targets.t
 function target(scrapePool: string, url: string, more: Partial<ActiveTarget> = {}): ActiveTarget {
   return {
     scrapePool,
+    tenant: 'a',
     labels: [['job', scrapePool]],
     discovered: [['__address__', url]],
     url,
@@ -37,7 +38,7 @@ const metadata = new Map([
   ['m', metric('m')],
   ['n', metric('n')],
 ])
-const routes = targetRoutes(source, () => metadata)
+const routes = targetRoutes({ source, shownTo: () => undefined, metadataOf: () => metadata })
 
 async function get(path: string, query = ''): Promise<{ status: number; body: string }> {
   const found = routes.find(r => r.path === path)

@@ -4,16 +4,9 @@ import { BadDataError } from '#core/errors.ts'
 import { hiddenText, isCredentialName, maskUrls } from '#core/secret.ts'
 import { parseSelector } from '#lang/promql/parser.ts'
 import type { Metadata } from '#model/write-batch.ts'
-import { readsProcess } from '#net/access.ts'
-import {
-  allowing,
-  route,
-  type GuardedRoute,
-  type Handler,
-  type HttpReply,
-  type HttpRequest,
-  type Route,
-} from '#net/route-table.ts'
+import { readsAll, type Caller } from '#net/access.ts'
+import { allowing, route, type GuardedRoute, type HttpReply, type Route } from '#net/route-table.ts'
+import type { ShownTenants } from '../tenancy.ts'
 import { withParameter } from './params.ts'
 import { prometheusDialect, success } from './respond.ts'
 
@@ -21,6 +14,7 @@ type Pairs = readonly (readonly [string, string])[]
 
 export interface ActiveTarget {
   scrapePool: string
+  tenant: string
   labels: Pairs
   discovered: Pairs
   url: string
@@ -33,11 +27,20 @@ export interface ActiveTarget {
   lastSamples: number
   lastBodyBytes: number
 }
+/** Targets of some tenants. */
 export interface TargetsSource {
-  pools(): string[]
-  active(): ActiveTarget[]
-  dropped(): { scrapePool: string; discovered: Pairs }[]
-  droppedCounts(): Record<string, number>
+  pools(tenants: ShownTenants): string[]
+  active(tenants: ShownTenants): ActiveTarget[]
+  dropped(tenants: ShownTenants): { scrapePool: string; discovered: Pairs }[]
+  droppedCounts(tenants: ShownTenants): Record<string, number>
+}
+
+/** What one caller sees. */
+interface ShownTargets {
+  readonly pools: readonly string[]
+  readonly active: readonly ActiveTarget[]
+  readonly dropped: readonly { scrapePool: string; discovered: Pairs }[]
+  readonly droppedCounts: Readonly<Record<string, number>>
 }
 
 const object = (pairs: Pairs): Record<string, string> => Object.fromEntries(pairs)
@@ -63,24 +66,36 @@ function section(title: string, columns: readonly string[], rows: readonly strin
 
 const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
-const shown = (pairs: Pairs): string =>
+const labelsHtml = (pairs: Pairs): string =>
   pairs.map(([name, value]) => `<code>${escaped(name)}="${escaped(value)}"</code>`).join(' ')
 
-export function targetRoutes(
-  source: TargetsSource,
-  metadataOf: (request: HttpRequest) => ReadonlyMap<string, Metadata>,
-): GuardedRoute[] {
-  const get = (path: string, handler: Handler): Route => route(['GET'], path, handler)
+export interface TargetRouteOptions {
+  source: TargetsSource
+  shownTo: (caller: Caller) => ShownTenants
+  /** What is known of the metrics of a tenant. */
+  metadataOf: (tenant: string) => ReadonlyMap<string, Metadata>
+}
+
+export function targetRoutes({ source, shownTo, metadataOf }: TargetRouteOptions): GuardedRoute[] {
+  const get = (path: string, answer: (shown: ShownTargets, form: URLSearchParams) => HttpReply): Route =>
+    route(['GET'], path, async request => {
+      const tenants = shownTo(request)
+      const shown: ShownTargets = {
+        pools: source.pools(tenants),
+        active: source.active(tenants),
+        dropped: source.dropped(tenants),
+        droppedCounts: source.droppedCounts(tenants),
+      }
+      return answer(shown, await request.form())
+    })
   const routes = [
-    get('/api/v1/targets', async request => targetsReply(source, await request.form())),
-    get('/api/v1/scrape_pools', async () => success(JSON.stringify({ scrapePools: source.pools().sort() }))),
-    get('/api/v1/targets/metadata', async request =>
-      metadataReply(source.active(), await request.form(), () => metadataOf(request)),
-    ),
-    get('/targets', async () => targetsPage(source)),
-    get('/service-discovery', async () => discoveryPage(source)),
+    get('/api/v1/targets', targetsReply),
+    get('/api/v1/scrape_pools', ({ pools }) => success(JSON.stringify({ scrapePools: pools.toSorted() }))),
+    get('/api/v1/targets/metadata', ({ active }, form) => metadataReply(active, form, metadataOf)),
+    get('/targets', targetsPage),
+    get('/service-discovery', discoveryPage),
   ]
-  return allowing(readsProcess, prometheusDialect(routes))
+  return allowing(readsAll('metrics'), prometheusDialect(routes))
 }
 
 /** Labels before relabelling: the address and the parameters of a request may have credentials. */
@@ -118,20 +133,20 @@ function byPoolAndUrl(a: ActiveTarget, b: ActiveTarget): number {
   return a.url < b.url ? -1 : 1
 }
 
-function targetsReply(source: TargetsSource, form: URLSearchParams): HttpReply {
+function targetsReply(shown: ShownTargets, form: URLSearchParams): HttpReply {
   const state = (form.get('state') ?? '').toLowerCase()
   const pool = form.get('scrapePool') ?? ''
   // No target is in a state that there is not.
   const wantsActive = ['', 'any', 'active'].includes(state)
   const wantsDropped = ['', 'any', 'dropped'].includes(state)
   const isIn = (t: { scrapePool: string }): boolean => pool === '' || t.scrapePool === pool
-  const active = !wantsActive ? [] : source.active().filter(isIn).sort(byPoolAndUrl)
-  const dropped = !wantsDropped ? [] : source.dropped().filter(isIn)
+  const active = !wantsActive ? [] : shown.active.filter(isIn).sort(byPoolAndUrl)
+  const dropped = !wantsDropped ? [] : shown.dropped.filter(isIn)
   return success(
     JSON.stringify({
       activeTargets: active.map(activeJson),
       droppedTargets: dropped.map(t => ({ discoveredLabels: discoveredOf(t), scrapePool: t.scrapePool })),
-      droppedTargetCounts: wantsDropped ? source.droppedCounts() : null,
+      droppedTargetCounts: wantsDropped ? shown.droppedCounts : null,
     }),
   )
 }
@@ -140,7 +155,7 @@ function targetsReply(source: TargetsSource, form: URLSearchParams): HttpReply {
 function metadataReply(
   active: readonly ActiveTarget[],
   form: URLSearchParams,
-  metadata: () => ReadonlyMap<string, Metadata>,
+  metadataOf: TargetRouteOptions['metadataOf'],
 ): HttpReply {
   const selector = form.get('match_target') ?? ''
   const metric = form.get('metric') ?? ''
@@ -148,12 +163,14 @@ function metadataReply(
   if (limitText !== '' && !/^[+-]?\d+$/.test(limitText)) throw new BadDataError('limit must be a number')
   const limit = limitText === '' ? -1 : Number(limitText)
   const matchers = selector === '' ? [] : withParameter('match_target', () => parseSelector(selector))
-  const wanted = [...metadata().values()].filter(m => metric === '' || m.metric === metric)
+  const ofTenants = new Map([...new Set(active.map(({ tenant }) => tenant))].map(one => [one, metadataOf(one)]))
+  const wantedOf = (tenant: string): Metadata[] =>
+    [...(ofTenants.get(tenant)?.values() ?? [])].filter(m => metric === '' || m.metric === metric)
   const found = active
-    .map(t => object(t.labels))
-    .filter(labels => matchers.every(m => m.matches(labels[m.name] ?? '')))
-    .flatMap(target =>
-      wanted.map(m => ({
+    .map(({ labels, tenant }) => ({ target: object(labels), tenant }))
+    .filter(({ target }) => matchers.every(m => m.matches(target[m.name] ?? '')))
+    .flatMap(({ target, tenant }) =>
+      wantedOf(tenant).map(m => ({
         target,
         ...(metric === '' ? { metric: m.metric } : {}),
         type: m.type,
@@ -164,33 +181,32 @@ function metadataReply(
   return success(JSON.stringify(limit >= 0 ? found.slice(0, limit) : found))
 }
 
-function targetsPage(source: TargetsSource): HttpReply {
+function targetsPage({ pools, active }: ShownTargets): HttpReply {
   const columns = ['endpoint', 'state', 'labels', 'last scrape', 'took', 'samples', 'bytes', 'error']
   const row = (t: ActiveTarget): string =>
     `<tr><td><a href="${escaped(maskUrls(t.url))}">${escaped(maskUrls(t.url))}</a><td class="${t.health}">${t.health}` +
-    `<td>${shown(t.labels)}<td>${t.lastScrapeMs === 0 ? 'never' : new Date(t.lastScrapeMs).toISOString()}` +
+    `<td>${labelsHtml(t.labels)}<td>${t.lastScrapeMs === 0 ? 'never' : new Date(t.lastScrapeMs).toISOString()}` +
     `<td>${t.lastDurationMs.toFixed(1)} ms<td>${t.lastSamples}<td>${t.lastBodyBytes}` +
     `<td class="down">${escaped(t.lastError)}</tr>`
-  const sections = source.pools().map(pool => {
-    const own = source.active().filter(t => t.scrapePool === pool)
+  const sections = pools.map(pool => {
+    const own = active.filter(t => t.scrapePool === pool)
     const up = own.filter(t => t.health === 'up').length
     return section(`${escaped(pool)} (${up} of ${own.length} up)`, columns, own.map(row))
   })
   return page('Targets', sections)
 }
 
-function discoveryPage(source: TargetsSource): HttpReply {
-  const counts = source.droppedCounts()
-  const sections = source.pools().map(pool => {
-    const active = source.active().filter(t => t.scrapePool === pool)
-    const dropped = source.dropped().filter(t => t.scrapePool === pool)
-    const title = `${escaped(pool)} (${active.length} active, ${counts[pool] ?? 0} dropped)`
+function discoveryPage(shown: ShownTargets): HttpReply {
+  const sections = shown.pools.map(pool => {
+    const active = shown.active.filter(t => t.scrapePool === pool)
+    const dropped = shown.dropped.filter(t => t.scrapePool === pool)
+    const title = `${escaped(pool)} (${active.length} active, ${shown.droppedCounts[pool] ?? 0} dropped)`
     return section(
       title,
       ['discovered', 'target'],
       [
-        ...active.map(t => `<tr><td>${shown(withoutSecrets(t.discovered))}<td>${shown(t.labels)}</tr>`),
-        ...dropped.map(t => `<tr><td>${shown(withoutSecrets(t.discovered))}<td class="down">dropped</tr>`),
+        ...active.map(t => `<tr><td>${labelsHtml(withoutSecrets(t.discovered))}<td>${labelsHtml(t.labels)}</tr>`),
+        ...dropped.map(t => `<tr><td>${labelsHtml(withoutSecrets(t.discovered))}<td class="down">dropped</tr>`),
       ],
     )
   })

@@ -1,8 +1,9 @@
 /** The web interface's own API: blocks, running queries, settings with their sources, the routes of an alert. */
-import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
+import type { Alertmanagers } from '#alert/alertmanager/alertmanagers.ts'
 import { Labels } from '#model/labels.ts'
-import { administersProcess, known, readsAll, readsProcess } from '#net/access.ts'
+import { administersProcess, known, readsAll, readsProcess, type Caller } from '#net/access.ts'
 import { allowing, type GuardedRoute, type HttpReply } from '#net/route-table.ts'
+import type { TenantOf } from '../tenancy.ts'
 import type { RunningQueries } from './running-queries.ts'
 
 export interface Setting {
@@ -68,8 +69,9 @@ export interface TercetApiOptions {
   damaged: () => ListedDamage[]
   settings: () => Setting[]
   running: RunningQueries
-  alertmanager: Alertmanager | undefined
-  dashboards: () => Promise<{ name: string; text: string }[]>
+  alertmanagers: Alertmanagers | undefined
+  tenantOf: TenantOf
+  dashboards: (caller: Caller) => Promise<{ name: string; text: string }[]>
 }
 
 const blocksMax = 20_000
@@ -86,7 +88,8 @@ export function tercetRoutes({
   warnings,
   settings,
   running,
-  alertmanager,
+  alertmanagers,
+  tenantOf,
   dashboards,
   memory,
   requests,
@@ -115,7 +118,7 @@ export function tercetRoutes({
       methods: ['GET'],
       path: '/api/tercet/dashboards',
       access: known,
-      handler: async () => json({ dashboards: await dashboards() }),
+      handler: async request => json({ dashboards: await dashboards(request) }),
     },
     {
       methods: ['GET'],
@@ -136,9 +139,9 @@ export function tercetRoutes({
       methods: ['GET'],
       path: '/api/tercet/route',
       access: readsAll('metrics'),
-      handler: async ({ query }) => {
-        if (alertmanager === undefined) return json({ error: 'no Alertmanager runs here' }, 404)
-        const routes = alertmanager.routesOf(Labels.from([...query.entries()]))
+      handler: async request => {
+        if (alertmanagers === undefined) return json({ error: 'no Alertmanager runs here' }, 404)
+        const routes = alertmanagers.routesOf(tenantOf(request), Labels.from([...request.query.entries()]))
         return json({
           receivers: routes.map(r => ({
             receiver: r.receiver,

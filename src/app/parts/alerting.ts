@@ -1,5 +1,5 @@
 /** Alerting: rules and what they record and notify, Prometheus' API of them, and the Alertmanager with its API. */
-import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
+import type { Alertmanagers } from '#alert/alertmanager/alertmanagers.ts'
 import { Ruler } from '#alert/ruler.ts'
 import { alertmanagerRoutes } from '#api/alertmanager/routes.ts'
 import { ruleRoutes } from '#api/prometheus/rules.ts'
@@ -10,7 +10,7 @@ import { defaultAlertLimits } from '#core/limits.ts'
 import { ruleGroupsPrefix } from '#wire/ruler/rule-group.ts'
 import { Alerting } from '../alerting.ts'
 import { OwnAlertmanager } from '../alertmanager.ts'
-import { queryRoutes, type Context } from '../context.ts'
+import { queryRoutes, tenantSetting, type Context } from '../context.ts'
 import { notificationGuard } from '../outgoing.ts'
 import { makePart, type Part } from '../part.ts'
 import { RuleObjects } from '../rule-objects.ts'
@@ -23,7 +23,7 @@ import type { MetricsPart } from './metrics.ts'
 export interface AlertingPart extends Part {
   alerting: Alerting
   /** Undefined in a process that only reads. */
-  alertmanager: Alertmanager | undefined
+  alertmanagers: Alertmanagers | undefined
 }
 
 export interface AlertingSources {
@@ -40,7 +40,10 @@ function makeAlertmanager(context: Context, { bucket }: MetricsPart): Promise<Ow
     file: config.text('alertmanager_config_file'),
     dataDir: config.text('data_dir'),
     bucket,
-    backupKey: `${defaultTenants.metrics}/tercet/alertmanager/state.json`,
+    backupPrefix: `${defaultTenants.metrics}/tercet/alertmanager/`,
+    defaultTenant: defaultTenants.metrics,
+    hasTenancy: context.tenancy.isOn,
+    tenantsMax: config.number('limits.tenants'),
     externalUrl,
     guard: notificationGuard(config),
     limits: {
@@ -101,15 +104,16 @@ function registerRulers(registry: Registry, rulers: Rulers): void {
     registry.read('tercet_ruler_unread', help, 'gauge', () => (ruler.isRead ? 0 : 1), { api })
 }
 
-function registerAlertmanager(registry: Registry, alertmanager: Alertmanager): void {
+function registerAlertmanagers(registry: Registry, alertmanagers: Alertmanagers): void {
   const read: Registry['read'] = (...row) => {
     registry.read(...row)
   }
-  const { silences } = alertmanager
-  read('tercet_notifications_total', 'Notifications sent.', 'counter', () => alertmanager.notifications)
-  read('tercet_notification_failures_total', 'Notifications that failed.', 'counter', () => alertmanager.failures)
-  read('tercet_alertmanager_alerts', 'Alerts that are not over.', 'gauge', () => alertmanager.alerts().length)
-  read('tercet_alertmanager_silences', 'Silences, ended ones included.', 'gauge', () => silences.size)
+  const sum = (count: (alertmanager: Alertmanagers['all'][number]) => number): number =>
+    alertmanagers.all.reduce((total, one) => total + count(one), 0)
+  read('tercet_notifications_total', 'Notifications sent.', 'counter', () => alertmanagers.notifications)
+  read('tercet_notification_failures_total', 'Notifications that failed.', 'counter', () => alertmanagers.failures)
+  read('tercet_alertmanager_alerts', 'Alerts that are not over.', 'gauge', () => sum(one => one.alerts().length))
+  read('tercet_alertmanager_silences', 'Silences, ended ones included.', 'gauge', () => sum(one => one.silences.size))
 }
 
 export async function makeAlerting(context: ServingContext, sources: AlertingSources): Promise<AlertingPart> {
@@ -121,7 +125,8 @@ export async function makeAlerting(context: ServingContext, sources: AlertingSou
     env,
     ruleFiles: isReader ? [] : config.list('rule_files'),
     appender: metrics.engine,
-    hasTenancy: config.text('tenancy') === 'on',
+    hasTenancy: tenancy.isOn,
+    tenant: tenantSetting(context, 'rules.tenant'),
     externalUrl,
     own: own?.receiver,
     discovery: scraping.discovery,
@@ -143,20 +148,19 @@ export async function makeAlerting(context: ServingContext, sources: AlertingSou
     ...lokiRulerRoutes(loki, { store: logs.engine, tenantOf: tenancy.of('logs'), isReader }),
     ...mimirRulerRoutes(mimir, { store: metrics.engine, tenantOf: tenancy.of('metrics'), isReader }),
   ]
-  const alertmanager = own?.alertmanager
+  const alertmanagers = own?.alertmanagers
+  const tenantOf = tenancy.of('metrics')
   const ownRoutes =
-    alertmanager === undefined ? [] : alertmanagerRoutes({ clock: world.clock, alertmanager, version, startedMs })
+    alertmanagers === undefined
+      ? []
+      : alertmanagerRoutes({ clock: world.clock, alertmanagers, tenantOf, version, startedMs })
   const part = makePart({
     name: 'alerting',
-    routes: queryRoutes(context, [
-      ...ruleRoutes(alerting, request => request.header('x-scope-orgid') ?? ''),
-      ...rulerRoutes,
-      ...ownRoutes,
-    ]),
+    routes: queryRoutes(context, [...ruleRoutes(alerting, tenancy.scopeOf('metrics')), ...rulerRoutes, ...ownRoutes]),
     metrics: registry => {
       registerRules(registry, alerting)
       registerRulers(registry, { loki, mimir })
-      if (alertmanager !== undefined) registerAlertmanager(registry, alertmanager)
+      if (alertmanagers !== undefined) registerAlertmanagers(registry, alertmanagers)
     },
     start: async () => {
       await own?.start()
@@ -176,5 +180,5 @@ export async function makeAlerting(context: ServingContext, sources: AlertingSou
       return warnings.length === 0 ? undefined : warnings.join('\n')
     },
   })
-  return { ...part, alerting, alertmanager }
+  return { ...part, alerting, alertmanagers }
 }

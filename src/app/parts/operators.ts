@@ -2,6 +2,7 @@
  * The objects of the Prometheus and VictoriaMetrics operators in the cluster: scrape jobs and rules without any
  * operator.
  */
+import { BadDataError } from '#core/errors.ts'
 import { OperatorWatcher } from '#scrape/operator/watcher.ts'
 import type { Alerting } from '../alerting.ts'
 import type { Context } from '../context.ts'
@@ -18,9 +19,19 @@ function isFollowing({ config, env, isReader }: Context): boolean {
 /** Without `alerting`, rules are left to somebody else: an agent evaluates none. */
 export function makeOperators(context: Context, scraping: Scraping, alerting: Alerting | undefined): Part {
   if (!isFollowing(context)) return makePart({ name: "operators' objects" })
+  const { config, tenancy } = context
+  if (!tenancy.isOn && config.text('operator_tenant') !== 'default')
+    throw new BadDataError('operator_tenant=namespace makes tenants of namespaces; it needs tenancy=on')
+  const tenantOf = (namespace: string): string | undefined =>
+    config.text('operator_tenant') === 'namespace' ? namespace : undefined
   const watcher = new OperatorWatcher(scraping.discovery, async ({ jobs, rules }) => {
-    await scraping.setOperatorJobs(jobs)
-    await alerting?.setOperatorRules(rules)
+    // Whoever may write objects in a namespace does not choose among tenants.
+    await scraping.setOperatorJobs(
+      jobs.map(({ namespace, job }) => ({ ...job, tenant: tenantOf(namespace) ?? '', isTenantFixed: true })),
+    )
+    await alerting?.setOperatorRules(
+      rules.map(({ namespace, file, text }) => ({ file, text, tenant: tenantOf(namespace) })),
+    )
   })
   return makePart({
     name: "operators' objects",

@@ -2,9 +2,8 @@
 import { targetRoutes } from '#api/prometheus/targets.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import type { Metadata } from '#model/write-batch.ts'
-import type { HttpRequest } from '#net/route-table.ts'
 import type { PrometheusConfig } from '#scrape/config.ts'
-import type { Context } from '../context.ts'
+import { tenantSetting, type Context } from '../context.ts'
 import { outgoingGuard } from '../outgoing.ts'
 import { makePart, type Part } from '../part.ts'
 import { Scraping } from '../scraping.ts'
@@ -16,9 +15,10 @@ export interface ScrapingPart extends Part {
 
 export interface ScrapingPartOptions {
   appender: MetricsAppender
+  /** Whose the series are where nothing says it. */
   tenant: string
   /** For /api/v1/targets/metadata. */
-  metadata: (request: HttpRequest) => ReadonlyMap<string, Metadata>
+  metadata: (tenant: string) => ReadonlyMap<string, Metadata>
   /** The routes, as the role offers them. */
   offered: (routes: ReturnType<typeof targetRoutes>) => Part['routes']
   prepare?: (config: PrometheusConfig | undefined) => Promise<void>
@@ -26,15 +26,17 @@ export interface ScrapingPartOptions {
 
 const healths = ['up', 'down', 'unknown'] as const
 
-export function makeScraping({ config, world, env, isReader }: Context, options: ScrapingPartOptions): ScrapingPart {
-  const { appender, tenant, metadata, offered, prepare } = options
+export function makeScraping(context: Context, options: ScrapingPartOptions): ScrapingPart {
+  const { config, world, env, isReader, tenancy } = context
+  const { appender, metadata, offered, prepare } = options
   const scraping = new Scraping({
     guard: outgoingGuard(config),
     world,
     env,
     file: isReader ? '' : config.text('scrape_config_file'),
     appender,
-    tenant,
+    tenant: tenantSetting(context, 'scrape.tenant') || options.tenant,
+    hasTenancy: tenancy.isOn,
     bodyBytesMax: config.bytes('limits.scrape_size'),
     version,
     ...(prepare === undefined ? {} : { prepare }),
@@ -43,7 +45,7 @@ export function makeScraping({ config, world, env, isReader }: Context, options:
     scraping.active().filter(target => target.health === health).length
   const part = makePart({
     name: 'scraping',
-    routes: offered(targetRoutes(scraping, metadata)),
+    routes: offered(targetRoutes({ source: scraping, shownTo: tenancy.shownTo('metrics'), metadataOf: metadata })),
     metrics: registry => {
       const help = 'Targets by how their last scrape ended.'
       for (const health of healths)

@@ -12,6 +12,7 @@ import { TracesEngine } from '#traces/engine.ts'
 import { defaultDedicated, layoutOf, type BlockFormat, type BlockLayout } from '#traces/schema.ts'
 import { withoutSpans } from '#wire/otlp/split-traces.ts'
 import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/traces.ts'
+import { defaultRuleTenants } from '#worker/rules.ts'
 import { openBucket } from '../buckets.ts'
 import type { Config } from '../config.ts'
 import { countMemory, queryRoutes } from '../context.ts'
@@ -92,7 +93,7 @@ function dependenciesFrom({ tenancy, workers }: ServingContext) {
     // Anchored: calls are counted, not extrapolated.
     const expr = `sum by (client, server) (increase(traces_service_graph_request_total[${range}] anchored))`
     const samples = await workers.evaluate({ language: 'promql', expr }, endMs, {
-      tenants: { ...defaultTenants, metrics: tenantOf(request) },
+      tenants: { ...defaultRuleTenants, metrics: [tenantOf(request)] },
       signal: request.signal,
     })
     return samples

@@ -1,5 +1,5 @@
 /** The web interface: the browser program, and the questions that only it asks. */
-import type { Alertmanager } from '#alert/alertmanager/alertmanager.ts'
+import type { Alertmanagers } from '#alert/alertmanager/alertmanagers.ts'
 import {
   tercetRoutes,
   type ListedBlock,
@@ -12,8 +12,9 @@ import {
 import { uiRoutes } from '#api/tercet/ui.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { dollarsAMonth, sumsOf } from '#bucket/request-prices.ts'
-import { NotFoundError } from '#core/errors.ts'
+import { BadDataError, NotFoundError } from '#core/errors.ts'
 import { signals as signalNames, type SignalName } from '#core/signal-name.ts'
+import type { Caller } from '#net/access.ts'
 import { filesOf } from '#scrape/discovery/simple.ts'
 import type { Signal } from '#store/signal.ts'
 import { queryRoutes, type Context } from '../context.ts'
@@ -45,18 +46,47 @@ interface Dashboard {
   text: string
 }
 
+/** In a path of `dashboard_files`: the name of a tenant. */
+const tenantPlace = '<tenant>'
+
 /** Dashboards of `dashboard_files`, read each time that they are asked for, so that a changed file shows. */
-function readDashboards({ config, world }: Context): () => Promise<Dashboard[]> {
+function readDashboards({ config, world, tenancy }: Context): (caller: Caller) => Promise<Dashboard[]> {
   const { files } = world
+  const shownTo = tenancy.shownTo('metrics')
   const readOne = async (path: string): Promise<Dashboard> => ({
     name: path.slice(path.lastIndexOf('/') + 1).replace(/\.json$/, ''),
     text: Buffer.from(await files.read(path)).toString('utf8'),
   })
-  return async () => {
-    const paths = await Promise.all(
-      config.list('dashboard_files').map(pattern => filesOf({ files, directory: process.cwd() }, pattern)),
-    )
-    return Promise.all(paths.flat().map(readOne))
+  const readAll = async (pattern: string): Promise<Dashboard[]> =>
+    Promise.all((await filesOf({ files, directory: process.cwd() }, pattern)).map(readOne))
+  /** Not every tenant has some. */
+  const readIfThere = async (pattern: string): Promise<Dashboard[]> => {
+    try {
+      return await readAll(pattern)
+    } catch (error) {
+      if (error instanceof NotFoundError) return []
+      throw error
+    }
+  }
+  return async caller => {
+    const tenants = shownTo(caller) ?? []
+    const found = config.list('dashboard_files').flatMap(pattern => {
+      if (!pattern.includes(tenantPlace)) return [readAll(pattern)]
+      return tenants.map(tenant => readIfThere(pattern.replaceAll(tenantPlace, () => tenant)))
+    })
+    return (await Promise.all(found)).flat()
+  }
+}
+
+/** Names of tenants are directories: their characters mean something in the pattern of a file's name. */
+function checkDashboardFiles({ config, tenancy }: Context): void {
+  for (const pattern of config.list('dashboard_files')) {
+    if (!pattern.includes(tenantPlace)) continue
+    if (!tenancy.isOn) throw new BadDataError(`dashboard_files: ${tenantPlace} in ${pattern} needs tenancy=on`)
+    const directories = pattern.split('/').slice(0, -1)
+    const isAlone = directories.every(part => part === tenantPlace || !part.includes(tenantPlace))
+    if (!isAlone || !directories.includes(tenantPlace) || pattern.endsWith(tenantPlace))
+      throw new BadDataError(`dashboard_files: ${tenantPlace} in ${pattern} stands for a directory: /${tenantPlace}/`)
   }
 }
 
@@ -64,6 +94,7 @@ function readDashboards({ config, world }: Context): () => Promise<Dashboard[]> 
 async function warnOfMissing({ config, world }: Context): Promise<void> {
   const { files, log } = world
   for (const pattern of config.list('dashboard_files')) {
+    if (pattern.includes(tenantPlace)) continue
     const paths = await filesOf({ files, directory: process.cwd() }, pattern)
     if (paths.length === 0) log.warn('no file matches', { key: 'dashboard_files', pattern })
     for (const path of paths) {
@@ -101,10 +132,11 @@ export async function makeUi(
   signals: readonly Signal[],
   buckets: Readonly<Record<SignalName, Bucket>>,
   damaged: () => ListedDamage[],
-  alertmanager: Alertmanager | undefined,
+  alertmanagers: Alertmanagers | undefined,
   own: Pick<Process, 'warnings'>,
 ): Promise<Part> {
   const { config, world, running } = context
+  checkDashboardFiles(context)
   const blocks = (): ListedBlock[] =>
     signals.flatMap(signal => signal.blockList().map(block => ({ signal: signal.name, ...block })))
   const trouble = (): ListedTrouble[] =>
@@ -140,7 +172,8 @@ export async function makeUi(
     warnings,
     settings,
     running,
-    alertmanager,
+    alertmanagers,
+    tenantOf: context.tenancy.of('metrics'),
     dashboards: readDashboards(context),
   })
   return makePart({

@@ -12,8 +12,8 @@ import { parseAnswer } from '../discovery/fetch-json.ts'
 
 /** `rules`: the groups of an object, as a rule file has them; `file` stands for its path. */
 export interface OperatorFindings {
-  jobs: ScrapeJob[]
-  rules: { file: string; text: string }[]
+  jobs: { namespace: string; job: ScrapeJob }[]
+  rules: { namespace: string; file: string; text: string }[]
 }
 
 const quietMs = 200
@@ -83,20 +83,23 @@ export class OperatorWatcher {
     const problems = new Map<string, string>()
     for (const { kind, watch } of this.#watches) {
       for (const found of watch.objects.values()) {
-        const place = `${kind} ${found.metadata.namespace ?? ''}/${found.metadata.name}`
+        const { name, namespace = '' } = found.metadata
+        const place = `${kind} ${namespace}/${name}`
         if (kind === 'PrometheusRule' || kind === 'VMRule') {
           findings.rules.push({
+            namespace,
             file: place,
             text: JSON.stringify({ groups: (found['spec'] as { groups?: unknown } | undefined)?.groups ?? [] }),
           })
           continue
         }
         try {
-          addAll(findings.jobs, [
-            ...readPrometheusConfig(JSON.stringify({ scrape_configs: await jobsOf(kind, found, read) }), place, {
-              env: {},
-            }).jobs,
-          ])
+          const text = JSON.stringify({ scrape_configs: await jobsOf(kind, found, read) })
+          const { jobs } = readPrometheusConfig(text, place, { env: {} })
+          addAll(
+            findings.jobs,
+            jobs.map(job => ({ namespace, job })),
+          )
         } catch (error) {
           problems.set(place, messageOf(error))
           if (this.#problems.get(place) !== messageOf(error))

@@ -144,7 +144,7 @@ function Account() {
   if (who === undefined) return null
   return (
     <>
-      {who.hasTenancy && <Tenant tenants={who.tenants} />}
+      {who.tenancy && <Tenant tenants={who.tenants} />}
       {who.name !== '' && (
         <p class="account">
           {who.name}
