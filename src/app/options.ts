@@ -381,6 +381,12 @@ export const optionTable = {
     'Decompressed blocks of lines that are kept in memory for queries; an eighth of the memory at most.',
   ),
   tenancy: option(['off', 'on'], 'off', 'on: the X-Scope-OrgID header names the tenant.'),
+  tenants_file: option(
+    'text',
+    '',
+    'With tenancy: on, a file of limits and retention of single tenants (docs/operating.md#tenants); ' +
+      'it is read again when it has changed.',
+  ),
   memory_limit: option(
     'memory',
     '100%',
