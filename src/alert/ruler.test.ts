@@ -52,7 +52,7 @@ function makeRuler(groups: StoredGroups, more: Partial<RulerOptions> = {}): Made
     language: 'logql',
     groups,
     log: silentLog,
-    groupsMax: 3,
+    groupsMax: () => 3,
     groupCharactersMax: 4000,
     allCharactersMax: 8000,
     isReader: false,

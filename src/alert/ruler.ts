@@ -26,7 +26,7 @@ export interface RulerOptions {
   clock: Clock
   log: Log
   /** Groups of one tenant. */
-  groupsMax: number
+  groupsMax: (tenant: string) => number
   /** Characters of one group as it is sent. */
   groupCharactersMax: number
   /** Characters of all groups of all tenants. */
@@ -211,7 +211,8 @@ export class Ruler {
   }
 
   #refuseMany(group: StoredGroup, characters: number): void {
-    const { groupsMax, allCharactersMax } = this.#options
+    const { allCharactersMax } = this.#options
+    const groupsMax = this.#options.groupsMax(group.tenant)
     const others = [...this.#entries].filter(([key]) => key !== keyOf(group)).map(([, entry]) => entry)
     const own = others.filter(entry => entry.group.tenant === group.tenant).length
     if (own >= groupsMax)

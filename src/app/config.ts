@@ -9,9 +9,11 @@ import { parseIpNetwork } from '#core/ip-address.ts'
 import { closeOf } from '#core/nearest.ts'
 import { ownOf } from '#core/own.ts'
 import { hiddenText, maskUrls, Secret } from '#core/secret.ts'
+import { checkTenantName } from '#core/tenant-name.ts'
 import { problemOfAllowedHost } from '#net/allowed-hosts.ts'
 import { problemOfOrigin } from '#net/browser-rules.ts'
 import { clientAuths } from '#net/tls-options.ts'
+import { syslogListeners } from './syslog-listeners.ts'
 import { tlsListeners } from './tls-listeners.ts'
 import { findVariables, type Environment } from './environment.ts'
 import { isOptionName, optionNames, optionOf, type OptionName } from './options.ts'
@@ -161,6 +163,10 @@ export function problemOf(name: OptionName, value: string): string | undefined {
       return firstProblem(value, problemOfOrigin)
     case 'client-auths':
       return firstProblem(value, problemOfClientAuth)
+    case 'syslog-tenants':
+      return firstProblem(value, problemOfSyslogTenant)
+    case 'syslog-listeners':
+      return firstProblem(value, problemOfSyslogListener)
     case 'address':
       return value === 'off' ? undefined : problemOfAddress(value)
   }
@@ -186,6 +192,22 @@ function problemOfClientAuth(entry: string): string | undefined {
   return tlsListeners.some(one => one === listener) && clientAuths.some(one => one === wanted) && more.length === 0
     ? undefined
     : `${JSON.stringify(entry)} is not one of ${tlsListeners.join(', ')} with =${clientAuths.join(', =')}`
+}
+
+function problemOfSyslogListener(name: string): string | undefined {
+  if (syslogListeners.some(one => one === name)) return undefined
+  return `${JSON.stringify(name)} is not one of ${syslogListeners.join(', ')}`
+}
+
+function problemOfSyslogTenant(entry: string): string | undefined {
+  const equals = entry.indexOf('=')
+  if (equals < 0) return `${JSON.stringify(entry)} is not a listener and its tenant, as syslog_tcp=a`
+  try {
+    checkTenantName(entry.slice(equals + 1))
+  } catch (error) {
+    return messageOf(error)
+  }
+  return problemOfSyslogListener(entry.slice(0, equals))
 }
 
 function problemOfAddress(value: string): string | undefined {

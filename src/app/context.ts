@@ -9,6 +9,7 @@ import { WriteRequestKernel } from '#codec/write-request.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { memoryBudgetBytes, memoryShares, type Limits } from '#core/limits.ts'
 import { MemoryBudget } from '#core/memory-budget.ts'
+import { Overrides } from '#core/overrides.ts'
 import { NewerFormatError } from '#core/own-formats.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { checkTenantName } from '#core/tenant-name.ts'
@@ -30,6 +31,8 @@ export interface Context {
   readonly world: World
   readonly env: Environment
   readonly limits: Limits
+  /** Limits and retention of single tenants. */
+  readonly overrides: Overrides
   /** Heads, caches, bodies, queries, answers and tails draw on it. */
   readonly memory: MemoryBudget
   readonly security: Security
@@ -75,6 +78,7 @@ export async function makeContext(config: Config, machine: World, env: Environme
     world,
     env,
     limits,
+    overrides: await openOverrides(config, world),
     memory,
     gate,
     security,
@@ -106,6 +110,13 @@ export function tenantSetting({ config, tenancy }: Pick<Context, 'config' | 'ten
     throw new BadDataError(`${name}: ${messageOf(error)}`, { cause: error })
   }
   return tenant
+}
+
+/** The parser is loaded where there is a file: an agent's memory is small. */
+async function openOverrides(config: Config, { files }: World): Promise<Overrides> {
+  if (config.text('tenants_file') === '') return new Overrides()
+  const { readTenants } = await import('./tenants-file.ts')
+  return new Overrides((await readTenants(config, files))?.table)
 }
 
 /** Threads that answer queries; 0: there are no workers. */

@@ -9,7 +9,7 @@ import type { OidcSettings } from '#auth/oidc.ts'
 import { bearerTokens, clientCertificates, Passwords, type Login } from '#auth/schemes.ts'
 import { Sessions } from '#auth/sessions.ts'
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, messageOf } from '#core/errors.ts'
+import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Random } from '#core/random.ts'
 import { Secret } from '#core/secret.ts'
@@ -47,6 +47,8 @@ async function textOf(path: string, files: Files): Promise<string> {
   const text = await files.read(path).then(
     bytes => Buffer.from(bytes).toString('utf8'),
     (error: unknown) => {
+      // The command line says which flag names it.
+      if (error instanceof NotFoundError) throw error
       throw new BadDataError(`${path} can't be read: ${messageOf(error)}`, { cause: error })
     },
   )

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { Registry } from '#core/counter.ts'
 import { silentLog } from '#core/log.ts'
+import { known } from '#net/access.ts'
 import { StartError } from '#core/start-error.ts'
 import { Lifecycle, together, type SharedServers } from './lifecycle.ts'
 import { makePart, type Part } from './part.ts'
@@ -34,6 +35,7 @@ test('addresses open first, parts start in order, listeners last; all of it stop
   const { events, part, servers } = bench()
   const listener = {
     name: 'syslog_tcp',
+    access: known,
     open: () => {
       events.push('open syslog')
       return Promise.resolve('127.0.0.1:514')

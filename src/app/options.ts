@@ -16,6 +16,8 @@ export type OptionKind =
   | 'hosts'
   | 'origins'
   | 'client-auths'
+  | 'syslog-tenants'
+  | 'syslog-listeners'
   | 'address'
   | readonly string[]
 export interface Option {
@@ -53,6 +55,30 @@ export const optionTable = {
   'listen.syslog_tcp': option('address', 'off', 'Address for syslog (RFC 3164 and 5424) over TCP.'),
   'listen.syslog_tls': option('address', 'off', 'The same over TLS, with the certificate of tls.cert_file.'),
   'listen.syslog_udp': option('address', 'off', 'The same over UDP.'),
+  'syslog.tenants': option(
+    'syslog-tenants',
+    '',
+    'With tenancy: on, the tenant of what each listener of syslog gets: syslog_tcp=a, syslog_udp=b; others have fake.',
+  ),
+  'syslog.tenant_field': option(
+    'text',
+    '',
+    'With tenancy: on, the field of a message that names its tenant: hostname, app_name, proc_id, msg_id, ' +
+      "or one of the structured data, as tercet@32473.tenant. A message without a tenant's name there goes to the " +
+      'tenant that syslog.tenants has for its listener, else it is lost.',
+  ),
+  'syslog.allow': option(
+    'networks',
+    '',
+    'Networks that syslog is taken from, by all its listeners: 10.0.0.0/8, fd00::/8, 192.0.2.7; without it, from all.',
+  ),
+  'syslog.without_credentials': option(
+    'syslog-listeners',
+    '',
+    'Listeners of syslog that take messages from whoever reaches them although credentials are set up (auth.*): ' +
+      'syslog_udp, syslog_tcp, syslog_tls. Others ask for a client certificate that auth.file lists, ' +
+      'and without TLS they do not start.',
+  ),
   'listen.aliases': option('list', '', 'More addresses of the same handlers: 127.0.0.1:9090, \u2026'),
   'tls.cert_file': option(
     'text',
@@ -374,6 +400,12 @@ export const optionTable = {
     'Decompressed blocks of lines that are kept in memory for queries; an eighth of the memory at most.',
   ),
   tenancy: option(['off', 'on'], 'off', 'on: the X-Scope-OrgID header names the tenant.'),
+  tenants_file: option(
+    'text',
+    '',
+    'With tenancy: on, a file of limits and retention of single tenants (docs/operating.md#tenants); ' +
+      'it is read again when it has changed.',
+  ),
   memory_limit: option(
     'memory',
     '100%',

@@ -3,6 +3,7 @@
  * (roles.ts).
  */
 import type { Registry } from '#core/counter.ts'
+import type { Access } from '#net/access.ts'
 import type { GrpcMethod } from '#net/grpc.ts'
 import type { GuardedRoute } from '#net/route-table.ts'
 import type { SocketRoute } from '#net/web-socket.ts'
@@ -11,6 +12,8 @@ import type { SocketRoute } from '#net/web-socket.ts'
 export interface Listener {
   /** As the configuration names it: `syslog_tcp`. */
   readonly name: string
+  /** What it asks of whoever sends. */
+  readonly access: Access
   /** Opens it; the address, `host:port`, that was opened, or undefined where the configuration says `off`. */
   open(): Promise<string | undefined>
   /** Does nothing where it is not open. */

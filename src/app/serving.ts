@@ -17,6 +17,7 @@ import { makePages } from './parts/pages.ts'
 import { makeScraping } from './parts/scraping.ts'
 import { makeSelfApi } from './parts/self-api.ts'
 import { makeSelf } from './parts/self.ts'
+import { makeTenants } from './parts/tenants.ts'
 import { makeTraces } from './parts/traces.ts'
 import { makeUi } from './parts/ui.ts'
 import { makeWatching } from './parts/watching.ts'
@@ -60,6 +61,9 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
       makeDoors(context),
       makeMemory(context),
       makeCredentials(context),
+      makeTenants(context, () => {
+        context.workers.noteOverrides()
+      }),
       makeFormats(context, buckets),
       stores,
       makeWorkers(context),

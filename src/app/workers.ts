@@ -65,9 +65,9 @@ export interface ServingContext extends Context {
 }
 
 export function makeServingContext(context: Context, startWorker = startThread): ServingContext {
-  const { world, limits, tenancy } = context
+  const { world, limits, overrides, tenancy } = context
   const keptAnswerBytes = keptAnswerBytesOf(context)
-  const queries = new Queries({ clock: world.clock, limits, tenancy, keptAnswerBytes })
+  const queries = new Queries({ clock: world.clock, limits, overrides, tenancy, keptAnswerBytes })
   const caches = context.memory.account('caches')
   caches.measured(() => queries.keptAnswers.bytes)
   caches.onShortage(() => {
@@ -253,6 +253,7 @@ export class Workers {
     }
     const { metrics, logs, traces } = this.#served
     const readers = ruleReaders({ metrics, logs, traces }, tenants)
+    this.#queries.limitRule(query, tenants, signal)
     return evaluateRule(query, atMs, readers, this.#queries, signal)
   }
 
@@ -282,10 +283,11 @@ export class Workers {
   // --- What a worker is started with: read then, when all parts are there ---
 
   #settings(memoryBytesMax: number): WorkerSettings {
-    const { limits, config } = this.#context
+    const { limits, overrides, config } = this.#context
     return {
       compileCacheDirectory,
       limits,
+      overrides: overrides.table,
       isTenancyOn: config.text('tenancy') === 'on',
       memoryBytesMax,
       metrics: this.#metricsSettings(),
@@ -319,6 +321,14 @@ export class Workers {
     const bucket = this.#places.get(signal)
     if (bucket === undefined) return undefined
     return { bucket, retentionMs: retentionMsOf(this.#context.config, signal) }
+  }
+
+  /** Limits and retention of single tenants are others than before. */
+  noteOverrides(): void {
+    const { table } = this.#context.overrides
+    // What is kept was made within other limits.
+    this.#queries.keptAnswers.clear()
+    this.#pool?.tellAll(link => link.call('overrides', table))
   }
 
   register(registry: Registry): void {

@@ -1,18 +1,16 @@
-/** Syslog over TCP, TLS and UDP: messages are gathered for a moment and stored together. */
-import { backoffMs } from '#core/backoff.ts'
-import { sleep, type Clock, type Timer } from '#core/clock.ts'
-import { messageOf } from '#core/errors.ts'
+/** Syslog over TCP, TLS and UDP: messages are told apart, and each goes into the queue of its tenant. */
+import type { Clock } from '#core/clock.ts'
 import { syslogWaitingBytesMax } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
+import { RareLines } from '#core/rare-lines.ts'
 import type { LogsAppender } from '#logs/append.ts'
 import { Labels } from '#model/labels.ts'
-import { LogBatchBuilder } from '#model/log-batch.ts'
+import type { Grant } from '#net/access.ts'
 import type { BytePeer, ByteReceiver } from '#net/byte-streams.ts'
 import { parseSyslog, SyslogFraming } from '#wire/syslog/parse.ts'
+import type { SyslogDoor, SyslogPeer, SyslogRefusal } from './syslog-door.ts'
+import { SyslogQueue } from './syslog-queue.ts'
 
-const gatherMs = 50
-const gatherMax = 2000
-const attemptsMax = 20
 const httpMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'CONNECT', 'TRACE'] as const
 /**
  * How a request of HTTP begins, as far as it has come. A browser sends one to any port that a page names, and the lines
@@ -24,7 +22,8 @@ const partOfHttpRequest = /^(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|CONNECT|TR
 const beginningBytesMax = 8192
 /** What a message takes beside its bytes. */
 const messageBytes = 200
-const retryPause = { leastMs: 100, mostMs: 5000 }
+/** With tenancy a tenant may have so much of the room, so that one whose limits are reached stops no other. */
+const tenantShare = 1 / 4
 
 /** Tells syslog from HTTP by what a connection begins with. */
 class Beginning {
@@ -58,20 +57,31 @@ function mayBecomeHttp(text: string): boolean {
   return partOfHttpRequest.test(text) || httpMethods.some(method => method.startsWith(text))
 }
 
+export interface SyslogOptions {
+  readonly appender: LogsAppender
+  readonly clock: Clock
+  readonly log: Log
+  readonly messageBytesMax: number
+  readonly hasTenancy: boolean
+  /** Tenants whose messages wait; those of one more are lost. */
+  readonly tenantsMax: number
+  /** Somebody who is known tried what the credential is not for. */
+  readonly onForbidden?: (who: string, listener: string, peer: SyslogPeer) => void
+}
+
+/** What a listener hands its bytes to. */
+export interface SyslogListener {
+  readonly connect: (peer: BytePeer) => ByteReceiver
+  /** One datagram, which may hold several lines, and the address that it says it is from. */
+  readonly datagram: (bytes: Uint8Array, address: string) => void
+}
+
 export class SyslogReceiver {
-  readonly #appender: LogsAppender
-  readonly #tenant: string
-  readonly #clock: Clock
-  readonly #log: Log
-  readonly #messageBytesMax: number
-  #builder = new LogBatchBuilder()
-  #timer: Timer | undefined
-  #storing: Promise<void> = Promise.resolve()
-  /** Batches that are being stored, or wait for those before them: messages gather for as long. */
-  #batches = 0
-  /** Of messages that are not stored yet, those of `#builder` included. */
+  readonly #options: SyslogOptions
+  readonly #queues = new Map<string, SyslogQueue>()
+  readonly #lines: RareLines
+  /** Of messages that are not stored yet. */
   #waitingBytes = 0
-  #gatheredBytes = 0
   /** Connections wait for this. */
   #room: PromiseWithResolvers<void> | undefined
   /** Datagrams are being dropped. */
@@ -79,49 +89,84 @@ export class SyslogReceiver {
   messages = 0
   /** Messages that were given up: syslog has no reply that could say so. */
   lost = 0
+  /** Connections and datagrams that were not let in. */
+  refused = 0
 
-  constructor(appender: LogsAppender, tenant: string, clock: Clock, log: Log, messageBytesMax: number) {
-    this.#appender = appender
-    this.#tenant = tenant
-    this.#clock = clock
-    this.#log = log
-    this.#messageBytesMax = messageBytesMax
+  constructor(options: SyslogOptions) {
+    this.#options = options
+    this.#lines = new RareLines(options.clock, options.log)
   }
 
-  /** For one connection. */
-  readonly connect = (peer: BytePeer): ByteReceiver => {
-    const framing = new SyslogFraming(this.#messageBytesMax)
+  listener(door: SyslogDoor): SyslogListener {
+    return {
+      connect: peer => this.#connect(door, peer),
+      datagram: (bytes, address) => {
+        this.#datagram(door, bytes, address)
+      },
+    }
+  }
+
+  #connect(door: SyslogDoor, { certificate, address, end }: BytePeer): ByteReceiver {
+    const framing = new SyslogFraming(this.#options.messageBytesMax)
     const beginning = new Beginning()
+    const peer = { address, clientSubject: certificate?.subject }
+    let isRefused = false
+    const enter = (): Grant | undefined => {
+      if (isRefused) return undefined
+      const grant = door.enter(peer)
+      if (!('reason' in grant)) return grant
+      isRefused = true
+      this.#refuse(door, peer, grant)
+      end()
+      return undefined
+    }
+    enter()
     return {
       data: bytes => {
+        const grant = enter()
+        if (grant === undefined) return undefined
         const sure = beginning.push(bytes)
         if (sure === 'http') {
           this.#refuseHttp()
-          peer.end()
+          end()
           return undefined
         }
-        for (const message of framing.push(sure)) this.#take(message)
-        if (this.#waitingBytes <= syslogWaitingBytesMax) return undefined
-        this.#room ??= Promise.withResolvers()
-        return this.#room.promise
+        const full = new Set<SyslogQueue>()
+        for (const message of framing.push(sure)) {
+          const queue = this.#take(door, grant, message)
+          if (queue?.room !== undefined) full.add(queue)
+        }
+        return this.#roomFor(full)
       },
       close: () => {
-        for (const message of [...framing.push(beginning.end()), ...framing.end()]) this.#take(message)
+        const grant = enter()
+        if (grant === undefined) return
+        for (const message of [...framing.push(beginning.end()), ...framing.end()]) this.#take(door, grant, message)
       },
     }
   }
 
   #refuseHttp(): void {
     this.lost++
-    this.#log.warn('a connection for syslog began as HTTP does, and was ended')
+    this.#lines.warn('a connection for syslog began as HTTP does, and was ended')
   }
 
-  /** For one datagram, which may hold several lines. */
-  readonly datagram = (bytes: Uint8Array): void => {
-    const framing = new SyslogFraming(this.#messageBytesMax)
+  #refuse({ name: listener }: SyslogDoor, peer: SyslogPeer, { reason, name }: SyslogRefusal): void {
+    this.refused++
+    this.#lines.warn('senders of syslog are not let in', { listener, from: peer.address ?? '', reason })
+    if (name !== undefined) this.#options.onForbidden?.(name, listener, peer)
+  }
+
+  #datagram(door: SyslogDoor, bytes: Uint8Array, address: string): void {
+    const grant = door.enter({ address })
+    if ('reason' in grant) {
+      this.#refuse(door, { address }, grant)
+      return
+    }
+    const framing = new SyslogFraming(this.#options.messageBytesMax)
     const messages = [...framing.push(bytes), ...framing.end()]
-    if (this.#waitingBytes > syslogWaitingBytesMax) this.#drop(messages.length)
-    else for (const message of messages) this.#take(message)
+    if (!this.#hasRoom()) this.#drop(messages.length)
+    else for (const message of messages) this.#take(door, grant, message, true)
   }
 
   /** UDP can't be slowed down. */
@@ -131,7 +176,83 @@ export class SyslogReceiver {
     if (this.#isDropping) return
     this.#isDropping = true
     const waitingBytes = this.#waitingBytes
-    this.#log.warn('syslog datagrams are dropped: messages wait to be stored', { waitingBytes, syslogWaitingBytesMax })
+    this.#options.log.warn('syslog datagrams are dropped: messages wait to be stored', {
+      waitingBytes,
+      syslogWaitingBytesMax,
+    })
+  }
+
+  #hasRoom(): boolean {
+    return this.#waitingBytes <= syslogWaitingBytesMax
+  }
+
+  /** Resolved when there is room for all, and for these tenants; undefined: there is. */
+  #roomFor(full: ReadonlySet<SyslogQueue>): Promise<void> | undefined {
+    const rooms = Array.from(full, ({ room }) => room).filter(room => room !== undefined)
+    if (!this.#hasRoom()) {
+      this.#room ??= Promise.withResolvers()
+      rooms.push(this.#room.promise)
+    }
+    return rooms.length === 0 ? undefined : Promise.all(rooms).then(() => undefined)
+  }
+
+  /** The queue that has it now. With `orDrop` nothing is put into one that has no room. */
+  #take(door: SyslogDoor, grant: Grant, bytes: Buffer, orDrop = false): SyslogQueue | undefined {
+    const nowMs = this.#options.clock.nowMs()
+    const { time, message, fields } = parseSyslog(bytes.toString('utf8'), nowMs)
+    const tenant = door.tenantOf(fields, grant)
+    const queue = typeof tenant === 'string' ? this.#queueOf(tenant) : tenant
+    if (!(queue instanceof SyslogQueue)) {
+      this.#lose(door, queue)
+      return undefined
+    }
+    if (orDrop && queue.room !== undefined) {
+      this.#drop(1)
+      return undefined
+    }
+    const labels: [string, string][] = []
+    for (const name of ['hostname', 'app_name', 'proc_id']) {
+      const value = fields.get(name)
+      if (value === undefined) continue
+      labels.push([name, value])
+      fields.delete(name)
+    }
+    this.messages++
+    const size = bytes.length + messageBytes
+    this.#waitingBytes += size
+    const { ms = nowMs, subNs = 0 } = time ?? {}
+    queue.add({ labels: Labels.from(labels), ms, subNs, message, pairs: [...fields].flat() }, size)
+    return queue
+  }
+
+  #lose({ name: listener }: SyslogDoor, { reason }: SyslogRefusal): void {
+    this.messages++
+    this.lost++
+    this.#lines.warn('syslog messages are lost: they are of no tenant', { listener, reason })
+  }
+
+  #queueOf(tenant: string): SyslogQueue | SyslogRefusal {
+    const known = this.#queues.get(tenant)
+    if (known !== undefined) return known
+    const { appender, clock, log, tenantsMax, hasTenancy } = this.#options
+    if (this.#queues.size >= tenantsMax)
+      return { reason: `messages of ${tenantsMax} tenants wait, which is the limit (limits.tenants)` }
+    const queue: SyslogQueue = new SyslogQueue({
+      appender,
+      tenant,
+      clock,
+      log,
+      bytesMax: syslogWaitingBytesMax * (hasTenancy ? tenantShare : 1),
+      onRelease: bytes => {
+        if (queue.isEmpty) this.#queues.delete(tenant)
+        this.#release(bytes)
+      },
+      onLost: messages => {
+        this.lost += messages
+      },
+    })
+    this.#queues.set(tenant, queue)
+    return queue
   }
 
   /** Messages of so many bytes are stored, or given up. */
@@ -143,83 +264,7 @@ export class SyslogReceiver {
     this.#room = undefined
   }
 
-  #take(bytes: Buffer): void {
-    const nowMs = this.#clock.nowMs()
-    const { time, message, fields } = parseSyslog(bytes.toString('utf8'), nowMs)
-    const labels: [string, string][] = []
-    for (const name of ['hostname', 'app_name', 'proc_id']) {
-      const value = fields.get(name)
-      if (value === undefined) continue
-      labels.push([name, value])
-      fields.delete(name)
-    }
-    this.#builder.add(Labels.from(labels), time?.ms ?? nowMs, time?.subNs ?? 0, message, [...fields].flat())
-    this.messages++
-    this.#waitingBytes += bytes.length + messageBytes
-    this.#gatheredBytes += bytes.length + messageBytes
-    if (this.#builder.count >= gatherMax) this.#flush()
-    else if (this.#batches === 0) this.#flushSoon()
-  }
-
-  #flushSoon(): void {
-    this.#timer ??= this.#clock.after(gatherMs, () => {
-      this.#flush()
-    })
-  }
-
-  #flush(): void {
-    this.#timer?.cancel()
-    this.#timer = undefined
-    const builder = this.#builder
-    if (builder.count === 0) return
-    this.#builder = new LogBatchBuilder()
-    const bytes = this.#gatheredBytes
-    this.#gatheredBytes = 0
-    this.#batches++
-    this.#storing = this.#storing
-      .then(() => this.#store(builder))
-      .finally(() => {
-        this.#release(bytes)
-        if (--this.#batches === 0 && this.#builder.count > 0) this.#flushSoon()
-      })
-  }
-
-  /** Syslog has no answer: what can't be kept now is tried again for a while, then given up with a word in the log. */
-  async #store(builder: LogBatchBuilder): Promise<void> {
-    builder.partDuplicates()
-    const batch = builder.build()
-    batch.isVerbatim = true
-    for (let attempt = 0; ; attempt++) {
-      // The next one can't be stored before.
-      batch.isPart = this.#batches > 1
-      try {
-        const result = await this.#appender.append(this.#tenant, batch)
-        // Limits that pass, and lines that are sent again with them are stored once.
-        if (result.refused > 0 && result.status === 429 && attempt < attemptsMax) {
-          await sleep(this.#clock, backoffMs(attempt, retryPause))
-          continue
-        }
-        if (result.refused > 0) {
-          this.lost += result.refused
-          this.#log.warn('syslog messages were refused', {
-            refused: result.refused,
-            reason: result.problems[0]?.message ?? '',
-          })
-        }
-        return
-      } catch (error) {
-        if (attempt >= attemptsMax) {
-          this.lost += batch.count
-          this.#log.error('syslog messages were given up', { messages: batch.count, error: messageOf(error) })
-          return
-        }
-        await sleep(this.#clock, backoffMs(attempt, retryPause))
-      }
-    }
-  }
-
   async close(): Promise<void> {
-    this.#flush()
-    await this.#storing
+    for (const queue of Array.from(this.#queues.values())) await queue.close()
   }
 }

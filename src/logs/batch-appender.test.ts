@@ -34,7 +34,7 @@ interface Entry {
 
 function append(
   entries: readonly Entry[],
-  tenant = new Tenant('fake', 3),
+  tenant = new Tenant('fake', () => 3),
 ): { outcome: LogsAppendOutcome; appender: BatchAppender } {
   const builder = new LogBatchBuilder()
   for (const { labels = { app: 'a' }, atMs = 0, line = 'line', pairs = [] } of entries)
@@ -75,7 +75,7 @@ test('a batch that asks for it learns which entries were refused, and whether wa
   add('a', 'behind', -600_001)
   const batch = builder.build()
   const append = (): LogsAppendOutcome =>
-    new BatchAppender(limits).admit(new Tenant('fake', 2), batch, 1, exactly(nowMs))
+    new BatchAppender(limits).admit(new Tenant('fake', () => 2), batch, 1, exactly(nowMs))
   assert.equal(append().refusedAt, undefined)
   batch.namesRefused = true
   const outcome = append()
@@ -114,7 +114,7 @@ test('an entry beyond a limit is refused with the limit, and what stands beside 
 
 test('a refusal names only configuration keys that exist', () => {
   const messages = refusals.flatMap(([entry]) => append([entry]).outcome.problems.map(p => p.message))
-  const tenant = new Tenant('fake', 0)
+  const tenant = new Tenant('fake', () => 0)
   messages.push(...append([{}], tenant).outcome.problems.map(p => p.message))
   const named = messages.flatMap(message => message.match(/\b(?:limits|logs)\.[a-z_]+/g) ?? [])
   assert.ok(named.length > 0)
@@ -122,10 +122,10 @@ test('a refusal names only configuration keys that exist', () => {
 })
 
 test('one stream too many is refused with 429', () => {
-  const { outcome } = append([{ labels: { app: 'a' } }, { labels: { app: 'b' } }], new Tenant('fake', 1))
+  const { outcome } = append([{ labels: { app: 'a' } }, { labels: { app: 'b' } }], new Tenant('fake', () => 1))
   assert.equal(outcome.stored, 1)
   assert.equal(outcome.status, 429)
-  assert.throws(() => new Tenant('fake', 0).head.stream(Labels.fromObject({ app: 'a' }), nowMs), LimitError)
+  assert.throws(() => new Tenant('fake', () => 0).head.stream(Labels.fromObject({ app: 'a' }), nowMs), LimitError)
 })
 
 test('a line too far behind the newest of its stream is refused; one within the window is kept', () => {
@@ -135,7 +135,7 @@ test('a line too far behind the newest of its stream is refused; one within the 
 })
 
 test('the same line twice is stored once, and both are accepted', () => {
-  const tenant = new Tenant('fake', 3)
+  const tenant = new Tenant('fake', () => 3)
   const { outcome, appender } = append([{}, {}], tenant)
   assert.equal(outcome.stored, 2)
   assert.deepEqual(appender.lines.show(appender.record.finish('fake'), nowMs), [1])
@@ -160,13 +160,13 @@ test('the log gets streams with a service name, and lines with normalised metada
 })
 
 test('a stream of which every line is refused is not made', () => {
-  const tenant = new Tenant('fake', 3)
+  const tenant = new Tenant('fake', () => 3)
   const { outcome } = append([{ atMs: -4_000_000 }, { atMs: 100_000 }, { line: 'x'.repeat(21) }], tenant)
   assert.deepEqual([outcome.stored, outcome.refused, tenant.head.streams.size], [0, 3, 0])
 })
 
 test('lines are shown by their record, and taken back when the log loses it', () => {
-  const tenant = new Tenant('fake', 3)
+  const tenant = new Tenant('fake', () => 3)
   const first = append([{ line: 'one' }, { line: 'two', labels: { app: 'b' } }, { line: 'three' }], tenant)
   assert.equal(
     [...tenant.head.streams.values()].every(stream => stream.open === undefined),
@@ -199,7 +199,7 @@ test('lines are shown by their record, and taken back when the log loses it', ()
 })
 
 test('the next record of a generation defines once more what the one before it was the first to define', () => {
-  const tenant = new Tenant('fake', 3)
+  const tenant = new Tenant('fake', () => 3)
   append([{ labels: { app: 'a' } }], tenant)
   const second = append([{ labels: { app: 'b' } }, { labels: { app: 'a' }, line: 'more' }], tenant)
   assert.deepEqual(logged(second.appender), [

@@ -10,6 +10,7 @@ import { messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
+import { noOverrides, type Overrides, type OverridesTable } from '#core/overrides.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { Labels } from '#model/labels.ts'
 import { flushGaveUp, flushGiveUpMs } from '#store/flush-limit.ts'
@@ -39,6 +40,7 @@ export interface BlockLifeOptions {
   isBase64: boolean
   directory: string
   retentionMs: number
+  overrides?: Overrides
   headBytesMax: number
 }
 
@@ -71,6 +73,8 @@ export class BlockLife {
   #generationStartedBytes = 0
   #lastPublishMs = 0
   #lastRetainMs = -Infinity
+  /** What the last round that retained went by. */
+  #retainedBy: OverridesTable | undefined
   /** Generations of which open chunks may hold lines: the next turn cuts or carries them all. */
   #held = new Set<string>()
   /** Generations that are over; they are released when everything closed until now is in the bucket. */
@@ -432,11 +436,13 @@ export class BlockLife {
 
   /** What is older than the retention leaves the index, then the bucket. */
   async retain(): Promise<void> {
-    const { clock, steady, retentionMs } = this.#options
-    if (retentionMs === Infinity || clock.monotonicMs() - this.#lastRetainMs < retainEveryMs) return
+    const { clock, steady, retentionMs, overrides = noOverrides } = this.#options
+    const hasChanged = this.#retainedBy !== overrides.table
+    if (!hasChanged && clock.monotonicMs() - this.#lastRetainMs < retainEveryMs) return
     this.#lastRetainMs = clock.monotonicMs()
-    const oldestMs = steady.nowMs() - retentionMs
+    this.#retainedBy = overrides.table
     for (const tenant of this.#catalogue.tenants()) {
+      const oldestMs = steady.nowMs() - overrides.retentionMs(tenant, 'logs', retentionMs)
       for (const day of this.#catalogue.daysOf(tenant)) {
         if (day * dayMs > oldestMs) continue
         if ((day + 1) * dayMs <= oldestMs) this.#retireDamaged(tenant, day)

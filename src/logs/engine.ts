@@ -4,6 +4,7 @@ import { defaultLimits } from '#core/limits.ts'
 import type { LogFields } from '#core/log.ts'
 import type { MemoryAccount } from '#core/memory-budget.ts'
 import { leavingOut } from '#core/omissions.ts'
+import { noOverrides } from '#core/overrides.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import { RecordLine } from '#store/record-line.ts'
@@ -106,7 +107,11 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
   #tenant(name: string): Tenant {
     let tenant = this.#tenants.get(name)
     const nowMs = this.#options.clock.monotonicMs()
-    if (tenant === undefined) this.#tenants.set(name, (tenant = new Tenant(name, this.#options.streamsMax, nowMs)))
+    if (tenant === undefined) {
+      const { streamsMax, overrides = noOverrides } = this.#options
+      tenant = new Tenant(name, () => overrides.of(name).logStreamsMax ?? streamsMax, nowMs)
+      this.#tenants.set(name, tenant)
+    }
     tenant.usedMs = nowMs
     return tenant
   }
@@ -283,7 +288,8 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
   }
 
   #admitRate(tenant: Tenant, batch: LogBatch): void {
-    const { rateBytes, clock } = this.#options
+    const { clock, overrides = noOverrides } = this.#options
+    const rateBytes = overrides.of(tenant.name).logRateBytes ?? this.#options.rateBytes
     if (rateBytes === Infinity) return
     let size = 0
     for (let i = 0; i < batch.count; i++) size += batch.lineTo[i]! - batch.lineFrom[i]!
@@ -319,7 +325,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
       tail: this.#tail,
       requests: this.#deletions,
     })
-    const reader = new Reader(tenantName, source, fromMs => this.retainedFrom(fromMs))
+    const reader = new Reader(tenantName, source, this.retainedFrom(tenantName))
     return leavingOut(reader, this.notJoined)
   }
 
@@ -388,8 +394,5 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const isThere = await this.#deletions.cancel(tenant, id)
     await this.requireKept()
     return isThere
-  }
-  get keepsForever(): boolean {
-    return this.#options.retentionMs === Infinity
   }
 }

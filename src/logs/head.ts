@@ -72,13 +72,14 @@ export class StreamHead {
 
 export class Head {
   readonly #tenant: string
-  readonly #streamsMax: number
+  readonly #streamsMax: () => number
   readonly streams = new Map<string, StreamHead>()
   readonly #byFingerprint = new Map<bigint, StreamHead>()
   #nextNumber = 0
   #nextReplacement = 1n
 
-  constructor(tenant: string, streamsMax: number) {
+  /** `streamsMax`: as it is now. */
+  constructor(tenant: string, streamsMax: () => number) {
     this.#tenant = tenant
     this.#streamsMax = streamsMax
   }
@@ -87,11 +88,11 @@ export class Head {
   stream(labels: Labels, nowMs: number, anyway = false): StreamHead {
     const known = this.streams.get(labels.key)
     if (known !== undefined) return known
-    if (!anyway && this.streams.size >= this.#streamsMax)
+    if (!anyway && this.streams.size >= this.#streamsMax())
       throw new LimitError(
         `maximum active stream limit exceeded when trying to create stream ${labels.toString()}, ` +
           'reduce the number of active streams (reduce labels or reduce label values), or raise limits.log_streams. ' +
-          `Limit: ${this.#streamsMax}/${this.#streamsMax}, user: '${this.#tenant}'`,
+          `Limit: ${this.#streamsMax()}/${this.#streamsMax()}, user: '${this.#tenant}'`,
         429,
       )
     let fingerprint = fingerprintOf(labels)

@@ -34,7 +34,7 @@ class Pushes {
 
   constructor(options: Partial<TailOptions> = {}, name = 'fake') {
     this.tail = new Tail({ clock: new VirtualClock(nowMs), queueBytesMax: 1e6, memory: undefined, ...options })
-    this.#tenant = new Tenant(name, 2000)
+    this.#tenant = new Tenant(name, () => 2000)
   }
 
   /** Lines as `app text`; returns the bytes of the record. */

@@ -14,7 +14,7 @@ export class Tenant {
   /** When something came in last, by the monotonic clock. */
   usedMs: number
 
-  constructor(name: string, streamsMax: number, nowMs = 0) {
+  constructor(name: string, streamsMax: () => number, nowMs = 0) {
     this.name = name
     this.usedMs = nowMs
     this.head = new Head(name, streamsMax)

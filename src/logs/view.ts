@@ -8,6 +8,7 @@ import type { Files } from '#core/files.ts'
 import { silentLog } from '#core/log.ts'
 import type { Omissions } from '#core/omissions.ts'
 import { yieldEvery } from '#core/yield.ts'
+import { noOverrides, type Overrides } from '#core/overrides.ts'
 import { packMatcher } from '#lang/regex/carried-matcher.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { Labels } from '#model/labels.ts'
@@ -34,6 +35,8 @@ export interface LogsViewOptions {
   door: DistantLogsDoor
   /** Infinity keeps everything. */
   retentionMs: number
+  /** What single tenants have otherwise; it may change. Default: nothing. */
+  overrides?: Overrides
 }
 
 export class LogsView {
@@ -53,12 +56,11 @@ export class LogsView {
   }
 
   reader(tenant: string): LogsReader {
-    const { clock, retentionMs, door } = this.#options
+    const { clock, retentionMs, door, overrides = noOverrides } = this.#options
     const source = new DistantSource(tenant, door, this.#catalogue, this.#chunks)
-    const retainedFrom = (fromMs: number): number =>
-      retentionMs === Infinity ? fromMs : Math.max(fromMs, clock.nowMs() - retentionMs)
+    const moved = overrides.retainedFrom(tenant, 'logs', retentionMs)
     this.#catalogue.forgetIdle()
-    return new Reader(tenant, source, retainedFrom)
+    return new Reader(tenant, source, fromMs => moved(fromMs, clock.nowMs()))
   }
 }
 

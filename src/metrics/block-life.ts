@@ -9,6 +9,7 @@ import type { Clock } from '#core/clock.ts'
 import { messageOf, PlanStaleError, UnavailableError, WorkerMemoryError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
+import { noOverrides, type Overrides } from '#core/overrides.ts'
 import { isDamage, Omissions } from '#core/omissions.ts'
 import { forEachParallel } from '#core/parallel.ts'
 import { isPoison } from '#core/poison.ts'
@@ -57,6 +58,7 @@ export interface BlockLifeOptions {
   blockMs: number
   retentionMs: number
   retentionBytesMax: number
+  overrides?: Overrides
   readOnly: boolean
 }
 
@@ -767,8 +769,9 @@ export class BlockLife {
   async retain(): Promise<void> {
     await this.#scrub.step()
     await this.#sweepOrphans()
-    const { steady, retentionMs, retentionBytesMax } = this.#options
+    const { steady, retentionMs: otherwiseMs, retentionBytesMax, overrides = noOverrides } = this.#options
     for (const tenant of this.#tenants.values()) {
+      const retentionMs = overrides.retentionMs(tenant.name, 'metrics', otherwiseMs)
       const readers = [...tenant.blocks.readers.values()].filter(r => !this.#staged.has(r.meta.ulid))
       const planned = readers.map(r => ({
         id: r.meta.ulid,

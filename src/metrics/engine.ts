@@ -3,6 +3,7 @@ import type { HashSeed } from '#codec/series-key.ts'
 import type { Limits } from '#core/limits.ts'
 import type { LogFields } from '#core/log.ts'
 import { leavingOut } from '#core/omissions.ts'
+import { noOverrides } from '#core/overrides.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import type { Metadata, WriteBatch } from '#model/write-batch.ts'
@@ -81,8 +82,10 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   #tenant(name: string): Tenant {
     let tenant = this.#tenants.get(name)
     if (tenant === undefined) {
-      const { hashSeed: seed, limits, clock, log, blockMs, outOfOrderMs } = this.#options
-      this.#tenants.set(name, (tenant = new Tenant(name, { seed, limits, clock, log, blockMs, outOfOrderMs })))
+      const { hashSeed: seed, limits, clock, log, blockMs, outOfOrderMs, overrides = noOverrides } = this.#options
+      const seriesMax = (): number => overrides.of(name).activeSeriesMax ?? limits.activeSeriesMax
+      tenant = new Tenant(name, { seed, limits, seriesMax, clock, log, blockMs, outOfOrderMs })
+      this.#tenants.set(name, tenant)
     }
     return tenant
   }
@@ -280,7 +283,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
       head: tenant?.head,
       changesSince: version => tenant?.changesSince(version) ?? allChanged,
     })
-    return leavingOut(new Reader(source, fromMs => this.retainedFrom(fromMs)), this.notJoined)
+    return leavingOut(new Reader(source, this.retainedFrom(tenantName)), this.notJoined)
   }
 
   /** For threads that evaluate queries. */

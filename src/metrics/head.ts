@@ -62,9 +62,16 @@ export class Head {
   samplesStored = 0
 
   /** `outOfOrderMs` Infinity takes samples of any age. */
-  constructor(seed: HashSeed, limits: Limits, rangeMs: number, outOfOrderMs: number, changes = new ChangeLog(0)) {
+  constructor(
+    seed: HashSeed,
+    limits: Limits,
+    rangeMs: number,
+    outOfOrderMs: number,
+    changes = new ChangeLog(0),
+    seriesMax?: () => number,
+  ) {
     this.#changes = changes
-    this.table = new SeriesTable(seed, limits)
+    this.table = new SeriesTable(seed, limits, seriesMax)
     this.rangeMs = rangeMs
     this.#outOfOrderMs = outOfOrderMs
   }

@@ -44,6 +44,7 @@ const unshownBit = 0x8000
 
 export class SeriesTable {
   readonly #limits: Limits
+  readonly #seriesMax: () => number
   readonly #splitter: SeriesKeys
   readonly #keys = new KeyTable()
   readonly symbols: SymbolTable
@@ -70,8 +71,10 @@ export class SeriesTable {
   /** Series ever made. */
   created = 0
 
-  constructor(seed: HashSeed, limits: Limits) {
+  /** `seriesMax`: as it is now. */
+  constructor(seed: HashSeed, limits: Limits, seriesMax = () => limits.activeSeriesMax) {
     this.#limits = limits
+    this.#seriesMax = seriesMax
     this.#splitter = SeriesKeys.shared(seed, limits.labelsPerSeriesMax)
     this.symbols = new SymbolTable(seed.a ^ 0x5bd1e995)
     this.postings = new Postings(this.symbols)
@@ -214,9 +217,9 @@ export class SeriesTable {
     hashes: Uint32Array,
     i: number,
   ): number {
-    if (this.liveCount >= this.#limits.activeSeriesMax)
+    if (this.liveCount >= this.#seriesMax())
       throw new LimitError(
-        `the series limit of ${this.#limits.activeSeriesMax} active series is reached; ` +
+        `the series limit of ${this.#seriesMax()} active series is reached; ` +
           'raise limits.active_series or send fewer series',
         429,
       )

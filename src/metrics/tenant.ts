@@ -18,6 +18,8 @@ const never = 0xffffffff
 export interface TenantOptions {
   seed: HashSeed
   limits: Limits
+  /** Series at a time, as it is now. Default: as `limits` have it. */
+  seriesMax?: () => number
   clock: Clock
   log: Log
   blockMs: number
@@ -58,8 +60,8 @@ export class Tenant {
   }
 
   #makeHead(): Head {
-    const { seed, limits, blockMs, outOfOrderMs } = this.#options
-    return new Head(seed, limits, blockMs, outOfOrderMs, this.#changes)
+    const { seed, limits, blockMs, outOfOrderMs, seriesMax } = this.#options
+    return new Head(seed, limits, blockMs, outOfOrderMs, this.#changes, seriesMax)
   }
 
   use(): void {

@@ -7,6 +7,7 @@ import type { Clock } from '#core/clock.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import { silentLog } from '#core/log.ts'
+import { noOverrides, type Overrides } from '#core/overrides.ts'
 import type { Omission, Omissions } from '#core/omissions.ts'
 import { packMatcher } from '#lang/regex/carried-matcher.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
@@ -39,6 +40,8 @@ export interface MetricsViewOptions {
   door: DistantMetricsDoor
   /** Infinity keeps everything. */
   retentionMs: number
+  /** What single tenants have otherwise; it may change. Default: nothing. */
+  overrides?: Overrides
 }
 
 /** Blocks, a tenant, that stay open although the last plan did not have them. */
@@ -57,15 +60,14 @@ export class MetricsView {
   }
 
   reader(tenant: string): MetricsReader {
-    const { clock, retentionMs } = this.#options
+    const { clock, retentionMs, overrides = noOverrides } = this.#options
     let view = this.#tenants.get(tenant)
     if (view === undefined) {
       if (this.#tenants.size >= tenantsMax) this.#forgetEmpty()
       this.#tenants.set(tenant, (view = new TenantView(tenant, this.#options)))
     }
-    const retainedFrom = (fromMs: number): number =>
-      retentionMs === Infinity ? fromMs : Math.max(fromMs, clock.nowMs() - retentionMs)
-    return new Reader(view, retainedFrom)
+    const moved = overrides.retainedFrom(tenant, 'metrics', retentionMs)
+    return new Reader(view, fromMs => moved(fromMs, clock.nowMs()))
   }
 
   /** Tenants that something is remembered of. */

@@ -10,6 +10,8 @@ import { followCertificates, secureOptions, type TlsOptions } from './tls-option
 export interface BytePeer {
   /** Of a client whose certificate was checked. */
   readonly certificate: ClientCertificate | undefined
+  /** From which it comes. */
+  readonly address: string | undefined
   /** Ends the connection: what comes is not of the protocol. */
   end(): void
 }
@@ -42,7 +44,8 @@ export async function listenTcp(
   const open = new Set<Socket>()
   const onConnection = (socket: Socket): void => {
     open.add(socket)
-    const receiver = connect({ certificate: clientCertificate(socket), end: () => socket.destroy() })
+    const { remoteAddress: address } = socket
+    const receiver = connect({ certificate: clientCertificate(socket), address, end: () => socket.destroy() })
     socket.setKeepAlive(true, keepAliveMs)
     socket.on('data', (chunk: Buffer) => {
       const room = receiver.data(chunk)
@@ -81,16 +84,19 @@ function secureServer(tls: TlsOptions, onConnection: (socket: Socket) => void): 
   return server
 }
 
-/** Port 0 = any. Throws BadDataError, and leaves nothing open, where the address can't be listened at. */
+/**
+ * Port 0 = any. Throws BadDataError, and leaves nothing open, where the address can't be listened at. `address`: from
+ * which a datagram says that it comes.
+ */
 export async function listenUdp(
   host: string,
   port: number,
-  onMessage: (bytes: Uint8Array) => void,
+  onMessage: (bytes: Uint8Array, address: string) => void,
 ): Promise<Listening> {
   checkPort(`${host}:${port}`)
   const socket: UdpSocket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
-  socket.on('message', bytes => {
-    onMessage(bytes)
+  socket.on('message', (bytes, { address }) => {
+    onMessage(bytes, address)
   })
   const stop = (): Promise<void> =>
     new Promise(done => {

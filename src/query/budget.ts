@@ -25,6 +25,18 @@ export function drawOn(signal: AbortSignal, hold: MemoryHold): void {
   holds.set(signal, hold)
 }
 
+/** Samples that a query may hold, by the signal that it runs with, where its tenant has a limit of its own. */
+const ownSamples = new WeakMap<AbortSignal, number>()
+
+export function limitSamples(signal: AbortSignal, samplesMax: number): void {
+  ownSamples.set(signal, samplesMax)
+}
+
+/** What is allowed to the query that runs with the signal, where the limits say `otherwise`. */
+export function samplesMaxOf(signal: AbortSignal | undefined, otherwise: number): number {
+  return (signal === undefined ? undefined : ownSamples.get(signal)) ?? otherwise
+}
+
 /** Makes budgets by the limits of a query engine. */
 export class Budgets {
   readonly #clock: Clock
@@ -68,7 +80,7 @@ export class Budget {
   constructor(clock: Clock, samplesMax: number, timeoutMs: number, signal?: AbortSignal, bytesMax = queryBytesMax) {
     this.#bytesMax = bytesMax
     this.#clock = clock
-    this.#samplesMax = samplesMax
+    this.#samplesMax = samplesMaxOf(signal, samplesMax)
     this.#deadlineMs = clock.monotonicMs() + timeoutMs
     this.#signal = signal
     this.#hold = signal === undefined ? undefined : holds.get(signal)

@@ -34,7 +34,7 @@ class Notes extends SignalFrame {
     return Promise.resolve()
   }
   from(fromMs: number): number {
-    return this.retainedFrom(fromMs)
+    return this.retainedFrom('t')(fromMs)
   }
 
   #note(what: string): Promise<void> {

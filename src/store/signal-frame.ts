@@ -9,6 +9,7 @@ import { Repeater, sleep, type Clock, type Timer } from '#core/clock.ts'
 import { LimitError, messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log, LogFields } from '#core/log.ts'
+import { noOverrides, type Overrides } from '#core/overrides.ts'
 import type { Random } from '#core/random.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { SteadyClock } from '#core/steady-clock.ts'
@@ -43,6 +44,8 @@ export interface SignalOptions {
   syncAlways: boolean
   /** Infinity keeps everything. */
   retentionMs: number
+  /** What single tenants have otherwise: looked at whenever it matters, since it may change. Default: nothing. */
+  overrides?: Overrides
   /** Below this much free disk nothing is accepted. */
   freeBytesMin: number
   /** Throws UnavailableError while what came in holds more memory than it may. */
@@ -578,9 +581,10 @@ export abstract class SignalFrame implements Signal {
   }
 
   /** The start of a query's time, moved to the retention: what a block holds from before it does not show. */
-  protected retainedFrom(fromMs: number): number {
-    const { retentionMs, clock } = this.#options
-    return retentionMs === Infinity ? fromMs : Math.max(fromMs, clock.nowMs() - retentionMs)
+  protected retainedFrom(tenant: string): (fromMs: number) => number {
+    const { retentionMs, clock, overrides = noOverrides } = this.#options
+    const moved = overrides.retainedFrom(tenant, this.name, retentionMs)
+    return fromMs => moved(fromMs, clock.nowMs())
   }
 
   // --- Numbers ---

@@ -8,7 +8,6 @@ import { stageSpans, type StagedTrace } from './staged-spans.ts'
 import { encodeSpans } from './wal-record.ts'
 
 export interface AppendOptions {
-  limits: TraceLimits
   decodeSpan: SpanDecoder
   /** An OTLP message without the spans at these places. */
   withoutSpans: (message: Uint8Array, isDropped: (at: number) => boolean) => Uint8Array
@@ -32,7 +31,10 @@ export class SpanRequest {
   /** By trace: bytes of earlier messages, until the log has them. */
   readonly #inLine = new Map<string, number>()
 
-  constructor({ limits, decodeSpan }: AppendOptions, nowMs: number) {
+  readonly limits: TraceLimits
+
+  constructor({ decodeSpan }: AppendOptions, limits: TraceLimits, nowMs: number) {
+    this.limits = limits
     this.admission = new SpanAdmission(limits, nowMs, this.outcome, decodeSpan)
   }
 
@@ -65,8 +67,9 @@ export class BatchAppender {
     this.#options = options
   }
 
-  begin(nowMs: number): SpanRequest {
-    return new SpanRequest(this.#options, nowMs)
+  /** `limits`: of the tenant that it is for. */
+  begin(limits: TraceLimits, nowMs: number): SpanRequest {
+    return new SpanRequest(this.#options, limits, nowMs)
   }
 
   /** Decides what can be stored of a message of the request; `message` is the same as an OTLP message. */
@@ -75,7 +78,7 @@ export class BatchAppender {
     const before = outcome.stored
     // The record has neither the spans that were refused nor those that are in memory already.
     const leftOut = new Set<number>()
-    const isTight = this.#mayFillUp(head, trace)
+    const isTight = mayFillUp(request.limits, head, trace)
     let repeated = 0
     let at = 0
     let awaited = head.awaited
@@ -102,14 +105,14 @@ export class BatchAppender {
     const kept = leftOut.size === 0 ? message : this.#options.withoutSpans(message, place => leftOut.has(place))
     return { record: encodeSpans(head.tenant, kept), traces, newTraces: awaited - head.awaited, stored }
   }
+}
 
-  /**
-   * Whether the message may have more traces than there is room for. Its sender repeats all of it then, and would never
-   * get to the end of it if traces that it brought before took the room again.
-   */
-  #mayFillUp(head: Head, { resources }: Trace): boolean {
-    let room = this.#options.limits.liveTracesMax - head.live.size - head.awaited
-    for (const { scopes } of resources) for (const { spans } of scopes) room -= spans.length
-    return room < 0
-  }
+/**
+ * Whether the message may have more traces than there is room for. Its sender repeats all of it then, and would never
+ * get to the end of it if traces that it brought before took the room again.
+ */
+function mayFillUp({ liveTracesMax }: TraceLimits, head: Head, { resources }: Trace): boolean {
+  let room = liveTracesMax - head.live.size - head.awaited
+  for (const { scopes } of resources) for (const { spans } of scopes) room -= spans.length
+  return room < 0
 }

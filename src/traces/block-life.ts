@@ -8,6 +8,7 @@ import { sleep, type Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf, UnavailableError, WorkerMemoryError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
+import { noOverrides, type Overrides, type OverridesTable } from '#core/overrides.ts'
 import { isDamage } from '#core/omissions.ts'
 import { isPoison } from '#core/poison.ts'
 import type { Random } from '#core/random.ts'
@@ -40,6 +41,7 @@ export interface BlockLifeOptions {
   bucket: Bucket
   layout: BlockLayout
   retentionMs: number
+  overrides?: Overrides
   headBytesMax: number
   /** Bytes of blocks that are merged into one: they are laid out in memory together, many times as large. */
   compactBytesMax: number
@@ -99,6 +101,8 @@ export class BlockLife {
   /** What was live when its generation ended, until the next one's log has it. */
   readonly #uncarried: Carry[] = []
   #lastRetainMs = -Infinity
+  /** What the last round that retained went by. */
+  #retainedBy: OverridesTable | undefined
   uploads = 0
   uploadedBytes = 0
   compactions = 0
@@ -488,11 +492,14 @@ export class BlockLife {
   /** What is older than the retention is retired; what was retired an hour ago is deleted. */
   async retain(): Promise<void> {
     await this.#scrub.step()
-    const { clock, steady, retentionMs, bucket } = this.#options
-    if (clock.monotonicMs() - this.#lastRetainMs < retainEveryMs) return
+    const { clock, steady, bucket, overrides = noOverrides } = this.#options
+    const hasChanged = this.#retainedBy !== overrides.table
+    if (!hasChanged && clock.monotonicMs() - this.#lastRetainMs < retainEveryMs) return
     this.#lastRetainMs = clock.monotonicMs()
+    this.#retainedBy = overrides.table
     const nowMs = steady.nowMs()
     for (const tenant of this.#list.tenants()) {
+      const retentionMs = overrides.retentionMs(tenant, 'traces', this.#options.retentionMs)
       for (const block of this.#list.of(tenant)) {
         if (block.endMs >= nowMs - retentionMs || this.#list.isStaged(block)) continue
         if (!(await this.#mayWrite())) return

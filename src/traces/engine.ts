@@ -3,6 +3,7 @@ import type { Bucket } from '#bucket/bucket.ts'
 import { UnavailableError } from '#core/errors.ts'
 import type { LogFields } from '#core/log.ts'
 import { leavingOut } from '#core/omissions.ts'
+import { noOverrides } from '#core/overrides.ts'
 import type { AppendOutcome } from '#model/append-outcome.ts'
 import type { Trace } from '#model/trace.ts'
 import { RecordLine } from '#store/record-line.ts'
@@ -190,7 +191,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
 
   async append(tenant: string, trace: Trace, message: Uint8Array): Promise<AppendOutcome> {
     const head = this.#openHead(tenant)
-    const request = this.#appender.begin(this.steady.range().latestMs)
+    const request = this.#begin(tenant)
     const { record, show } = this.#admitMessage(request, head, trace, message)
     if (record !== undefined) this.wal.append(recordKind.spans, record, this.#scopes(), show)
     await this.wal.commit()
@@ -200,7 +201,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   async appendParts(tenant: string, parts: readonly SpansPart[]): Promise<AppendOutcome> {
     const { clock } = this.#options
     const head = this.#openHead(tenant)
-    const request = this.#appender.begin(this.steady.range().latestMs)
+    const request = this.#begin(tenant)
     const line = new RecordLine(this.wal, clock)
     for (const { message, outlines } of parts) {
       // Nothing is set up for a record that is not taken.
@@ -219,6 +220,12 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     line.requireWhole()
     await this.wal.commit()
     return request.outcome
+  }
+
+  #begin(tenant: string): SpanRequest {
+    const { limits, overrides = noOverrides } = this.#options
+    const { liveTracesMax = limits.liveTracesMax, traceBytesMax = limits.traceBytesMax } = overrides.of(tenant)
+    return this.#appender.begin({ ...limits, liveTracesMax, traceBytesMax }, this.steady.range().latestMs)
   }
 
   /** Throws UnavailableError and LimitError where nothing may be appended for the tenant now. */
@@ -263,7 +270,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     this.requireReadable()
     const { layout } = this.#options
     const parts = { ...this.#memory(tenant), blocks: this.#reader, layout, pause: this.#life.pause }
-    return leavingOut(new Reader(new HeadSource(parts), fromMs => this.retainedFrom(fromMs)), this.notJoined)
+    return leavingOut(new Reader(new HeadSource(parts), this.retainedFrom(tenant)), this.notJoined)
   }
 
   #memory(tenant: string): TenantMemory {

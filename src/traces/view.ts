@@ -6,6 +6,7 @@ import type { Bucket } from '#bucket/bucket.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Omission, Omissions } from '#core/omissions.ts'
 import { yieldEvery } from '#core/yield.ts'
+import { noOverrides, type Overrides } from '#core/overrides.ts'
 import type { Trace } from '#model/trace.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import type { BlockMeta } from './block-meta.ts'
@@ -46,6 +47,8 @@ export interface TracesViewOptions {
   decodeSpan: SpanDecoder
   /** Infinity keeps everything. */
   retentionMs: number
+  /** What single tenants have otherwise; it may change. Default: nothing. */
+  overrides?: Overrides
 }
 
 /** From so many tenants on, those without spans in memory are forgotten: anybody may ask for a tenant that is none. */
@@ -64,15 +67,14 @@ export class TracesView {
   }
 
   reader(tenant: string): TracesReader {
-    const { clock, retentionMs } = this.#options
+    const { clock, retentionMs, overrides = noOverrides } = this.#options
     let view = this.#tenants.get(tenant)
     if (view === undefined) {
       if (this.#tenants.size >= tenantsMax) this.#forgetEmpty()
       this.#tenants.set(tenant, (view = new TenantView(tenant, this.#blocks, this.#options)))
     }
-    const retainedFrom = (fromMs: number): number =>
-      retentionMs === Infinity ? fromMs : Math.max(fromMs, clock.nowMs() - retentionMs)
-    return new Reader(view, retainedFrom)
+    const moved = overrides.retainedFrom(tenant, 'traces', retentionMs)
+    return new Reader(view, fromMs => moved(fromMs, clock.nowMs()))
   }
 
   /** Tenants that something is remembered of. */

@@ -1,5 +1,6 @@
 /** What the main thread and its workers ask each other. All of it can be cloned. */
 import type { ObjectInfo } from '#bucket/bucket.ts'
+import type { OverridesTable } from '#core/overrides.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type {
   ChunkAnswer,
@@ -145,6 +146,8 @@ export type WorkerCalls = ThreadCalls &
     request: { ask: CarriedRequest; answer: CarriedReply }
     rule: { ask: RuleAsk; answer: CarriedSample[] }
     grpc: { ask: GrpcAsk; answer: Uint8Array }
+    /** Limits and retention of single tenants are these from now on. */
+    overrides: { ask: OverridesTable; answer: undefined }
     /** The next part of a body; undefined at its end. */
     pull: { ask: number; answer: Uint8Array | undefined }
   }

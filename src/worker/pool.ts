@@ -190,6 +190,11 @@ export class Pool<Out extends ThreadCalls, In extends ThreadReports> {
       if (heldBytes >= collectedBytesMin) link.call('collect', undefined).catch(() => {})
   }
 
+  /** Asks every thread that there is; those that are started later begin with what is true then. */
+  tellAll(tell: (link: Link<Out, In>) => Promise<unknown>): void {
+    for (const { link } of this.#threads) tell(link).catch(() => {})
+  }
+
   /** It takes no jobs any more. */
   get isClosed(): boolean {
     return this.#isClosed

@@ -10,8 +10,13 @@ import { victoriaLogsRoutes, victoriaLogsTail } from '#api/victorialogs/routes.t
 import type { TailingOptions } from '#api/victorialogs/tail.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
+import type { Overrides } from '#core/overrides.ts'
+import type { SignalName } from '#core/signal-name.ts'
 import type { LogsReader } from '#logs/select.ts'
+import type { Caller } from '#net/access.ts'
+import type { GrpcMethod } from '#net/grpc.ts'
 import type { GuardedRoute, Readiness } from '#net/route-table.ts'
+import { limitSamples } from '#query/budget.ts'
 import { LogqlEngine } from '#query/logql/engine.ts'
 import { LogsqlEngine } from '#query/logsql/engine.ts'
 import { PromqlEngine } from '#query/promql/engine.ts'
@@ -20,6 +25,13 @@ import { TraceMetrics } from '#query/traceql/metrics.ts'
 import { TraceSearch } from '#query/traceql/search.ts'
 import { TagFinder } from '#query/traceql/tags.ts'
 import type { TracesReader } from '#traces/select.ts'
+import type { RuleQuery, RuleTenants } from './rules.ts'
+
+/** What a rule's query reads. */
+const signalOf = { promql: 'metrics', logql: 'logs', traceql: 'traces' } as const satisfies Record<
+  RuleQuery['language'],
+  SignalName
+>
 
 /** A signal as queries see it. */
 export interface QueryStore<Reader> extends Readiness {
@@ -29,6 +41,7 @@ export interface QueryStore<Reader> extends Readiness {
 export interface QueryWorld {
   clock: Clock
   limits: Limits
+  overrides: Overrides
   tenancy: Tenancy
   /** For answers of PromQL that are kept. */
   keptAnswerBytes: number
@@ -63,32 +76,76 @@ export class Queries {
   metrics(store: PrometheusQueryStore, onIncomplete: () => void): GuardedRoute[] {
     const { clock, limits, tenancy } = this.#world
     const asked = { clock, store, tenantOf: tenancy.of('metrics'), scopeOf: tenancy.scopeOf('metrics'), onIncomplete }
-    return [...prometheusQueries({ ...asked, limits, engine: this.promql }), ...exportRoutes(asked)]
+    const routes = [...prometheusQueries({ ...asked, limits, engine: this.promql }), ...exportRoutes(asked)]
+    return this.#limited('metrics', routes)
   }
 
   logs(store: QueryStore<LogsReader>, onIncomplete: () => void): GuardedRoute[] {
     const { clock, limits, tenancy } = this.#world
     const { logQueryEntriesMax: entriesMax, logQueryLengthMaxMs: queryLengthMaxMs } = limits
     const asked = { clock, store, scopeOf: tenancy.scopeOf('logs'), onIncomplete }
-    return [
+    return this.#limited('logs', [
       ...lokiQueries({ ...asked, engine: this.logql, entriesMax, queryLengthMaxMs }),
       ...victoriaLogsRoutes({ ...asked, engine: this.#logsql, logql: this.logql }),
-    ]
+    ])
   }
 
   /** The live tail of VictoriaLogs' API. */
   logsTail(store: QueryStore<LogsReader>, onIncomplete: () => void, tailing: TailingOptions): GuardedRoute[] {
     const { clock, tenancy } = this.#world
     const asked = { clock, store, scopeOf: tenancy.scopeOf('logs'), onIncomplete }
-    return victoriaLogsTail({ ...asked, engine: this.#logsql, logql: this.logql }, tailing)
+    return this.#limited('logs', victoriaLogsTail({ ...asked, engine: this.#logsql, logql: this.logql }, tailing))
   }
 
   traces(store: QueryStore<TracesReader>, onIncomplete: () => void): GuardedRoute[] {
     const { clock, tenancy } = this.#world
     const asked = { store, scopeOf: tenancy.scopeOf('traces'), onIncomplete }
-    return [
+    return this.#limited('traces', [
       ...tempoQueries({ ...asked, answers: this.tempo }),
       ...jaegerRoutes({ ...asked, clock, search: this.#search, tags: this.#tags }),
-    ]
+    ])
+  }
+
+  /** The same calls, within the limits of whose traces they are about. */
+  limitedCalls(methods: readonly GrpcMethod[]): GrpcMethod[] {
+    return methods.map(method => ({
+      ...method,
+      handler: (message, caller, signal) => {
+        this.#limit('traces', caller, signal)
+        return method.handler(message, caller, signal)
+      },
+    }))
+  }
+
+  /** Lets a rule's query hold what its tenant may. */
+  limitRule({ language }: RuleQuery, tenants: RuleTenants, signal: AbortSignal): void {
+    this.#limitTo(tenants[signalOf[language]], signal)
+  }
+
+  #limited(signal: SignalName, routes: readonly GuardedRoute[]): GuardedRoute[] {
+    return routes.map(route => ({
+      ...route,
+      handler: request => {
+        this.#limit(signal, request, request.signal)
+        return route.handler(request)
+      },
+    }))
+  }
+
+  #limit(signal: SignalName, caller: Caller, abort: AbortSignal): void {
+    let tenants: readonly string[]
+    try {
+      tenants = this.#world.tenancy.scopeOf(signal)(caller).tenants
+    } catch {
+      // The handler refuses it, in the words of its API.
+      return
+    }
+    this.#limitTo(tenants, abort)
+  }
+
+  #limitTo(tenants: readonly string[], abort: AbortSignal): void {
+    const { overrides, limits } = this.#world
+    const samplesMax = overrides.querySamplesMax(tenants, limits.querySamplesMax)
+    if (samplesMax !== undefined) limitSamples(abort, samplesMax)
   }
 }

@@ -1,5 +1,6 @@
 /** What a worker is started with: data that can be cloned. */
 import type { Limits } from '#core/limits.ts'
+import type { OverridesTable } from '#core/overrides.ts'
 import type { BlockLayout } from '#traces/schema.ts'
 
 /** Where a signal's bucket is: a directory, which the worker opens itself, or with the main thread, which it asks. */
@@ -41,6 +42,8 @@ export interface WorkerSettings {
   /** Where compiled code is kept from start to start; undefined: nowhere. */
   compileCacheDirectory?: string
   limits: Limits
+  /** Limits and retention of single tenants, as they are at the start. Default: none. */
+  overrides?: OverridesTable
   isTenancyOn: boolean
   /** JavaScript memory and buffers that the worker may use. */
   memoryBytesMax: number

@@ -4,6 +4,7 @@ import { Tenancy } from '#api/tenancy.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Files } from '#core/files.ts'
 import { addAll } from '#core/lists.ts'
+import { Overrides } from '#core/overrides.ts'
 import { LogsView } from '#logs/view.ts'
 import { MetricsView } from '#metrics/view.ts'
 import type { Caller } from '#net/access.ts'
@@ -69,10 +70,16 @@ export function makeWorker(port: Port, settings: WorkerSettings, world: WorkerWo
         return { answer: decoded, transfer: decoded.buffers }
       }),
     ...buildingHandlers(() => link, settings, world, finished),
+    overrides: table => {
+      overrides.use(table)
+      forget()
+      return { answer: undefined }
+    },
     rule: ask => watched(underWay.run(ask.id, async signal => ({ answer: await rules(ask, signal) }))),
     grpc: ask => watched(underWay.run(ask.id, async signal => ({ answer: await calls(ask, signal) }))),
   })
-  const { routes, rules, calls, forget } = servicesOf(link, settings, world)
+  const overrides = new Overrides(settings.overrides)
+  const { routes, rules, calls, forget } = servicesOf(link, settings, overrides, world)
   const server = new RequestServer(clock, routes, underWay)
 }
 
@@ -84,28 +91,31 @@ interface Services {
   forget: () => void
 }
 
-function servicesOf(link: MainLink, settings: WorkerSettings, world: WorkerWorld): Services {
+function servicesOf(link: MainLink, settings: WorkerSettings, overrides: Overrides, world: WorkerWorld): Services {
   const tenancy = new Tenancy(settings.isTenancyOn)
   const queries = new Queries({
     clock: world.clock,
     limits: settings.limits,
+    overrides,
     tenancy,
     keptAnswerBytes: settings.metrics?.cacheBytes ?? 0,
   })
-  const metrics = settings.metrics && metricsView(link, settings.metrics, world)
-  const logs = settings.logs && logsView(link, settings.logs, world)
-  const traces = settings.traces && tracesView(link, settings.traces, world)
+  const metrics = settings.metrics && metricsView(link, settings.metrics, overrides, world)
+  const logs = settings.logs && logsView(link, settings.logs, overrides, world)
+  const traces = settings.traces && tracesView(link, settings.traces, overrides, world)
   const routes: Route[] = []
   // What an answer lacks is counted where it is sent.
   const onIncomplete = (): void => {}
   if (metrics !== undefined) addAll(routes, queries.metrics(metrics, onIncomplete))
   if (logs !== undefined) addAll(routes, queries.logs(logs, onIncomplete))
   if (traces !== undefined) addAll(routes, queries.traces(traces, onIncomplete))
-  const methods = traces === undefined ? [] : tempoStreams(queries.tempo, traces, tenancy.scopeOf('traces'))
+  const methods =
+    traces === undefined ? [] : queries.limitedCalls(tempoStreams(queries.tempo, traces, tenancy.scopeOf('traces')))
   return {
     routes,
     rules: async ({ query, atMs, tenants }, signal) => {
       const readers = ruleReaders({ metrics, logs, traces }, tenants)
+      queries.limitRule(query, tenants, signal)
       return (await evaluateRule(query, atMs, readers, queries, signal)).map(packSample)
     },
     calls: ({ method, message, tenant, grant }, signal) => {
@@ -121,15 +131,22 @@ function servicesOf(link: MainLink, settings: WorkerSettings, world: WorkerWorld
 function metricsView(
   link: MainLink,
   { bucket, retentionMs }: WorkerSignal,
+  overrides: Overrides,
   { clock, files }: WorkerWorld,
 ): MetricsView {
   const opened = openBucket(link, 'metrics', bucket)
-  return new MetricsView({ clock, files, bucket: opened, door: metricsDoor(link), retentionMs })
+  return new MetricsView({ clock, files, bucket: opened, door: metricsDoor(link), retentionMs, overrides })
 }
 
-function logsView(link: MainLink, { bucket, ...options }: WorkerLogs, { clock, files }: WorkerWorld): LogsView {
+function logsView(
+  link: MainLink,
+  { bucket, ...options }: WorkerLogs,
+  overrides: Overrides,
+  { clock, files }: WorkerWorld,
+): LogsView {
   return new LogsView({
     ...options,
+    overrides,
     clock,
     files,
     bucket: openBucket(link, 'logs', bucket),
@@ -140,9 +157,15 @@ function logsView(link: MainLink, { bucket, ...options }: WorkerLogs, { clock, f
   })
 }
 
-function tracesView(link: MainLink, { bucket, ...options }: WorkerTraces, { clock }: WorkerWorld): TracesView {
+function tracesView(
+  link: MainLink,
+  { bucket, ...options }: WorkerTraces,
+  overrides: Overrides,
+  { clock }: WorkerWorld,
+): TracesView {
   return new TracesView({
     ...options,
+    overrides,
     clock,
     bucket: tracesBucket(link, bucket),
     door: {

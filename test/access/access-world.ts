@@ -23,11 +23,14 @@ export interface Credential {
   readonly labels?: string
   /** With a password instead of a token. */
   readonly isUser?: true
+  /** With a client certificate of this subject instead. */
+  readonly subject?: string
 }
 
 /** One thing that can be asked. */
 export interface Door {
-  readonly kind: 'http' | 'socket' | 'grpc'
+  /** `listener`: one of a part's own, as syslog, by its name. */
+  readonly kind: 'http' | 'socket' | 'grpc' | 'listener'
   /** `GET`, or nothing. */
   readonly method: string
   readonly path: string
@@ -53,10 +56,13 @@ export async function credentialsFile(credentials: readonly Credential[]): Promi
       .map(async one => ({ ...granted(one), password_hash: await hashPassword(tokenOf(one), new Uint8Array(16)) })),
   )
   const tokens = credentials
-    .filter(({ isUser }) => isUser !== true)
+    .filter(({ isUser, subject }) => isUser !== true && subject === undefined)
     .map(one => ({ ...granted(one), sha256: createHash('sha256').update(tokenOf(one)).digest('hex') }))
+  const certificates = credentials
+    .filter(({ subject }) => subject !== undefined)
+    .map(({ subject, ...one }) => ({ ...granted(one), subject }))
   // JSON is YAML.
-  return JSON.stringify({ users, tokens })
+  return JSON.stringify({ users, tokens, certificates })
 }
 
 function granted({ isUser: _isUser, ...grant }: Credential): Omit<Credential, 'isUser'> {
@@ -121,7 +127,7 @@ export async function openAccessWorld(role: RoleName, credentials: readonly Cred
   }
 }
 
-function doorsOf({ routes, sockets, grpc }: Part): Door[] {
+function doorsOf({ routes, sockets, grpc, listeners }: Part): Door[] {
   return [
     ...routes.flatMap(({ methods, path, access }) =>
       methods.map((method): Door => ({ kind: 'http', method, path, access })),
@@ -133,6 +139,7 @@ function doorsOf({ routes, sockets, grpc }: Part): Door[] {
       path: `/${service}/${method}`,
       access,
     })),
+    ...listeners.map(({ name, access }): Door => ({ kind: 'listener', method: '', path: name, access })),
   ]
 }
 

@@ -35,7 +35,7 @@ test('a file that changes is followed; one that is wrong, empty or gone changes 
       ['empty', () => writeFileSync(file, ''), /nobody would get in/],
       ['cut short', () => writeFileSync(file, good.slice(0, 60)), /credentials\.yaml:1/],
       ['of no use', () => writeFileSync(file, 'users: []'), /nobody would get in/],
-      ['gone', () => rmSync(file), /can't be read/],
+      ['gone', () => rmSync(file), /no such file/],
       ['a directory', () => mkdirSync(file), /can't be read/],
     ]
     for (const [name, change, reason] of wrong) {
@@ -58,7 +58,7 @@ test('a file that changes is followed; one that is wrong, empty or gone changes 
 test('a process does not start with a file that is not there, or is wrong', async () => {
   const directory = temporaryDirectory()
   const file = join(directory, 'credentials.yaml')
-  await assert.rejects(runTercet([`auth.file=${file}`], directory), /can't be read/)
+  await assert.rejects(runTercet([`auth.file=${file}`], directory), /no such file/)
   writeFileSync(file, 'tokens: [{ name: a, sha256: short }]')
   await assert.rejects(runTercet([`auth.file=${file}`], directory), /64 hexadecimal digits/)
   rmSync(directory, { recursive: true })

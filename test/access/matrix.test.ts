@@ -145,12 +145,14 @@ function overGrpc({ path }: Door, asker: Asker): Promise<string> {
 }
 
 const over = { http: overHttp, socket: overSocket, grpc: overGrpc }
+/** Listeners that are neither have no credentials but certificates: syslog.test.ts asks them. */
+const asked = world.doors.flatMap(door => (door.kind === 'listener' ? [] : [{ ...door, ask: over[door.kind] }]))
 
 for (const asker of askers)
   test(`${asker.shown} reaches what the credential is for, and nothing else`, async () => {
     const wrong: string[] = []
-    for (const door of world.doors) {
-      const outcome = await over[door.kind](door, asker)
+    for (const door of asked) {
+      const outcome = await door.ask(door, asker)
       const wanted = expected(ruleOf(door), asker)
       if (outcome !== wanted) wrong.push(`${doorText(door)}: ${outcome}, not ${wanted}`)
     }

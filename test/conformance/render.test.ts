@@ -144,7 +144,9 @@ test(
         for (const [path, content] of tree) {
           for (const plain of plaintexts)
             assert.ok(!content.includes(plain), `${where}: ${path} holds a secret in clear (req-016 req-167)`)
-          assert.deepEqual(path.startsWith('.sops') ? [] : await secretProblems(content), [], path)
+          // As check-secrets: documents of a chart name keys, and hold none.
+          const isChecked = /\.ya?ml$/.test(path) && !path.startsWith('.sops')
+          assert.deepEqual(isChecked ? await secretProblems(content) : [], [], path)
           if (path.endsWith('.sops.yaml') && path !== '.sops.yaml')
             assert.match(await unseal(content, [identity]), /PLAIN-ID|hooks\.example\.net/)
         }

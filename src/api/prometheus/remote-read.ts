@@ -6,6 +6,7 @@ import type { MetricsReader } from '#metrics/select.ts'
 import type { Labels } from '#model/labels.ts'
 import { SampleColumns } from '#model/sample-columns.ts'
 import type { HttpReply, HttpRequest } from '#net/route-table.ts'
+import { samplesMaxOf } from '#query/budget.ts'
 import {
   decodeReadRequest,
   chunksOf,
@@ -31,12 +32,13 @@ export async function remoteRead(request: HttpRequest, reader: MetricsReader, li
     }
   }
   const results: Uint8Array[][] = []
+  const samplesMax = samplesMaxOf(request.signal, limits.querySamplesMax)
   let total = 0
   for (const query of read.queries) {
     const series: Uint8Array[] = []
     await eachSeries(query, reader, (labels, columns) => {
       total += columns.count
-      if (total > limits.querySamplesMax) throw new LimitError(`exceeded sample limit (${limits.querySamplesMax})`, 400)
+      if (total > samplesMax) throw new LimitError(`exceeded sample limit (${samplesMax})`, 400)
       series.push(encodeTimeSeries(labels, columns))
     })
     results.push(series)

@@ -56,11 +56,12 @@ function makeAlertmanager(context: Context, { bucket }: MetricsPart): Promise<Ow
 
 /** The rulers of Loki and Mimir; groups of Loki's lie where a Loki on the same bucket looks for them. */
 function makeRulers(context: Context, { metrics, logs }: AlertingSources, onChange: () => void): Rulers {
-  const { config, world, isReader } = context
+  const { config, world, overrides, isReader } = context
+  const groupsMax = config.number('limits.rule_groups')
   const shared = {
     clock: world.clock,
     log: world.log,
-    groupsMax: config.number('limits.rule_groups'),
+    groupsMax: (tenant: string) => overrides.of(tenant).ruleGroupsMax ?? groupsMax,
     groupCharactersMax: defaultAlertLimits.ruleGroupCharactersMax,
     allCharactersMax: defaultAlertLimits.allRulesCharactersMax,
     onChange,

@@ -61,6 +61,7 @@ export function signalOptions(context: Context, signal: SignalName, bucket: Buck
     commitIntervalMs: commitIntervalMsOf(config, bucket),
     syncAlways: config.text('wal_sync') === 'always',
     retentionMs: retentionMsOf(config, signal),
+    overrides: context.overrides,
     admitMemory: () => {
       context.memory.account('heads').admit()
     },

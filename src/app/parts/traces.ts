@@ -126,10 +126,11 @@ export async function makeTraces(context: ServingContext, deriving: Deriving): P
     ...tempoStatusRoutes(version),
     ...jaegerDependencies({ clock, dependencies: dependenciesFrom(context) }),
   ]
+  const streams = tempoStreams(queriesOf.tempo, engine, tenancy.scopeOf('traces'))
   const part = makePart({
     name: 'traces',
     routes: [...queryRoutes(context, queries), ...pushes.routes],
-    grpc: [...pushes.grpc, ...workers.answeredCalls(tempoStreams(queriesOf.tempo, engine, tenancy.scopeOf('traces')))],
+    grpc: [...pushes.grpc, ...workers.answeredCalls(queriesOf.limitedCalls(streams))],
     metrics: registry => {
       register(registry, engine)
       registerRequests(registry, engine, bucket)
