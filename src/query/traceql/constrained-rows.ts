@@ -91,7 +91,8 @@ async function shownResources(rows: TraceRows, matchers: readonly Matcher[]): Pr
     matchers.map(({ name: label }): [string, Field[]] => [
       label,
       names
-        .filter(name => labelOfAttribute(name) === label)
+        .filter(name => labelOfAttribute(name) === labelOfAttribute(label))
+        .sort((a, b) => Number(a !== label) - Number(b !== label))
         .map(name => ({ kind: 'attribute', scope: 'resource', name, text: `resource.${name}` })),
     ]),
   )
