@@ -453,3 +453,40 @@ test('a constraint may name an attribute of a resource by its own name, with dot
       }
     }
 })
+
+test('of several tenants a constraint shows what fits it in each', async () => {
+  const { url } = runs[1]!
+  for (const credential of bound.filter(({ name }) => ['equal', 'notRegex', 'empty'].includes(name))) {
+    const hidden = owners.map(({ name }) => name).filter(name => !kinds[credential.name]![1].includes(name))
+    for (const path of paths) {
+      const { status, body } = await ask(url, credential, 'full|missingEmpty|regex', path)
+      const shown = decodeURIComponent(path)
+      assert.notEqual(status, 500, `${shown}: ${body}`)
+      for (const name of hidden)
+        assert.ok(shown.includes(name) || !body.includes(name), `${credential.name}: ${shown} shows ${name}: ${body}`)
+    }
+  }
+})
+
+test('the id of a stream, and what is in the way of a question, say nothing of what is hidden', async () => {
+  for (const { url } of runs) {
+    const all = await fetch(`${url}/select/logsql/query?query=${encode('{app="berta"}')}&${range}`, {
+      headers: headersOf(everybody, 'full'),
+    })
+    const id = /"_stream_id":"([0-9a-f]+)"/.exec(await all.text())?.[1] ?? ''
+    assert.notEqual(id, '')
+    const equal = bound.find(({ name }) => name === 'equal')!
+    for (const q of [`_stream_id:${id}`, `_stream_id:in(${id})`, `* | stream_context before 5 after 5`]) {
+      const { status, body } = await ask(url, equal, 'full', `/select/logsql/query?query=${encode(q)}&${range}`)
+      assert.ok(status === 400 || !body.includes('berta'), `${q}: ${body}`)
+    }
+    // Errors that name series name those of the constraint alone.
+    for (const q of [
+      'requests_total + on () requests_total',
+      'sum(requests_total) + on (env) group_left () {__name__=~"only_.*"}',
+    ]) {
+      const { body } = await ask(url, equal, 'full', `/api/v1/query?query=${encode(q)}&${at}`)
+      assert.doesNotMatch(body, /berta|carla|doris/)
+    }
+  }
+})
