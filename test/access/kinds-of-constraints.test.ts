@@ -440,6 +440,30 @@ for (const [workers, way] of ['without workers', 'with a worker'].entries())
     }
   })
 
+test('what is counted of the work counts nothing that is hidden', async () => {
+  const equal = bound.find(({ name }) => name === 'equal')!
+  const questions: [path: string, counted: RegExp][] = [
+    [
+      `/loki/api/v1/query_range?query=${encode('{app=~".+"}')}&${rangeNs}`,
+      /"total(Bytes|Lines)Processed":\d+|"totalChunksRef":\d+/g,
+    ],
+    [
+      `/api/v1/query?stats=all&query=${encode('sum({__name__=~".+"})')}&${at}`,
+      /"totalQueryableSamples":\d+|"peakSamples":\d+/g,
+    ],
+    [`/api/search?q={}&${range}&limit=100`, /"inspected(Traces|Spans)":"?\d+/g],
+    [`/api/metrics/query_range?q=${encode('{} | rate()')}&${range}&step=60s`, /"inspected(Traces|Spans)":"?\d+/g],
+  ]
+  for (const { url } of runs)
+    for (const [path, counted] of questions) {
+      const mine = (await ask(url, equal, 'full', path)).body
+      const part = (await ask(url, everybody, 'equal', path)).body
+      assert.deepEqual(mine.match(counted), part.match(counted), path)
+      assert.ok((mine.match(counted) ?? []).length > 1, path)
+      assert.doesNotMatch(mine, /"inspectedBytes":"?[1-9]/)
+    }
+})
+
 test('a constraint may name an attribute of a resource by its own name, with dots', async () => {
   for (const credential of dotted)
     for (const { url } of runs) {

@@ -61,6 +61,7 @@ class ConstrainedRows implements TraceRows {
   get bytes(): number {
     return this.#inner.bytes
   }
+  readonly toldBytes = 0
   leaveOut(error: unknown): Promise<void> {
     return this.#inner.leaveOut(error)
   }
