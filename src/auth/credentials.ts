@@ -154,6 +154,12 @@ function readRule(setting: Setting, rules: CredentialRules): ClaimRule {
   return { claim, value, grant }
 }
 
+/** What is left out stands for the default; what is there and names nothing was meant to be less, and is refused. */
+function checkLeftOut<Value>(section: Section, key: string, fallback: Value): Value {
+  if (section.stands(key)) section.refuseKey(key, 'it names none: name some, or leave it out')
+  return fallback
+}
+
 function wordsOf<Word extends string>(
   section: Section,
   key: string,
@@ -161,7 +167,7 @@ function wordsOf<Word extends string>(
   fallback: readonly Word[],
 ): readonly Word[] {
   const settings = section.list(key)
-  if (settings.length === 0) return fallback
+  if (settings.length === 0) return checkLeftOut(section, key, fallback)
   return settings.map(setting => {
     const word = knownWords.find(known => known === setting.text())
     return word ?? setting.refuse(`${quote(setting.text())} is not known; ${knownWords.join(', ')} are`)
@@ -170,7 +176,7 @@ function wordsOf<Word extends string>(
 
 function tenantsOf(section: Section, { hasTenancy, checkTenant }: CredentialRules): readonly string[] | undefined {
   const settings = section.list('tenants')
-  if (settings.length === 0) return undefined
+  if (settings.length === 0) return checkLeftOut(section, 'tenants', undefined)
   if (!hasTenancy) section.refuseKey('tenants', 'a credential for some tenants needs tenancy: on')
   return settings.map(setting => {
     try {
@@ -185,13 +191,14 @@ function tenantsOf(section: Section, { hasTenancy, checkTenant }: CredentialRule
 /** A selector of PromQL without a metric name, as {team="a"}. */
 function labelsOf(section: Section): LabelConstraint[] {
   const text = section.text('labels')
-  if (text === '') return []
+  if (text === '') return checkLeftOut(section, 'labels', [])
   let matchers: ReturnType<typeof parseSelector>
   try {
     matchers = parseSelector(text)
   } catch (error) {
     return section.refuseKey('labels', `a selector such as {team="a"} was expected: ${String(error)}`)
   }
+  if (matchers.length === 0) return checkLeftOut(section, 'labels', [])
   return matchers.map(({ name, kind, value }) => {
     if (name === '__name__') section.refuseKey('labels', 'the name of the metric is no label of logs and traces')
     return { name, op: kind, value }

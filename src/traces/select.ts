@@ -19,6 +19,8 @@ export interface TraceRows {
   readonly dedicated: readonly DedicatedColumn[]
   /** Bytes that reading all of it would take. */
   readonly bytes: number
+  /** What statistics say of that; 0 where whoever asks is not to know how much there is. Default: `bytes`. */
+  readonly toldBytes?: number
   /** Columns by path; those that are not there are left out. */
   columns(paths: readonly string[]): Promise<ReadonlyMap<string, ColumnData>>
   /** These columns will be asked for: begins to read them together. Only where requests cost. */

@@ -47,6 +47,11 @@ const kinds: Readonly<Record<string, readonly [labels: string, shown: readonly s
 
 const everybody: Credential = { name: 'everybody', verbs: ['read', 'write', 'admin'] }
 const bound = Object.entries(kinds).map(([name, [labels]]): Credential => ({ name, verbs: ['read'], labels }))
+/** Of traces alone: metrics and logs have other names for it. */
+const dotted: readonly Credential[] = [
+  { name: 'dottedEqual', verbs: ['read'], labels: '{"service.name"="berta"}' },
+  { name: 'dottedNotEqual', verbs: ['read'], labels: '{"service.name"!="berta"}' },
+]
 const startMs = Math.floor(Date.now() / 60_000) * 60_000 - 600_000
 const endMs = startMs + 600_000
 
@@ -61,7 +66,7 @@ after(async () => {
 async function start(workers: string): Promise<Running> {
   const directory = temporaryDirectory()
   const file = join(directory, 'credentials.yaml')
-  writeFileSync(file, await credentialsFile([everybody, ...bound]))
+  writeFileSync(file, await credentialsFile([everybody, ...bound, ...dotted]))
   const flags = ['tenancy=on', `auth.file=${file}`, `workers=${workers}`, 'listen.otlp_grpc=127.0.0.1:0']
   const run = await runTercet(flags, directory)
   // The first half lies in blocks, the second one in memory.
@@ -434,3 +439,78 @@ for (const [workers, way] of ['without workers', 'with a worker'].entries())
       }
     }
   })
+
+test('what is counted of the work counts nothing that is hidden', async () => {
+  const equal = bound.find(({ name }) => name === 'equal')!
+  const questions: [path: string, counted: RegExp][] = [
+    [
+      `/loki/api/v1/query_range?query=${encode('{app=~".+"}')}&${rangeNs}`,
+      /"total(Bytes|Lines)Processed":\d+|"totalChunksRef":\d+/g,
+    ],
+    [
+      `/api/v1/query?stats=all&query=${encode('sum({__name__=~".+"})')}&${at}`,
+      /"totalQueryableSamples":\d+|"peakSamples":\d+/g,
+    ],
+    [`/api/search?q={}&${range}&limit=100`, /"inspected(Traces|Spans)":"?\d+/g],
+    [`/api/metrics/query_range?q=${encode('{} | rate()')}&${range}&step=60s`, /"inspected(Traces|Spans)":"?\d+/g],
+  ]
+  for (const { url } of runs)
+    for (const [path, counted] of questions) {
+      const mine = (await ask(url, equal, 'full', path)).body
+      const part = (await ask(url, everybody, 'equal', path)).body
+      assert.deepEqual(mine.match(counted), part.match(counted), path)
+      assert.ok((mine.match(counted) ?? []).length > 1, path)
+      assert.doesNotMatch(mine, /"inspectedBytes":"?[1-9]/)
+    }
+})
+
+test('a constraint may name an attribute of a resource by its own name, with dots', async () => {
+  for (const credential of dotted)
+    for (const { url } of runs) {
+      const q = encode('{} | select(resource.service.name)')
+      const { body } = await ask(url, credential, 'full', `/api/search?q=${q}&${range}&limit=100&spss=100`)
+      const byId = await ask(url, credential, 'full', `/api/v2/traces/${hex(1, 32)}`)
+      for (const shown of [body, byId.body]) {
+        const names = owners.map(({ name }) => name).filter(name => shown.includes(`"${name}"`))
+        const wanted = credential.name === 'dottedEqual' ? ['berta'] : ['anna', 'carla', 'doris']
+        assert.deepEqual(names, wanted, `${credential.name}: ${shown}`)
+      }
+    }
+})
+
+test('of several tenants a constraint shows what fits it in each', async () => {
+  const { url } = runs[1]!
+  for (const credential of bound.filter(({ name }) => ['equal', 'notRegex', 'empty'].includes(name))) {
+    const hidden = owners.map(({ name }) => name).filter(name => !kinds[credential.name]![1].includes(name))
+    for (const path of paths) {
+      const { status, body } = await ask(url, credential, 'full|missingEmpty|regex', path)
+      const shown = decodeURIComponent(path)
+      assert.notEqual(status, 500, `${shown}: ${body}`)
+      for (const name of hidden)
+        assert.ok(shown.includes(name) || !body.includes(name), `${credential.name}: ${shown} shows ${name}: ${body}`)
+    }
+  }
+})
+
+test('the id of a stream, and what is in the way of a question, say nothing of what is hidden', async () => {
+  for (const { url } of runs) {
+    const all = await fetch(`${url}/select/logsql/query?query=${encode('{app="berta"}')}&${range}`, {
+      headers: headersOf(everybody, 'full'),
+    })
+    const id = /"_stream_id":"([0-9a-f]+)"/.exec(await all.text())?.[1] ?? ''
+    assert.notEqual(id, '')
+    const equal = bound.find(({ name }) => name === 'equal')!
+    for (const q of [`_stream_id:${id}`, `_stream_id:in(${id})`, `* | stream_context before 5 after 5`]) {
+      const { status, body } = await ask(url, equal, 'full', `/select/logsql/query?query=${encode(q)}&${range}`)
+      assert.ok(status === 400 || !body.includes('berta'), `${q}: ${body}`)
+    }
+    // Errors that name series name those of the constraint alone.
+    for (const q of [
+      'requests_total + on () requests_total',
+      'sum(requests_total) + on (env) group_left () {__name__=~"only_.*"}',
+    ]) {
+      const { body } = await ask(url, equal, 'full', `/api/v1/query?query=${encode(q)}&${at}`)
+      assert.doesNotMatch(body, /berta|carla|doris/)
+    }
+  }
+})

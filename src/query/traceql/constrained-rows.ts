@@ -61,6 +61,7 @@ class ConstrainedRows implements TraceRows {
   get bytes(): number {
     return this.#inner.bytes
   }
+  readonly toldBytes = 0
   leaveOut(error: unknown): Promise<void> {
     return this.#inner.leaveOut(error)
   }
@@ -91,7 +92,8 @@ async function shownResources(rows: TraceRows, matchers: readonly Matcher[]): Pr
     matchers.map(({ name: label }): [string, Field[]] => [
       label,
       names
-        .filter(name => labelOfAttribute(name) === label)
+        .filter(name => labelOfAttribute(name) === labelOfAttribute(label))
+        .sort((a, b) => Number(a !== label) - Number(b !== label))
         .map(name => ({ kind: 'attribute', scope: 'resource', name, text: `resource.${name}` })),
     ]),
   )

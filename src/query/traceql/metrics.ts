@@ -217,7 +217,7 @@ export class TraceMetrics {
     })
     for await (const { rows, opened } of workAhead(selected, rowsAhead, open)) {
       stats.blocks++
-      stats.bytes += rows.bytes
+      stats.bytes += rows.toldBytes ?? rows.bytes
       const target = { request, grid, gathered, comparison, stats, budget, sample }
       if (opened !== undefined) await unlessDamaged(rows, () => gatherRows(rows, opened, expr, target))
       await budget.pause()

@@ -50,7 +50,8 @@ class ConstrainedReader implements TracesReader {
 
   #isShown({ attributes }: Resource): boolean {
     return fitsAll(this.#constraint, label => {
-      const own = attributes.filter(({ key }) => labelOfAttribute(key) === label).sort(labelFirst(label))
+      const asLabel = labelOfAttribute(label)
+      const own = attributes.filter(({ key }) => labelOfAttribute(key) === asLabel).sort(labelFirst(label))
       return own.map(({ value }) => textOf(value)).find(text => text !== '') ?? ''
     })
   }

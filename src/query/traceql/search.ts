@@ -153,7 +153,7 @@ export class TraceSearch {
     const mentioned = mentionsOf(request.stages)
     const required = requiredTexts(request.stages)
     const search = async (rows: TraceRows): Promise<{ part: FoundTrace[]; own: SearchStats }> => {
-      const own: SearchStats = { traces: 0, spans: 0, bytes: rows.bytes, blocks: 1 }
+      const own: SearchStats = { traces: 0, spans: 0, bytes: rows.toldBytes ?? rows.bytes, blocks: 1 }
       const part = await unlessDamaged(rows, () =>
         this.#searchRows(rows, request, needed, mentioned, required, own, budget),
       )
