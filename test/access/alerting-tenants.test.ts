@@ -46,6 +46,8 @@ groups:
 
 /** Received by each path of a receiver: the labels of the alerts of each notification. */
 const notified = new Map<string, Record<string, string>[]>()
+/** Of those at one path: by which a receiver knows an incident. */
+const equalGroups: string[] = []
 let hooks: Server
 let run: Running
 let directory: string
@@ -56,8 +58,12 @@ before(async () => {
     const parts: Buffer[] = []
     request.on('data', (part: Buffer) => parts.push(part))
     request.on('end', () => {
-      const { alerts } = JSON.parse(Buffer.concat(parts).toString()) as { alerts: { labels: Record<string, string> }[] }
+      const { alerts, groupKey } = JSON.parse(Buffer.concat(parts).toString()) as {
+        alerts: { labels: Record<string, string> }[]
+        groupKey: string
+      }
       const path = request.url ?? ''
+      if (path === '/equal') equalGroups.push(groupKey)
       notified.set(path, [...(notified.get(path) ?? []), ...alerts.map(({ labels }) => labels)])
       reply.end()
     })
@@ -71,11 +77,12 @@ before(async () => {
     writeFileSync(join(directory, name), text)
     return join(directory, name)
   }
-  const receivers = ['common', 'a', 'b'].map(name => ({
+  const receivers = ['common', 'a', 'b', 'equal'].map(name => ({
     name: `to-${name}`,
     webhook_configs: [{ url: `${url}/${name}` }],
   }))
   const route = (tenant: string) => ({ receiver: `to-${tenant}`, matchers: [`__tenant_id__="${tenant}"`] })
+  const equal = { receiver: 'to-equal', matchers: ['alertname="Equal"'], group_by: ['alertname'] }
   const times = { group_wait: '0s', group_interval: '1s', group_by: ['alertname', '__tenant_id__'] }
   flags = [
     'tenancy=on',
@@ -86,7 +93,7 @@ before(async () => {
       'alertmanager.yml',
       // JSON is YAML.
       JSON.stringify({
-        route: { receiver: 'to-common', ...times, routes: [route('a'), route('b')] },
+        route: { receiver: 'to-common', ...times, routes: [route('a'), route('b'), equal] },
         receivers,
         inhibit_rules: [
           { source_matchers: ['severity="high"'], target_matchers: ['severity="low"'], equal: ['service'] },
@@ -150,7 +157,7 @@ test('alerts that are posted are seen, grouped and notified within their tenant'
     const receivers = await json<{ name: string }[]>(name, '/api/v2/receivers')
     assert.deepEqual(
       receivers.map(one => one.name),
-      ['to-common', `to-${name}`],
+      ['to-common', `to-${name}`, 'to-equal'],
     )
     const routes = await json<{ receivers: { receiver: string }[] }>(name, '/api/tercet/route?alertname=Same')
     assert.deepEqual(
@@ -207,6 +214,15 @@ test('an alert is inhibited by those of its own tenant alone', async () => {
       ({ status }) => status.inhibitedBy.length,
     )
   assert.deepEqual([await inhibited('a'), await inhibited('b')], [[0], [1]])
+})
+
+test('equal groups of two tenants are two notifications, about two incidents', async () => {
+  const equal = { alertname: 'Equal' }
+  for (const tenant of ['c', 'd'])
+    assert.equal((await ask('all', '/api/v2/alerts', { tenant, body: [alert(equal, tenant)] }))[0], 200)
+  await untilTrue(() => equalGroups.length === 2, 'both notifications')
+  assert.equal(new Set(equalGroups).size, 2, equalGroups.join(' '))
+  assert.deepEqual(notified.get('/equal'), [equal, equal])
 })
 
 interface Rules {

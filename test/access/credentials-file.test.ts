@@ -32,7 +32,7 @@ test('a file that changes is followed; one that is wrong, empty or gone changes 
     await run.tercet.reload()
     assert.deepEqual([await statusOf(run, first), await statusOf(run, second)], [401, 200])
     const wrong: [name: string, change: () => void, reason: RegExp][] = [
-      ['empty', () => writeFileSync(file, ''), /nobody would get in/],
+      ['empty', () => writeFileSync(file, ''), /is empty/],
       ['cut short', () => writeFileSync(file, good.slice(0, 60)), /credentials\.yaml:1/],
       ['of no use', () => writeFileSync(file, 'users: []'), /nobody would get in/],
       ['gone', () => rmSync(file), /no such file/],

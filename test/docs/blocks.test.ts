@@ -5,12 +5,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { parse } from 'yaml'
+import { readAlertmanagerConfig } from '../../src/alert/alertmanager/config.ts'
 import { loadConfig } from '../../src/app/config.ts'
 import { isOptionName } from '../../src/app/options.ts'
+import { parseTenants } from '../../src/app/tenants-file.ts'
 import { parseCredentials } from '../../src/auth/credentials.ts'
 import { checkTenantName } from '../../src/core/tenant-name.ts'
 import { parseRules } from '../../src/gate/rules.ts'
 import { readStackFile } from '../../src/ops/stack-file.ts'
+import { readPrometheusConfig } from '../../src/scrape/config.ts'
 import { problemOfCommand, problemOfMention, tercetCommands } from './command-lines.ts'
 import { commandsOf, difference, Sandbox } from './console.ts'
 import { elsewhere, reasonOf } from './elsewhere.ts'
@@ -102,6 +105,10 @@ function checkCredentials({ text }: Block): void {
   parseCredentials(text, 'credentials.yaml', { hasTenancy: true, checkTenant: checkTenantName })
 }
 
+function checkTenants({ text }: Block): void {
+  parseTenants(text, 'tenants.yaml')
+}
+
 function checkTercetFile({ text }: Block): void {
   loadConfig({ environment: {}, file: { path: 'tercet.yaml', text }, flags: [] })
 }
@@ -125,11 +132,26 @@ function checkCompose({ text }: Block): void {
   assert.deepEqual((parse(text) as { logging: unknown }).logging, compose.services.grafana.logging)
 }
 
+function checkPrometheusFile({ text }: Block): void {
+  const { warnings } = readPrometheusConfig(text, 'prometheus.yml', { env: {}, hasTenants: true })
+  assert.deepEqual(warnings, [])
+}
+
+/** A tree of routes, of receivers that the text leaves out. */
+function checkRoutes({ text }: Block): void {
+  const names = new Set([...text.matchAll(/receiver: (\w+)/g)].map(([, name]) => name!))
+  const receivers = JSON.stringify([...names].map(name => ({ name })))
+  readAlertmanagerConfig(`${text}\nreceivers: ${receivers}\n`, 'alertmanager.yml')
+}
+
 function checkerOf({ text }: Block): Check | undefined {
   if (stackKeys.test(text)) return checkStack
   if (text.startsWith('logging:')) return checkCompose
   if (text.startsWith('ignore:')) return checkGate
   if (text.startsWith('users:')) return checkCredentials
+  if (text.startsWith('overrides:')) return checkTenants
+  if (/^(scrape_configs|alerting):/.test(text)) return checkPrometheusFile
+  if (text.startsWith('route:')) return checkRoutes
   if (/^rules:\n {2}- \{ apiGroups/.test(text)) return checkRights
   const [key = ''] = text.split(':', 1)
   return isOptionName(key) ? checkTercetFile : undefined

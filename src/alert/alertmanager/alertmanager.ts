@@ -552,7 +552,7 @@ export class Alertmanager {
         externalUrl: this.#world.externalUrl,
         nowMs,
       }
-      if (!(await this.#send(integration, { data, groupKey: group.key, reason }, group))) return false
+      if (!(await this.#send(integration, { data, groupKey: this.#sentKeyOf(group), reason }, group))) return false
     }
     this.#state.notifications.set(logKey, {
       atMs: nowMs,
@@ -565,6 +565,12 @@ export class Alertmanager {
       this.#world.log.warn('a notification could not be noted', { group: group.key, error: messageOf(error) })
     })
     return true
+  }
+
+  /** Receivers know an incident by it: equal groups of two tenants are two. */
+  #sentKeyOf({ key }: AlertGroup): string {
+    const { tenant } = this.#world
+    return tenant === undefined ? key : `${tenant}/${key}`
   }
 
   /** Tries until the group's next flush is due; false when the notification was given up. */
