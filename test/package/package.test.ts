@@ -49,7 +49,7 @@ test('whoever installs it gets one package, runs no script of it, and gets less 
 
 /** All that may be in it. */
 const places = [
-  /^(README|CHANGELOG|ARCHITECTURE|CONTRIBUTING)\.md$/,
+  /^(README|CHANGELOG|ARCHITECTURE|CONTRIBUTING|SECURITY)\.md$/,
   /^(package\.json|LICENSE|bin\/tercet\.cjs|dist\/THIRD-PARTY-LICENSES\.txt)$/,
   /^dist\/program\/[\w.-]+\.(js|js\.map|wasm)$/,
   /^dist\/types\/[\w/-]+\.d\.ts$/,
