@@ -249,7 +249,7 @@ test('they arrive in the own store', async () => {
   }
 })
 
-test('no tenant uses up the label sets, or the halves of edges, of all; one that is deleted gives its own back', async () => {
+test('no tenant uses up the label sets or the halves of edges; one that is deleted gives its own back', async () => {
   const stored = new Map<string, WriteBatch>()
   const metrics: MetricsAppender = {
     append: (tenant, given) => {
