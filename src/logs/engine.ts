@@ -74,7 +74,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     super('logs', options, maintainEveryMs)
     this.#options = options
     const { clock, files, log, bucket, isBase64, cacheBytes } = options
-    this.#catalogue = new IndexCatalogue(bucket, clock, log)
+    this.#catalogue = new IndexCatalogue(bucket, clock, log, undefined, name => this.deletedTenants.has(name))
     const pause = yieldEvery(clock)
     this.#reader = new ChunkReader({ bucket, files, isBase64, cacheBytes, pause })
     const { random, defaultTenant, readOnly } = options
@@ -125,6 +125,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     if (this.#options.readOnly || !this.#isNoteRead) await this.#retired.load()
     this.#isNoteRead = true
     await this.#catalogue.refresh()
+    for (const { tenant } of this.deletedTenants.open()) this.#catalogue.forgetTenant(tenant)
     this.#catalogue.replaceAll(this.#retired.all())
     if (this.#options.readOnly || this.wal.fenced !== undefined) await this.#deletions.load()
   }
@@ -146,6 +147,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const replay = new Replay(
       name => this.#tenant(name),
       () => this.#options.clock.nowMs(),
+      name => this.deletedTenants.has(name),
     )
     this.#replay = replay
     return record => replay.read(record)
@@ -177,6 +179,26 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
   #dropIdle(): void {
     for (const { name, head, usedMs } of this.#tenants.values())
       if (head.streams.size === 0 && this.isIdle(usedMs)) this.#tenants.delete(name)
+  }
+
+  protected async dropTenant(name: string): Promise<void> {
+    this.#tenants.get(name)?.head.drop()
+    this.#tenants.delete(name)
+    this.#catalogue.forgetTenant(name)
+    await this.#life.dropTenant(name)
+    await this.#deletions.dropTenant(name)
+  }
+
+  protected removeTenant(name: string): Promise<boolean> {
+    return this.#life.removeTenant(name)
+  }
+
+  protected endGeneration(): Promise<void> {
+    return this.#life.endGeneration()
+  }
+
+  protected isInLog(_name: string, generation: number): boolean {
+    return this.#life.isInLog(generation)
   }
 
   protected cutAll(): Promise<void> {
@@ -258,6 +280,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const nowMs = clock.nowMs()
     let inRecords = 0
     const put = (stored: number): Promise<void> => {
+      if (this.#tenants.get(tenant.name) !== tenant) this.refuseDeleted(tenant.name)
       tenant.usedMs = clock.monotonicMs()
       const count = stored - inRecords
       inRecords = stored

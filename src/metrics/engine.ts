@@ -64,7 +64,12 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     this.#options = options
     const { blockMs, outOfOrderMs, limits } = options
     this.#blocks = new BlockLife(
-      { ...options, steady: this.steady, stagingDirectory: `${options.directory}/staging` },
+      {
+        ...options,
+        steady: this.steady,
+        stagingDirectory: `${options.directory}/staging`,
+        isDeleted: name => this.deletedTenants.has(name),
+      },
       this.wal,
       this.#tenants,
       name => this.#tenant(name),
@@ -135,7 +140,12 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   }
 
   protected visitor(): RecordVisitor {
-    const replay = new Replay(name => this.#used(name), this.#options.blockMs, this.#blocks.covered())
+    const replay = new Replay(
+      name => this.#used(name),
+      this.#options.blockMs,
+      this.#blocks.covered(),
+      name => this.deletedTenants.has(name),
+    )
     return record => replay.read(record)
   }
 
@@ -157,6 +167,30 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     await this.#blocks.retain()
     this.#blocks.forgetIndexes()
     this.#dropIdle()
+  }
+
+  protected async dropTenant(name: string): Promise<void> {
+    const tenant = this.#tenants.get(name)
+    if (tenant !== undefined) this.#createdBefore += tenant.head.table.created
+    this.#tenants.delete(name)
+    this.#inUse.delete(name)
+    await this.#blocks.dropTenant(name)
+  }
+
+  protected removeTenant(name: string): Promise<boolean> {
+    return this.#blocks.removeTenant(name)
+  }
+
+  protected async endGeneration(): Promise<void> {
+    await this.#blocks.cutAll()
+    await new Promise<void>(resolve => {
+      this.wal.beginGeneration(resolve)
+    })
+    await this.wal.collect()
+  }
+
+  protected isInLog(name: string): boolean {
+    return [...this.wal.scopes()].some(scope => scope.startsWith(`${name}/`))
   }
 
   protected cutAll(): Promise<void> {
@@ -233,6 +267,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     const line = new RecordLine(wal, clock)
     let inRecords = 0
     const put = (stored: number): Promise<void> => {
+      if (this.#tenants.get(tenant.name) !== tenant) this.refuseDeleted(tenant.name)
       const count = stored - inRecords
       inRecords = stored
       tenant.use()

@@ -6,7 +6,7 @@ import { isAway, type Bucket } from '#bucket/bucket.ts'
 import { makeUlid } from '#codec/ulid.ts'
 import { backoffMs, Pauses } from '#core/backoff.ts'
 import { Repeater, sleep, type Clock, type Timer } from '#core/clock.ts'
-import { LimitError, messageOf, UnavailableError } from '#core/errors.ts'
+import { ForbiddenError, LimitError, messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log, LogFields } from '#core/log.ts'
 import { noOverrides, type Overrides } from '#core/overrides.ts'
@@ -14,7 +14,8 @@ import type { Random } from '#core/random.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { SteadyClock } from '#core/steady-clock.ts'
 import { flushGaveUp, flushGiveUpMs } from './flush-limit.ts'
-import type { BlockSummary, Signal, SignalStats, SignalStatus } from './signal.ts'
+import type { BlockSummary, Signal, SignalStats, SignalStatus, TenantDeletionState } from './signal.ts'
+import { TenantDeletions } from './tenant-deletions.ts'
 import { Wal, type Durability, type RecordVisitor, type ReplayReport } from './wal.ts'
 import { WriterGuard } from './writer-guard.ts'
 
@@ -124,6 +125,8 @@ export abstract class SignalFrame implements Signal {
   #joining: Promise<void> | undefined
   readonly #pauses: Pauses
   #replayed = nothingReplayed
+  /** Tenants that are being deleted. */
+  protected readonly deletedTenants: TenantDeletions
 
   constructor(name: SignalName, options: SignalOptions, maintainEveryMs: number) {
     this.name = name
@@ -135,6 +138,13 @@ export abstract class SignalFrame implements Signal {
     this.#owner = `tercet ${writer}`
     this.steady = new SteadyClock(clock)
     this.#pauses = new Pauses(clock)
+    this.deletedTenants = new TenantDeletions({
+      bucket,
+      clock,
+      files,
+      path: `${directory}/tenant-deletions.json`,
+      prefix: `${defaultTenant}/tercet/tenant-deletions/`,
+    })
     this.#guard = new WriterGuard(
       {
         clock,
@@ -194,6 +204,21 @@ export abstract class SignalFrame implements Signal {
   /** Cuts, uploads, merges and retains what is due: the signal's share of a round of maintenance. */
   protected abstract work(): Promise<void>
 
+  /**
+   * Lets go of all that memory and this disk have of a tenant, whose deletion is noted. Runs as a round of maintenance;
+   * called again and again.
+   */
+  protected abstract dropTenant(tenant: string): Promise<void>
+
+  /** Removes what the bucket has of it. False where something is left, or may be. Runs as a round of maintenance. */
+  protected abstract removeTenant(tenant: string): Promise<boolean>
+
+  /** Ends the log's generation, and lets go of it as soon as may be. Runs as a round of maintenance. */
+  protected abstract endGeneration(): Promise<void>
+
+  /** Has the log records of the tenant? `generation`: the first of this writer that has none. */
+  protected abstract isInLog(tenant: string, generation: number): boolean
+
   /** Cuts every head. Runs as a round of maintenance. */
   protected abstract cutAll(): Promise<void>
 
@@ -247,6 +272,7 @@ export abstract class SignalFrame implements Signal {
     const { readOnly, durability } = this.#options
     // Without the bucket, a writer that keeps everything on its own disk can start all the same.
     const needsBucket = readOnly || durability === 'bucket'
+    if (!readOnly) await this.deletedTenants.loadLocal()
     if (!readOnly) await this.loadLocal()
     const prepared = this.#prepare()
     const isJoined = (await this.#isAnswered(prepared)) && (await this.#tryToJoin(prepared))
@@ -287,7 +313,10 @@ export abstract class SignalFrame implements Signal {
   async #tryToJoin(prepared: Promise<void>): Promise<boolean> {
     try {
       await prepared
-      if (!this.#options.readOnly) await this.#guard.claim(this.#owner)
+      if (!this.#options.readOnly) {
+        await this.#guard.claim(this.#owner)
+        await this.deletedTenants.load()
+      }
       await this.refresh()
       await this.loadRemote()
       return true
@@ -477,8 +506,66 @@ export abstract class SignalFrame implements Signal {
       if (this.#guard.takeEmptied()) await this.#writeAgain()
       // What only memory has now becomes blocks.
       else if (this.wal.takeDeleted()) await this.cutAll()
+      await this.#goOnDeleting()
       await this.work()
     })
+  }
+
+  // --- Deletion of tenants ---
+
+  async deleteTenant(tenant: string): Promise<void> {
+    if (this.#options.readOnly) throw new UnavailableError('this process serves queries only', 60)
+    if (this.#isClosing) throw new UnavailableError('the process is shutting down', 5)
+    await this.betweenRounds(async () => {
+      await this.requirePrefix()
+      await this.deletedTenants.begin(tenant)
+      await this.requireKept()
+      await this.dropTenant(tenant)
+    })
+    this.#options.log.info('a tenant is deleted', { signal: this.name, tenant })
+    // It need not wait for the next round.
+    this.maintain().catch((error: unknown) => {
+      this.#options.log.error('maintenance failed', { signal: this.name, error: messageOf(error) })
+    })
+  }
+
+  tenantDeletion(tenant: string): TenantDeletionState | undefined {
+    const found = this.deletedTenants.of(tenant)
+    return found === undefined ? undefined : { ...found, trouble: this.#deletionTroubles.get(tenant) }
+  }
+  readonly #deletionTroubles = new Map<string, string>()
+  /** By tenant: the first generation of the log that has nothing of it. */
+  readonly #cleanFrom = new Map<string, number>()
+
+  async #goOnDeleting(): Promise<void> {
+    if (!this.#isComplete) return
+    for (const { tenant } of this.deletedTenants.open()) {
+      try {
+        await this.#goOnDeletingOne(tenant)
+        this.#deletionTroubles.delete(tenant)
+      } catch (error) {
+        const reason = messageOf(error)
+        if (this.#deletionTroubles.get(tenant) !== reason)
+          this.#options.log.warn('the deletion of a tenant did not go on', { signal: this.name, tenant, reason })
+        this.#deletionTroubles.set(tenant, reason)
+      }
+    }
+  }
+
+  async #goOnDeletingOne(tenant: string): Promise<void> {
+    await this.dropTenant(tenant)
+    if (!(await this.mayWrite())) return
+    let generation = this.#cleanFrom.get(tenant)
+    if (generation === undefined) {
+      await this.endGeneration()
+      this.#cleanFrom.set(tenant, (generation = this.wal.generation))
+    }
+    // In this order: what the log has does not come into the bucket any more.
+    const isClean = !this.isInLog(tenant, generation)
+    if (!(await this.removeTenant(tenant)) || !isClean || !(await this.mayWrite())) return
+    await this.deletedTenants.finish(tenant)
+    this.#cleanFrom.delete(tenant)
+    this.#options.log.info('a tenant was deleted', { signal: this.name, tenant })
   }
 
   /** The bucket was emptied: what only memory and this disk still have becomes blocks, and the list is made again. */
@@ -525,8 +612,12 @@ export abstract class SignalFrame implements Signal {
     if (!this.#isReady && !this.#isClosing) throw new UnavailableError(this.notReady ?? 'starting', 2)
   }
 
-  /** Throws LimitError (429) for a tenant that is not among the known ones when there are as many as may be. */
+  /**
+   * Throws LimitError (429) for a tenant that is not among the known ones when there are as many as may be, and
+   * ForbiddenError for one that is being deleted.
+   */
   protected admitTenant(known: ReadonlyMap<string, unknown>, name: string): void {
+    if (this.deletedTenants.has(name)) this.refuseDeleted(name)
     const { tenantsMax = Infinity } = this.#options
     if (known.size < tenantsMax || known.has(name)) return
     throw new LimitError(
@@ -534,6 +625,10 @@ export abstract class SignalFrame implements Signal {
         'send as one of those that there are, or raise limits.tenants',
       429,
     )
+  }
+
+  protected refuseDeleted(name: string): never {
+    throw new ForbiddenError(`${this.name}: tenant ${JSON.stringify(name)} is being deleted, nothing is taken in of it`)
   }
 
   /** Was a tenant that was used at this time, as the monotonic clock counts, idle for so long that its head may go? */
@@ -617,6 +712,8 @@ export abstract class SignalFrame implements Signal {
     const trouble = this.uploadTrouble()
     if (trouble !== undefined) return `the bucket does not take what is finished: ${trouble}`
     if (this.#refreshTrouble !== undefined) return `the list of blocks is of before: ${this.#refreshTrouble}`
+    const { problem } = this.deletedTenants
+    if (problem !== undefined) return `tenants that were deleted may be back: ${problem}`
     const seconds = Math.round(this.steady.recentJumpMs / 1000)
     if (seconds === 0) return undefined
     const direction = seconds > 0 ? 'ahead' : 'back'

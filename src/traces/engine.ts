@@ -88,8 +88,9 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
 
   // --- The frame's hooks ---
 
-  refresh(): Promise<void> {
-    return this.#list.refresh()
+  async refresh(): Promise<void> {
+    await this.#list.refresh()
+    for (const { tenant } of this.deletedTenants.open()) this.#list.forgetTenant(tenant)
   }
 
   protected override found(): LogFields {
@@ -109,6 +110,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
       nowMs: () => clock.nowMs(),
       hasBlock: (tenant, blockId) => this.#list.has(tenant, blockId),
       isStaged: scope => this.#staging.covers(scope),
+      isDeleted: tenant => this.deletedTenants.has(tenant),
     }))
     return record => replay.read(record)
   }
@@ -139,6 +141,24 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     const waits = (tenant: string): boolean => this.#life.waiting.some(one => one.tenant === tenant)
     for (const { tenant, isEmpty, usedMs } of this.#heads.values())
       if (isEmpty && this.isIdle(usedMs) && !waits(tenant)) this.#heads.delete(tenant)
+  }
+
+  protected dropTenant(tenant: string): Promise<void> {
+    this.#heads.get(tenant)?.drop()
+    this.#heads.delete(tenant)
+    return this.#life.dropTenant(tenant)
+  }
+
+  protected removeTenant(tenant: string): Promise<boolean> {
+    return this.#life.removeTenant(tenant)
+  }
+
+  protected endGeneration(): Promise<void> {
+    return this.#life.endGeneration()
+  }
+
+  protected isInLog(_tenant: string, generation: number): boolean {
+    return this.#life.isInLog(generation)
   }
 
   protected cutAll(): Promise<void> {
@@ -204,6 +224,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     const request = this.#begin(tenant)
     const line = new RecordLine(this.wal, clock)
     for (const { message, outlines } of parts) {
+      if (this.#heads.get(tenant) !== head) this.refuseDeleted(tenant)
       // Nothing is set up for a record that is not taken.
       this.wal.requireRoom()
       const { record, traces, show } = this.#admitMessage(request, head, outlines(), message)
