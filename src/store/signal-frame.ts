@@ -76,6 +76,15 @@ const nothingReplayed: Replayed = {
   seconds: 0,
 }
 
+/** How far the deletion of a tenant has come. */
+interface DeletionProgress {
+  /** The first generation of the log that has nothing of it; undefined: the log was not looked at yet. */
+  cleanFrom: number | undefined
+  /** Nothing of it was left in the bucket, at the last look. */
+  isRemoved: boolean
+  rounds: number
+}
+
 /** Pauses between attempts to reach a bucket that is away. */
 const joinPause = { leastMs: 500, mostMs: 10_000 }
 
@@ -524,6 +533,10 @@ export abstract class SignalFrame implements Signal {
     })
     this.#options.log.info('a tenant is deleted', { signal: this.name, tenant })
     // It need not wait for the next round.
+    this.#maintainSoon()
+  }
+
+  #maintainSoon(): void {
     this.maintain().catch((error: unknown) => {
       this.#options.log.error('maintenance failed', { signal: this.name, error: messageOf(error) })
     })
@@ -534,14 +547,16 @@ export abstract class SignalFrame implements Signal {
     return found === undefined ? undefined : { ...found, trouble: this.#deletionTroubles.get(tenant) }
   }
   readonly #deletionTroubles = new Map<string, string>()
-  /** By tenant: the first generation of the log that has nothing of it. */
-  readonly #cleanFrom = new Map<string, number>()
+  readonly #deleting = new Map<string, DeletionProgress>()
 
   async #goOnDeleting(): Promise<void> {
     if (!this.#isComplete) return
     for (const { tenant } of this.deletedTenants.open()) {
+      const progress = this.#deleting.get(tenant) ?? { cleanFrom: undefined, isRemoved: false, rounds: 0 }
+      this.#deleting.set(tenant, progress)
       try {
-        await this.#goOnDeletingOne(tenant)
+        await this.#goOnDeletingOne(tenant, progress)
+        this.#lookAgain(tenant, progress)
         this.#deletionTroubles.delete(tenant)
       } catch (error) {
         const reason = messageOf(error)
@@ -552,19 +567,30 @@ export abstract class SignalFrame implements Signal {
     }
   }
 
-  async #goOnDeletingOne(tenant: string): Promise<void> {
+  /** Uploads that the log waits for are done before the next round, mostly. */
+  #lookAgain(tenant: string, progress: DeletionProgress): void {
+    if (!this.deletedTenants.has(tenant)) return
+    const delayMs = 250 * 2 ** progress.rounds++
+    if (delayMs < this.#maintainEveryMs)
+      this.#options.clock.after(delayMs, () => {
+        if (!this.#isClosing) this.#maintainSoon()
+      })
+  }
+
+  async #goOnDeletingOne(tenant: string, progress: DeletionProgress): Promise<void> {
     await this.dropTenant(tenant)
     if (!(await this.mayWrite())) return
-    let generation = this.#cleanFrom.get(tenant)
-    if (generation === undefined) {
+    if (progress.cleanFrom === undefined) {
       await this.endGeneration()
-      this.#cleanFrom.set(tenant, (generation = this.wal.generation))
+      progress.cleanFrom = this.wal.generation
     }
-    // In this order: what the log has does not come into the bucket any more.
-    const isClean = !this.isInLog(tenant, generation)
-    if (!(await this.removeTenant(tenant)) || !isClean || !(await this.mayWrite())) return
+    const isClean = !this.isInLog(tenant, progress.cleanFrom)
+    // The bucket is listed for it when there is something to find, and once more at the end.
+    if (progress.isRemoved && !isClean) return
+    progress.isRemoved = await this.removeTenant(tenant)
+    if (!progress.isRemoved || !isClean || !(await this.mayWrite())) return
     await this.deletedTenants.finish(tenant)
-    this.#cleanFrom.delete(tenant)
+    this.#deleting.delete(tenant)
     this.#options.log.info('a tenant was deleted', { signal: this.name, tenant })
   }
 

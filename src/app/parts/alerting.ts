@@ -24,6 +24,8 @@ export interface AlertingPart extends Part {
   alerting: Alerting
   /** Undefined in a process that only reads. */
   alertmanager: Alertmanager | undefined
+  /** The tenant is deleted: its groups of rules go. */
+  forgetTenant: (tenant: string) => Promise<void>
 }
 
 export interface AlertingSources {
@@ -177,5 +179,9 @@ export async function makeAlerting(context: ServingContext, sources: AlertingSou
       return warnings.length === 0 ? undefined : warnings.join('\n')
     },
   })
-  return { ...part, alerting, alertmanager }
+  const forgetTenant = async (tenant: string): Promise<void> => {
+    for (const ruler of rulers)
+      for (const namespace of (await ruler.list(tenant)).keys()) await ruler.remove(tenant, namespace)
+  }
+  return { ...part, alerting, alertmanager, forgetTenant }
 }

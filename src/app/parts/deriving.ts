@@ -11,6 +11,8 @@ import type { MetricsPart } from './metrics.ts'
 export interface Deriving extends Part {
   /** Takes in what a push brought; synchronous. Undefined where `traces.derived_metrics` is off. */
   add: ((tenant: string, trace: Trace, message: Uint8Array) => void) | undefined
+  /** The tenant is deleted. */
+  forget: (tenant: string) => void
 }
 
 export function makeDeriving({ config, world, isReader, tenancy }: Context, metrics: MetricsPart): Deriving {
@@ -40,5 +42,8 @@ export function makeDeriving({ config, world, isReader, tenancy }: Context, metr
   const add = (tenant: string, trace: Trace, message: Uint8Array): void => {
     derived.add(tenancy.isOn ? tenant : defaultTenants.metrics, trace, message)
   }
-  return { ...part, add: isOn ? add : undefined }
+  const forget = (tenant: string): void => {
+    derived.forget(tenant)
+  }
+  return { ...part, add: isOn ? add : undefined, forget }
 }
