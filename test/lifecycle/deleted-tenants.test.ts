@@ -141,7 +141,7 @@ for (const name of signals) {
       assert.equal(run.store.signal.status().problem, undefined)
     })
 
-  test(`${name}: a process that dies right behind the answer does not bring it back, also without the bucket`, async () => {
+  test(`${name}: a process that dies behind the answer does not bring it back, also without the bucket`, async () => {
     const run = await filled(name)
     const { world } = run
     const { bucket } = world

@@ -5,7 +5,15 @@ import type { SignalName } from '#core/signal-name.ts'
 import { checkTenantName } from '#core/tenant-name.ts'
 import { administers, administersProcess } from '#net/access.ts'
 import { allowing, at, route, type GuardedRoute, type HttpReply, type HttpRequest } from '#net/route-table.ts'
-import type { TenantDeletionState } from '#store/signal.ts'
+
+/** Where a signal is with it. */
+export interface TenantDeletionState {
+  readonly requestedMs: number
+  /** Undefined: something is left, or may be. */
+  readonly finishedMs?: number | undefined
+  /** Why it does not go on. */
+  readonly trouble: string | undefined
+}
 
 export interface TenantDeletionOptions {
   readonly hasTenancy: boolean
