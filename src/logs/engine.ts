@@ -8,7 +8,13 @@ import { noOverrides } from '#core/overrides.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import { RecordLine } from '#store/record-line.ts'
-import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
+import {
+  SignalFrame,
+  type Holdings,
+  type SignalOptions,
+  type TenantHoldings,
+  type UploadStats,
+} from '#store/signal-frame.ts'
 import type { BlockSummary } from '#store/signal.ts'
 import type { RecordVisitor } from '#store/wal.ts'
 import type { AdmittedLines } from './admitted-lines.ts'
@@ -226,6 +232,13 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     return { waitingBytes: this.#life.waitingBytes, blocks: this.#catalogue.count, blockBytes: 0 }
   }
 
+  protected *tenantHoldings(): Generator<TenantHoldings> {
+    for (const { name: tenant, head } of this.#tenants.values())
+      yield { tenant, active: head.streams.size, blocks: 0, blockBytes: 0 }
+    for (const { tenant, bytes: blockBytes } of this.#catalogue.all())
+      if (tenant !== undefined) yield { tenant, active: 0, blocks: 1, blockBytes }
+  }
+
   /** Indexes by day and tenant; each names the day's chunks. */
   blockList(): BlockSummary[] {
     return this.#catalogue.all().map(({ key, day, tenant, bytes }): BlockSummary => ({
@@ -242,7 +255,11 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
 
   // --- Append ---
 
-  async append(tenantName: string, batch: LogBatch): Promise<LogsAppendOutcome> {
+  append(tenantName: string, batch: LogBatch): Promise<LogsAppendOutcome> {
+    return this.counted(tenantName, batch.count, () => this.#append(tenantName, batch))
+  }
+
+  async #append(tenantName: string, batch: LogBatch): Promise<LogsAppendOutcome> {
     this.admit()
     this.admitTenant(this.#tenants, tenantName)
     const tenant = this.#tenant(tenantName)
@@ -306,6 +323,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
   /** The log has a record of so many lines: they become visible, and count. */
   #show(tenant: Tenant, payload: Uint8Array, lines: AdmittedLines, count: number, nowMs: number): void {
     this.linesAppended += count
+    this.usage.received(tenant.name, count, payload.length)
     this.bytesAppended += payload.length
     this.#tail.offer(tenant.name, payload, lines, lines.show(payload, nowMs))
   }

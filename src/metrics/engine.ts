@@ -8,7 +8,13 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import type { Metadata, WriteBatch } from '#model/write-batch.ts'
 import { RecordLine } from '#store/record-line.ts'
-import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
+import {
+  SignalFrame,
+  type Holdings,
+  type SignalOptions,
+  type TenantHoldings,
+  type UploadStats,
+} from '#store/signal-frame.ts'
 import type { BlockSummary } from '#store/signal.ts'
 import type { RecordVisitor } from '#store/wal.ts'
 import type { MetricsAppendOutcome, MetricsAppender } from './append.ts'
@@ -228,6 +234,14 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     return { waitingBytes: this.#blocks.uploadStats.waitingBytes, blocks, blockBytes }
   }
 
+  protected *tenantHoldings(): Generator<TenantHoldings> {
+    for (const { name: tenant, head, blocks } of this.#tenants.values()) {
+      let blockBytes = 0
+      for (const { meta } of blocks.readers.values()) blockBytes += bytesOfBlock(meta)
+      yield { tenant, active: head.table.liveCount, blocks: blocks.readers.size, blockBytes }
+    }
+  }
+
   /** Blocks that are served. */
   blockList(): BlockSummary[] {
     return [...this.#tenants.values()].flatMap(tenant =>
@@ -246,7 +260,12 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
 
   // --- Append ---
 
-  async append(tenantName: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
+  append(tenantName: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
+    const samples = batch.sampleCount + batch.histograms.length
+    return this.counted(tenantName, samples, () => this.#append(tenantName, batch))
+  }
+
+  async #append(tenantName: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
     this.admit()
     this.admitTenant(this.#inUse, tenantName)
     const tenant = this.#used(tenantName)
@@ -275,6 +294,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
       return line.put(recordKind.samples, appender.record.finish(tenant.name), appender.scopes, payload => {
         tenant.inLine--
         this.samplesAppended += count
+        this.usage.received(tenant.name, count, payload.length)
         tenant.shower.show(payload)
       })
     }
@@ -299,6 +319,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
       this.wal.append(recordKind.samples, appender.record.finish(tenant.name), appender.scopes, payload => {
         tenant.inLine--
         this.samplesAppended += result.stored
+        this.usage.received(tenant.name, result.stored, payload.length)
         tenant.shower.show(payload)
       })
     }

@@ -37,6 +37,9 @@ class Notes extends SignalFrame {
     return this.retainedFrom('t')(fromMs)
   }
 
+  protected tenantHoldings(): [] {
+    return []
+  }
   protected dropTenant(tenant: string): Promise<void> {
     return this.#note(`drop ${tenant}`)
   }

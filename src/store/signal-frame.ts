@@ -14,8 +14,9 @@ import type { Random } from '#core/random.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { SteadyClock } from '#core/steady-clock.ts'
 import { flushGaveUp, flushGiveUpMs } from './flush-limit.ts'
-import type { BlockSummary, Signal, SignalStats, SignalStatus, TenantDeletionState } from './signal.ts'
+import type { BlockSummary, Signal, SignalStats, SignalStatus, TenantDeletionState, TenantRow } from './signal.ts'
 import { TenantDeletions } from './tenant-deletions.ts'
+import { TenantUsage, type TenantCounts } from './tenant-usage.ts'
 import { Wal, type Durability, type RecordVisitor, type ReplayReport } from './wal.ts'
 import { WriterGuard } from './writer-guard.ts'
 
@@ -45,6 +46,8 @@ export interface SignalOptions {
   syncAlways: boolean
   /** Infinity keeps everything. */
   retentionMs: number
+  /** Where it is counted what comes in of each tenant. Default: nowhere else. */
+  usage?: TenantUsage
   /** What single tenants have otherwise: looked at whenever it matters, since it may change. Default: nothing. */
   overrides?: Overrides
   /** Below this much free disk nothing is accepted. */
@@ -117,6 +120,20 @@ export interface Holdings {
   blockBytes: number
 }
 
+interface CountedOutcome {
+  readonly refused: number
+  readonly passes?: boolean
+  readonly status?: number
+}
+
+/** Of one tenant. */
+export interface TenantHoldings {
+  tenant: string
+  active: number
+  blocks: number
+  blockBytes: number
+}
+
 export abstract class SignalFrame implements Signal {
   readonly name: SignalName
   protected readonly wal: Wal
@@ -134,6 +151,7 @@ export abstract class SignalFrame implements Signal {
   #joining: Promise<void> | undefined
   readonly #pauses: Pauses
   #replayed = nothingReplayed
+  readonly usage: TenantUsage
   /** Tenants that are being deleted. */
   protected readonly deletedTenants: TenantDeletions
 
@@ -147,6 +165,7 @@ export abstract class SignalFrame implements Signal {
     this.#owner = `tercet ${writer}`
     this.steady = new SteadyClock(clock)
     this.#pauses = new Pauses(clock)
+    this.usage = options.usage ?? new TenantUsage()
     this.deletedTenants = new TenantDeletions({
       bucket,
       clock,
@@ -239,6 +258,8 @@ export abstract class SignalFrame implements Signal {
   protected abstract uploadTrouble(): string | undefined
   protected abstract holdings(): Holdings
   abstract blockList(): BlockSummary[]
+  /** Series, streams or live traces by tenant, and blocks; a tenant may come several times. */
+  protected abstract tenantHoldings(): Iterable<TenantHoldings>
 
   /** Loads what the signal keeps on the disk beside the log, before that is read back. */
   protected loadLocal(): Promise<void> {
@@ -590,6 +611,7 @@ export abstract class SignalFrame implements Signal {
     progress.isRemoved = await this.removeTenant(tenant)
     if (!progress.isRemoved || !isClean || !(await this.mayWrite())) return
     await this.deletedTenants.finish(tenant)
+    this.usage.forget(tenant)
     this.#deleting.delete(tenant)
     this.#options.log.info('a tenant was deleted', { signal: this.name, tenant })
   }
@@ -653,6 +675,24 @@ export abstract class SignalFrame implements Signal {
     )
   }
 
+  /** Counts what becomes of so many items of a tenant. Throws what `append` throws. */
+  protected async counted<T extends CountedOutcome>(
+    tenant: string,
+    items: number,
+    append: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      const outcome = await append()
+      const reason = outcome.passes === true || outcome.status === 429 ? 'limit' : 'invalid'
+      if (outcome.refused > 0) this.usage.refused(tenant, reason, outcome.refused)
+      return outcome
+    } catch (error) {
+      if (error instanceof LimitError) this.usage.refused(tenant, 'limit', items)
+      else if (error instanceof ForbiddenError) this.usage.refused(tenant, 'deleted', items)
+      throw error
+    }
+  }
+
   protected refuseDeleted(name: string): never {
     throw new ForbiddenError(`${this.name}: tenant ${JSON.stringify(name)} is being deleted, nothing is taken in of it`)
   }
@@ -710,6 +750,23 @@ export abstract class SignalFrame implements Signal {
 
   // --- Numbers ---
 
+  tenantRows(): { rows: TenantRow[]; others: TenantRow } {
+    const rows = new Map<string, TenantHoldings & TenantCounts>()
+    const rowOf = (tenant: string): TenantHoldings & TenantCounts => {
+      let row = rows.get(tenant)
+      if (row === undefined) rows.set(tenant, (row = { ...emptyRow(tenant), ...this.usage.named().get(tenant) }))
+      return row
+    }
+    for (const tenant of this.usage.named().keys()) rowOf(tenant)
+    for (const { tenant, active, blocks, blockBytes } of this.tenantHoldings()) {
+      const row = rowOf(tenant)
+      row.active += active
+      row.blocks += blocks
+      row.blockBytes += blockBytes
+    }
+    return { rows: [...rows.values()], others: { ...emptyRow(''), ...this.usage.others } }
+  }
+
   stats(): SignalStats {
     const { uploads, failures, waiting, compactions } = this.uploadCounts()
     return {
@@ -757,4 +814,9 @@ export abstract class SignalFrame implements Signal {
       isAway: this.#guard.away !== undefined,
     }
   }
+}
+
+function emptyRow(tenant: string): TenantHoldings & TenantCounts {
+  const refused = { limit: 0, invalid: 0, deleted: 0 }
+  return { tenant, active: 0, blocks: 0, blockBytes: 0, received: 0, receivedBytes: 0, refused, queries: 0 }
 }

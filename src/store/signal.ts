@@ -1,6 +1,7 @@
 /** What the process needs of each signal, whatever it stores: app/ drives the three through this interface alone. */
 import type { SignalName } from '#core/signal-name.ts'
 import type { TenantDeletion } from './tenant-deletions.ts'
+import type { TenantCounts } from './tenant-usage.ts'
 
 /** One block, or the unit that comes closest to one, for people to look at. */
 export interface BlockSummary {
@@ -54,6 +55,16 @@ export interface SignalStats {
   replayMissing: number
 }
 
+/** What a signal has of one tenant now, and what came of it since the start. */
+export interface TenantRow extends TenantCounts {
+  readonly tenant: string
+  /** Series, streams or live traces in memory. */
+  readonly active: number
+  /** Of logs: indexes; what their chunks take is not known without reading them. */
+  readonly blocks: number
+  readonly blockBytes: number
+}
+
 /** Where the deletion of a tenant stands. */
 export interface TenantDeletionState extends TenantDeletion {
   /** Why the last round could not go on; undefined: it could. */
@@ -85,6 +96,8 @@ export interface Signal {
    * answered or taken in until rounds have removed everything. Throws UnavailableError.
    */
   deleteTenant(tenant: string): Promise<void>
+  /** All tenants; `others`: counters of those that are not counted by name. */
+  tenantRows(): { rows: TenantRow[]; others: TenantRow }
   /** The last deletion of a tenant; undefined: none is known. */
   tenantDeletion(tenant: string): TenantDeletionState | undefined
   /** Finishes what was accepted and stops. */

@@ -7,7 +7,13 @@ import { noOverrides } from '#core/overrides.ts'
 import type { AppendOutcome } from '#model/append-outcome.ts'
 import type { Trace } from '#model/trace.ts'
 import { RecordLine } from '#store/record-line.ts'
-import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
+import {
+  SignalFrame,
+  type Holdings,
+  type SignalOptions,
+  type TenantHoldings,
+  type UploadStats,
+} from '#store/signal-frame.ts'
 import type { BlockSummary } from '#store/signal.ts'
 import type { RecordVisitor } from '#store/wal.ts'
 import type { TraceLimits } from './admission.ts'
@@ -182,6 +188,11 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     return { waitingBytes: this.#life.waitingBytes, blocks: this.#list.count, blockBytes: this.#list.bytes }
   }
 
+  protected *tenantHoldings(): Generator<TenantHoldings> {
+    for (const { tenant, live } of this.#heads.values()) yield { tenant, active: live.size, blocks: 0, blockBytes: 0 }
+    for (const { tenant, size: blockBytes } of this.#list.all()) yield { tenant, active: 0, blocks: 1, blockBytes }
+  }
+
   /** Blocks that are served. */
   blockList(): BlockSummary[] {
     return this.#list.all().map((meta): BlockSummary => ({
@@ -209,7 +220,11 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
       )
   }
 
-  async append(tenant: string, trace: Trace, message: Uint8Array): Promise<AppendOutcome> {
+  append(tenant: string, trace: Trace, message: Uint8Array): Promise<AppendOutcome> {
+    return this.counted(tenant, spansOf(trace), () => this.#append(tenant, trace, message))
+  }
+
+  async #append(tenant: string, trace: Trace, message: Uint8Array): Promise<AppendOutcome> {
     const head = this.#openHead(tenant)
     const request = this.#begin(tenant)
     const { record, show } = this.#admitMessage(request, head, trace, message)
@@ -218,7 +233,12 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     return request.outcome
   }
 
-  async appendParts(tenant: string, parts: readonly SpansPart[]): Promise<AppendOutcome> {
+  appendParts(tenant: string, parts: readonly SpansPart[]): Promise<AppendOutcome> {
+    // What is refused as a whole is a part at least.
+    return this.counted(tenant, parts.length, () => this.#appendParts(tenant, parts))
+  }
+
+  async #appendParts(tenant: string, parts: readonly SpansPart[]): Promise<AppendOutcome> {
     const { clock } = this.#options
     const head = this.#openHead(tenant)
     const request = this.#begin(tenant)
@@ -278,6 +298,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     const show = (): void => {
       this.spansAppended += stored
       this.bytesAppended += length
+      this.usage.received(head.tenant, stored, length)
       head.awaited -= newTraces
       head.inLine--
       head.show(traces, nowMs)
@@ -347,4 +368,10 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   releaseCaches(bytes: number): void {
     this.#reader.release(bytes)
   }
+}
+
+function spansOf({ resources }: Trace): number {
+  let count = 0
+  for (const { scopes } of resources) for (const { spans } of scopes) count += spans.length
+  return count
 }

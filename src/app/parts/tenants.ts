@@ -1,5 +1,6 @@
 /** Tenants: the file of their limits and retention, which is read again when it has changed; and their deletion. */
 import { tenantDeletionRoutes } from '#api/tercet/tenant-deletion.ts'
+import { tenantRoutes, type ListedTenant } from '#api/tercet/tenants.ts'
 import { Repeater } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { SignalName } from '#core/signal-name.ts'
@@ -7,6 +8,7 @@ import type { GuardedRoute } from '#net/route-table.ts'
 import type { Signal } from '#store/signal.ts'
 import type { Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
+import { registerTenants } from '../tenant-metrics.ts'
 import { readTenants } from '../tenants-file.ts'
 
 const lookEveryMs = 10_000
@@ -43,6 +45,11 @@ function deletionRoutes({ tenancy }: Pick<Context, 'tenancy'>, { signals, onDele
   })
 }
 
+function rowsOf({ signals }: TenantsOptions): () => ListedTenant[] {
+  return () =>
+    Object.values(signals).flatMap(signal => signal.tenantRows().rows.map(row => ({ signal: signal.name, ...row })))
+}
+
 export function makeTenants(context: TenantsContext, options: TenantsOptions): Part {
   const { config, world, overrides } = context
   const { clock, files, log } = world
@@ -72,7 +79,10 @@ export function makeTenants(context: TenantsContext, options: TenantsOptions): P
   let repeater: Repeater | undefined
   return makePart({
     name: 'tenants',
-    routes: deletionRoutes(context, options),
+    routes: [...deletionRoutes(context, options), ...tenantRoutes(rowsOf(options))],
+    metrics: registry => {
+      if (context.tenancy.isOn) registerTenants(registry, clock, Object.values(options.signals))
+    },
     start: async () => {
       await read()
       if (config.text('tenants_file') !== '') repeater = new Repeater(clock, lookEveryMs, look)
