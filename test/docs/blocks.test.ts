@@ -7,6 +7,7 @@ import { after, test } from 'node:test'
 import { parse } from 'yaml'
 import { loadConfig } from '../../src/app/config.ts'
 import { isOptionName } from '../../src/app/options.ts'
+import { parseTenants } from '../../src/app/tenants-file.ts'
 import { parseRules } from '../../src/gate/rules.ts'
 import { readStackFile } from '../../src/ops/stack-file.ts'
 import { problemOfCommand, problemOfMention, tercetCommands } from './command-lines.ts'
@@ -119,10 +120,15 @@ function checkCompose({ text }: Block): void {
   assert.deepEqual((parse(text) as { logging: unknown }).logging, compose.services.grafana.logging)
 }
 
+function checkTenants({ text }: Block): void {
+  parseTenants(text, 'tenants.yaml')
+}
+
 function checkerOf({ text }: Block): Check | undefined {
   if (stackKeys.test(text)) return checkStack
   if (text.startsWith('logging:')) return checkCompose
   if (text.startsWith('ignore:')) return checkGate
+  if (text.startsWith('overrides:')) return checkTenants
   if (/^rules:\n {2}- \{ apiGroups/.test(text)) return checkRights
   const [key = ''] = text.split(':', 1)
   return isOptionName(key) ? checkTercetFile : undefined
