@@ -89,7 +89,11 @@ function placeOf(
   const key = `${backupPrefix}${own}state.json`
   return {
     statePath: `${dataDir}/alertmanager/${own}state.json`,
-    backup: { read: () => readIfPresent(bucket, key), write: bytes => bucket.put(key, bytes) },
+    backup: {
+      read: () => readIfPresent(bucket, key),
+      write: bytes => bucket.put(key, bytes),
+      remove: () => bucket.delete(key),
+    },
   }
 }
 

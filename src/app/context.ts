@@ -13,9 +13,11 @@ import { Overrides } from '#core/overrides.ts'
 import { NewerFormatError } from '#core/own-formats.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { checkTenantName } from '#core/tenant-name.ts'
+import type { Caller } from '#net/access.ts'
 import type { GuardedRoute, HttpReply } from '#net/route-table.ts'
 import { QueryGate } from '#query/gate.ts'
 import { Fence } from '#store/fencing.ts'
+import { TenantUsage } from '#store/tenant-usage.ts'
 import { Audit } from './audit.ts'
 import { explainStore } from './buckets.ts'
 import type { Config } from './config.ts'
@@ -33,6 +35,8 @@ export interface Context {
   readonly limits: Limits
   /** Limits and retention of single tenants. */
   readonly overrides: Overrides
+  /** What came in of each tenant, and what was asked. */
+  readonly usage: Readonly<Record<SignalName, TenantUsage>>
   /** Heads, caches, bodies, queries, answers and tails draw on it. */
   readonly memory: MemoryBudget
   readonly security: Security
@@ -79,6 +83,7 @@ export async function makeContext(config: Config, machine: World, env: Environme
     env,
     limits,
     overrides: await openOverrides(config, world),
+    usage: { metrics: new TenantUsage(), logs: new TenantUsage(), traces: new TenantUsage() },
     memory,
     gate,
     security,
@@ -170,9 +175,42 @@ const refusal: HttpReply = {
 }
 
 /** Routes that answer queries: listed while they run, and refused where the role takes in only. */
-export function queryRoutes({ running, isInsertOnly }: Context, routes: readonly GuardedRoute[]): GuardedRoute[] {
-  if (!isInsertOnly) return running.watched(routes)
+export function queryRoutes(context: Context, routes: readonly GuardedRoute[]): GuardedRoute[] {
+  const { running, isInsertOnly } = context
+  if (!isInsertOnly) return running.watched(routes.map(route => countedQuery(context, route)))
   return routes.map(route => ({ ...route, handler: () => Promise.resolve(refusal) }))
+}
+
+/** The same route; where it is a query, it counts as one of its tenants. */
+function countedQuery(context: Context, route: GuardedRoute): GuardedRoute {
+  const { access, handler, takesTurns } = route
+  if (takesTurns !== true || access.kind !== 'signal' || access.verb !== 'read') return route
+  const count = queryCounter(context, access.signal)
+  return {
+    ...route,
+    handler: request => {
+      count(request)
+      return handler(request)
+    },
+  }
+}
+
+/** Counts a query of the tenants that the caller names. */
+export function queryCounter(
+  { tenancy, usage }: Pick<Context, 'tenancy' | 'usage'>,
+  signal: SignalName,
+): (caller: Caller) => void {
+  const scopeOf = tenancy.scopeOf(signal)
+  return caller => {
+    let tenants: readonly string[]
+    try {
+      tenants = scopeOf(caller).tenants
+    } catch {
+      // It is refused by its handler.
+      return
+    }
+    usage[signal].queried(tenants)
+  }
 }
 
 /** What an engine holds in memory. */

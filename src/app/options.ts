@@ -431,7 +431,8 @@ export const optionTable = {
   'limits.derived_series': option(
     'number',
     '5000',
-    'Label sets of span metrics and service graphs, all tenants together.',
+    'Label sets of span metrics and service graphs, all tenants together; with tenancy: on, a tenant has no more ' +
+      'than it leaves to the others.',
   ),
   'limits.live_traces': option('number', '500000', 'Traces that still get spans, per tenant.'),
   'limits.log_streams': option('number', String(defaultLimits.logStreamsMax), 'Log streams in memory, per tenant.'),

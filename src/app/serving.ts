@@ -54,6 +54,13 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
     () => own.reload(),
     () => damaged().filter(block => block.isSetAside === true),
   )
+  const tenants = makeTenants(context, {
+    onChange: () => {
+      context.workers.noteOverrides()
+    },
+    signals: { metrics: metrics.engine, logs: logs.engine, traces: traces.engine },
+    onDeleted: [deriving.forget, alerting.forgetTenant],
+  })
   const health = makeHealth(own)
   return {
     parts: [
@@ -61,9 +68,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
       makeDoors(context),
       makeMemory(context),
       makeCredentials(context),
-      makeTenants(context, () => {
-        context.workers.noteOverrides()
-      }),
+      tenants,
       makeFormats(context, buckets),
       stores,
       makeWorkers(context),

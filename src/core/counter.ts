@@ -59,6 +59,14 @@ interface Family {
   help: string
   type: 'counter' | 'gauge' | 'histogram'
   members: { labels: LabelValues; metric: Metric }[]
+  /** Members that come and go. */
+  changing: (() => readonly ShownValue[])[]
+}
+
+/** A value, with the labels that it has now. */
+export interface ShownValue {
+  labels: LabelValues
+  value: number
 }
 
 export class Registry {
@@ -78,17 +86,29 @@ export class Registry {
     this.#add(name, help, type, labels, read)
   }
 
+  /** The same of several, whose labels may be others each time. */
+  readMany(name: string, help: string, type: 'counter' | 'gauge', read: () => readonly ShownValue[]): void {
+    this.#family(name, help, type).changing.push(read)
+  }
+
   #add<M extends Metric>(name: string, help: string, type: Family['type'], labels: LabelValues, metric: M): M {
-    let family = this.#families.get(name)
-    if (family === undefined) this.#families.set(name, (family = { name, help, type, members: [] }))
-    family.members.push({ labels, metric })
+    this.#family(name, help, type).members.push({ labels, metric })
     return metric
+  }
+
+  #family(name: string, help: string, type: Family['type']): Family {
+    let family = this.#families.get(name)
+    if (family === undefined) this.#families.set(name, (family = { name, help, type, members: [], changing: [] }))
+    return family
   }
 
   /** Every metric's value now. */
   *shown(): Generator<ShownFamily> {
-    for (const { name, help, type, members } of this.#families.values())
-      yield { name, help, type, metrics: members.map(({ labels, metric }) => ({ labels, ...valueOf(metric) })) }
+    for (const { name, help, type, members, changing } of this.#families.values()) {
+      const metrics = members.map(({ labels, metric }): ShownMetric => ({ labels, ...valueOf(metric) }))
+      for (const read of changing) for (const shown of read()) metrics.push(shown)
+      yield { name, help, type, metrics }
+    }
   }
 
   /** The Prometheus text exposition, version 0.0.4. */
@@ -99,6 +119,8 @@ export class Registry {
       const help = family.help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
       text += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
       for (const { labels, metric } of members) text += exposeMember(name, labels, metric)
+      for (const read of family.changing)
+        for (const { labels, value } of read()) text += exposeMember(name, labels, () => value)
     }
     return text
   }

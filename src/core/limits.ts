@@ -81,6 +81,9 @@ export const defaultLimits: Limits = {
   logQueryLengthMaxMs: 721 * 3_600_000,
 }
 
+/** Tenants that have series of their own in /metrics, a signal: ten series each. The others are one together. */
+export const tenantLabelsMax = 100
+
 /** What an Alertmanager holds. */
 export interface AlertLimits {
   alertsMax: number

@@ -113,6 +113,15 @@ export const ownFormats = {
     neededBy: 'all',
     places: ['server', 'logs'],
   },
+  /** store/tenant-deletions.ts. */
+  'tenant-deletions': {
+    what: 'lists of tenants that are deleted',
+    written: 1,
+    oldest: 1,
+    newest: 1,
+    neededBy: 'writers',
+    places: ['server', ...signals],
+  },
   /** logs/retired.ts. */
   retired: {
     what: 'notes of retired objects',

@@ -42,6 +42,14 @@ const edgeWaitMs = 10_000
 const edgesMax = 20_000
 const idleMs = 900_000
 
+/** What is counted of one tenant. */
+interface TenantCounts {
+  readonly spans: Map<string, SpanSeries>
+  readonly edges: Map<string, EdgeSeries>
+  /** Halves of edges that wait for the other one. */
+  halves: number
+}
+
 class Histogram {
   readonly counts: number[]
   sum = 0
@@ -104,8 +112,10 @@ export interface DerivedMetricsOptions {
   clock: Clock
   log: Log
   metrics: MetricsAppender
-  /** Label sets of each kind, of all tenants together. */
+  /** Label sets of both kinds, of all tenants together. */
   seriesMax: number
+  /** There may be several tenants: each leaves as much to the others as it has itself. */
+  hasTenancy: boolean
   /** Bytes of a span as OTLP has it. */
   sizeOf: (span: Span) => number
   /** The whole span of an outline. */
@@ -114,8 +124,7 @@ export interface DerivedMetricsOptions {
 
 export class DerivedMetrics {
   readonly #options: DerivedMetricsOptions
-  readonly #spans = new Map<string, Map<string, SpanSeries>>()
-  readonly #edges = new Map<string, Map<string, EdgeSeries>>()
+  readonly #tenants = new Map<string, TenantCounts>()
   readonly #halves = new Map<string, { tenant: string; half: Half }>()
   #seriesCount = 0
   /** Spans and edges that found no room. */
@@ -127,6 +136,26 @@ export class DerivedMetrics {
 
   get series(): number {
     return this.#seriesCount
+  }
+
+  /** The tenant is deleted: nothing of it is stored any more. */
+  forget(tenant: string): void {
+    const own = this.#tenants.get(tenant)
+    if (own === undefined) return
+    this.#seriesCount -= own.spans.size + own.edges.size
+    this.#tenants.delete(tenant)
+    for (const [key, one] of this.#halves) if (one.tenant === tenant) this.#halves.delete(key)
+  }
+
+  #countsOf(tenant: string): TenantCounts {
+    let own = this.#tenants.get(tenant)
+    if (own === undefined) this.#tenants.set(tenant, (own = { spans: new Map(), edges: new Map(), halves: 0 }))
+    return own
+  }
+
+  /** Is there room for one more where the tenant has so many of so many? */
+  #hasRoom(own: number, all: number, most: number): boolean {
+    return this.#options.hasTenancy ? own < most - all : all < most
   }
 
   /** Counts spans that were stored for the metrics' tenant. */
@@ -149,7 +178,8 @@ export class DerivedMetrics {
     const kind = kinds[span.kind] ?? kinds[0],
       status = statuses[span.statusCode] ?? statuses[0]
     const key = keyOfTexts([service, span.name, kind, status])
-    const series = this.#seriesOf(this.#spans, tenant, key, (): SpanSeries => ({
+    const own = this.#countsOf(tenant)
+    const series = this.#seriesOf(own, own.spans, key, (): SpanSeries => ({
       labels: [
         ['service', service],
         ['span_name', span.name],
@@ -169,12 +199,10 @@ export class DerivedMetrics {
     series.latency.add(latencyBounds, secondsOf(span), hex(span.traceId), nowMs)
   }
 
-  #seriesOf<T>(all: Map<string, Map<string, T>>, tenant: string, key: string, make: () => T): T | undefined {
-    let own = all.get(tenant)
-    if (own === undefined) all.set(tenant, (own = new Map()))
+  #seriesOf<T>({ spans, edges }: TenantCounts, own: Map<string, T>, key: string, make: () => T): T | undefined {
     let series = own.get(key)
     if (series === undefined) {
-      if (this.#seriesCount >= this.#options.seriesMax) {
+      if (!this.#hasRoom(spans.size + edges.size, this.#seriesCount, this.#options.seriesMax)) {
         this.dropped++
         return undefined
       }
@@ -214,7 +242,7 @@ export class DerivedMetrics {
     const key = `${tenant} ${traceId} ${hex(isClient ? span.spanId : span.parentSpanId)}`
     const other = this.#halves.get(key)
     if (other !== undefined && other.half.isClient !== isClient) {
-      this.#halves.delete(key)
+      this.#takeHalf(key, tenant)
       const [client, server] = isClient ? [half, other.half] : [other.half, half]
       this.#addEdge(
         tenant,
@@ -225,9 +253,23 @@ export class DerivedMetrics {
         server,
         nowMs,
       )
-    } else if (this.#halves.size < edgesMax)
-      this.#halves.set(half.isRoot && isServer ? `${key} ${hex(span.spanId)}` : key, { tenant, half })
-    else this.dropped++
+    } else this.#keepHalf(half.isRoot && isServer ? `${key} ${hex(span.spanId)}` : key, tenant, half)
+  }
+
+  #keepHalf(key: string, tenant: string, half: Half): void {
+    const own = this.#countsOf(tenant)
+    const isThere = this.#halves.has(key)
+    if (!isThere && !this.#hasRoom(own.halves, this.#halves.size, edgesMax)) {
+      this.dropped++
+      return
+    }
+    if (!isThere) own.halves++
+    this.#halves.set(key, { tenant, half })
+  }
+
+  #takeHalf(key: string, tenant: string): void {
+    this.#halves.delete(key)
+    this.#countsOf(tenant).halves--
   }
 
   #addEdge(
@@ -239,7 +281,8 @@ export class DerivedMetrics {
     serverHalf: Half,
     nowMs: number,
   ): void {
-    const series = this.#seriesOf(this.#edges, tenant, keyOfTexts([client, server, type]), (): EdgeSeries => ({
+    const own = this.#countsOf(tenant)
+    const series = this.#seriesOf(own, own.edges, keyOfTexts([client, server, type]), (): EdgeSeries => ({
       labels: [
         ['client', client],
         ['server', server],
@@ -264,7 +307,7 @@ export class DerivedMetrics {
   #expire(nowMs: number): void {
     for (const [key, { tenant, half }] of this.#halves) {
       if (half.expiresMs > nowMs) continue
-      this.#halves.delete(key)
+      this.#takeHalf(key, tenant)
       if (half.isClient && half.peer !== '')
         this.#addEdge(tenant, half.service, half.peer, 'virtual_node', half, half, nowMs)
       else if (!half.isClient && half.isRoot)
@@ -278,8 +321,9 @@ export class DerivedMetrics {
     const nowMs = clock.nowMs()
     this.#expire(nowMs)
     const stored: Promise<unknown>[] = []
-    for (const tenant of new Set([...this.#spans.keys(), ...this.#edges.keys()])) {
-      const { builder } = await this.#samplesOf(tenant, nowMs)
+    for (const [tenant, own] of this.#tenants) {
+      const { builder } = await this.#samplesOf(own, nowMs)
+      if (own.spans.size + own.edges.size + own.halves === 0) this.#tenants.delete(tenant)
       if (builder.batch.sampleCount === 0) continue
       builder.batch.isFrozen = true
       // Tenants wait for the log together.
@@ -291,14 +335,14 @@ export class DerivedMetrics {
     await Promise.all(stored)
   }
 
-  async #samplesOf(tenant: string, nowMs: number): Promise<Samples> {
+  async #samplesOf({ spans, edges }: TenantCounts, nowMs: number): Promise<Samples> {
     const out = new Samples(nowMs)
-    await this.#eachUsed(this.#spans.get(tenant), nowMs, series => {
+    await this.#eachUsed(spans, nowMs, series => {
       out.counter('traces_spanmetrics_calls_total', series.labels, series.calls, series.isNew)
       out.counter('traces_spanmetrics_size_total', series.labels, series.size, series.isNew)
       out.histogram('traces_spanmetrics_latency', series.labels, latencyBounds, series.latency, series.isNew)
     })
-    await this.#eachUsed(this.#edges.get(tenant), nowMs, series => {
+    await this.#eachUsed(edges, nowMs, series => {
       const { labels, isNew } = series
       out.counter('traces_service_graph_request_total', labels, series.total, isNew)
       out.counter('traces_service_graph_request_failed_total', labels, series.failed, isNew)
@@ -310,14 +354,14 @@ export class DerivedMetrics {
 
   /** Those that nothing was counted for in a while are forgotten instead. */
   async #eachUsed<T extends { usedMs: number; isNew: boolean }>(
-    all: Map<string, T> | undefined,
+    all: Map<string, T>,
     nowMs: number,
     write: (series: T) => void,
   ): Promise<void> {
     const pause = yieldEvery(this.#options.clock)
-    for (const [key, series] of all ?? []) {
+    for (const [key, series] of all) {
       if (series.usedMs < nowMs - idleMs) {
-        all?.delete(key)
+        all.delete(key)
         this.#seriesCount--
         continue
       }

@@ -6,7 +6,7 @@
 import type { Bucket } from '#bucket/bucket.ts'
 import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
-import { messageOf, UnavailableError } from '#core/errors.ts'
+import { BadDataError, messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import { addAll } from '#core/lists.ts'
 import type { Log } from '#core/log.ts'
@@ -14,6 +14,7 @@ import { noOverrides, type Overrides, type OverridesTable } from '#core/override
 import { yieldEvery } from '#core/yield.ts'
 import type { Labels } from '#model/labels.ts'
 import { flushGaveUp, flushGiveUpMs } from '#store/flush-limit.ts'
+import { removeObjects } from '#store/remove-objects.ts'
 import type { Wal } from '#store/wal.ts'
 import type { BlockBuilding } from './block-building.ts'
 import type { ChunkReader } from './block-reader.ts'
@@ -21,9 +22,9 @@ import { ChunkWriter, type FinishedChunk, type PublishOutcome } from './block-wr
 import { chunkKey, filterBeside } from './chunk.ts'
 import { filterPathOf, type ClosedChunk } from './closed-chunk.ts'
 import type { StreamHead } from './head.ts'
-import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
+import { dayMs, parseIndexKey, type IndexCatalogue } from './index-catalogue.ts'
 import type { IndexedChunk } from './index-file.ts'
-import { scopeOf, writerOf } from './replay.ts'
+import { generationOf, scopeOf, writerOf } from './replay.ts'
 import type { RetiredObjects } from './retired.ts'
 import { Scrub } from './scrub.ts'
 import type { Tenant } from './tenant.ts'
@@ -59,6 +60,18 @@ const publishBytes = 32 * 1024 * 1024
 const closedBytesInMemory = 64 * 1024 * 1024
 const retainEveryMs = 600_000
 const removeChunkAfterMs = 7_200_000
+
+/** Chunks, of both forms that Loki has, their filters, tables beside indexes, and what was set aside of them. */
+function isOfLogs(name: string): boolean {
+  const [first = '', second, ...more] = name.replace('tercet/quarantine/', '').split('/')
+  if (first === 'tercet') return second === 'tables'
+  if (second === undefined) return [first, Buffer.from(first, 'base64').toString('latin1')].some(isOldChunkName)
+  return more.length === 0 && (/^[0-9a-f]{1,16}$/.test(first) || /\.tsdb(\.gz)?$/.test(second))
+}
+
+function isOldChunkName(name: string): boolean {
+  return /^[0-9a-f]{1,16}(?::[0-9a-f]+){3}$/.test(name)
+}
 
 export class BlockLife {
   readonly #options: BlockLifeOptions
@@ -464,6 +477,43 @@ export class BlockLife {
       this.#catalogue.replace(key)
       this.writer.retire(key)
     }
+  }
+
+  /** Lets go of what the disk has of a tenant. */
+  dropTenant(tenant: string): Promise<void> {
+    return this.#options.files.removeDirectory(`${this.#options.directory}/staging/${tenant}`)
+  }
+
+  /**
+   * Takes what the bucket has of a tenant's logs out of it, what names chunks first. False where something is left.
+   * Throws BadDataError for an index that has other tenants' chunks, too, which only Loki's compactor parts.
+   */
+  async removeTenant(tenant: string): Promise<boolean> {
+    const { bucket } = this.#options
+    const indexes = (await bucket.list('index/'))
+      .map(({ key }) => key)
+      .filter(key => parseIndexKey(key)?.tenant === tenant)
+    const objects = (await bucket.list(`${tenant}/`)).map(({ key }) => key)
+    const keys = objects.filter(key => isOfLogs(key.slice(tenant.length + 1)))
+    const isAll = await removeObjects(bucket, [...indexes, ...keys], key => key.startsWith('index/'))
+    await bucket.evict?.(`${tenant}/`)
+    for (const { key } of this.#catalogue.sharedFiles())
+      if ((await this.#catalogue.index(key, tenant)) !== undefined)
+        throw new BadDataError(`${key} lists chunks of several tenants, until the compactor of Loki parts it`)
+    return isAll
+  }
+
+  /** Ends the generation, so that the log lets go of it soon: what is small and young goes on into the next one. */
+  async endGeneration(): Promise<void> {
+    await this.#turn(false)
+    await this.#publish()
+  }
+
+  /** Has the log generations before this one of this process? */
+  isInLog(generation: number): boolean {
+    if (this.#finished.length > 0) return true
+    const { writer } = this.#wal
+    return [...this.#wal.scopes()].some(scope => writerOf(scope) !== writer || generationOf(scope) < generation)
   }
 
   /** Removes what is due, and forgets streams and indexes of which nothing is needed. */

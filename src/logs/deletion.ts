@@ -147,6 +147,11 @@ export class DeletionRequests {
     await this.#change(requests => [...requests, request])
   }
 
+  /** The tenant is deleted: what comes later under its name is another one's. */
+  async dropTenant(tenant: string): Promise<void> {
+    if (this.of(tenant).length > 0) await this.#change(requests => requests.filter(r => r.tenant !== tenant))
+  }
+
   /** Requests made before the time that are not done. */
   due(madeBeforeMs: number): readonly DeletionRequest[] {
     return this.#requests.filter(r => r.status === 'received' && r.createdMs <= madeBeforeMs)

@@ -8,7 +8,13 @@ import { noOverrides } from '#core/overrides.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { LogBatch } from '#model/log-batch.ts'
 import { RecordLine } from '#store/record-line.ts'
-import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
+import {
+  SignalFrame,
+  type Holdings,
+  type SignalOptions,
+  type TenantHoldings,
+  type UploadStats,
+} from '#store/signal-frame.ts'
 import type { BlockSummary } from '#store/signal.ts'
 import type { RecordVisitor } from '#store/wal.ts'
 import type { AdmittedLines } from './admitted-lines.ts'
@@ -74,7 +80,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     super('logs', options, maintainEveryMs)
     this.#options = options
     const { clock, files, log, bucket, isBase64, cacheBytes } = options
-    this.#catalogue = new IndexCatalogue(bucket, clock, log)
+    this.#catalogue = new IndexCatalogue(bucket, clock, log, undefined, name => this.deletedTenants.has(name))
     const pause = yieldEvery(clock)
     this.#reader = new ChunkReader({ bucket, files, isBase64, cacheBytes, pause })
     const { random, defaultTenant, readOnly } = options
@@ -125,6 +131,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     if (this.#options.readOnly || !this.#isNoteRead) await this.#retired.load()
     this.#isNoteRead = true
     await this.#catalogue.refresh()
+    for (const { tenant } of this.deletedTenants.open()) this.#catalogue.forgetTenant(tenant)
     this.#catalogue.replaceAll(this.#retired.all())
     if (this.#options.readOnly || this.wal.fenced !== undefined) await this.#deletions.load()
   }
@@ -146,6 +153,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const replay = new Replay(
       name => this.#tenant(name),
       () => this.#options.clock.nowMs(),
+      name => this.deletedTenants.has(name),
     )
     this.#replay = replay
     return record => replay.read(record)
@@ -179,6 +187,26 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
       if (head.streams.size === 0 && this.isIdle(usedMs)) this.#tenants.delete(name)
   }
 
+  protected async dropTenant(name: string): Promise<void> {
+    this.#tenants.get(name)?.head.drop()
+    this.#tenants.delete(name)
+    this.#catalogue.forgetTenant(name)
+    await this.#life.dropTenant(name)
+    await this.#deletions.dropTenant(name)
+  }
+
+  protected removeTenant(name: string): Promise<boolean> {
+    return this.#life.removeTenant(name)
+  }
+
+  protected endGeneration(): Promise<void> {
+    return this.#life.endGeneration()
+  }
+
+  protected isInLog(_name: string, generation: number): boolean {
+    return this.#life.isInLog(generation)
+  }
+
   protected cutAll(): Promise<void> {
     return this.#life.flush()
   }
@@ -204,6 +232,13 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     return { waitingBytes: this.#life.waitingBytes, blocks: this.#catalogue.count, blockBytes: 0 }
   }
 
+  protected *tenantHoldings(): Generator<TenantHoldings> {
+    for (const { name: tenant, head } of this.#tenants.values())
+      yield { tenant, active: head.streams.size, blocks: 0, blockBytes: 0 }
+    for (const { tenant, bytes: blockBytes } of this.#catalogue.all())
+      if (tenant !== undefined) yield { tenant, active: 0, blocks: 1, blockBytes }
+  }
+
   /** Indexes by day and tenant; each names the day's chunks. */
   blockList(): BlockSummary[] {
     return this.#catalogue.all().map(({ key, day, tenant, bytes }): BlockSummary => ({
@@ -220,7 +255,11 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
 
   // --- Append ---
 
-  async append(tenantName: string, batch: LogBatch): Promise<LogsAppendOutcome> {
+  append(tenantName: string, batch: LogBatch): Promise<LogsAppendOutcome> {
+    return this.counted(tenantName, batch.count, () => this.#append(tenantName, batch))
+  }
+
+  async #append(tenantName: string, batch: LogBatch): Promise<LogsAppendOutcome> {
     this.admit()
     this.admitTenant(this.#tenants, tenantName)
     const tenant = this.#tenant(tenantName)
@@ -258,6 +297,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const nowMs = clock.nowMs()
     let inRecords = 0
     const put = (stored: number): Promise<void> => {
+      if (this.#tenants.get(tenant.name) !== tenant) this.refuseDeleted(tenant.name)
       tenant.usedMs = clock.monotonicMs()
       const count = stored - inRecords
       inRecords = stored
@@ -283,6 +323,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
   /** The log has a record of so many lines: they become visible, and count. */
   #show(tenant: Tenant, payload: Uint8Array, lines: AdmittedLines, count: number, nowMs: number): void {
     this.linesAppended += count
+    this.usage.received(tenant.name, count, payload.length)
     this.bytesAppended += payload.length
     this.#tail.offer(tenant.name, payload, lines, lines.show(payload, nowMs))
   }

@@ -103,6 +103,15 @@ export class Head {
     return stream
   }
 
+  /** Its tenant is deleted: nothing of it goes anywhere. */
+  drop(): void {
+    for (const stream of this.streams.values()) {
+      stream.open = undefined
+      stream.closed.length = 0
+    }
+    this.streams.clear()
+  }
+
   #replacement(): bigint {
     while (this.#byFingerprint.has(this.#nextReplacement))
       this.#nextReplacement = (this.#nextReplacement % replacedMax) + 1n

@@ -77,6 +77,7 @@ export class IndexCatalogue {
   readonly #clock: Clock
   readonly #pause: () => Promise<void>
   readonly #onDamage: (block: DamagedBlock) => void
+  readonly #isDeleted: (tenant: string) => boolean
   #files = new Map<string, Held>()
   /** Files that were listed once and are gone, though nothing replaced them. */
   readonly #lost = new Map<string, Held>()
@@ -85,8 +86,15 @@ export class IndexCatalogue {
   /** Indexes and chunks. */
   readonly damage: DamageList
 
-  /** `onDamage`: hears of all that is noted. */
-  constructor(bucket: Bucket, clock: Clock, log: Log, onDamage: (block: DamagedBlock) => void = () => {}) {
+  /** `onDamage`: hears of all that is noted. `isDeleted`: nothing is listed for the tenant. */
+  constructor(
+    bucket: Bucket,
+    clock: Clock,
+    log: Log,
+    onDamage: (block: DamagedBlock) => void = () => {},
+    isDeleted: (tenant: string) => boolean = () => false,
+  ) {
+    this.#isDeleted = isDeleted
     this.#bucket = bucket
     this.#onDamage = onDamage
     this.#clock = clock
@@ -167,6 +175,18 @@ export class IndexCatalogue {
     this.#files.set(file.key, { file, loading: undefined, lastUsedMs: this.#clock.nowMs() })
   }
 
+  /** Its indexes are being removed. */
+  forgetTenant(tenant: string): void {
+    for (const held of [this.#files, this.#lost])
+      for (const [key, { file }] of held) if (file.tenant === tenant) held.delete(key)
+    for (const { id } of Array.from(this.damage.of(tenant))) this.damage.delete(tenant, id)
+  }
+
+  /** Files that have streams of several tenants, perhaps. */
+  sharedFiles(): IndexFile[] {
+    return this.all().filter(file => file.tenant === undefined)
+  }
+
   /** Another file stands in its place. */
   replace(key: string): void {
     this.#files.delete(key)
@@ -198,6 +218,7 @@ export class IndexCatalogue {
 
   /** Files that can be used and may have chunks of the tenant and the time. */
   filesIn(tenant: string, fromMs: number, throughMs: number): IndexFile[] {
+    if (this.#isDeleted(tenant)) return []
     return [...this.#files.values()]
       .filter(held => held.damage === undefined && touching(tenant, fromMs, throughMs)(held))
       .map(h => h.file)
@@ -221,6 +242,7 @@ export class IndexCatalogue {
 
   /** The same with the files. */
   async listed(tenant: string, fromMs: number, throughMs: number, omissions?: Omissions): Promise<ListedIndex[]> {
+    if (this.#isDeleted(tenant)) return []
     const touches = touching(tenant, fromMs, throughMs)
     const load = async (): Promise<ListedIndex[]> => {
       const wanted = [...this.#files.values()].filter(touches)
@@ -240,6 +262,7 @@ export class IndexCatalogue {
 
   /** Adds the indexes that can't be used to what an answer about the time lacks. */
   addLeftOut(tenant: string, fromMs: number, throughMs: number, omissions: Omissions): void {
+    if (this.#isDeleted(tenant)) return
     const touches = touching(tenant, fromMs, throughMs)
     for (const held of [...this.#files.values(), ...this.#lost.values()])
       if (held.damage !== undefined && touches(held)) omissions.add(held.file.key, held.damage)
@@ -251,6 +274,7 @@ export class IndexCatalogue {
   /** Files that have, or may have, indexes of the tenant. */
   usableFilesOf(tenant: string): IndexFile[] {
     const files: IndexFile[] = []
+    if (this.#isDeleted(tenant)) return files
     for (const { file, damage } of this.#files.values())
       if (damage === undefined && (file.tenant === undefined || file.tenant === tenant)) files.push(file)
     return files

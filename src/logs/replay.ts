@@ -6,7 +6,7 @@ import { requireKnownKind } from '#store/record-kind.ts'
 import type { WalRecord } from '#store/wal.ts'
 import type { StreamHead } from './head.ts'
 import type { Tenant } from './tenant.ts'
-import { readLinesRecord, recordKind } from './wal-record.ts'
+import { readLinesRecord, recordKind, tenantOfRecord } from './wal-record.ts'
 
 export class Replay {
   readonly #tenantOf: (name: string) => Tenant
@@ -17,7 +17,15 @@ export class Replay {
   /** Generations of the log that were read, as the scopes that release them. */
   readonly scopes = new Set<string>()
 
-  constructor(tenantOf: (name: string) => Tenant, nowMs: () => number) {
+  readonly #isDeleted: (tenant: string) => boolean
+
+  /** `isDeleted`: nothing of the tenant is read. */
+  constructor(
+    tenantOf: (name: string) => Tenant,
+    nowMs: () => number,
+    isDeleted: (tenant: string) => boolean = () => false,
+  ) {
+    this.#isDeleted = isDeleted
     this.#tenantOf = tenantOf
     this.#nowMs = nowMs
   }
@@ -31,6 +39,7 @@ export class Replay {
       this.scopes.add(scope)
       this.#streamsOf.clear()
     }
+    if (this.#isDeleted(tenantOfRecord(record.payload))) return { scopes: [scope], missing: 0 }
     const nowMs = this.#nowMs()
     let tenant!: Tenant
     let known!: Map<number, StreamHead>
@@ -65,6 +74,10 @@ export class Replay {
 /** The scope of everything that a generation of a writer's log holds. */
 export function scopeOf(writer: string, generation: number): string {
   return `${writer}/${generation}`
+}
+
+export function generationOf(scope: string): number {
+  return Number(scope.slice(scope.indexOf('/') + 1))
 }
 
 export function writerOf(scope: string): string {

@@ -204,6 +204,11 @@ export class LineCursor {
 }
 
 /** Reads a record back. Throws CorruptDataError. */
+/** Whose record it is. */
+export function tenantOfRecord(payload: Uint8Array): string {
+  return readText(new ByteReader(payload))
+}
+
 export function readLinesRecord(payload: Uint8Array, visitor: LinesVisitor): void {
   const input = new ByteReader(payload)
   visitor.tenant(readText(input))

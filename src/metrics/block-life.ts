@@ -10,12 +10,14 @@ import { messageOf, PlanStaleError, UnavailableError, WorkerMemoryError } from '
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import { noOverrides, type Overrides } from '#core/overrides.ts'
+import { addAll } from '#core/lists.ts'
 import { isDamage, Omissions } from '#core/omissions.ts'
 import { forEachParallel } from '#core/parallel.ts'
 import { isPoison } from '#core/poison.ts'
 import type { Random } from '#core/random.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
+import { removeObjects } from '#store/remove-objects.ts'
 import { uploadMarkName } from '#store/upload-mark.ts'
 import type { Wal } from '#store/wal.ts'
 import { LocalBuilding, type BlockBuilding } from './block-building.ts'
@@ -60,6 +62,8 @@ export interface BlockLifeOptions {
   retentionBytesMax: number
   overrides?: Overrides
   readOnly: boolean
+  /** Is the tenant being deleted? Then its blocks are not served. Default: none is. */
+  isDeleted?: (tenant: string) => boolean
 }
 
 /**
@@ -177,9 +181,9 @@ export class BlockLife {
    * it lacks is gone only when the bucket does not have its meta.json. `isPeriodic`: nobody asked for it.
    */
   async refresh(isPeriodic = false): Promise<void> {
-    const { bucket, readOnly } = this.#options
+    const { bucket, readOnly, isDeleted = () => false } = this.#options
     const isKnown = (tenant: string, id: string): boolean =>
-      this.#marks.has(tenant, id) || this.#tenants.get(tenant)?.blocks.has(id) === true
+      isDeleted(tenant) || this.#marks.has(tenant, id) || this.#tenants.get(tenant)?.blocks.has(id) === true
     const listing = await listBlocks(bucket, { isId: isUlid, isKnown, isForeign: readOnly })
     const { found, ids, withoutMeta, marked } = listing
     for (const { tenant, id, meta } of found) {
@@ -331,6 +335,10 @@ export class BlockLife {
         if (this.#options.readOnly) continue
         if (!names.includes('meta.json')) {
           await files.removeDirectory(directory)
+          continue
+        }
+        if (this.#options.isDeleted?.(tenant) === true) {
+          await this.#removeStaged(directory)
           continue
         }
         try {
@@ -798,6 +806,31 @@ export class BlockLife {
 
   // --- Deletion ---
 
+  /** Lets go of what the disk has of a tenant, and of what was to be done with its blocks. */
+  async dropTenant(tenant: string): Promise<void> {
+    addAll(
+      this.#unwritten,
+      this.#unwritten.splice(0).filter(one => one.tenant.name !== tenant),
+    )
+    for (const scope of this.#setAsideRanges) if (scope.startsWith(`${tenant}/`)) this.#setAsideRanges.delete(scope)
+    for (const block of this.#marks.of(tenant)) this.#marks.forget(block)
+    for (const { id, directory } of this.#uploads.drop(tenant)) {
+      this.#staged.delete(id)
+      await this.#removeStaged(directory)
+    }
+    await this.#releaseEmpty()
+  }
+
+  /** Takes what the bucket has of a tenant's metrics out of it. False where something is left, or on its way. */
+  async removeTenant(tenant: string): Promise<boolean> {
+    const { bucket } = this.#options
+    const objects = await bucket.list(`${tenant}/`)
+    const keys = objects.map(({ key }) => key).filter(key => isOfMetrics(key.slice(tenant.length + 1)))
+    const isAll = await removeObjects(bucket, keys, key => key.endsWith('/meta.json'))
+    await bucket.evict?.(`${tenant}/`)
+    return isAll && !this.#uploads.has(tenant)
+  }
+
   /** Deletes samples of the matching series inside [fromMs, throughMs], from memory and blocks alike. */
   async deleteSeries(tenant: Tenant, matchers: readonly Matcher[], fromMs: number, throughMs: number): Promise<void> {
     // A deletion from the head would have to survive a restart and later samples: the head is cut first, then all is
@@ -873,6 +906,13 @@ export class BlockLife {
       }
     }
   }
+}
+
+/** Blocks, what Mimir keeps beside them, and blocks that were set aside. Signals may share a bucket. */
+function isOfMetrics(name: string): boolean {
+  const [first = '', ...more] = name.replace('tercet/quarantine/', '').split('/')
+  if (more.length === 0) return first === 'bucket-index.json.gz'
+  return isUlid(first) || first === 'markers'
 }
 
 function makeMeta(

@@ -8,7 +8,13 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Labels } from '#model/labels.ts'
 import type { Metadata, WriteBatch } from '#model/write-batch.ts'
 import { RecordLine } from '#store/record-line.ts'
-import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
+import {
+  SignalFrame,
+  type Holdings,
+  type SignalOptions,
+  type TenantHoldings,
+  type UploadStats,
+} from '#store/signal-frame.ts'
 import type { BlockSummary } from '#store/signal.ts'
 import type { RecordVisitor } from '#store/wal.ts'
 import type { MetricsAppendOutcome, MetricsAppender } from './append.ts'
@@ -64,7 +70,12 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     this.#options = options
     const { blockMs, outOfOrderMs, limits } = options
     this.#blocks = new BlockLife(
-      { ...options, steady: this.steady, stagingDirectory: `${options.directory}/staging` },
+      {
+        ...options,
+        steady: this.steady,
+        stagingDirectory: `${options.directory}/staging`,
+        isDeleted: name => this.deletedTenants.has(name),
+      },
       this.wal,
       this.#tenants,
       name => this.#tenant(name),
@@ -135,7 +146,12 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
   }
 
   protected visitor(): RecordVisitor {
-    const replay = new Replay(name => this.#used(name), this.#options.blockMs, this.#blocks.covered())
+    const replay = new Replay(
+      name => this.#used(name),
+      this.#options.blockMs,
+      this.#blocks.covered(),
+      name => this.deletedTenants.has(name),
+    )
     return record => replay.read(record)
   }
 
@@ -157,6 +173,30 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     await this.#blocks.retain()
     this.#blocks.forgetIndexes()
     this.#dropIdle()
+  }
+
+  protected async dropTenant(name: string): Promise<void> {
+    const tenant = this.#tenants.get(name)
+    if (tenant !== undefined) this.#createdBefore += tenant.head.table.created
+    this.#tenants.delete(name)
+    this.#inUse.delete(name)
+    await this.#blocks.dropTenant(name)
+  }
+
+  protected removeTenant(name: string): Promise<boolean> {
+    return this.#blocks.removeTenant(name)
+  }
+
+  protected async endGeneration(): Promise<void> {
+    await this.#blocks.cutAll()
+    await new Promise<void>(resolve => {
+      this.wal.beginGeneration(resolve)
+    })
+    await this.wal.collect()
+  }
+
+  protected isInLog(name: string): boolean {
+    return [...this.wal.scopes()].some(scope => scope.startsWith(`${name}/`))
   }
 
   protected cutAll(): Promise<void> {
@@ -194,6 +234,14 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     return { waitingBytes: this.#blocks.uploadStats.waitingBytes, blocks, blockBytes }
   }
 
+  protected *tenantHoldings(): Generator<TenantHoldings> {
+    for (const { name: tenant, head, blocks } of this.#tenants.values()) {
+      let blockBytes = 0
+      for (const { meta } of blocks.readers.values()) blockBytes += bytesOfBlock(meta)
+      yield { tenant, active: head.table.liveCount, blocks: blocks.readers.size, blockBytes }
+    }
+  }
+
   /** Blocks that are served. */
   blockList(): BlockSummary[] {
     return [...this.#tenants.values()].flatMap(tenant =>
@@ -212,7 +260,12 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
 
   // --- Append ---
 
-  async append(tenantName: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
+  append(tenantName: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
+    const samples = batch.sampleCount + batch.histograms.length
+    return this.counted(tenantName, samples, () => this.#append(tenantName, batch))
+  }
+
+  async #append(tenantName: string, batch: WriteBatch): Promise<MetricsAppendOutcome> {
     this.admit()
     this.admitTenant(this.#inUse, tenantName)
     const tenant = this.#used(tenantName)
@@ -233,6 +286,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     const line = new RecordLine(wal, clock)
     let inRecords = 0
     const put = (stored: number): Promise<void> => {
+      if (this.#tenants.get(tenant.name) !== tenant) this.refuseDeleted(tenant.name)
       const count = stored - inRecords
       inRecords = stored
       tenant.use()
@@ -240,6 +294,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
       return line.put(recordKind.samples, appender.record.finish(tenant.name), appender.scopes, payload => {
         tenant.inLine--
         this.samplesAppended += count
+        this.usage.received(tenant.name, count, payload.length)
         tenant.shower.show(payload)
       })
     }
@@ -264,6 +319,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
       this.wal.append(recordKind.samples, appender.record.finish(tenant.name), appender.scopes, payload => {
         tenant.inLine--
         this.samplesAppended += result.stored
+        this.usage.received(tenant.name, result.stored, payload.length)
         tenant.shower.show(payload)
       })
     }

@@ -7,7 +7,7 @@ import type { Metadata } from '#model/write-batch.ts'
 import { requireKnownKind } from '#store/record-kind.ts'
 import type { WalRecord } from '#store/wal.ts'
 import type { Tenant } from './tenant.ts'
-import { readSamplesRecord, recordKind, type SamplesVisitor } from './wal-record.ts'
+import { readSamplesRecord, recordKind, tenantOfRecord, type SamplesVisitor } from './wal-record.ts'
 
 /** By scope and writer: the record number up to which blocks hold the scope's samples. */
 export type Coverage = ReadonlyMap<string, ReadonlyMap<string, number>>
@@ -19,8 +19,16 @@ export class Replay {
   /** By tenant: the series that the log's numbers stand for, in the generation that is being read. */
   readonly #seriesOf = new Map<string, Int32Array<ArrayBuffer>>()
   #generation = ''
+  readonly #isDeleted: (tenant: string) => boolean
 
-  constructor(tenantOf: (name: string) => Tenant, blockMs: number, covered: Coverage) {
+  /** `isDeleted`: nothing of the tenant is read. */
+  constructor(
+    tenantOf: (name: string) => Tenant,
+    blockMs: number,
+    covered: Coverage,
+    isDeleted: (tenant: string) => boolean = () => false,
+  ) {
+    this.#isDeleted = isDeleted
     this.#tenantOf = tenantOf
     this.#blockMs = blockMs
     this.#covered = covered
@@ -34,6 +42,9 @@ export class Replay {
       this.#generation = generation
       this.#seriesOf.clear()
     }
+    const tenant = tenantOfRecord(record.payload)
+    // The scope is released as those are of which nobody has samples.
+    if (this.#isDeleted(tenant)) return { scopes: [`${tenant}/deleted`], missing: 0 }
     const reader = new RecordReader(record, this.#tenantOf, this.#blockMs, this.#covered, this.#seriesOf)
     readSamplesRecord(record.payload, reader)
     return reader

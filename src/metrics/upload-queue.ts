@@ -39,6 +39,8 @@ export interface UploadQueueOptions {
 export class UploadQueue {
   readonly #options: UploadQueueOptions
   readonly #waiting: StagedBlock[] = []
+  /** Of these: what is being uploaded. */
+  readonly #active = new Set<StagedBlock>()
   #running: Promise<void> | undefined
   #closed = false
   uploads = 0
@@ -55,6 +57,18 @@ export class UploadQueue {
   }
   get waitingBlocks(): number {
     return this.#waiting.length
+  }
+
+  /** Is there a block of the tenant that waits, or is being uploaded? */
+  has(tenant: string): boolean {
+    return this.#waiting.some(block => block.tenant === tenant)
+  }
+
+  /** Lets go of a tenant's blocks, but for one that is being uploaded. Returns them. */
+  drop(tenant: string): StagedBlock[] {
+    const dropped = this.#waiting.filter(block => block.tenant === tenant && !this.#active.has(block))
+    for (const block of dropped) this.#waiting.splice(this.#waiting.indexOf(block), 1)
+    return dropped
   }
 
   add(block: StagedBlock): void {
@@ -110,6 +124,8 @@ export class UploadQueue {
     }
     let failed = 0
     await forEachParallel(blocks, uploadsAtOnce, async block => {
+      if (!this.#waiting.includes(block)) return
+      this.#active.add(block)
       try {
         await this.#upload(block)
         this.#waiting.splice(this.#waiting.indexOf(block), 1)
@@ -118,6 +134,8 @@ export class UploadQueue {
       } catch (error) {
         failed++
         this.#noteFailure(block, error)
+      } finally {
+        this.#active.delete(block)
       }
     })
     return failed

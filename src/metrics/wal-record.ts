@@ -141,6 +141,11 @@ export interface SamplesVisitor {
 }
 
 /** Reads a samples record. Throws CorruptDataError. */
+/** Whose record it is. */
+export function tenantOfRecord(payload: Uint8Array): string {
+  return readText(new ByteReader(payload))
+}
+
 export function readSamplesRecord(payload: Uint8Array, visitor: SamplesVisitor): void {
   const input = new ByteReader(payload)
   visitor.tenant(readText(input))

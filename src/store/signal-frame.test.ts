@@ -37,6 +37,22 @@ class Notes extends SignalFrame {
     return this.retainedFrom('t')(fromMs)
   }
 
+  protected tenantHoldings(): [] {
+    return []
+  }
+  protected dropTenant(tenant: string): Promise<void> {
+    return this.#note(`drop ${tenant}`)
+  }
+  protected removeTenant(): Promise<boolean> {
+    return Promise.resolve(true)
+  }
+  protected endGeneration(): Promise<void> {
+    return this.#note('end generation')
+  }
+  protected isInLog(): boolean {
+    return false
+  }
+
   #note(what: string): Promise<void> {
     this.asked.push(what)
     return this.failure === undefined ? Promise.resolve() : Promise.reject(this.failure)

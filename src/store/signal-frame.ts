@@ -6,7 +6,7 @@ import { isAway, type Bucket } from '#bucket/bucket.ts'
 import { makeUlid } from '#codec/ulid.ts'
 import { backoffMs, Pauses } from '#core/backoff.ts'
 import { Repeater, sleep, type Clock, type Timer } from '#core/clock.ts'
-import { LimitError, messageOf, UnavailableError } from '#core/errors.ts'
+import { ForbiddenError, LimitError, messageOf, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log, LogFields } from '#core/log.ts'
 import { noOverrides, type Overrides } from '#core/overrides.ts'
@@ -14,7 +14,9 @@ import type { Random } from '#core/random.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { SteadyClock } from '#core/steady-clock.ts'
 import { flushGaveUp, flushGiveUpMs } from './flush-limit.ts'
-import type { BlockSummary, Signal, SignalStats, SignalStatus } from './signal.ts'
+import type { BlockSummary, Signal, SignalStats, SignalStatus, TenantDeletionState, TenantRow } from './signal.ts'
+import { TenantDeletions } from './tenant-deletions.ts'
+import { TenantUsage, type TenantCounts } from './tenant-usage.ts'
 import { Wal, type Durability, type RecordVisitor, type ReplayReport } from './wal.ts'
 import { WriterGuard } from './writer-guard.ts'
 
@@ -44,6 +46,8 @@ export interface SignalOptions {
   syncAlways: boolean
   /** Infinity keeps everything. */
   retentionMs: number
+  /** Where it is counted what comes in of each tenant. Default: nowhere else. */
+  usage?: TenantUsage
   /** What single tenants have otherwise: looked at whenever it matters, since it may change. Default: nothing. */
   overrides?: Overrides
   /** Below this much free disk nothing is accepted. */
@@ -73,6 +77,15 @@ const nothingReplayed: Replayed = {
   missing: 0,
   problems: [],
   seconds: 0,
+}
+
+/** How far the deletion of a tenant has come. */
+interface DeletionProgress {
+  /** The first generation of the log that has nothing of it; undefined: the log was not looked at yet. */
+  cleanFrom: number | undefined
+  /** Nothing of it was left in the bucket, at the last look. */
+  isRemoved: boolean
+  rounds: number
 }
 
 /** Pauses between attempts to reach a bucket that is away. */
@@ -107,6 +120,20 @@ export interface Holdings {
   blockBytes: number
 }
 
+interface CountedOutcome {
+  readonly refused: number
+  readonly passes?: boolean
+  readonly status?: number
+}
+
+/** Of one tenant. */
+export interface TenantHoldings {
+  tenant: string
+  active: number
+  blocks: number
+  blockBytes: number
+}
+
 export abstract class SignalFrame implements Signal {
   readonly name: SignalName
   protected readonly wal: Wal
@@ -124,6 +151,9 @@ export abstract class SignalFrame implements Signal {
   #joining: Promise<void> | undefined
   readonly #pauses: Pauses
   #replayed = nothingReplayed
+  readonly usage: TenantUsage
+  /** Tenants that are being deleted. */
+  protected readonly deletedTenants: TenantDeletions
 
   constructor(name: SignalName, options: SignalOptions, maintainEveryMs: number) {
     this.name = name
@@ -135,6 +165,14 @@ export abstract class SignalFrame implements Signal {
     this.#owner = `tercet ${writer}`
     this.steady = new SteadyClock(clock)
     this.#pauses = new Pauses(clock)
+    this.usage = options.usage ?? new TenantUsage()
+    this.deletedTenants = new TenantDeletions({
+      bucket,
+      clock,
+      files,
+      path: `${directory}/tenant-deletions.json`,
+      prefix: `${defaultTenant}/tercet/tenant-deletions/`,
+    })
     this.#guard = new WriterGuard(
       {
         clock,
@@ -194,6 +232,21 @@ export abstract class SignalFrame implements Signal {
   /** Cuts, uploads, merges and retains what is due: the signal's share of a round of maintenance. */
   protected abstract work(): Promise<void>
 
+  /**
+   * Lets go of all that memory and this disk have of a tenant, whose deletion is noted. Runs as a round of maintenance;
+   * called again and again.
+   */
+  protected abstract dropTenant(tenant: string): Promise<void>
+
+  /** Removes what the bucket has of it. False where something is left, or may be. Runs as a round of maintenance. */
+  protected abstract removeTenant(tenant: string): Promise<boolean>
+
+  /** Ends the log's generation, and lets go of it as soon as may be. Runs as a round of maintenance. */
+  protected abstract endGeneration(): Promise<void>
+
+  /** Has the log records of the tenant? `generation`: the first of this writer that has none. */
+  protected abstract isInLog(tenant: string, generation: number): boolean
+
   /** Cuts every head. Runs as a round of maintenance. */
   protected abstract cutAll(): Promise<void>
 
@@ -205,6 +258,8 @@ export abstract class SignalFrame implements Signal {
   protected abstract uploadTrouble(): string | undefined
   protected abstract holdings(): Holdings
   abstract blockList(): BlockSummary[]
+  /** Series, streams or live traces by tenant, and blocks; a tenant may come several times. */
+  protected abstract tenantHoldings(): Iterable<TenantHoldings>
 
   /** Loads what the signal keeps on the disk beside the log, before that is read back. */
   protected loadLocal(): Promise<void> {
@@ -247,6 +302,7 @@ export abstract class SignalFrame implements Signal {
     const { readOnly, durability } = this.#options
     // Without the bucket, a writer that keeps everything on its own disk can start all the same.
     const needsBucket = readOnly || durability === 'bucket'
+    if (!readOnly) await this.deletedTenants.loadLocal()
     if (!readOnly) await this.loadLocal()
     const prepared = this.#prepare()
     const isJoined = (await this.#isAnswered(prepared)) && (await this.#tryToJoin(prepared))
@@ -287,7 +343,10 @@ export abstract class SignalFrame implements Signal {
   async #tryToJoin(prepared: Promise<void>): Promise<boolean> {
     try {
       await prepared
-      if (!this.#options.readOnly) await this.#guard.claim(this.#owner)
+      if (!this.#options.readOnly) {
+        await this.#guard.claim(this.#owner)
+        await this.deletedTenants.load()
+      }
       await this.refresh()
       await this.loadRemote()
       return true
@@ -477,8 +536,84 @@ export abstract class SignalFrame implements Signal {
       if (this.#guard.takeEmptied()) await this.#writeAgain()
       // What only memory has now becomes blocks.
       else if (this.wal.takeDeleted()) await this.cutAll()
+      await this.#goOnDeleting()
       await this.work()
     })
+  }
+
+  // --- Deletion of tenants ---
+
+  async deleteTenant(tenant: string): Promise<void> {
+    if (this.#options.readOnly) throw new UnavailableError('this process serves queries only', 60)
+    if (this.#isClosing) throw new UnavailableError('the process is shutting down', 5)
+    await this.betweenRounds(async () => {
+      await this.requirePrefix()
+      await this.deletedTenants.begin(tenant)
+      await this.requireKept()
+      await this.dropTenant(tenant)
+    })
+    this.#options.log.info('a tenant is deleted', { signal: this.name, tenant })
+    // It need not wait for the next round.
+    this.#maintainSoon()
+  }
+
+  #maintainSoon(): void {
+    this.maintain().catch((error: unknown) => {
+      this.#options.log.error('maintenance failed', { signal: this.name, error: messageOf(error) })
+    })
+  }
+
+  tenantDeletion(tenant: string): TenantDeletionState | undefined {
+    const found = this.deletedTenants.of(tenant)
+    return found === undefined ? undefined : { ...found, trouble: this.#deletionTroubles.get(tenant) }
+  }
+  readonly #deletionTroubles = new Map<string, string>()
+  readonly #deleting = new Map<string, DeletionProgress>()
+
+  async #goOnDeleting(): Promise<void> {
+    if (!this.#isComplete) return
+    for (const { tenant } of this.deletedTenants.open()) {
+      const progress = this.#deleting.get(tenant) ?? { cleanFrom: undefined, isRemoved: false, rounds: 0 }
+      this.#deleting.set(tenant, progress)
+      try {
+        await this.#goOnDeletingOne(tenant, progress)
+        this.#lookAgain(tenant, progress)
+        this.#deletionTroubles.delete(tenant)
+      } catch (error) {
+        const reason = messageOf(error)
+        if (this.#deletionTroubles.get(tenant) !== reason)
+          this.#options.log.warn('the deletion of a tenant did not go on', { signal: this.name, tenant, reason })
+        this.#deletionTroubles.set(tenant, reason)
+      }
+    }
+  }
+
+  /** Uploads that the log waits for are done before the next round, mostly. */
+  #lookAgain(tenant: string, progress: DeletionProgress): void {
+    if (!this.deletedTenants.has(tenant)) return
+    const delayMs = 250 * 2 ** progress.rounds++
+    if (delayMs < this.#maintainEveryMs)
+      this.#options.clock.after(delayMs, () => {
+        if (!this.#isClosing) this.#maintainSoon()
+      })
+  }
+
+  async #goOnDeletingOne(tenant: string, progress: DeletionProgress): Promise<void> {
+    await this.dropTenant(tenant)
+    if (!(await this.mayWrite())) return
+    if (progress.cleanFrom === undefined) {
+      await this.endGeneration()
+      progress.cleanFrom = this.wal.generation
+    }
+    const isClean = !this.isInLog(tenant, progress.cleanFrom)
+    // The bucket is listed for it when there is something to find, and once more at the end.
+    if (progress.isRemoved && !isClean) return
+    progress.isRemoved = await this.removeTenant(tenant)
+    if (!progress.isRemoved || !isClean || !(await this.mayWrite())) return
+    await this.deletedTenants.finish(tenant)
+    this.usage.forget(tenant)
+    this.#deleting.delete(tenant)
+    this.#options.log.info('a tenant was deleted', { signal: this.name, tenant })
   }
 
   /** The bucket was emptied: what only memory and this disk still have becomes blocks, and the list is made again. */
@@ -525,8 +660,12 @@ export abstract class SignalFrame implements Signal {
     if (!this.#isReady && !this.#isClosing) throw new UnavailableError(this.notReady ?? 'starting', 2)
   }
 
-  /** Throws LimitError (429) for a tenant that is not among the known ones when there are as many as may be. */
+  /**
+   * Throws LimitError (429) for a tenant that is not among the known ones when there are as many as may be, and
+   * ForbiddenError for one that is being deleted.
+   */
   protected admitTenant(known: ReadonlyMap<string, unknown>, name: string): void {
+    if (this.deletedTenants.has(name)) this.refuseDeleted(name)
     const { tenantsMax = Infinity } = this.#options
     if (known.size < tenantsMax || known.has(name)) return
     throw new LimitError(
@@ -534,6 +673,28 @@ export abstract class SignalFrame implements Signal {
         'send as one of those that there are, or raise limits.tenants',
       429,
     )
+  }
+
+  /** Counts what becomes of so many items of a tenant. Throws what `append` throws. */
+  protected async counted<T extends CountedOutcome>(
+    tenant: string,
+    items: number,
+    append: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      const outcome = await append()
+      const reason = outcome.passes === true || outcome.status === 429 ? 'limit' : 'invalid'
+      if (outcome.refused > 0) this.usage.refused(tenant, reason, outcome.refused)
+      return outcome
+    } catch (error) {
+      if (error instanceof LimitError) this.usage.refused(tenant, 'limit', items)
+      else if (error instanceof ForbiddenError) this.usage.refused(tenant, 'deleted', items)
+      throw error
+    }
+  }
+
+  protected refuseDeleted(name: string): never {
+    throw new ForbiddenError(`${this.name}: tenant ${JSON.stringify(name)} is being deleted, nothing is taken in of it`)
   }
 
   /** Was a tenant that was used at this time, as the monotonic clock counts, idle for so long that its head may go? */
@@ -589,6 +750,23 @@ export abstract class SignalFrame implements Signal {
 
   // --- Numbers ---
 
+  tenantRows(): { rows: TenantRow[]; others: TenantRow } {
+    const rows = new Map<string, TenantHoldings & TenantCounts>()
+    const rowOf = (tenant: string): TenantHoldings & TenantCounts => {
+      let row = rows.get(tenant)
+      if (row === undefined) rows.set(tenant, (row = { ...emptyRow(tenant), ...this.usage.named().get(tenant) }))
+      return row
+    }
+    for (const tenant of this.usage.named().keys()) rowOf(tenant)
+    for (const { tenant, active, blocks, blockBytes } of this.tenantHoldings()) {
+      const row = rowOf(tenant)
+      row.active += active
+      row.blocks += blocks
+      row.blockBytes += blockBytes
+    }
+    return { rows: [...rows.values()], others: { ...emptyRow(''), ...this.usage.others } }
+  }
+
   stats(): SignalStats {
     const { uploads, failures, waiting, compactions } = this.uploadCounts()
     return {
@@ -617,6 +795,8 @@ export abstract class SignalFrame implements Signal {
     const trouble = this.uploadTrouble()
     if (trouble !== undefined) return `the bucket does not take what is finished: ${trouble}`
     if (this.#refreshTrouble !== undefined) return `the list of blocks is of before: ${this.#refreshTrouble}`
+    const { problem } = this.deletedTenants
+    if (problem !== undefined) return `tenants that were deleted may be back: ${problem}`
     const seconds = Math.round(this.steady.recentJumpMs / 1000)
     if (seconds === 0) return undefined
     const direction = seconds > 0 ? 'ahead' : 'back'
@@ -634,4 +814,9 @@ export abstract class SignalFrame implements Signal {
       isAway: this.#guard.away !== undefined,
     }
   }
+}
+
+function emptyRow(tenant: string): TenantHoldings & TenantCounts {
+  const refused = { limit: 0, invalid: 0, deleted: 0 }
+  return { tenant, active: 0, blocks: 0, blockBytes: 0, received: 0, receivedBytes: 0, refused, queries: 0 }
 }

@@ -1,5 +1,7 @@
 /** What the process needs of each signal, whatever it stores: app/ drives the three through this interface alone. */
 import type { SignalName } from '#core/signal-name.ts'
+import type { TenantDeletion } from './tenant-deletions.ts'
+import type { TenantCounts } from './tenant-usage.ts'
 
 /** One block, or the unit that comes closest to one, for people to look at. */
 export interface BlockSummary {
@@ -53,6 +55,22 @@ export interface SignalStats {
   replayMissing: number
 }
 
+/** What a signal has of one tenant now, and what came of it since the start. */
+export interface TenantRow extends TenantCounts {
+  readonly tenant: string
+  /** Series, streams or live traces in memory. */
+  readonly active: number
+  /** Of logs: indexes; what their chunks take is not known without reading them. */
+  readonly blocks: number
+  readonly blockBytes: number
+}
+
+/** Where the deletion of a tenant stands. */
+export interface TenantDeletionState extends TenantDeletion {
+  /** Why the last round could not go on; undefined: it could. */
+  readonly trouble: string | undefined
+}
+
 export interface Signal {
   readonly name: SignalName
   /** True from the end of `open` to the beginning of `close`. */
@@ -73,6 +91,15 @@ export interface Signal {
   handOver(successor: string): Promise<void>
   /** The process stops soon: a bucket that answers nothing is not waited for long. What comes in is still accepted. */
   drain(): void
+  /**
+   * Deletes all that there is of a tenant. Resolves when it is noted for good: from then on nothing of the tenant is
+   * answered or taken in until rounds have removed everything. Throws UnavailableError.
+   */
+  deleteTenant(tenant: string): Promise<void>
+  /** All tenants; `others`: counters of those that are not counted by name. */
+  tenantRows(): { rows: TenantRow[]; others: TenantRow }
+  /** The last deletion of a tenant; undefined: none is known. */
+  tenantDeletion(tenant: string): TenantDeletionState | undefined
   /** Finishes what was accepted and stops. */
   close(): Promise<void>
   /** Bytes of what came in and is not in a block yet. */

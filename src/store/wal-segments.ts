@@ -666,6 +666,10 @@ export class WalSegments {
     return this.#segments.some(segment => segment.scopes.has(scope))
   }
 
+  scopes(): Set<string> {
+    return new Set(this.#segments.flatMap(({ scopes }) => [...scopes.keys()]))
+  }
+
   heldScopes(): Set<string> {
     return new Set(this.#segments.flatMap(segment => [...this.#heldBy(segment)]))
   }

@@ -385,6 +385,11 @@ export class Wal {
     return this.#segments.heldScopes()
   }
 
+  /** Scopes of which a start would meet records, released ones among them. */
+  scopes(): Set<string> {
+    return this.#segments.scopes()
+  }
+
   /** Would a start read records of the scope back, but for blocks that cover them? */
   has(scope: string): boolean {
     return this.#segments.has(scope)

@@ -16,10 +16,11 @@ import { yieldEvery } from '#core/yield.ts'
 import type { Trace } from '#model/trace.ts'
 import { flushGaveUp, flushGiveUpMs } from '#store/flush-limit.ts'
 import { RecordLine } from '#store/record-line.ts'
+import { removeObjects } from '#store/remove-objects.ts'
 import type { Wal } from '#store/wal.ts'
 import { LocalBuilding, type BlockBuilding, type SpoiledBlock } from './block-building.ts'
 import type { BlockList } from './block-list.ts'
-import type { BlockMeta } from './block-meta.ts'
+import { isBlockId, type BlockMeta } from './block-meta.ts'
 import type { BlockReader } from './block-reader.ts'
 import { deleteBlock, putBlock, retireBlock, type BuiltBlock } from './block-writer.ts'
 import type { TakenTraces } from './carried-traces.ts'
@@ -30,7 +31,16 @@ import type { BlockLayout } from './schema.ts'
 import { Scrub } from './scrub.ts'
 import { idKey, type LiveTrace, type Segment } from './segment.ts'
 import type { Staging } from './staging.ts'
-import { blockIdOf, encodeCarried, recordKind, scopeOf, uuidOf, writerOf, type EndedGeneration } from './wal-record.ts'
+import {
+  blockIdOf,
+  encodeCarried,
+  generationOf,
+  recordKind,
+  scopeOf,
+  uuidOf,
+  writerOf,
+  type EndedGeneration,
+} from './wal-record.ts'
 
 export interface BlockLifeOptions {
   clock: Clock
@@ -489,6 +499,38 @@ export class BlockLife {
     }
   }
 
+  /** Lets go of what memory and this disk have of a tenant's traces. */
+  async dropTenant(tenant: string): Promise<void> {
+    this.waiting = this.waiting.filter(one => one.tenant !== tenant)
+    for (const carry of this.#uncarried) carry.live = carry.live.filter(({ head }) => head.tenant !== tenant)
+    for (const block of this.#list.of(tenant)) this.#reader.forget(block)
+    this.#list.forgetTenant(tenant)
+    await this.#staging.drop(tenant)
+  }
+
+  /** Takes what the bucket has of a tenant's traces out of it. False where something is left. */
+  async removeTenant(tenant: string): Promise<boolean> {
+    const { bucket } = this.#options
+    const objects = (await bucket.list(`${tenant}/`)).map(({ key }) => key)
+    const keys = objects.filter(key => this.#list.joined.isKey(tenant, key) || isOfTraces(key.slice(tenant.length + 1)))
+    const isAll = await removeObjects(bucket, keys, key => key.endsWith('/meta.json'))
+    await bucket.evict?.(`${tenant}/`)
+    return isAll
+  }
+
+  /** Ends the generation, so that the log lets go of it soon: what is live goes on into the next one. */
+  async endGeneration(): Promise<void> {
+    await this.#turn()
+    await this.publish()
+  }
+
+  /** Has the log generations before this one of this process? */
+  isInLog(generation: number): boolean {
+    if (this.#cut.length > 0) return true
+    const { writer } = this.#wal
+    return [...this.#wal.scopes()].some(scope => writerOf(scope) !== writer || generationOf(scope) < generation)
+  }
+
   /** What is older than the retention is retired; what was retired an hour ago is deleted. */
   async retain(): Promise<void> {
     await this.#scrub.step()
@@ -514,6 +556,12 @@ export class BlockLife {
       this.#list.forget(retired)
     }
   }
+}
+
+/** Blocks, Tempo's index of them, and what was set aside of them. Signals may share a bucket. */
+function isOfTraces(name: string): boolean {
+  const [first = '', ...more] = name.replace(/^tercet\/(?:quarantine|set-aside)\//, '').split('/')
+  return more.length === 0 ? /^index\.(?:json\.gz|pb\.zst)$/.test(first) : isBlockId(first)
 }
 
 function bytesOf(waiting: readonly WaitingBlock[]): number {

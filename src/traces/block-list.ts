@@ -243,6 +243,17 @@ export class BlockList {
     this.#retired.set(key, { tenant: meta.tenant, blockId: meta.blockId, retiredMs: nowMs, meta })
   }
 
+  /** All of a tenant is being removed. */
+  forgetTenant(tenant: string): void {
+    const prefix = `${tenant}/`
+    for (const known of [this.#live, this.#retired])
+      for (const key of Array.from(known.keys())) if (key.startsWith(prefix)) known.delete(key)
+    for (const known of [this.#coming, this.#staged, this.#removed])
+      for (const key of known) if (key.startsWith(prefix)) known.delete(key)
+    for (const { id } of Array.from(this.damage.of(tenant))) this.damage.delete(tenant, id)
+    for (const { key } of this.joined.of(tenant)) this.joined.drop(key)
+  }
+
   /** Its objects are gone. */
   forget({ tenant, blockId }: RetiredBlock): void {
     const key = `${tenant}/${blockId}`

@@ -7,7 +7,13 @@ import { noOverrides } from '#core/overrides.ts'
 import type { AppendOutcome } from '#model/append-outcome.ts'
 import type { Trace } from '#model/trace.ts'
 import { RecordLine } from '#store/record-line.ts'
-import { SignalFrame, type Holdings, type SignalOptions, type UploadStats } from '#store/signal-frame.ts'
+import {
+  SignalFrame,
+  type Holdings,
+  type SignalOptions,
+  type TenantHoldings,
+  type UploadStats,
+} from '#store/signal-frame.ts'
 import type { BlockSummary } from '#store/signal.ts'
 import type { RecordVisitor } from '#store/wal.ts'
 import type { TraceLimits } from './admission.ts'
@@ -88,8 +94,9 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
 
   // --- The frame's hooks ---
 
-  refresh(): Promise<void> {
-    return this.#list.refresh()
+  async refresh(): Promise<void> {
+    await this.#list.refresh()
+    for (const { tenant } of this.deletedTenants.open()) this.#list.forgetTenant(tenant)
   }
 
   protected override found(): LogFields {
@@ -109,6 +116,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
       nowMs: () => clock.nowMs(),
       hasBlock: (tenant, blockId) => this.#list.has(tenant, blockId),
       isStaged: scope => this.#staging.covers(scope),
+      isDeleted: tenant => this.deletedTenants.has(tenant),
     }))
     return record => replay.read(record)
   }
@@ -141,6 +149,24 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
       if (isEmpty && this.isIdle(usedMs) && !waits(tenant)) this.#heads.delete(tenant)
   }
 
+  protected dropTenant(tenant: string): Promise<void> {
+    this.#heads.get(tenant)?.drop()
+    this.#heads.delete(tenant)
+    return this.#life.dropTenant(tenant)
+  }
+
+  protected removeTenant(tenant: string): Promise<boolean> {
+    return this.#life.removeTenant(tenant)
+  }
+
+  protected endGeneration(): Promise<void> {
+    return this.#life.endGeneration()
+  }
+
+  protected isInLog(_tenant: string, generation: number): boolean {
+    return this.#life.isInLog(generation)
+  }
+
   protected cutAll(): Promise<void> {
     return this.#life.flush()
   }
@@ -160,6 +186,11 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
 
   protected holdings(): Holdings {
     return { waitingBytes: this.#life.waitingBytes, blocks: this.#list.count, blockBytes: this.#list.bytes }
+  }
+
+  protected *tenantHoldings(): Generator<TenantHoldings> {
+    for (const { tenant, live } of this.#heads.values()) yield { tenant, active: live.size, blocks: 0, blockBytes: 0 }
+    for (const { tenant, size: blockBytes } of this.#list.all()) yield { tenant, active: 0, blocks: 1, blockBytes }
   }
 
   /** Blocks that are served. */
@@ -189,7 +220,11 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
       )
   }
 
-  async append(tenant: string, trace: Trace, message: Uint8Array): Promise<AppendOutcome> {
+  append(tenant: string, trace: Trace, message: Uint8Array): Promise<AppendOutcome> {
+    return this.counted(tenant, spansOf(trace), () => this.#append(tenant, trace, message))
+  }
+
+  async #append(tenant: string, trace: Trace, message: Uint8Array): Promise<AppendOutcome> {
     const head = this.#openHead(tenant)
     const request = this.#begin(tenant)
     const { record, show } = this.#admitMessage(request, head, trace, message)
@@ -198,12 +233,18 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     return request.outcome
   }
 
-  async appendParts(tenant: string, parts: readonly SpansPart[]): Promise<AppendOutcome> {
+  appendParts(tenant: string, parts: readonly SpansPart[]): Promise<AppendOutcome> {
+    // What is refused as a whole is a part at least.
+    return this.counted(tenant, parts.length, () => this.#appendParts(tenant, parts))
+  }
+
+  async #appendParts(tenant: string, parts: readonly SpansPart[]): Promise<AppendOutcome> {
     const { clock } = this.#options
     const head = this.#openHead(tenant)
     const request = this.#begin(tenant)
     const line = new RecordLine(this.wal, clock)
     for (const { message, outlines } of parts) {
+      if (this.#heads.get(tenant) !== head) this.refuseDeleted(tenant)
       // Nothing is set up for a record that is not taken.
       this.wal.requireRoom()
       const { record, traces, show } = this.#admitMessage(request, head, outlines(), message)
@@ -257,6 +298,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     const show = (): void => {
       this.spansAppended += stored
       this.bytesAppended += length
+      this.usage.received(head.tenant, stored, length)
       head.awaited -= newTraces
       head.inLine--
       head.show(traces, nowMs)
@@ -326,4 +368,10 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   releaseCaches(bytes: number): void {
     this.#reader.release(bytes)
   }
+}
+
+function spansOf({ resources }: Trace): number {
+  let count = 0
+  for (const { scopes } of resources) for (const { spans } of scopes) count += spans.length
+  return count
 }

@@ -58,6 +58,14 @@ export class Head {
     return this.live.size === 0 && this.segments.length === 0 && this.inLine === 0
   }
 
+  /** Its tenant is deleted: nothing of it goes anywhere. */
+  drop(): void {
+    this.#liveChanged()
+    this.live.clear()
+    this.segments = []
+    this.liveBytes = this.liveSpans = 0
+  }
+
   /** Adds the spans of a message, as `stageSpans` made them of it. */
   show(staged: readonly StagedTrace[], nowMs: number): void {
     this.#liveChanged()

@@ -22,6 +22,8 @@ export interface ReplayOptions {
   layout: BlockLayout
   nowMs: () => number
   hasBlock: (tenant: string, blockId: string) => boolean
+  /** Nothing of the tenant is read. Default: of none. */
+  isDeleted?: (tenant: string) => boolean
   /** Are the spans of the generation in blocks on the disk? */
   isStaged: (scope: string) => boolean
 }
@@ -62,12 +64,14 @@ export class Replay {
     const { carried, tenant, message } = readRecord(record.kind, record.payload)
     // Segments whose reading failed half-way are read from their beginning again.
     if (record.number <= (this.#lastRecord.get(scope) ?? -1)) return { scopes: [scope], missing: 0 }
-    const part = this.#part(scope, tenant)
-    const head = carried === undefined ? part.own : this.#carriedHead(part, carried.from)
-    head.show(
-      stageSpans(decode(message, true), message, () => true),
-      nowMs(),
-    )
+    if (this.#options.isDeleted?.(tenant) !== true) {
+      const part = this.#part(scope, tenant)
+      const head = carried === undefined ? part.own : this.#carriedHead(part, carried.from)
+      head.show(
+        stageSpans(decode(message, true), message, () => true),
+        nowMs(),
+      )
+    }
     if (carried?.isLast === true) this.#carriedOn.add(carried.from.scope)
     this.#lastRecord.set(scope, record.number)
     return { scopes: [scope], missing: 0 }

@@ -167,6 +167,15 @@ export class Staging {
     await this.#options.files.removeDirectory(`${this.#directory}/${meta.blockId}`)
   }
 
+  /** Lets go of a tenant's blocks, which is deleted. */
+  async drop(tenant: string): Promise<void> {
+    const dropped = this.#blocks.filter(({ meta }) => meta.tenant === tenant)
+    if (dropped.length === 0) return
+    this.#blocks = this.#blocks.filter(one => !dropped.includes(one))
+    if (this.#scopes.size > 0) await this.#write()
+    for (const { meta } of dropped) await this.#options.files.removeDirectory(`${this.#directory}/${meta.blockId}`)
+  }
+
   /** Nothing waits, and the log does not have the generations any more. */
   async clear(): Promise<void> {
     if (this.#scopes.size === 0) return

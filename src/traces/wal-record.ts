@@ -72,6 +72,10 @@ export function scopeOf(writer: string, generation: number): string {
   return `${writer}/${generation}`
 }
 
+export function generationOf(scope: string): number {
+  return Number(scope.slice(scope.indexOf('/') + 1))
+}
+
 export function writerOf(scope: string): string {
   return scope.slice(0, scope.indexOf('/'))
 }

@@ -93,6 +93,7 @@ test('calls, latencies, sizes; edges between services, to databases, from users,
     log: silentLog,
     metrics,
     seriesMax: 20,
+    hasTenancy: false,
     sizeOf: () => 100,
     decode: () => assert.fail('nothing is an outline here'),
   })
@@ -158,6 +159,7 @@ test('tenants wait for the log together, and one that is refused holds up no oth
     log: silentLog,
     metrics: { append },
     seriesMax: 100,
+    hasTenancy: false,
     sizeOf: () => 1,
     decode: () => assert.fail('nothing is an outline here'),
   })
@@ -196,6 +198,7 @@ test('many series become samples a little at a time, each of them once', async (
     log: silentLog,
     metrics: { append },
     seriesMax: 1000,
+    hasTenancy: false,
     sizeOf,
     decode,
   })
@@ -242,6 +245,95 @@ test('they arrive in the own store', async () => {
     }, query)
     assert.deepEqual(found, ['1'])
   } finally {
+    await run.stop()
+  }
+})
+
+test('no tenant uses up the label sets or the halves of edges; one that is deleted gives its own back', async () => {
+  const stored = new Map<string, WriteBatch>()
+  const metrics: MetricsAppender = {
+    append: (tenant, given) => {
+      stored.set(tenant, given)
+      return Promise.resolve({ stored: given.sampleCount, histograms: 0, exemplars: 0, refused: 0, problems: [] })
+    },
+  }
+  const derived = new DerivedMetrics({
+    clock,
+    log: silentLog,
+    metrics,
+    seriesMax: 100,
+    hasTenancy: true,
+    sizeOf: () => 1,
+    decode: () => assert.fail('no outline'),
+  })
+  const callsOf = (tenant: string): number =>
+    find(valuesOf(stored.get(tenant)!), 'traces_spanmetrics_calls_total').length
+  const many = Array.from({ length: 300 }, (_, n) => span(1, 0, 1, 0.1, { name: `op ${n}` }))
+  derived.add('greedy', of('shop', many), none)
+  derived.add('modest', of('shop', many.slice(0, 10)), none)
+  derived.add('third', of('shop', many.slice(0, 10)), none)
+  await derived.store()
+  assert.deepEqual([callsOf('greedy'), callsOf('modest'), callsOf('third')], [50, 10, 10])
+  // Each is a client whose server sends nothing: half of the halves may wait; and their label set finds no room.
+  const clients = (from: number, count: number): Trace =>
+    of(
+      'shop',
+      Array.from({ length: count }, (_, n) =>
+        span(1, 0, 3, 0.1, { name: 'op 1', traceId: Buffer.from(`trace ${from + n}`.padEnd(16)) }),
+      ),
+    )
+  const { dropped } = derived
+  derived.add('greedy', clients(0, 30_000), none)
+  assert.equal(derived.dropped - dropped, 50_000)
+  derived.add('modest', clients(0, 100), none)
+  assert.equal(derived.dropped - dropped, 50_000)
+  derived.forget('greedy')
+  assert.equal(derived.series, 21)
+  stored.clear()
+  await derived.store()
+  assert.deepEqual([...stored.keys()], ['modest', 'third'])
+})
+
+test("with tenancy, spans of the tenant `single-tenant` are that tenant's metrics; without, everybody's", async () => {
+  for (const [tenancy, wanted, other] of [
+    ['on', 'single-tenant', 'anonymous'],
+    ['off', '', ''],
+  ] as const) {
+    const run = await runTercet([`tenancy=${tenancy}`, 'metrics.scrape_interval=1s'])
+    const headers = (tenant: string): Record<string, string> => (tenant === '' ? {} : { 'x-scope-orgid': tenant })
+    const endNs = `${Date.now()}000000`
+    const sent = await fetch(`${run.url}/v1/traces`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers(wanted) },
+      body: JSON.stringify({
+        resourceSpans: [
+          {
+            resource: {},
+            scopeSpans: [
+              {
+                spans: [
+                  {
+                    traceId: 'a'.repeat(32),
+                    spanId: 'a'.repeat(16),
+                    name: 'x',
+                    startTimeUnixNano: endNs,
+                    endTimeUnixNano: endNs,
+                  },
+                ],
+              },
+            ],
+          },
+        ],
+      }),
+    })
+    assert.equal(sent.status, 200)
+    const found = async (tenant: string): Promise<number> => {
+      const query = 'query=traces_spanmetrics_calls_total'
+      const reply = await fetch(`${run.url}/api/v1/query?${query}`, { headers: headers(tenant) })
+      return ((await reply.json()) as { data: { result: unknown[] } }).data.result.length
+    }
+    await until(async () => ((await found(wanted)) === 1 ? true : undefined), 'metrics of the span')
+    if (other !== '') assert.equal(await found(other), 0)
     await run.stop()
   }
 })

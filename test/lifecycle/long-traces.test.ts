@@ -123,6 +123,7 @@ async function push({ clock }: World, engine: TracesEngine, body: Uint8Array, is
     log: silentLog,
     metrics: { append },
     seriesMax: 1000,
+    hasTenancy: false,
     sizeOf: spanSize,
     decode: decodeSpan,
   })

@@ -264,6 +264,19 @@ export interface Block {
   count: number
   unit: string
 }
+/** What a signal has of a tenant, and what came of it since the start of the process. */
+export interface TenantRow {
+  signal: string
+  tenant: string
+  /** Series, streams or live traces in memory. */
+  active: number
+  received: number
+  receivedBytes: number
+  refused: Record<string, number>
+  queries: number
+  blocks: number
+  blockBytes: number
+}
 /** What was asked of object stores since the start of the process; see docs/sizing.md for the prices. */
 export interface Requests {
   seconds: number

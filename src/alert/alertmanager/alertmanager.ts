@@ -2,6 +2,7 @@
  * An Alertmanager: takes alerts, groups them by routes, withholds silenced, inhibited and muted ones, notifies
  * receivers, and logs its notifications. Source of the rules: Alertmanager's public documentation.
  */
+import { basename, dirname, join } from 'node:path'
 import { backoffMs, Pauses } from '#core/backoff.ts'
 import { Repeater, sleep, type Clock, type Timer } from '#core/clock.ts'
 import { BadDataError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
@@ -26,6 +27,12 @@ import { AlertmanagerState, fingerprintOf, type ManagedAlert, type Silence } fro
 import { Templates } from './template-data.ts'
 import { isWithin } from './time-intervals.ts'
 
+export interface StateBackup {
+  read(): Promise<Uint8Array | undefined>
+  write(bytes: Uint8Array): Promise<void>
+  remove(): Promise<void>
+}
+
 /** What an Alertmanager reaches the world with. */
 export interface AlertmanagerWorld {
   clock: Clock
@@ -35,7 +42,7 @@ export interface AlertmanagerWorld {
   /** The file of silences and of the log of notifications. */
   statePath: string
   /** A copy of the state outside this disk; read when the disk has none. */
-  backup: { read: () => Promise<Uint8Array | undefined>; write: (bytes: Uint8Array) => Promise<void> } | undefined
+  backup: StateBackup | undefined
   externalUrl: string
   client: (settings: HttpClientSettings) => HttpClient
   readSecret: (file: string) => Promise<string>
@@ -694,6 +701,19 @@ export class Alertmanager {
     await Promise.all([...this.#clients.values()].map(client => client.close()))
     for (const share of Object.values(this.#shares)) share.leave()
   }
+}
+
+/** Removes the state of an Alertmanager that is not open, with its copy and what was set aside of it. */
+export async function removeState({
+  files,
+  statePath,
+  backup,
+}: Pick<AlertmanagerWorld, 'files' | 'statePath' | 'backup'>): Promise<void> {
+  // The copy first: a state that the disk has not is read from there.
+  await backup?.remove()
+  const directory = dirname(statePath)
+  const own = (await files.list(directory)).filter(name => name.startsWith(basename(statePath)))
+  for (const name of own) await files.remove(join(directory, name), true)
 }
 
 /** The place of a route in the tree: it distinguishes routes with equal matchers. */

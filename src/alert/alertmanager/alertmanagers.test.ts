@@ -23,6 +23,8 @@ const hourMs = 3_600_000
 class World {
   readonly clock = new VirtualClock(startMs)
   readonly files = new MemoryFiles()
+  /** In the bucket, by tenant. */
+  readonly copies = new Map<string, Uint8Array>()
 
   open(limits: Partial<AlertLimits> = {}, tenantsMax = 100): Alertmanagers {
     const { clock, files } = this
@@ -32,7 +34,14 @@ class World {
       random: seededRandom(1),
       log: silentLog,
       files,
-      placeOf: tenant => ({ statePath: `/${tenant}.json`, backup: undefined }),
+      placeOf: tenant => ({
+        statePath: `/tenants/${tenant}/state.json`,
+        backup: {
+          read: () => Promise.resolve(this.copies.get(tenant)),
+          write: bytes => Promise.resolve(void this.copies.set(tenant, bytes)),
+          remove: () => Promise.resolve(void this.copies.delete(tenant)),
+        },
+      }),
       externalUrl: 'http://am',
       client: () => new HttpClient(plainClient, { clock, files, env: {}, guard: new OutgoingGuard(), directory: '/' }),
       readSecret: () => Promise.resolve(''),
@@ -114,4 +123,27 @@ test('one that has nothing to keep is closed; it is opened again with what it ha
   const again = await managers.of('kept')
   assert.deepEqual([...again.silences.keys()], [id])
   await managers.stop()
+})
+
+test('a deleted tenant is forgotten on disk and in the bucket, open or not; the others are not', async () => {
+  const world = new World()
+  const managers = world.open()
+  await managers.start('first')
+  for (const tenant of ['first', 'open', 'closed', 'other']) await silence(await managers.of(tenant), 1)
+  await send(await managers.of('open'), ['1'])
+  await managers.stop()
+  await world.files.writeAtomic('/tenants/closed/state.json.damaged-1', new Uint8Array(3))
+  const again = world.open()
+  await again.start('first')
+  await send(await again.of('open'), ['1'])
+  await world.clock.advance(90_000)
+  for (const tenant of ['first', 'open', 'closed', 'never']) await again.forget(tenant)
+  assert.deepEqual([...world.copies.keys()], ['other'])
+  assert.deepEqual(await world.files.list('/tenants/closed'), [])
+  for (const tenant of ['first', 'open', 'closed']) {
+    const manager = await again.of(tenant)
+    assert.deepEqual([manager.silences.size, manager.isIdle], [0, true], tenant)
+  }
+  assert.equal((await again.of('other')).silences.size, 1)
+  await again.stop()
 })

@@ -7,7 +7,7 @@ import { LimitError } from '#core/errors.ts'
 import type { AlertLimits } from '#core/limits.ts'
 import type { Log, LogFields } from '#core/log.ts'
 import type { Labels } from '#model/labels.ts'
-import { Alertmanager, type AlertmanagerWorld, type AlertRooms } from './alertmanager.ts'
+import { Alertmanager, removeState, type AlertmanagerWorld, type AlertRooms } from './alertmanager.ts'
 import type { AlertmanagerConfig, RouteSettings } from './config.ts'
 import { receiverNames, routesOf, valuesFor } from './routing.ts'
 import { SharedRoom } from './shared-room.ts'
@@ -92,7 +92,7 @@ export class Alertmanagers {
 
   /** With its state read. Throws LimitError where there are too many, and NewerFormatError. */
   async of(tenant: string): Promise<Alertmanager> {
-    await this.#closing.get(tenant)
+    await this.#closed(tenant)
     let entry = this.#entries.get(tenant)
     if (entry === undefined) {
       if (this.#entries.size >= this.#world.tenantsMax) await this.#closeIdle(idleLeastMs)
@@ -101,6 +101,10 @@ export class Alertmanagers {
     entry.usedMs = this.#world.clock.monotonicMs()
     await entry.opened
     return entry.manager
+  }
+
+  async #closed(tenant: string): Promise<void> {
+    while (this.#closing.has(tenant)) await this.#closing.get(tenant)
   }
 
   #open(tenant: string): Entry {
@@ -130,18 +134,31 @@ export class Alertmanagers {
     await Promise.all(idle.map(([tenant]) => this.#close(tenant)))
   }
 
-  /** Whoever asks for it meanwhile waits: two of them would write the same file. */
-  #close(tenant: string): Promise<void> {
+  /** Whoever asks for it meanwhile waits, for what follows too: two of them would write the same file. */
+  #close(tenant: string, then = (): Promise<void> => Promise.resolve()): Promise<void> {
     const manager = this.#entries.get(tenant)?.manager
     this.#entries.delete(tenant)
-    if (manager === undefined) return Promise.resolve()
-    const closed = manager.stop().finally(() => {
-      this.#ended.notifications += manager.notifications
-      this.#ended.failures += manager.failures
-      this.#closing.delete(tenant)
-    })
+    const closed = this.#end(manager)
+      .then(then)
+      .finally(() => this.#closing.delete(tenant))
     this.#closing.set(tenant, closed)
     return closed
+  }
+
+  async #end(manager: Alertmanager | undefined): Promise<void> {
+    if (manager === undefined) return
+    await manager.stop().finally(() => {
+      this.#ended.notifications += manager.notifications
+      this.#ended.failures += manager.failures
+    })
+  }
+
+  /** Forgets alerts, silences and notifications of a tenant, on disk and in the bucket; notifies nobody of it. */
+  async forget(tenant: string): Promise<void> {
+    await this.#closed(tenant)
+    const { files, placeOf } = this.#world
+    await this.#close(tenant, () => removeState({ files, ...placeOf(tenant) }))
+    if (tenant === this.#staying) await this.of(tenant)
   }
 
   /** Goes on with another configuration. */

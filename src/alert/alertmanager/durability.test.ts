@@ -80,6 +80,10 @@ class World {
           this.copy = bytes
           return Promise.resolve()
         },
+        remove: () => {
+          this.copy = undefined
+          return Promise.resolve()
+        },
       },
       externalUrl: 'http://am',
       client: () => new HttpClient(plainClient, { clock, files, env: {}, guard: new OutgoingGuard(), directory: '/' }),

@@ -24,6 +24,8 @@ export interface AlertingPart extends Part {
   alerting: Alerting
   /** Undefined in a process that only reads. */
   alertmanagers: Alertmanagers | undefined
+  /** The tenant is deleted: its groups of rules, its alerts and its silences go. */
+  forgetTenant: (tenant: string) => Promise<void>
 }
 
 export interface AlertingSources {
@@ -181,5 +183,10 @@ export async function makeAlerting(context: ServingContext, sources: AlertingSou
       return warnings.length === 0 ? undefined : warnings.join('\n')
     },
   })
-  return { ...part, alerting, alertmanagers }
+  const forgetTenant = async (tenant: string): Promise<void> => {
+    for (const ruler of rulers)
+      for (const namespace of (await ruler.list(tenant)).keys()) await ruler.remove(tenant, namespace)
+    await alertmanagers?.forget(tenant)
+  }
+  return { ...part, alerting, alertmanagers, forgetTenant }
 }

@@ -11,9 +11,11 @@ import type { MetricsPart } from './metrics.ts'
 export interface Deriving extends Part {
   /** Takes in what a push brought; synchronous. Undefined where `traces.derived_metrics` is off. */
   add: ((tenant: string, trace: Trace, message: Uint8Array) => void) | undefined
+  /** The tenant is deleted. */
+  forget: (tenant: string) => void
 }
 
-export function makeDeriving({ config, world, isReader }: Context, metrics: MetricsPart): Deriving {
+export function makeDeriving({ config, world, isReader, tenancy }: Context, metrics: MetricsPart): Deriving {
   const { clock, log } = world
   const isOn = config.isOn('traces.derived_metrics') && !isReader
   const derived = new DerivedMetrics({
@@ -21,6 +23,7 @@ export function makeDeriving({ config, world, isReader }: Context, metrics: Metr
     log,
     metrics: metrics.engine,
     seriesMax: config.number('limits.derived_series'),
+    hasTenancy: tenancy.isOn,
     sizeOf: spanSize,
     decode: decodeSpan,
   })
@@ -35,9 +38,12 @@ export function makeDeriving({ config, world, isReader }: Context, metrics: Metr
       await repeater?.stop()
     },
   })
-  // Without tenancy each signal has a name of its own for its one tenant.
+  // Without tenancy each signal has a name of its own for its one tenant; with it the names of tenants are the same.
   const add = (tenant: string, trace: Trace, message: Uint8Array): void => {
-    derived.add(tenant === defaultTenants.traces ? defaultTenants.metrics : tenant, trace, message)
+    derived.add(tenancy.isOn ? tenant : defaultTenants.metrics, trace, message)
   }
-  return { ...part, add: isOn ? add : undefined }
+  const forget = (tenant: string): void => {
+    derived.forget(tenant)
+  }
+  return { ...part, add: isOn ? add : undefined, forget }
 }

@@ -62,6 +62,7 @@ export function signalOptions(context: Context, signal: SignalName, bucket: Buck
     syncAlways: config.text('wal_sync') === 'always',
     retentionMs: retentionMsOf(config, signal),
     overrides: context.overrides,
+    usage: context.usage[signal],
     admitMemory: () => {
       context.memory.account('heads').admit()
     },

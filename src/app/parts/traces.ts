@@ -6,6 +6,8 @@ import { defaultTenants } from '#api/tenancy.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import type { Registry } from '#core/counter.ts'
 import { traceProtocols } from '#ingest/trace-protocols.ts'
+import type { Caller } from '#net/access.ts'
+import type { GrpcMethod } from '#net/grpc.ts'
 import type { HttpRequest } from '#net/route-table.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { TracesEngine } from '#traces/engine.ts'
@@ -15,7 +17,7 @@ import { decodeOtlpTraces, decodeSpan, encodeOtlpTraces } from '#wire/otlp/trace
 import { defaultRuleTenants } from '#worker/rules.ts'
 import { openBucket } from '../buckets.ts'
 import type { Config } from '../config.ts'
-import { countMemory, queryRoutes } from '../context.ts'
+import { countMemory, queryCounter, queryRoutes } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
 import { version } from '../version.ts'
 import type { ServingContext } from '../workers.ts'
@@ -106,6 +108,17 @@ function dependenciesFrom({ tenancy, workers }: ServingContext) {
   }
 }
 
+/** The same calls, each counted when it comes. */
+function counting(count: (caller: Caller) => void, methods: readonly GrpcMethod[]): GrpcMethod[] {
+  return methods.map(method => ({
+    ...method,
+    handler: (message, caller, signal) => {
+      count(caller)
+      return method.handler(message, caller, signal)
+    },
+  }))
+}
+
 export async function makeTraces(context: ServingContext, deriving: Deriving): Promise<TracesPart> {
   const { config, world, tenancy, queries: queriesOf, workers } = context
   const { clock } = world
@@ -126,11 +139,12 @@ export async function makeTraces(context: ServingContext, deriving: Deriving): P
     ...tempoStatusRoutes(version),
     ...jaegerDependencies({ clock, dependencies: dependenciesFrom(context) }),
   ]
+  const countQuery = queryCounter(context, 'traces')
   const streams = tempoStreams(queriesOf.tempo, engine, tenancy.scopeOf('traces'))
   const part = makePart({
     name: 'traces',
     routes: [...queryRoutes(context, queries), ...pushes.routes],
-    grpc: [...pushes.grpc, ...workers.answeredCalls(queriesOf.limitedCalls(streams))],
+    grpc: [...pushes.grpc, ...counting(countQuery, workers.answeredCalls(queriesOf.limitedCalls(streams)))],
     metrics: registry => {
       register(registry, engine)
       registerRequests(registry, engine, bucket)

@@ -1,5 +1,5 @@
 /** The blocks of the bucket, on a time line. */
-import { get, type Block, type Requests } from '../api.ts'
+import { get, type Block, type Requests, type TenantRow } from '../api.ts'
 import { Head, Status } from '../components/shell.tsx'
 import { Table, type Column } from '../components/table.tsx'
 import { greatest, least } from '../extremes.ts'
@@ -111,6 +111,42 @@ function StoreRequests() {
   )
 }
 
+const activeUnits: Record<string, string> = { metrics: 'series', logs: 'streams', traces: 'live traces' }
+const refusedOf = ({ refused }: TenantRow): number => Object.values(refused).reduce((sum, one) => sum + one, 0)
+
+const tenantColumns: readonly Column<TenantRow>[] = [
+  { title: 'Tenant', cell: t => t.tenant },
+  { title: 'Signal', cell: t => t.signal },
+  { title: 'In memory', isNumber: true, cell: t => `${short(t.active)} ${activeUnits[t.signal] ?? ''}` },
+  { title: 'Received', isNumber: true, cell: t => `${short(t.received)}, ${bytes(t.receivedBytes)}` },
+  {
+    title: 'Refused',
+    isNumber: true,
+    look: t => (refusedOf(t) > 0 ? 'bad' : ''),
+    cell: t => short(refusedOf(t)),
+  },
+  { title: 'Queries', isNumber: true, cell: t => short(t.queries) },
+  { title: 'Blocks', isNumber: true, cell: t => short(t.blocks) },
+  { title: 'Size', isNumber: true, cell: t => bytes(t.blockBytes) },
+]
+
+/** What each tenant has and does; nothing where there is one alone. */
+function Tenants() {
+  const tick = useTick(60)
+  const { data } = useLoad(signal => get<{ tenants: TenantRow[] }>('/api/tercet/tenants', {}, signal), [tick])
+  const tenants = data?.tenants ?? []
+  const names = new Set(tenants.filter(t => t.signal === 'metrics').map(t => t.tenant))
+  if (names.size < 2) return null
+  return (
+    <section class="panel">
+      <h2>
+        Tenants <span class="dim">{names.size} with metrics; received, refused and asked since the start</span>
+      </h2>
+      <Table columns={tenantColumns} rows={tenants} keyOf={t => `${t.signal} ${t.tenant}`} label="Tenants" />
+    </section>
+  )
+}
+
 export function Blocks() {
   const tick = useTick(60)
   const loaded = useLoad(signal => get<{ blocks: Block[] }>('/api/tercet/blocks', {}, signal), [tick])
@@ -130,6 +166,7 @@ export function Blocks() {
       />
       <div class="stack">
         <StoreRequests />
+        <Tenants />
         {['metrics', 'logs', 'traces'].map(signal => (
           <SignalBlocks key={signal} signal={signal} blocks={blocks} whole={whole} />
         ))}

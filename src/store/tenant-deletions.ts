@@ -1,0 +1,193 @@
+/**
+ * Tenants that are being deleted, of one signal: noted in the bucket before the request is answered, so that it goes on
+ * after a restart. Each state of the list is an object of its own (bucket/numbered-states.ts). A copy on the disk
+ * stands in while the bucket is away: what the local log has of such a tenant is not read back.
+ */
+import { newestState, putState, type NumberedState } from '#bucket/numbered-states.ts'
+import type { Bucket } from '#bucket/bucket.ts'
+import type { Clock } from '#core/clock.ts'
+import { BadDataError, CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
+import type { Files } from '#core/files.ts'
+import { refuseNewer, versionOfState } from '#core/own-formats.ts'
+import { encodeUtf8 } from '#core/text.ts'
+
+export interface TenantDeletion {
+  readonly tenant: string
+  /** Wall clock. */
+  readonly requestedMs: number
+  /** When nothing was left; undefined: something is, or may be. */
+  readonly finishedMs?: number | undefined
+}
+
+export interface TenantDeletionsOptions {
+  readonly bucket: Bucket
+  readonly clock: Clock
+  readonly files: Files
+  /** Of the copy. */
+  readonly path: string
+  /** Of the objects. */
+  readonly prefix: string
+}
+
+interface List {
+  readonly number: number
+  readonly deletions: readonly TenantDeletion[]
+}
+
+/** Deletions under way; each goes on by itself. */
+const openMax = 1000
+/** Those that are done stay for whoever asks. */
+const finishedKept = 100
+/** Objects of older states go. */
+const statesKept = 8
+
+export class TenantDeletions {
+  readonly #options: TenantDeletionsOptions
+  #list: List = { number: 0, deletions: [] }
+  /** By tenant: those that are not finished. */
+  #open = new Map<string, TenantDeletion>()
+  /** Tenants whose deletion is being noted: nothing is taken in of them already. */
+  readonly #beginning = new Set<string>()
+  #changing: Promise<void> = Promise.resolve()
+
+  constructor(options: TenantDeletionsOptions) {
+    this.#options = options
+  }
+
+  get isEmpty(): boolean {
+    return this.#open.size === 0 && this.#beginning.size === 0
+  }
+
+  /** Is it being deleted? Then nothing is taken in of it, and nothing answered. */
+  has(tenant: string): boolean {
+    return this.#open.has(tenant) || this.#beginning.has(tenant)
+  }
+
+  open(): readonly TenantDeletion[] {
+    return [...this.#open.values()]
+  }
+
+  /** The last one of a tenant. */
+  of(tenant: string): TenantDeletion | undefined {
+    return this.#list.deletions.findLast(one => one.tenant === tenant)
+  }
+
+  /** Why the list of the bucket, or of the disk, could not be read; undefined: it could. */
+  problem: string | undefined
+
+  /** Takes what the disk has, until the bucket is there. Throws NewerFormatError. */
+  async loadLocal(): Promise<void> {
+    const { files, path } = this.#options
+    try {
+      this.#take(decodeList(await files.read(path), path))
+    } catch (error) {
+      if (error instanceof CorruptDataError) this.problem = error.message
+      else if (!(error instanceof NotFoundError)) throw error
+    }
+  }
+
+  /**
+   * A list that is damaged is a problem; what the disk has holds. Throws NewerFormatError, and what the bucket throws.
+   */
+  async load(): Promise<void> {
+    const { bucket, prefix } = this.#options
+    const last = (await bucket.list(prefix)).at(-1)?.key
+    let known: NumberedState = { number: 0, bytes: encodeUtf8(JSON.stringify({ number: 0, deletions: [] })) }
+    if (last !== undefined) known = { number: Number(/(\d+)\.json$/.exec(last)?.[1]), bytes: await bucket.get(last) }
+    const newest = await newestState(known, number => bucket.get(this.#keyOf(number)))
+    this.problem = undefined
+    // The disk may have what a bucket that was emptied has lost.
+    if (newest.number >= this.#list.number) this.#take({ ...this.#decoded(newest), number: newest.number })
+  }
+
+  #decoded({ number, bytes }: NumberedState): List {
+    try {
+      return decodeList(bytes, this.#keyOf(number))
+    } catch (error) {
+      if (!(error instanceof CorruptDataError)) throw error
+      this.problem = error.message
+      return this.#list
+    }
+  }
+
+  #keyOf(number: number): string {
+    return `${this.#options.prefix}${String(number).padStart(9, '0')}.json`
+  }
+
+  #take(list: List): void {
+    this.#list = list
+    const open = list.deletions.filter(({ finishedMs }) => finishedMs === undefined)
+    this.#open = new Map(open.map(one => [one.tenant, one]))
+  }
+
+  /** From the call on the tenant counts as being deleted; resolves when bucket and disk have it. */
+  async begin(tenant: string): Promise<void> {
+    if (this.#open.has(tenant)) return
+    if (this.#open.size >= openMax) throw new BadDataError(`${openMax} tenants are being deleted, which is the limit`)
+    this.#beginning.add(tenant)
+    try {
+      const requestedMs = this.#options.clock.nowMs()
+      await this.#change(deletions => [...deletions, { tenant, requestedMs }])
+    } finally {
+      this.#beginning.delete(tenant)
+    }
+  }
+
+  /** Nothing is left of it. */
+  finish(tenant: string): Promise<void> {
+    const finishedMs = this.#options.clock.nowMs()
+    return this.#change(deletions => {
+      const done = deletions.map(one =>
+        one.tenant === tenant && one.finishedMs === undefined ? { ...one, finishedMs } : one,
+      )
+      const extra = done.filter(one => one.finishedMs !== undefined).length - finishedKept
+      let left = 0
+      return done.filter(one => one.finishedMs === undefined || ++left > extra)
+    })
+  }
+
+  /** One change after the other: each keeps what the one before it wrote. */
+  #change(edit: (deletions: readonly TenantDeletion[]) => readonly TenantDeletion[]): Promise<void> {
+    const change = this.#changing.then(async () => {
+      while (!(await this.#save(edit(this.#list.deletions)))) await this.load()
+    })
+    this.#changing = change.catch(() => {})
+    return change
+  }
+
+  /** False when the bucket has another list of this number: a change that seemed to fail is there all the same. */
+  async #save(deletions: readonly TenantDeletion[]): Promise<boolean> {
+    const { bucket, files, path } = this.#options
+    const list = { number: this.#list.number + 1, deletions }
+    const bytes = encodeUtf8(JSON.stringify(list))
+    if (!(await putState(bucket, this.#keyOf(list.number), bytes))) return false
+    await files.writeAtomic(path, bytes, true)
+    this.#take(list)
+    if (list.number > statesKept) await bucket.delete(this.#keyOf(list.number - statesKept)).catch(() => {})
+    return true
+  }
+}
+
+function decodeList(bytes: Uint8Array, name: string): List {
+  let found: unknown
+  try {
+    found = JSON.parse(Buffer.from(bytes).toString('utf8'))
+  } catch (error) {
+    throw new CorruptDataError(`${name}: ${messageOf(error)}`, { cause: error })
+  }
+  refuseNewer('tenant-deletions', versionOfState(found), name)
+  const { number, deletions } = (found ?? {}) as { number?: unknown; deletions?: unknown }
+  if (!Number.isSafeInteger(number) || !Array.isArray(deletions) || !deletions.every(isDeletion))
+    throw new CorruptDataError(`${name}: a list of tenants that are deleted was expected`)
+  return { number: number as number, deletions }
+}
+
+function isDeletion(value: unknown): value is TenantDeletion {
+  if (typeof value !== 'object' || value === null) return false
+  const { tenant, requestedMs, finishedMs } = value as Partial<Record<keyof TenantDeletion, unknown>>
+  return (
+    typeof tenant === 'string' &&
+    typeof requestedMs === 'number' &&
+    (finishedMs === undefined || typeof finishedMs === 'number')
+  )
+}
