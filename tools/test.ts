@@ -1,6 +1,6 @@
 /** npm test: layout, types, lint, then every test file with the runner of node, and the lines that ran. */
 import { spawnSync } from 'node:child_process'
-import { globSync, mkdtempSync, rmSync } from 'node:fs'
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, matchesGlob } from 'node:path'
 
@@ -49,10 +49,22 @@ const runner = ['--test', '--test-timeout=300000', '--test-concurrency=3']
 // Each module is stripped of its types and compiled once, not once for every file.
 const compiled = mkdtempSync(join(tmpdir(), 'tercet-compiled-tests-'))
 const env = { ...process.env, NODE_COMPILE_CACHE: compiled }
+/** What failed is said once more at the end, behind the table of lines. */
+const failures: string[] = []
 
 function run(options: readonly string[], some: readonly string[]): number {
   if (some.length === 0) return 0
-  return spawnSync(process.execPath, [...runner, ...options, ...some], { stdio: 'inherit', env }).status ?? 1
+  const failed = join(compiled, 'failed')
+  const reporters = [
+    '--test-reporter=spec',
+    '--test-reporter-destination=stdout',
+    '--test-reporter=./tools/failed-tests.ts',
+    `--test-reporter-destination=${failed}`,
+  ]
+  const all = [...runner, ...reporters, ...options, ...some]
+  const { status } = spawnSync(process.execPath, all, { stdio: 'inherit', env })
+  failures.push(readFileSync(failed, 'utf8'))
+  return status ?? 1
 }
 
 const statuses =
@@ -66,4 +78,5 @@ const statuses =
         run(coverage, files.filter(isCounted)),
       ]
 rmSync(compiled, { recursive: true, force: true })
+process.stderr.write(failures.join(''))
 process.exit(Math.max(...statuses))
