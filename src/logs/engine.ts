@@ -130,6 +130,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     // A writer has what it retired, and reads what the one before it did once.
     if (this.#options.readOnly || !this.#isNoteRead) await this.#retired.load()
     this.#isNoteRead = true
+    await this.readDeletedTenants()
     await this.#catalogue.refresh()
     for (const { tenant } of this.deletedTenants.open()) this.#catalogue.forgetTenant(tenant)
     this.#catalogue.replaceAll(this.#retired.all())

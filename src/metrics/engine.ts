@@ -126,8 +126,10 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
 
   // --- The frame's hooks ---
 
-  refresh(isPeriodic = false): Promise<void> {
-    return this.#blocks.refresh(isPeriodic)
+  async refresh(isPeriodic = false): Promise<void> {
+    await this.readDeletedTenants()
+    for (const { tenant } of this.deletedTenants.open()) this.#tenants.delete(tenant)
+    await this.#blocks.refresh(isPeriodic)
   }
 
   protected override found(): LogFields {

@@ -215,6 +215,11 @@ export abstract class SignalFrame implements Signal {
   /** Looks into the bucket for what other programs changed; `isPeriodic`: by the clock, not because somebody asked. */
   abstract refresh(isPeriodic?: boolean): Promise<void>
 
+  /** A writer knows which tenants are deleted; any other process reads it, before it looks for their blocks. */
+  protected async readDeletedTenants(): Promise<void> {
+    if (this.#options.readOnly || this.wal.fenced !== undefined) await this.deletedTenants.load()
+  }
+
   /** What a process that only reads found in the bucket, for a line of its log. */
   protected found(): LogFields {
     return {}

@@ -95,6 +95,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
   // --- The frame's hooks ---
 
   async refresh(): Promise<void> {
+    await this.readDeletedTenants()
     await this.#list.refresh()
     for (const { tenant } of this.deletedTenants.open()) this.#list.forgetTenant(tenant)
   }

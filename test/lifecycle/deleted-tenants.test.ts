@@ -214,6 +214,28 @@ for (const name of signals) {
     await assert.rejects(run.store.signal.deleteTenant('a'), UnavailableError)
   })
 
+  test(`${name}: a process that only reads shows nothing of it while its blocks are still there`, async () => {
+    const run = await filled(name)
+    const { world, model } = run
+    await run.flush()
+    const reader = await openStore[name](world, { readOnly: true, refreshMs: 10_000, files: new MemoryFiles() })
+    const check = async (tenant: string, where: string): Promise<void> => {
+      assert.deepEqual(await driving(world.clock, reader.shown(tenant)), model.of(tenant), `${tenant}, ${where}`)
+    }
+    for (const tenant of tenants) await check(tenant, 'before')
+    const remove = removingNothing(world)
+    await run.delete('a')
+    await world.clock.advance(30_000)
+    for (const tenant of tenants) await check(tenant, 'while nothing of it could be removed')
+    assert.notDeepEqual(objectsOf(world, 'a'), [])
+    remove()
+    await run.rounds()
+    await run.send('a')
+    await run.flush()
+    await world.clock.advance(30_000)
+    for (const tenant of tenants) await check(tenant, 'anew')
+  })
+
   test(`${name}: whatever is done in whatever order, what was not deleted is there, and what was is not`, async () => {
     for (let seed = 1; seed <= 12; seed++) {
       const random = seededRandom(seed)
