@@ -14,25 +14,22 @@ const skip = needs('chromium').skip
 suite('tenants in the web interface', { skip }, () => {
   let running: Running
   let browser: Browser
-  before(
-    async () => {
-      const directory = temporaryDirectory()
-      const user = async (name: string, more: object) => ({
-        name,
-        verbs: ['read'],
-        password_hash: await hashPassword('secret', new Uint8Array(16)),
-        ...more,
-      })
-      const users = [await user('all', {}), await user('two', { tenants: ['a', 'b'] })]
-      writeFileSync(join(directory, 'credentials.yaml'), JSON.stringify({ users }))
-      running = await runTercet(['tenancy=on', `auth.file=${directory}/credentials.yaml`], directory)
-      browser = await chromium.launch({
-        executablePath: programPath('chromium')!,
-        args: ['--no-sandbox', '--disable-dev-shm-usage'],
-      })
-    },
-    { timeout: 120_000 },
-  )
+  before(async () => {
+    const directory = temporaryDirectory()
+    const user = async (name: string, more: object) => ({
+      name,
+      verbs: ['read'],
+      password_hash: await hashPassword('secret', new Uint8Array(16)),
+      ...more,
+    })
+    const users = [await user('all', {}), await user('two', { tenants: ['a', 'b'] })]
+    writeFileSync(join(directory, 'credentials.yaml'), JSON.stringify({ users }))
+    running = await runTercet(['tenancy=on', `auth.file=${directory}/credentials.yaml`], directory)
+    browser = await chromium.launch({
+      executablePath: programPath('chromium')!,
+      args: ['--no-sandbox', '--disable-dev-shm-usage'],
+    })
+  })
   after(async () => {
     await browser?.close()
     await running?.stop()

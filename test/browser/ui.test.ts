@@ -207,44 +207,41 @@ async function fill(): Promise<void> {
 }
 
 if (skip === false) {
-  before(
-    async () => {
-      mkdirSync(shots, { recursive: true })
-      writeFileSync(
-        join(directory, 'rules.yml'),
-        'groups:\n  - name: shop\n    interval: 1s\n' +
-          '    rules:\n      - { record: "job:http_requests:rate5m", ' +
-          'expr: "sum by (job) (rate(http_requests_total[5m]))" }\n' +
-          '      - { alert: AlwaysOn, expr: "vector(1)", labels: { severity: page }, ' +
-          'annotations: { summary: "It is <b>on</b>" } }\n',
-      )
-      writeFileSync(
-        join(directory, 'alertmanager.yml'),
-        'route: { receiver: all, routes: [{ receiver: pager, matchers: [severity="page"] }] }\n' +
-          'receivers: [{ name: all }, { name: pager }]\n',
-      )
-      writeFileSync(
-        join(directory, 'prometheus.yml'),
-        'scrape_configs: [{ job_name: nowhere, scrape_interval: 1s, scrape_timeout: 1s, ' +
-          'static_configs: [{ targets: ["127.0.0.1:1"] }] }]\n',
-      )
-      running = await runTercet([
-        'self_scrape=true',
-        'metrics.scrape_interval=1s',
-        `rule_files=${directory}/rules.yml`,
-        `alertmanager_config_file=${directory}/alertmanager.yml`,
-        `scrape_config_file=${directory}/prometheus.yml`,
-        'limits.log_line_size=4MiB',
-      ])
-      await fill()
-      assert.equal((await fetch(`${running.url}/-/flush`, { method: 'POST' })).status, 204)
-      browser = await chromium.launch({
-        executablePath: programPath('chromium')!,
-        args: ['--no-sandbox', '--disable-dev-shm-usage'],
-      })
-    },
-    { timeout: 120_000 },
-  )
+  before(async () => {
+    mkdirSync(shots, { recursive: true })
+    writeFileSync(
+      join(directory, 'rules.yml'),
+      'groups:\n  - name: shop\n    interval: 1s\n' +
+        '    rules:\n      - { record: "job:http_requests:rate5m", ' +
+        'expr: "sum by (job) (rate(http_requests_total[5m]))" }\n' +
+        '      - { alert: AlwaysOn, expr: "vector(1)", labels: { severity: page }, ' +
+        'annotations: { summary: "It is <b>on</b>" } }\n',
+    )
+    writeFileSync(
+      join(directory, 'alertmanager.yml'),
+      'route: { receiver: all, routes: [{ receiver: pager, matchers: [severity="page"] }] }\n' +
+        'receivers: [{ name: all }, { name: pager }]\n',
+    )
+    writeFileSync(
+      join(directory, 'prometheus.yml'),
+      'scrape_configs: [{ job_name: nowhere, scrape_interval: 1s, scrape_timeout: 1s, ' +
+        'static_configs: [{ targets: ["127.0.0.1:1"] }] }]\n',
+    )
+    running = await runTercet([
+      'self_scrape=true',
+      'metrics.scrape_interval=1s',
+      `rule_files=${directory}/rules.yml`,
+      `alertmanager_config_file=${directory}/alertmanager.yml`,
+      `scrape_config_file=${directory}/prometheus.yml`,
+      'limits.log_line_size=4MiB',
+    ])
+    await fill()
+    assert.equal((await fetch(`${running.url}/-/flush`, { method: 'POST' })).status, 204)
+    browser = await chromium.launch({
+      executablePath: programPath('chromium')!,
+      args: ['--no-sandbox', '--disable-dev-shm-usage'],
+    })
+  })
   after(async () => {
     await browser?.close()
     await running?.stop()
@@ -339,7 +336,7 @@ if (skip === false) {
       ['light', 1280],
       ['dark', 390],
     ] as const) {
-      test(`${theme}, ${width} px`, { timeout: 240_000 }, async () => {
+      test(`${theme}, ${width} px`, async () => {
         const { context, page, problems } = await open(theme, width)
         const wrong: string[] = []
         try {
@@ -369,103 +366,95 @@ if (skip === false) {
     }
   })
 
-  test(
-    'an empty store offers the demo, in both themes and on a phone, until something arrives',
-    { timeout: 90_000 },
-    async () => {
-      const empty = await runTercet(['self_scrape=true', 'metrics.scrape_interval=1s'])
-      const opened: Opened[] = []
-      try {
-        for (const [theme, width] of [
-          ['light', 1280],
-          ['dark', 390],
-        ] as const) {
-          const one = await open(theme, width)
-          opened.push(one)
-          const { page, problems } = one
-          await page.goto(empty.url)
-          await page.getByRole('region', { name: 'Demo' }).getByText('npx tercet demo').waitFor()
-          await settled(page)
-          await page.screenshot({ path: join(shots, `demo-offer-${theme}-${width}.png`), fullPage: true })
-          assert.deepEqual([...(await axe(page)), ...problems], [])
-          const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
-          assert.ok(((await page.evaluate(overflow)) as number) <= 0)
-        }
-        const reply = await fetch(`${empty.url}/api/v1/import/prometheus`, { method: 'POST', body: 'arrived 1\n' })
-        assert.equal(reply.ok, true)
-        const [{ page }] = opened as [Opened]
+  test('an empty store offers the demo, in both themes and on a phone, until something arrives', async () => {
+    const empty = await runTercet(['self_scrape=true', 'metrics.scrape_interval=1s'])
+    const opened: Opened[] = []
+    try {
+      for (const [theme, width] of [
+        ['light', 1280],
+        ['dark', 390],
+      ] as const) {
+        const one = await open(theme, width)
+        opened.push(one)
+        const { page, problems } = one
         await page.goto(empty.url)
-        await page.getByText('series have arrived').waitFor()
-        assert.equal(await page.getByText('npx tercet demo').count(), 0)
-      } finally {
-        for (const { context } of opened) await context.close()
-        await empty.stop()
-      }
-    },
-  )
-
-  test(
-    'from the overview, a span and a graph to the lines of the same service, whatever its label is',
-    { timeout: 90_000 },
-    async () => {
-      const full = await runTercet()
-      const { context, page, problems } = await open('light')
-      const post = async (path: string, body: object): Promise<void> => {
-        const headers = { 'content-type': 'application/json' }
-        assert.ok((await fetch(full.url + path, { method: 'POST', headers, body: JSON.stringify(body) })).ok)
-      }
-      try {
-        const nowNs = `${Date.now()}000000`
-        const values = [[nowNs, `level=error ${'the bank did not answer; '.repeat(20)}`]]
-        await post('/loki/api/v1/push', { streams: [{ stream: { service_name: 'payment' }, values }] })
-        await page.goto(full.url)
-        const where = page.getByRole('link', { name: 'payment', exact: true })
-        await where.waitFor()
-        // One box: the name is in one line.
-        assert.equal(await page.evaluate("document.querySelector('td.whole a').getClientRects().length"), 1)
-        await where.click()
-        await page.waitForURL(/\/ui\/logs\?q=/)
-        await page.locator('.line').getByText('the bank did not answer').first().waitFor()
-        // A span's lines have the trace's id in their metadata.
-        const id = '5af7651916cd43dd8448eb211c80319c'
-        const ids = { traceId: id, spanId: 'b7ad6b7169203331' }
-        const resource = { attributes: [{ key: 'service.name', value: { stringValue: 'payment' } }] }
-        const record = { ...ids, timeUnixNano: nowNs, body: { stringValue: 'declined' } }
-        await post('/v1/logs', { resourceLogs: [{ resource, scopeLogs: [{ logRecords: [record] }] }] })
-        const span = { ...ids, name: 'POST /charge', kind: 2, startTimeUnixNano: nowNs, endTimeUnixNano: nowNs }
-        await post('/v1/traces', { resourceSpans: [{ resource, scopeSpans: [{ spans: [span] }] }] })
-        await page.goto(`${full.url}/ui/trace/${id}?span=${ids.spanId}`)
-        await page.getByRole('link', { name: 'Its logs' }).click()
-        await page.waitForURL(/trace_id/)
-        await page.locator('.line').getByText('declined').waitFor()
-        // A series of the service has another label than its lines.
-        const samples = Array.from({ length: 20 }, (_, i) => `charges{job="payment"} 1 ${Date.now() - i * 15_000}\n`)
-        await fetch(`${full.url}/api/v1/import/prometheus`, { method: 'POST', body: samples.join('') })
-        await page.goto(`${full.url}/ui/metrics?q=charges&range=5m`)
-        await page.locator('.u-over').first().waitFor()
+        await page.getByRole('region', { name: 'Demo' }).getByText('npx tercet demo').waitFor()
         await settled(page)
-        const over = page.locator('.u-over').first()
-        await over.hover()
-        const box = (await over.boundingBox())!
-        await page.mouse.move(box.x + box.width * 0.5, box.y + box.height / 2)
-        await page.mouse.click(box.x + box.width * 0.5, box.y + box.height / 2)
-        await page.getByRole('link', { name: 'logs', exact: true }).click()
-        await page.waitForURL(/service_name/)
-        await page.locator('.line').getByText('declined').waitFor()
-        // The cost of an expression that was not run yet is a sentence of its own.
-        await page.goto(`${full.url}/ui/metrics`)
-        await page.locator('.cm-content').click()
-        await page.keyboard.type('up')
-        assert.match((await page.getByText('Would read about').textContent()) ?? '', /^Would read about/)
-        assert.deepEqual(problems, [])
-      } finally {
-        await context.close()
-        await full.stop()
+        await page.screenshot({ path: join(shots, `demo-offer-${theme}-${width}.png`), fullPage: true })
+        assert.deepEqual([...(await axe(page)), ...problems], [])
+        const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
+        assert.ok(((await page.evaluate(overflow)) as number) <= 0)
       }
-    },
-  )
+      const reply = await fetch(`${empty.url}/api/v1/import/prometheus`, { method: 'POST', body: 'arrived 1\n' })
+      assert.equal(reply.ok, true)
+      const [{ page }] = opened as [Opened]
+      await page.goto(empty.url)
+      await page.getByText('series have arrived').waitFor()
+      assert.equal(await page.getByText('npx tercet demo').count(), 0)
+    } finally {
+      for (const { context } of opened) await context.close()
+      await empty.stop()
+    }
+  })
 
-  test('hostile texts are shown as they are', { timeout: 60_000 }, async () => {
+  test('from the overview, a span and a graph to the lines of the same service, whatever its label is', async () => {
+    const full = await runTercet()
+    const { context, page, problems } = await open('light')
+    const post = async (path: string, body: object): Promise<void> => {
+      const headers = { 'content-type': 'application/json' }
+      assert.ok((await fetch(full.url + path, { method: 'POST', headers, body: JSON.stringify(body) })).ok)
+    }
+    try {
+      const nowNs = `${Date.now()}000000`
+      const values = [[nowNs, `level=error ${'the bank did not answer; '.repeat(20)}`]]
+      await post('/loki/api/v1/push', { streams: [{ stream: { service_name: 'payment' }, values }] })
+      await page.goto(full.url)
+      const where = page.getByRole('link', { name: 'payment', exact: true })
+      await where.waitFor()
+      // One box: the name is in one line.
+      assert.equal(await page.evaluate("document.querySelector('td.whole a').getClientRects().length"), 1)
+      await where.click()
+      await page.waitForURL(/\/ui\/logs\?q=/)
+      await page.locator('.line').getByText('the bank did not answer').first().waitFor()
+      // A span's lines have the trace's id in their metadata.
+      const id = '5af7651916cd43dd8448eb211c80319c'
+      const ids = { traceId: id, spanId: 'b7ad6b7169203331' }
+      const resource = { attributes: [{ key: 'service.name', value: { stringValue: 'payment' } }] }
+      const record = { ...ids, timeUnixNano: nowNs, body: { stringValue: 'declined' } }
+      await post('/v1/logs', { resourceLogs: [{ resource, scopeLogs: [{ logRecords: [record] }] }] })
+      const span = { ...ids, name: 'POST /charge', kind: 2, startTimeUnixNano: nowNs, endTimeUnixNano: nowNs }
+      await post('/v1/traces', { resourceSpans: [{ resource, scopeSpans: [{ spans: [span] }] }] })
+      await page.goto(`${full.url}/ui/trace/${id}?span=${ids.spanId}`)
+      await page.getByRole('link', { name: 'Its logs' }).click()
+      await page.waitForURL(/trace_id/)
+      await page.locator('.line').getByText('declined').waitFor()
+      // A series of the service has another label than its lines.
+      const samples = Array.from({ length: 20 }, (_, i) => `charges{job="payment"} 1 ${Date.now() - i * 15_000}\n`)
+      await fetch(`${full.url}/api/v1/import/prometheus`, { method: 'POST', body: samples.join('') })
+      await page.goto(`${full.url}/ui/metrics?q=charges&range=5m`)
+      await page.locator('.u-over').first().waitFor()
+      await settled(page)
+      const over = page.locator('.u-over').first()
+      await over.hover()
+      const box = (await over.boundingBox())!
+      await page.mouse.move(box.x + box.width * 0.5, box.y + box.height / 2)
+      await page.mouse.click(box.x + box.width * 0.5, box.y + box.height / 2)
+      await page.getByRole('link', { name: 'logs', exact: true }).click()
+      await page.waitForURL(/service_name/)
+      await page.locator('.line').getByText('declined').waitFor()
+      // The cost of an expression that was not run yet is a sentence of its own.
+      await page.goto(`${full.url}/ui/metrics`)
+      await page.locator('.cm-content').click()
+      await page.keyboard.type('up')
+      assert.match((await page.getByText('Would read about').textContent()) ?? '', /^Would read about/)
+      assert.deepEqual(problems, [])
+    } finally {
+      await context.close()
+      await full.stop()
+    }
+  })
+
+  test('hostile texts are shown as they are', async () => {
     const { context, page, problems } = await open('light')
     try {
       await page.goto(`${running.url}/ui/metrics?q=hostile&view=table`)
@@ -484,58 +473,54 @@ if (skip === false) {
     }
   })
 
-  test(
-    'from an alert to the graph to the logs to the trace, by the keyboard and by links',
-    { timeout: 90_000 },
-    async () => {
-      const { context, page, problems } = await open('dark')
-      try {
-        // As an Alertmanager's notification links to it.
-        await page.goto(`${running.url}/#/alerts?receiver=pager`)
-        await page.getByText('AlwaysOn').first().waitFor()
-        await page.getByRole('button', { name: 'Ask' }).click()
-        await page.getByText('pager').first().waitFor()
-        await page.getByRole('link', { name: 'graph', exact: true }).first().click()
-        await page.waitForURL(/\/ui\/metrics\?q=ALERTS/)
-        // The editor is there, completes, and runs by Enter.
-        const editor = page.locator('.cm-content')
-        await editor.waitFor()
-        assert.equal(await editor.getAttribute('aria-label'), 'PromQL expression')
-        await editor.click()
-        await page.keyboard.press('Control+a')
-        await page.keyboard.type('http_req')
-        await page.locator('.cm-tooltip-autocomplete').getByText('http_requests_total').first().waitFor()
-        await page.keyboard.press('Escape')
-        await page.keyboard.press('Control+a')
-        await page.keyboard.type('sum by (job) (http_requests_total')
-        await page.keyboard.press('End')
-        await page.keyboard.press('Enter')
-        await page.waitForURL(/sum\+by/)
-        await page.locator('.legend button').first().waitFor()
-        // A click on the graph offers logs and traces of the same labels.
-        await settled(page)
-        const over = page.locator('.u-over').first()
-        await over.hover()
-        const box = (await over.boundingBox())!
-        await page.mouse.move(box.x + box.width * 0.98, box.y + box.height / 2)
-        await page.mouse.click(box.x + box.width * 0.98, box.y + box.height / 2)
-        await page.getByRole('link', { name: 'logs', exact: true }).click()
-        await page.waitForURL(/\/ui\/logs/)
-        await page.goto(`${running.url}/ui/logs?q=${encodeURIComponent(`{service_name="shop"} |= "${traceId}"`)}`)
-        await page.locator('.line').getByRole('link', { name: 'trace' }).first().click()
-        await page.waitForURL(new RegExp(`/ui/trace/${traceId}`))
-        await page.getByText('GET /cart').first().waitFor()
-        await page.locator('.waterfall').focus()
-        await page.keyboard.press('ArrowDown')
-        await page.getByRole('region', { name: 'Span', exact: true }).waitFor()
-        await page.getByRole('link', { name: 'Its logs' }).click()
-        await page.waitForURL(/\/ui\/logs\?q=/)
-        assert.deepEqual(problems, [])
-      } finally {
-        await context.close()
-      }
-    },
-  )
+  test('from an alert to the graph to the logs to the trace, by the keyboard and by links', async () => {
+    const { context, page, problems } = await open('dark')
+    try {
+      // As an Alertmanager's notification links to it.
+      await page.goto(`${running.url}/#/alerts?receiver=pager`)
+      await page.getByText('AlwaysOn').first().waitFor()
+      await page.getByRole('button', { name: 'Ask' }).click()
+      await page.getByText('pager').first().waitFor()
+      await page.getByRole('link', { name: 'graph', exact: true }).first().click()
+      await page.waitForURL(/\/ui\/metrics\?q=ALERTS/)
+      // The editor is there, completes, and runs by Enter.
+      const editor = page.locator('.cm-content')
+      await editor.waitFor()
+      assert.equal(await editor.getAttribute('aria-label'), 'PromQL expression')
+      await editor.click()
+      await page.keyboard.press('Control+a')
+      await page.keyboard.type('http_req')
+      await page.locator('.cm-tooltip-autocomplete').getByText('http_requests_total').first().waitFor()
+      await page.keyboard.press('Escape')
+      await page.keyboard.press('Control+a')
+      await page.keyboard.type('sum by (job) (http_requests_total')
+      await page.keyboard.press('End')
+      await page.keyboard.press('Enter')
+      await page.waitForURL(/sum\+by/)
+      await page.locator('.legend button').first().waitFor()
+      // A click on the graph offers logs and traces of the same labels.
+      await settled(page)
+      const over = page.locator('.u-over').first()
+      await over.hover()
+      const box = (await over.boundingBox())!
+      await page.mouse.move(box.x + box.width * 0.98, box.y + box.height / 2)
+      await page.mouse.click(box.x + box.width * 0.98, box.y + box.height / 2)
+      await page.getByRole('link', { name: 'logs', exact: true }).click()
+      await page.waitForURL(/\/ui\/logs/)
+      await page.goto(`${running.url}/ui/logs?q=${encodeURIComponent(`{service_name="shop"} |= "${traceId}"`)}`)
+      await page.locator('.line').getByRole('link', { name: 'trace' }).first().click()
+      await page.waitForURL(new RegExp(`/ui/trace/${traceId}`))
+      await page.getByText('GET /cart').first().waitFor()
+      await page.locator('.waterfall').focus()
+      await page.keyboard.press('ArrowDown')
+      await page.getByRole('region', { name: 'Span', exact: true }).waitFor()
+      await page.getByRole('link', { name: 'Its logs' }).click()
+      await page.waitForURL(/\/ui\/logs\?q=/)
+      assert.deepEqual(problems, [])
+    } finally {
+      await context.close()
+    }
+  })
 
   /** Until the editor offers `text`; a page that renders meanwhile may close the list, then Ctrl+Space opens it. */
   const offered = async (page: Page, text: string): Promise<void> => {
@@ -552,203 +537,187 @@ if (skip === false) {
     assert.fail(`${text} is not offered for ${await page.locator('.cm-content').innerText()}`)
   }
 
-  test(
-    'LogQL and TraceQL: completion of labels and values, colours by the grammars, errors at their place',
-    { timeout: 60_000 },
-    async () => {
-      const { context, page, problems } = await open('light')
-      try {
-        await page.goto(
-          `${running.url}/ui/logs?q=${encodeURIComponent('sum by (job) (rate({service_name="shop"} | logfmt [5m]))')}`,
-        )
-        await page.locator('.cm-content').click()
-        await page.locator('.cm-line span').nth(3).waitFor()
-        await page.keyboard.press('Control+a')
-        await page.keyboard.type('{serv')
-        const label = page.locator('.cm-tooltip-autocomplete li').filter({ hasText: 'service_name' }).first()
-        await label.waitFor()
-        // A click within the list's first moments is ignored, as one on a row that is drawn again.
-        await untilTrue(async () => {
-          await label.click({ timeout: 1_000 }).catch(() => page.keyboard.press('Control+Space'))
-          return (await page.locator('.cm-line').first().innerText()).startsWith('{service_name')
-        }, 'the label that was clicked')
-        await page.keyboard.type('="')
-        await offered(page, 'cart')
-        await page.keyboard.press('Escape')
-        await page.keyboard.type('cart')
-        await page.keyboard.press('End')
-        await page.keyboard.press('Enter')
-        await page.getByText('msg="slow"').first().waitFor()
-        await page.goto(`${running.url}/ui/traces?q=${encodeURIComponent('{ resource.service.name = "cart" }')}`)
-        await page.getByText('GET /cart').first().waitFor()
-        await page.locator('.cm-line span').nth(1).waitFor()
-        await page.locator('.cm-content').click()
-        await page.keyboard.press('Control+a')
-        await page.keyboard.type('{ resource.serv')
-        await offered(page, 'resource.service.name')
-        // What is typed halfway may be asked for on a slow machine, and is refused.
-        assert.deepEqual(
-          problems.filter(problem => !problem.includes('400')),
-          [],
-        )
-        // Wrong ones are marked and explained.
-        for (const path of [
-          '/ui/metrics?q=sum(',
-          `/ui/logs?q=${encodeURIComponent('{app="x"} |= ')}`,
-          `/ui/traces?q=${encodeURIComponent('{ nonsense }')}`,
-        ]) {
-          await page.goto(running.url + path)
-          await page.getByRole('alert').first().waitFor()
-          await page.locator('.cm-lintRange-error, .cm-lintPoint-error').first().waitFor()
-        }
-      } finally {
-        await context.close()
+  test('LogQL and TraceQL: completion, colours by the grammars, errors at their place', async () => {
+    const { context, page, problems } = await open('light')
+    try {
+      await page.goto(
+        `${running.url}/ui/logs?q=${encodeURIComponent('sum by (job) (rate({service_name="shop"} | logfmt [5m]))')}`,
+      )
+      await page.locator('.cm-content').click()
+      await page.locator('.cm-line span').nth(3).waitFor()
+      await page.keyboard.press('Control+a')
+      await page.keyboard.type('{serv')
+      const label = page.locator('.cm-tooltip-autocomplete li').filter({ hasText: 'service_name' }).first()
+      await label.waitFor()
+      // A click within the list's first moments is ignored, as one on a row that is drawn again.
+      await untilTrue(async () => {
+        await label.click({ timeout: 1_000 }).catch(() => page.keyboard.press('Control+Space'))
+        return (await page.locator('.cm-line').first().innerText()).startsWith('{service_name')
+      }, 'the label that was clicked')
+      await page.keyboard.type('="')
+      await offered(page, 'cart')
+      await page.keyboard.press('Escape')
+      await page.keyboard.type('cart')
+      await page.keyboard.press('End')
+      await page.keyboard.press('Enter')
+      await page.getByText('msg="slow"').first().waitFor()
+      await page.goto(`${running.url}/ui/traces?q=${encodeURIComponent('{ resource.service.name = "cart" }')}`)
+      await page.getByText('GET /cart').first().waitFor()
+      await page.locator('.cm-line span').nth(1).waitFor()
+      await page.locator('.cm-content').click()
+      await page.keyboard.press('Control+a')
+      await page.keyboard.type('{ resource.serv')
+      await offered(page, 'resource.service.name')
+      // What is typed halfway may be asked for on a slow machine, and is refused.
+      assert.deepEqual(
+        problems.filter(problem => !problem.includes('400')),
+        [],
+      )
+      // Wrong ones are marked and explained.
+      for (const path of [
+        '/ui/metrics?q=sum(',
+        `/ui/logs?q=${encodeURIComponent('{app="x"} |= ')}`,
+        `/ui/traces?q=${encodeURIComponent('{ nonsense }')}`,
+      ]) {
+        await page.goto(running.url + path)
+        await page.getByRole('alert').first().waitFor()
+        await page.locator('.cm-lintRange-error, .cm-lintPoint-error').first().waitFor()
       }
-    },
-  )
+    } finally {
+      await context.close()
+    }
+  })
 
-  test(
-    'lines opened, context, patterns; a deletion asked for and taken back; a phone: clean for axe too',
-    { timeout: 90_000 },
-    async () => {
-      const { context, page, problems } = await open('dark', 390)
-      try {
-        await page.goto(`${running.url}/ui/logs?q=${encodeURIComponent('{service_name="shop"} |= "order"')}`)
-        await page.getByRole('button', { name: 'Menu' }).click()
-        await page.getByRole('link', { name: 'Targets' }).waitFor()
-        assert.deepEqual(await axe(page), [])
-        await page.getByRole('button', { name: 'Menu' }).click()
-        await page.getByRole('button', { name: 'Open the line' }).first().click()
-        await page.getByRole('button', { name: 'lines around it' }).first().waitFor()
-        await page.getByRole('button', { name: 'duration' }).click()
-        await page.locator('.fields ul button').first().waitFor()
-        assert.deepEqual(await axe(page), [])
-        await page.getByRole('button', { name: 'lines around it' }).first().click()
-        await page.getByRole('region', { name: 'Lines around it' }).first().waitFor()
-        await page.locator('.fields ul button').first().click()
-        await page.waitForURL(/duration/)
-        await page.goto(`${running.url}/ui/settings`)
-        await page.getByLabel('Lines of').fill('{service_name="nobody"}')
-        await page.getByRole('button', { name: 'Delete' }).click()
-        await page.getByRole('cell', { name: '{service_name="nobody"}' }).waitFor()
-        assert.deepEqual(await axe(page), [])
-        await page.getByRole('button', { name: 'Take back' }).click()
-        await page.getByRole('cell', { name: '{service_name="nobody"}' }).waitFor({ state: 'detached' })
-        assert.deepEqual(problems, [])
-      } finally {
-        await context.close()
-      }
-    },
-  )
+  test('lines opened, context, patterns; a deletion asked for and taken back; a phone: clean for axe too', async () => {
+    const { context, page, problems } = await open('dark', 390)
+    try {
+      await page.goto(`${running.url}/ui/logs?q=${encodeURIComponent('{service_name="shop"} |= "order"')}`)
+      await page.getByRole('button', { name: 'Menu' }).click()
+      await page.getByRole('link', { name: 'Targets' }).waitFor()
+      assert.deepEqual(await axe(page), [])
+      await page.getByRole('button', { name: 'Menu' }).click()
+      await page.getByRole('button', { name: 'Open the line' }).first().click()
+      await page.getByRole('button', { name: 'lines around it' }).first().waitFor()
+      await page.getByRole('button', { name: 'duration' }).click()
+      await page.locator('.fields ul button').first().waitFor()
+      assert.deepEqual(await axe(page), [])
+      await page.getByRole('button', { name: 'lines around it' }).first().click()
+      await page.getByRole('region', { name: 'Lines around it' }).first().waitFor()
+      await page.locator('.fields ul button').first().click()
+      await page.waitForURL(/duration/)
+      await page.goto(`${running.url}/ui/settings`)
+      await page.getByLabel('Lines of').fill('{service_name="nobody"}')
+      await page.getByRole('button', { name: 'Delete' }).click()
+      await page.getByRole('cell', { name: '{service_name="nobody"}' }).waitFor()
+      assert.deepEqual(await axe(page), [])
+      await page.getByRole('button', { name: 'Take back' }).click()
+      await page.getByRole('cell', { name: '{service_name="nobody"}' }).waitFor({ state: 'detached' })
+      assert.deepEqual(problems, [])
+    } finally {
+      await context.close()
+    }
+  })
 
-  test(
-    'a silence is made and ended; a query is ended; a dashboard is dropped; lines come live',
-    { timeout: 90_000 },
-    async () => {
-      const { context, page, problems } = await open('light')
-      try {
-        await page.goto(`${running.url}/ui/alerts`)
-        await page.getByRole('button', { name: 'Silence', exact: true }).first().click()
-        await page.getByLabel('By').fill('tester')
-        await page.getByRole('button', { name: 'Create' }).click()
-        await page.getByText('tester: made in the web interface').waitFor()
-        await page.getByRole('cell', { name: 'silenced' }).first().waitFor()
-        await page.getByRole('button', { name: 'Expire now' }).first().click()
-        await page.getByRole('cell', { name: 'expired' }).first().waitFor()
-        await page.getByLabel('Matchers').fill('nonsense')
-        await page.getByRole('button', { name: 'Create' }).click()
-        await page.getByRole('alert').getByText('name="value" was expected').waitFor()
-        await page.goto(`${running.url}/ui/dashboards`)
-        await page.locator('input[type=file]').setInputFiles({
-          name: 'mine.json',
-          mimeType: 'application/json',
-          buffer: Buffer.from(
-            JSON.stringify({
-              title: 'Mine <b>',
-              uid: 'mine',
-              templating: {
-                list: [
-                  {
-                    name: 'job',
-                    type: 'query',
-                    query: 'label_values(http_requests_total, job)',
-                    includeAll: true,
-                    multi: true,
-                  },
-                ],
-              },
-              panels: [
+  test('a silence is made and ended; a query is ended; a dashboard is dropped; lines come live', async () => {
+    const { context, page, problems } = await open('light')
+    try {
+      await page.goto(`${running.url}/ui/alerts`)
+      await page.getByRole('button', { name: 'Silence', exact: true }).first().click()
+      await page.getByLabel('By').fill('tester')
+      await page.getByRole('button', { name: 'Create' }).click()
+      await page.getByText('tester: made in the web interface').waitFor()
+      await page.getByRole('cell', { name: 'silenced' }).first().waitFor()
+      await page.getByRole('button', { name: 'Expire now' }).first().click()
+      await page.getByRole('cell', { name: 'expired' }).first().waitFor()
+      await page.getByLabel('Matchers').fill('nonsense')
+      await page.getByRole('button', { name: 'Create' }).click()
+      await page.getByRole('alert').getByText('name="value" was expected').waitFor()
+      await page.goto(`${running.url}/ui/dashboards`)
+      await page.locator('input[type=file]').setInputFiles({
+        name: 'mine.json',
+        mimeType: 'application/json',
+        buffer: Buffer.from(
+          JSON.stringify({
+            title: 'Mine <b>',
+            uid: 'mine',
+            templating: {
+              list: [
                 {
-                  id: 1,
-                  type: 'timeseries',
-                  title: 'Of $job',
-                  repeat: 'job',
-                  gridPos: { x: 0, y: 0, w: 12, h: 8 },
-                  targets: [
-                    { expr: 'sum(rate(http_requests_total{job=~"$job"}[$__rate_interval]))', legendFormat: 'all' },
-                  ],
-                },
-                {
-                  id: 2,
-                  type: 'logs',
-                  title: 'Lines',
-                  gridPos: { x: 0, y: 8, w: 24, h: 8 },
-                  datasource: { type: 'loki' },
-                  targets: [{ expr: '{service_name="cart"}' }],
+                  name: 'job',
+                  type: 'query',
+                  query: 'label_values(http_requests_total, job)',
+                  includeAll: true,
+                  multi: true,
                 },
               ],
-            }),
-          ),
-        })
-        await page.getByRole('heading', { name: 'Of shop' }).waitFor()
-        await page.getByRole('heading', { name: 'Of cart' }).waitFor()
-        await page.getByText('msg="slow"').waitFor()
-        await page.goto(`${running.url}/ui/logs?q=${encodeURIComponent('{service_name="live"}')}&live=1`)
-        await page.getByText('following', { exact: true }).waitFor()
-        await post('/loki/api/v1/push', {
-          streams: [{ stream: { service_name: 'live' }, values: [[`${Date.now()}000000`, 'here it comes']] }],
-        })
-        await page.getByText('here it comes').waitFor()
-        assert.deepEqual(problems, [])
-      } finally {
-        await context.close()
-      }
-    },
-  )
+            },
+            panels: [
+              {
+                id: 1,
+                type: 'timeseries',
+                title: 'Of $job',
+                repeat: 'job',
+                gridPos: { x: 0, y: 0, w: 12, h: 8 },
+                targets: [
+                  { expr: 'sum(rate(http_requests_total{job=~"$job"}[$__rate_interval]))', legendFormat: 'all' },
+                ],
+              },
+              {
+                id: 2,
+                type: 'logs',
+                title: 'Lines',
+                gridPos: { x: 0, y: 8, w: 24, h: 8 },
+                datasource: { type: 'loki' },
+                targets: [{ expr: '{service_name="cart"}' }],
+              },
+            ],
+          }),
+        ),
+      })
+      await page.getByRole('heading', { name: 'Of shop' }).waitFor()
+      await page.getByRole('heading', { name: 'Of cart' }).waitFor()
+      await page.getByText('msg="slow"').waitFor()
+      await page.goto(`${running.url}/ui/logs?q=${encodeURIComponent('{service_name="live"}')}&live=1`)
+      await page.getByText('following', { exact: true }).waitFor()
+      await post('/loki/api/v1/push', {
+        streams: [{ stream: { service_name: 'live' }, values: [[`${Date.now()}000000`, 'here it comes']] }],
+      })
+      await page.getByText('here it comes').waitFor()
+      assert.deepEqual(problems, [])
+    } finally {
+      await context.close()
+    }
+  })
 
-  test(
-    'first load is small; a trace of 10,000 spans and a graph of many points are there and move',
-    { timeout: 90_000 },
-    async () => {
-      const { context, page, problems } = await open('light')
-      try {
-        let bytes = 0
-        page.on('response', reply => {
-          if (/\/assets\/|\/$/.test(new URL(reply.url()).pathname))
-            bytes += Number(reply.headers()['content-length'] ?? 0)
-        })
-        await page.goto(running.url)
-        await settled(page)
-        assert.ok(bytes > 0 && bytes <= 300_000, `${bytes} bytes of scripts and styles`)
-        await page.goto(`${running.url}/ui/trace/${bigTraceId}`)
-        await page.getByText('10000 spans', { exact: true }).waitFor()
-        assert.ok((await page.locator('.span').count()) < 120, 'only rows in sight are in the page')
-        await page.locator('.waterfall').evaluate(element => {
-          element.scrollTop = element.scrollHeight / 2
-        })
-        await page
-          .getByText(/step \d+/)
-          .first()
-          .waitFor()
-        // 100 series of 241 points, and the hundred thousandth point is no harder.
-        await page.goto(`${running.url}/ui/metrics?q=many&step=15`)
-        await page.locator('.legend button').nth(99).waitFor()
-        assert.deepEqual(problems, [])
-      } finally {
-        await context.close()
-      }
-    },
-  )
+  test('first load is small; a trace of 10,000 spans and a graph of many points are there and move', async () => {
+    const { context, page, problems } = await open('light')
+    try {
+      let bytes = 0
+      page.on('response', reply => {
+        if (/\/assets\/|\/$/.test(new URL(reply.url()).pathname))
+          bytes += Number(reply.headers()['content-length'] ?? 0)
+      })
+      await page.goto(running.url)
+      await settled(page)
+      assert.ok(bytes > 0 && bytes <= 300_000, `${bytes} bytes of scripts and styles`)
+      await page.goto(`${running.url}/ui/trace/${bigTraceId}`)
+      await page.getByText('10000 spans', { exact: true }).waitFor()
+      assert.ok((await page.locator('.span').count()) < 120, 'only rows in sight are in the page')
+      await page.locator('.waterfall').evaluate(element => {
+        element.scrollTop = element.scrollHeight / 2
+      })
+      await page
+        .getByText(/step \d+/)
+        .first()
+        .waitFor()
+      // 100 series of 241 points, and the hundred thousandth point is no harder.
+      await page.goto(`${running.url}/ui/metrics?q=many&step=15`)
+      await page.locator('.legend button').nth(99).waitFor()
+      assert.deepEqual(problems, [])
+    } finally {
+      await context.close()
+    }
+  })
 }
 
 // Said, where there is no browser; it tests nothing.

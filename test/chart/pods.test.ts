@@ -129,7 +129,7 @@ const alertmanagerConfig = [
 
 test(
   'certificates of clients, credentials, rules and receivers from Secrets: server and agent work together',
-  { ...runs, timeout: 240_000 },
+  runs,
   async () => {
     const directory = mkdtempSync(join(tmpdir(), 'tercet-mutual-pod-'))
     makeCertificates(directory, ['server', 'client'], hosts)

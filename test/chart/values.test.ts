@@ -61,7 +61,7 @@ function assertShown({ at, is, isNot }: Effect, path: string, without: KubeObjec
   }
 }
 
-test(`each of the chart's values does something: ${rows.length} sets`, { ...hasHelm, timeout: 300_000 }, () => {
+test(`each of the chart's values does something: ${rows.length} sets`, hasHelm, () => {
   const all: KubeObject[] = []
   const renders = new Map<string, KubeObject[]>()
   for (const { base = {}, values, shows } of rows) {

@@ -145,7 +145,7 @@ const matrix: Readonly<Record<string, Values>> = {
 
 test(
   `the chart renders with ${Object.keys(matrix).length} sets of values, and every object is of its kind to the field`,
-  { ...hasHelm, timeout: 240_000 },
+  hasHelm,
   () => {
     const all: KubeObject[] = []
     for (const [name, values] of Object.entries(matrix)) {

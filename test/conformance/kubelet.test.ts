@@ -72,7 +72,7 @@ async function firstSampleMs(url: string, pod: string): Promise<number> {
   return (data.result[0]?.values[0]?.[0] ?? 0) * 1000
 }
 
-test('a cluster of three nodes', { ...runs, timeout: 240_000 }, async () => {
+test('a cluster of three nodes', runs, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'tercet-kubelet-'))
   const network = `${100 + (process.pid % 100)}.${process.pid % 200}`
   const api = new KubeApi()
@@ -242,127 +242,118 @@ test('a cluster of three nodes', { ...runs, timeout: 240_000 }, async () => {
   }
 })
 
-test(
-  'with a volume, what was acknowledged is there after the pod is deleted',
-  { ...runs, timeout: 120_000 },
-  async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'tercet-kubelet-'))
-    const network = `${100 + (process.pid % 100)}.${200 + (process.pid % 50)}`
-    writeFileSync(
-      join(directory, 'values.yaml'),
-      stringify({ agent: { enabled: false }, server: { config: { disk_free_min: '0' } } }),
+test('with a volume, what was acknowledged is there after the pod is deleted', runs, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'tercet-kubelet-'))
+  const network = `${100 + (process.pid % 100)}.${200 + (process.pid % 50)}`
+  writeFileSync(
+    join(directory, 'values.yaml'),
+    stringify({ agent: { enabled: false }, server: { config: { disk_free_min: '0' } } }),
+  )
+  const objects = chartObjects(join(directory, 'values.yaml'))
+  const kubelet = new Kubelet({ objects, directory }, network)
+  try {
+    await kubelet.startServices()
+    const [server] = kubelet.start('StatefulSet', ['n1']) as [Pod]
+    const url = kubelet.serviceUrl('metrics-store', 8428)
+    const logs = kubelet.serviceUrl('logs-store', 3100)
+    await until('ready', () => server.isReady, 60, [server])
+    const timeMs = Date.now()
+    assert.equal(
+      (await postWrite(url, writeBody([{ labels: [['__name__', 'kept']], samples: [[timeMs, 7]] }]))).status,
+      204,
     )
-    const objects = chartObjects(join(directory, 'values.yaml'))
-    const kubelet = new Kubelet({ objects, directory }, network)
-    try {
-      await kubelet.startServices()
-      const [server] = kubelet.start('StatefulSet', ['n1']) as [Pod]
-      const url = kubelet.serviceUrl('metrics-store', 8428)
-      const logs = kubelet.serviceUrl('logs-store', 3100)
-      await until('ready', () => server.isReady, 60, [server])
-      const timeMs = Date.now()
-      assert.equal(
-        (await postWrite(url, writeBody([{ labels: [['__name__', 'kept']], samples: [[timeMs, 7]] }]))).status,
-        204,
-      )
-      assert.equal(
-        (
-          await fetch(`${logs}/loki/api/v1/push`, {
-            method: 'POST',
-            headers: { 'content-type': 'application/json' },
-            body: JSON.stringify({ streams: [{ stream: { app: 'a' }, values: [[`${timeMs}000000`, 'a kept line']] }] }),
-          })
-        ).status,
-        204,
-      )
-      const again = await kubelet.replace(server, 'StatefulSet', 'SIGKILL')
-      await until('ready again', () => again.isReady)
-      assert.deepEqual(await valueOf(url, 'last_over_time(kept[1h])'), ['=7'], 'req-093')
-      assert.match(
-        await (await fetch(`${logs}/loki/api/v1/query_range?query=${encodeURIComponent('{app="a"}')}`)).text(),
-        /a kept line/,
-      )
-      assert.deepEqual(again.killed, [])
-    } finally {
-      await kubelet.stop()
-      rmSync(directory, { recursive: true, force: true })
-    }
-  },
-)
+    assert.equal(
+      (
+        await fetch(`${logs}/loki/api/v1/push`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ streams: [{ stream: { app: 'a' }, values: [[`${timeMs}000000`, 'a kept line']] }] }),
+        })
+      ).status,
+      204,
+    )
+    const again = await kubelet.replace(server, 'StatefulSet', 'SIGKILL')
+    await until('ready again', () => again.isReady)
+    assert.deepEqual(await valueOf(url, 'last_over_time(kept[1h])'), ['=7'], 'req-093')
+    assert.match(
+      await (await fetch(`${logs}/loki/api/v1/query_range?query=${encodeURIComponent('{app="a"}')}`)).text(),
+      /a kept line/,
+    )
+    assert.deepEqual(again.killed, [])
+  } finally {
+    await kubelet.stop()
+    rmSync(directory, { recursive: true, force: true })
+  }
+})
 
-test(
-  "compose: the service's command runs, its health check tells up from down, its volume keeps the data",
-  { timeout: 120_000 },
-  async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'tercet-compose-'))
-    const { tree } = renderCompose(readStack('', 'stack.yaml', 'tercet'))
-    try {
-      const service = (
-        parse(tree.get('compose.yaml')!) as {
-          services: {
-            victoriametrics: {
-              command: string[]
-              environment: Record<string, string>
-              healthcheck: { test: string[] }
-              volumes: string[]
-            }
+test('compose: the command runs, the health check tells up from down, the volume keeps the data', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'tercet-compose-'))
+  const { tree } = renderCompose(readStack('', 'stack.yaml', 'tercet'))
+  try {
+    const service = (
+      parse(tree.get('compose.yaml')!) as {
+        services: {
+          victoriametrics: {
+            command: string[]
+            environment: Record<string, string>
+            healthcheck: { test: string[] }
+            volumes: string[]
           }
         }
-      ).services.victoriametrics
-      for (const [path, text] of tree) {
-        mkdirSync(join(directory, path, '..'), { recursive: true })
-        writeFileSync(join(directory, path), text)
       }
-      const port = await freePort()
-      const outside = (text: string): string =>
-        text.replaceAll('/data', join(directory, 'volume')).replaceAll('/etc/tercet', join(directory, 'config'))
-      // As the image has it, on other ports.
-      const env = {
-        PATH: process.env['PATH'],
-        ...Object.fromEntries(Object.entries(service.environment).map(([name, value]) => [name, outside(value)])),
-        TERCET_LISTEN_ALIASES: '',
-        TERCET_LISTEN_HTTP: `0.0.0.0:${port}`,
-        TERCET_LISTEN_OTLP_HTTP: 'off',
-        TERCET_LISTEN_OTLP_GRPC: 'off',
-        TERCET_LISTEN_SYSLOG_UDP: 'off',
-        TERCET_DISK_FREE_MIN: '0',
-      }
-      const [, program, script, ...words] = service.healthcheck.test
-      const health = (): number | null =>
-        spawnSync(
-          program === 'node' ? process.execPath : program!,
-          [script!.replace('/app/tercet.js', 'src/app/main.ts'), ...words],
-          { env },
-        ).status
-      assert.notEqual(health(), 0, 'req-112: nothing is up')
-      for (const round of [1, 2]) {
-        const child = spawn(process.execPath, ['src/app/main.ts', ...service.command.map(outside)], {
-          env,
-          stdio: 'ignore',
-        })
-        const ended = new Promise(resolve => {
-          child.once('exit', resolve)
-        })
-        try {
-          await until('healthy', () => health() === 0)
-          const url = `http://127.0.0.1:${port}`
-          if (round === 1)
-            assert.equal(
-              (await postWrite(url, writeBody([{ labels: [['__name__', 'kept']], samples: [[Date.now(), 5]] }])))
-                .status,
-              204,
-            )
-          assert.deepEqual(await valueOf(url, 'last_over_time(kept[1h])'), ['=5'], 'req-111')
-          const flags = (await (await fetch(`${url}/api/v1/status/flags`)).json()) as { data: Record<string, string> }
-          assert.equal(flags.data['metrics.retention'], '30d', 'req-080')
-        } finally {
-          child.kill('SIGTERM')
-          await ended
-        }
-      }
-      assert.notEqual(health(), 0)
-    } finally {
-      rmSync(directory, { recursive: true, force: true })
+    ).services.victoriametrics
+    for (const [path, text] of tree) {
+      mkdirSync(join(directory, path, '..'), { recursive: true })
+      writeFileSync(join(directory, path), text)
     }
-  },
-)
+    const port = await freePort()
+    const outside = (text: string): string =>
+      text.replaceAll('/data', join(directory, 'volume')).replaceAll('/etc/tercet', join(directory, 'config'))
+    // As the image has it, on other ports.
+    const env = {
+      PATH: process.env['PATH'],
+      ...Object.fromEntries(Object.entries(service.environment).map(([name, value]) => [name, outside(value)])),
+      TERCET_LISTEN_ALIASES: '',
+      TERCET_LISTEN_HTTP: `0.0.0.0:${port}`,
+      TERCET_LISTEN_OTLP_HTTP: 'off',
+      TERCET_LISTEN_OTLP_GRPC: 'off',
+      TERCET_LISTEN_SYSLOG_UDP: 'off',
+      TERCET_DISK_FREE_MIN: '0',
+    }
+    const [, program, script, ...words] = service.healthcheck.test
+    const health = (): number | null =>
+      spawnSync(
+        program === 'node' ? process.execPath : program!,
+        [script!.replace('/app/tercet.js', 'src/app/main.ts'), ...words],
+        { env },
+      ).status
+    assert.notEqual(health(), 0, 'req-112: nothing is up')
+    for (const round of [1, 2]) {
+      const child = spawn(process.execPath, ['src/app/main.ts', ...service.command.map(outside)], {
+        env,
+        stdio: 'ignore',
+      })
+      const ended = new Promise(resolve => {
+        child.once('exit', resolve)
+      })
+      try {
+        await until('healthy', () => health() === 0)
+        const url = `http://127.0.0.1:${port}`
+        if (round === 1)
+          assert.equal(
+            (await postWrite(url, writeBody([{ labels: [['__name__', 'kept']], samples: [[Date.now(), 5]] }]))).status,
+            204,
+          )
+        assert.deepEqual(await valueOf(url, 'last_over_time(kept[1h])'), ['=5'], 'req-111')
+        const flags = (await (await fetch(`${url}/api/v1/status/flags`)).json()) as { data: Record<string, string> }
+        assert.equal(flags.data['metrics.retention'], '30d', 'req-080')
+      } finally {
+        child.kill('SIGTERM')
+        await ended
+      }
+    }
+    assert.notEqual(health(), 0)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+})

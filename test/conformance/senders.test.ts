@@ -71,7 +71,7 @@ if (isAnyThere)
   })
 
 if (hasPrometheus) {
-  test('a real Prometheus: every series that it has is here, with the same value', { timeout: 120_000 }, async () => {
+  test('a real Prometheus: every series that it has is here, with the same value', async () => {
     const port = await freePort()
     const speaksV2 =
       /version (\d+)/.exec(spawnSync('prometheus', ['--version'], { encoding: 'utf8' }).stdout)?.[1] !== '2'
@@ -117,7 +117,7 @@ remote_write:
 }
 
 if (hasAgent) {
-  test('a real vmagent: what it scrapes is here, nothing was dropped', { timeout: 120_000 }, async () => {
+  test('a real vmagent: what it scrapes is here, nothing was dropped', async () => {
     const port = await freePort()
     writeFileSync(
       `${directory}/agent.yml`,
@@ -147,48 +147,44 @@ if (hasAgent) {
 }
 
 if (hasPromtool) {
-  test(
-    'promtool queries the API and reads the bucket; a real Prometheus on a copy of it gives the same answers',
-    { timeout: 120_000 },
-    async () => {
-      // Nothing more comes in: both stores are asked about the same samples.
-      await stopChildren()
-      const query = await promtool(['query', 'instant', running.url, 'count({job=~"node|agent"}) or vector(1)'])
-      assert.match(query, /=> [1-9]\d* @\[/)
-      assert.equal((await fetch(`${running.url}/-/flush`, { method: 'POST' })).status, 204)
-      const copy = `${directory}/copy`
-      cpSync(`${running.directory}/data/bucket/metrics/anonymous`, copy, { recursive: true })
-      rmSync(`${copy}/tercet`, { recursive: true, force: true })
-      assert.match(await promtool(['tsdb', 'list', copy]), /BLOCK ULID/)
-      assert.match(await promtool(['tsdb', 'analyze', copy]), /Total Series: \d+/)
-      if (!hasPrometheus) return
-      const port = await freePort()
-      writeFileSync(`${directory}/empty.yml`, 'global: {}\n')
-      start('prometheus', [
-        `--config.file=${directory}/empty.yml`,
-        `--storage.tsdb.path=${copy}`,
-        `--web.listen-address=127.0.0.1:${port}`,
-        '--log.level=error',
-      ])
-      const prometheus = `http://127.0.0.1:${port}`
-      await until(async () => ((await fetch(`${prometheus}/-/ready`)).ok ? true : undefined), 'Prometheus on the copy')
-      const time = Math.floor(Date.now() / 1000)
-      for (const expr of [
-        '{job=~"node|agent"} offset 10s',
-        'rate(node_cpu_seconds_total[20s])',
-        'count by (__name__) ({job="node"})',
-        'sum by (mode) (increase(node_cpu_seconds_total[30s]))',
-        'max_over_time(node_load1[1m])',
-        'topk(3, node_memory_MemFree_bytes)',
-      ]) {
-        assert.deepEqual(
-          [...(await instant(running.url, expr, time))].sort(),
-          [...(await instant(prometheus, expr, time))].sort(),
-          expr,
-        )
-      }
-    },
-  )
+  test('promtool queries and reads the bucket; a real Prometheus on a copy of it answers the same', async () => {
+    // Nothing more comes in: both stores are asked about the same samples.
+    await stopChildren()
+    const query = await promtool(['query', 'instant', running.url, 'count({job=~"node|agent"}) or vector(1)'])
+    assert.match(query, /=> [1-9]\d* @\[/)
+    assert.equal((await fetch(`${running.url}/-/flush`, { method: 'POST' })).status, 204)
+    const copy = `${directory}/copy`
+    cpSync(`${running.directory}/data/bucket/metrics/anonymous`, copy, { recursive: true })
+    rmSync(`${copy}/tercet`, { recursive: true, force: true })
+    assert.match(await promtool(['tsdb', 'list', copy]), /BLOCK ULID/)
+    assert.match(await promtool(['tsdb', 'analyze', copy]), /Total Series: \d+/)
+    if (!hasPrometheus) return
+    const port = await freePort()
+    writeFileSync(`${directory}/empty.yml`, 'global: {}\n')
+    start('prometheus', [
+      `--config.file=${directory}/empty.yml`,
+      `--storage.tsdb.path=${copy}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+      '--log.level=error',
+    ])
+    const prometheus = `http://127.0.0.1:${port}`
+    await until(async () => ((await fetch(`${prometheus}/-/ready`)).ok ? true : undefined), 'Prometheus on the copy')
+    const time = Math.floor(Date.now() / 1000)
+    for (const expr of [
+      '{job=~"node|agent"} offset 10s',
+      'rate(node_cpu_seconds_total[20s])',
+      'count by (__name__) ({job="node"})',
+      'sum by (mode) (increase(node_cpu_seconds_total[30s]))',
+      'max_over_time(node_load1[1m])',
+      'topk(3, node_memory_MemFree_bytes)',
+    ]) {
+      assert.deepEqual(
+        [...(await instant(running.url, expr, time))].sort(),
+        [...(await instant(prometheus, expr, time))].sort(),
+        expr,
+      )
+    }
+  })
 }
 
 /** Tercet runs in this process: nothing here may wait for a child with the thread held. */

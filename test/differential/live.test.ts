@@ -14,7 +14,7 @@ const minorOf = (version: string): string | undefined => /\d+\.\d+/.exec(version
 
 suite('beside the real servers', { concurrency: 1 }, () => {
   for (const dialect of dialects)
-    test(`${dialect.name}: as ${dialect.server} answers now`, { timeout: 600_000 }, async t => {
+    test(`${dialect.name}: as ${dialect.server} answers now`, async t => {
       const directory = temporaryDirectory()
       t.after(() => {
         rmSync(directory, { recursive: true, force: true })

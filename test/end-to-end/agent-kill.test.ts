@@ -95,78 +95,74 @@ async function pushSamples(url: string, next: { timeMs: number }, kept: Set<stri
   }
 }
 
-test(
-  'an agent that is killed loses nothing that it acknowledged, and keeps the order',
-  { timeout: 120_000 },
-  async () => {
-    const seed = 21
-    const random = seededRandom(seed)
-    const directory = temporaryDirectory()
-    const receiver = new Receiver(seed)
-    await new Promise<void>(resolve => {
-      receiver.server.listen(0, '127.0.0.1', resolve)
-    })
-    const url = `http://127.0.0.1:${(receiver.server.address() as AddressInfo).port}`
-    const pods = `${directory}/pods/shop_web-1_uid/app`
-    mkdirSync(pods, { recursive: true })
-    const flags = [
-      `--agent.remote_write=${url}/write`,
-      `--agent.loki=${url}/loki`,
-      `--agent.log_directory=${directory}/pods`,
-    ]
-    const [kept, written] = [new Set<string>(), new Set<string>()]
-    const next = { timeMs: 1 }
-    let lineCount = 0
-    const writeLines = (): void => {
-      const at = new Date(1_790_000_000_000 + lineCount).toISOString()
-      const line = `line ${lineCount++}`
-      written.add(line)
-      const stream = ['stdout', 'stderr'][below(random, 2)]
-      const rows = below(random, 2) === 0 ? [`F ${line}`] : [`P ${line.slice(0, 3)}`, `F ${line.slice(3)}`]
-      for (const row of rows) appendFileSync(`${pods}/0.log`, `${at} ${stream} ${row}\n`)
-      if (below(random, 40) === 0) renameSync(`${pods}/0.log`, `${pods}/0.log.${20_260_101 + lineCount}`)
+test('an agent that is killed loses nothing that it acknowledged, and keeps the order', async () => {
+  const seed = 21
+  const random = seededRandom(seed)
+  const directory = temporaryDirectory()
+  const receiver = new Receiver(seed)
+  await new Promise<void>(resolve => {
+    receiver.server.listen(0, '127.0.0.1', resolve)
+  })
+  const url = `http://127.0.0.1:${(receiver.server.address() as AddressInfo).port}`
+  const pods = `${directory}/pods/shop_web-1_uid/app`
+  mkdirSync(pods, { recursive: true })
+  const flags = [
+    `--agent.remote_write=${url}/write`,
+    `--agent.loki=${url}/loki`,
+    `--agent.log_directory=${directory}/pods`,
+  ]
+  const [kept, written] = [new Set<string>(), new Set<string>()]
+  const next = { timeMs: 1 }
+  let lineCount = 0
+  const writeLines = (): void => {
+    const at = new Date(1_790_000_000_000 + lineCount).toISOString()
+    const line = `line ${lineCount++}`
+    written.add(line)
+    const stream = ['stdout', 'stderr'][below(random, 2)]
+    const rows = below(random, 2) === 0 ? [`F ${line}`] : [`P ${line.slice(0, 3)}`, `F ${line.slice(3)}`]
+    for (const row of rows) appendFileSync(`${pods}/0.log`, `${at} ${stream} ${row}\n`)
+    if (below(random, 40) === 0) renameSync(`${pods}/0.log`, `${pods}/0.log.${20_260_101 + lineCount}`)
+  }
+  try {
+    for (let kill = 0; kill < 5; kill++) {
+      const { child, url: agentUrl } = await startAgentProcess(directory, flags)
+      const ended = new Promise(resolve => child.once('exit', resolve))
+      const pushing = pushSamples(agentUrl, next, kept)
+      const endMs = performance.now() + 700 + below(random, 900)
+      while (performance.now() < endMs) {
+        writeLines()
+        await new Promise(resolve => setImmediate(resolve))
+        await fetch(`${agentUrl}/health`)
+      }
+      child.kill('SIGKILL')
+      await ended
+      await pushing
     }
+    receiver.isHealthy = true
+    const { child } = await startAgentProcess(directory, flags)
+    const missing = (): string[] => [...kept].filter(one => !receiver.samples.has(one))
+    const missingLines = (): string[] => [...written].filter(one => !receiver.lines.has(one))
     try {
-      for (let kill = 0; kill < 5; kill++) {
-        const { child, url: agentUrl } = await startAgentProcess(directory, flags)
-        const ended = new Promise(resolve => child.once('exit', resolve))
-        const pushing = pushSamples(agentUrl, next, kept)
-        const endMs = performance.now() + 700 + below(random, 900)
-        while (performance.now() < endMs) {
-          writeLines()
-          await new Promise(resolve => setImmediate(resolve))
-          await fetch(`${agentUrl}/health`)
-        }
-        child.kill('SIGKILL')
-        await ended
-        await pushing
-      }
-      receiver.isHealthy = true
-      const { child } = await startAgentProcess(directory, flags)
-      const missing = (): string[] => [...kept].filter(one => !receiver.samples.has(one))
-      const missingLines = (): string[] => [...written].filter(one => !receiver.lines.has(one))
-      try {
-        await untilTrue(() => missing().length === 0 && missingLines().length === 0, 'everything', 60)
-      } catch {
-        assert.deepEqual([missing().slice(0, 20), missingLines().slice(0, 20)], [[], []])
-      } finally {
-        const ended = new Promise(resolve => child.once('exit', resolve))
-        child.kill('SIGKILL')
-        await ended
-      }
-      assert.ok(kept.size > 100 && written.size > 50, `${kept.size} samples, ${written.size} lines`)
-      assert.deepEqual(receiver.outOfOrder, [])
-      assert.deepEqual(
-        [...receiver.lines].filter(line => !written.has(line)),
-        [],
-        'lines are whole',
-      )
+      await untilTrue(() => missing().length === 0 && missingLines().length === 0, 'everything', 60)
+    } catch {
+      assert.deepEqual([missing().slice(0, 20), missingLines().slice(0, 20)], [[], []])
     } finally {
-      await new Promise(resolve => {
-        receiver.server.close(resolve)
-        receiver.server.closeAllConnections()
-      })
-      rmSync(directory, { recursive: true, force: true })
+      const ended = new Promise(resolve => child.once('exit', resolve))
+      child.kill('SIGKILL')
+      await ended
     }
-  },
-)
+    assert.ok(kept.size > 100 && written.size > 50, `${kept.size} samples, ${written.size} lines`)
+    assert.deepEqual(receiver.outOfOrder, [])
+    assert.deepEqual(
+      [...receiver.lines].filter(line => !written.has(line)),
+      [],
+      'lines are whole',
+    )
+  } finally {
+    await new Promise(resolve => {
+      receiver.server.close(resolve)
+      receiver.server.closeAllConnections()
+    })
+    rmSync(directory, { recursive: true, force: true })
+  }
+})

@@ -99,10 +99,9 @@ const starts: readonly Case[] = [
       'stop it, or choose another port (--listen.http=…)',
   },
 ]
-for (const one of starts)
-  test(`${one.args.replace(up, 'up')}: one line, exit code ${one.code}`, { timeout: 60_000 }, () => check(one))
+for (const one of starts) test(`${one.args.replace(up, 'up')}: one line, exit code ${one.code}`, () => check(one))
 
-test('a certificate that is none: one line that names the keys', { timeout: 60_000 }, async () => {
+test('a certificate that is none: one line that names the keys', async () => {
   const args = filled(`${up} --tls.cert_file=$WORK/plain --tls.key_file=$WORK/plain`).split(' ')
   const { code, err } = await runCommand(args)
   assert.equal(code, 2)
@@ -185,7 +184,7 @@ const ownNpm = (process.env['PATH'] ?? '')
 
 test(
   'npm ci under an old Node warns of nothing',
-  { skip: ownNpm === undefined ? 'NOT TESTED: no npm with a Node older than 22' : false, timeout: 60_000 },
+  { skip: ownNpm === undefined ? 'NOT TESTED: no npm with a Node older than 22' : false },
   () => {
     const { status, stdout, stderr } = spawnSync(
       join(ownNpm ?? '', 'npm'),

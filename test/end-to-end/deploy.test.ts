@@ -215,7 +215,7 @@ test('seal and check-secrets as a hook', async () => {
   }
 })
 
-test('blocks, chunks and traces of other systems are taken in, once, and served', { timeout: 120_000 }, async () => {
+test('blocks, chunks and traces of other systems are taken in, once, and served', async () => {
   const running = await runTercet(['metrics.retention=inf', 'logs.retention=inf', 'traces.retention=inf'])
   try {
     const data = `--data_dir=${running.directory}/data`
@@ -335,7 +335,7 @@ test("Loki's chunks are named as the target's store names them; what makes a blo
 
 test(
   'a real VictoriaMetrics is asked for its samples, goes on where it was, and its stack is checked',
-  { ...needs('victoria-metrics'), timeout: 120_000 },
+  needs('victoria-metrics'),
   async () => {
     const port = await freePort()
     const victoria = new Peer(
@@ -409,76 +409,63 @@ test(
   },
 )
 
-test(
-  "check stack: every signal's round trip, Grafana's questions, and what is kept over a restart",
-  { timeout: 120_000 },
-  async () => {
-    let running = await runTercet(['metrics.retention=20d'])
-    const { directory } = running
-    const marker = join(work, 'marker.json')
-    const kept = join(work, 'kept')
-    try {
-      const first = await runCommand([
-        'check',
-        'stack',
-        running.url,
-        '--retention',
-        '20d',
-        '--marker',
-        marker,
-        '--json',
-      ])
-      const { ok, findings } = JSON.parse(first.out) as {
-        ok: boolean
-        findings: { rows: string; check: string; level: string; found: string }[]
-      }
-      assert.deepEqual([first.code, ok, findings.filter(f => f.level !== 'ok')], [0, true, []])
-      for (const check of [
-        'metrics: health',
-        'metrics: write, then query',
-        'logs: push, then query',
-        'traces: send, then by id',
-        'traces: found by TraceQL',
-        'Grafana: health of the metrics source',
-        'Grafana: health of the logs source',
-        'Grafana: health of the traces source',
-        'metrics: retention',
-        'bucket: what was taken is in it',
-        'metrics: a wrong query is explained',
-      ])
-        assert.ok(
-          findings.some(f => f.check === check && /^#\d/.test(f.rows)),
-          check,
-        )
-      const wrong = await runCommand(['check', 'stack', running.url, '--retention', '7d'])
-      assert.equal(wrong.code, 1)
-      assert.match(wrong.out, /FAILS +metrics: retention +20d; 7d was expected/)
-      cpSync(join(directory, 'data'), kept, { recursive: true })
-      await running.stop()
-      running = await runTercet([`data_dir=${kept}`, 'metrics.retention=20d'])
-      const second = await runCommand(['check', 'stack', running.url, '--after', marker])
-      assert.equal(second.code, 0, second.out)
-      for (const name of ['metrics', 'logs', 'traces'])
-        assert.match(second.out, new RegExp(`ok .*${name}: kept over the restart`), 'req-093')
-    } finally {
-      await running.stop()
+test("check stack: every signal's round trip, Grafana's questions, and what is kept over a restart", async () => {
+  let running = await runTercet(['metrics.retention=20d'])
+  const { directory } = running
+  const marker = join(work, 'marker.json')
+  const kept = join(work, 'kept')
+  try {
+    const first = await runCommand(['check', 'stack', running.url, '--retention', '20d', '--marker', marker, '--json'])
+    const { ok, findings } = JSON.parse(first.out) as {
+      ok: boolean
+      findings: { rows: string; check: string; level: string; found: string }[]
     }
-    const empty = await runTercet([])
-    try {
-      assert.equal(
-        (await runCommand(['check', 'stack', '--metrics', empty.url, '--after', marker, '--timeout', '1s', '--json']))
-          .code,
-        1,
-        'what is not there fails',
+    assert.deepEqual([first.code, ok, findings.filter(f => f.level !== 'ok')], [0, true, []])
+    for (const check of [
+      'metrics: health',
+      'metrics: write, then query',
+      'logs: push, then query',
+      'traces: send, then by id',
+      'traces: found by TraceQL',
+      'Grafana: health of the metrics source',
+      'Grafana: health of the logs source',
+      'Grafana: health of the traces source',
+      'metrics: retention',
+      'bucket: what was taken is in it',
+      'metrics: a wrong query is explained',
+    ])
+      assert.ok(
+        findings.some(f => f.check === check && /^#\d/.test(f.rows)),
+        check,
       )
-    } finally {
-      await empty.stop()
-    }
-    const nobody = await runCommand(['check', 'stack', `http://127.0.0.1:${await freePort()}`])
-    assert.deepEqual([nobody.code, /FAILS .*ECONNREFUSED/.test(nobody.out)], [1, true], nobody.out)
-    assert.ok(existsSync(marker))
-  },
-)
+    const wrong = await runCommand(['check', 'stack', running.url, '--retention', '7d'])
+    assert.equal(wrong.code, 1)
+    assert.match(wrong.out, /FAILS +metrics: retention +20d; 7d was expected/)
+    cpSync(join(directory, 'data'), kept, { recursive: true })
+    await running.stop()
+    running = await runTercet([`data_dir=${kept}`, 'metrics.retention=20d'])
+    const second = await runCommand(['check', 'stack', running.url, '--after', marker])
+    assert.equal(second.code, 0, second.out)
+    for (const name of ['metrics', 'logs', 'traces'])
+      assert.match(second.out, new RegExp(`ok .*${name}: kept over the restart`), 'req-093')
+  } finally {
+    await running.stop()
+  }
+  const empty = await runTercet([])
+  try {
+    assert.equal(
+      (await runCommand(['check', 'stack', '--metrics', empty.url, '--after', marker, '--timeout', '1s', '--json']))
+        .code,
+      1,
+      'what is not there fails',
+    )
+  } finally {
+    await empty.stop()
+  }
+  const nobody = await runCommand(['check', 'stack', `http://127.0.0.1:${await freePort()}`])
+  assert.deepEqual([nobody.code, /FAILS .*ECONNREFUSED/.test(nobody.out)], [1, true], nobody.out)
+  assert.ok(existsSync(marker))
+})
 
 test("healthcheck tells up from down; VictoriaMetrics' flags are understood", async () => {
   const running = await runTercet([])

@@ -31,7 +31,7 @@ function normal(path: string, body: unknown): unknown {
 }
 
 for (const name of ['loki']) {
-  test(`golden ${name}: recorded answers`, { timeout: 60_000 }, async () => {
+  test(`golden ${name}: recorded answers`, async () => {
     const golden = new URL(`../../fixtures/${name}/`, import.meta.url).pathname
     const directory = temporaryDirectory()
     cpSync(`${golden}bucket`, `${directory}/logs`, { recursive: true })
@@ -71,72 +71,63 @@ for (const name of ['loki']) {
   })
 }
 
-test(
-  "golden loki-s3: every line that went in, with its labels and metadata, by Loki's S3 keys",
-  { timeout: 60_000 },
-  async () => {
-    const golden = new URL('../../fixtures/loki-s3/', import.meta.url).pathname
-    const directory = temporaryDirectory()
-    cpSync(`${golden}bucket`, `${directory}/logs`, { recursive: true })
-    const tercet = await runTercet([`logs.bucket.dir=${directory}/logs`, 'logs.retention=inf', 'role=query'], directory)
-    try {
-      const input = readFileSync(`${golden}input.jsonl`, 'utf8')
-        .trim()
-        .split('\n')
-        .map(
-          line =>
-            JSON.parse(line) as {
-              labels: Record<string, string>
-              ts: string
-              line: string
-              metadata: Record<string, string>
-            },
-        )
-      const key = (
-        labels: Record<string, string>,
-        ts: string,
-        line: string,
-        metadata: Record<string, string>,
-      ): string =>
-        JSON.stringify([
-          Object.entries(labels)
-            .filter(([n]) => n !== 'service_name')
-            .sort(),
-          ts,
-          line,
-          Object.entries(metadata)
-            .filter(([n, v]) => n !== 'detected_level' && v !== '')
-            .sort(),
-        ])
-      const expected = new Set(input.map(e => key(e.labels, e.ts, e.line, e.metadata)))
-      const times = input.map(e => BigInt(e.ts)).sort((a, b) => (a < b ? -1 : 1))
-      const reply = await fetch(
-        urlOf(tercet.url, '/loki/api/v1/query_range', {
-          query: '{service_name=~".+"}',
-          start: String(times[0]!),
-          end: String(times.at(-1)! + 1n),
-          limit: '5000',
-        }),
-        { headers: { 'x-loki-response-encoding-flags': 'categorize-labels' } },
+test("golden loki-s3: every line that went in, with its labels and metadata, by Loki's S3 keys", async () => {
+  const golden = new URL('../../fixtures/loki-s3/', import.meta.url).pathname
+  const directory = temporaryDirectory()
+  cpSync(`${golden}bucket`, `${directory}/logs`, { recursive: true })
+  const tercet = await runTercet([`logs.bucket.dir=${directory}/logs`, 'logs.retention=inf', 'role=query'], directory)
+  try {
+    const input = readFileSync(`${golden}input.jsonl`, 'utf8')
+      .trim()
+      .split('\n')
+      .map(
+        line =>
+          JSON.parse(line) as {
+            labels: Record<string, string>
+            ts: string
+            line: string
+            metadata: Record<string, string>
+          },
       )
-      const { data } = (await reply.json()) as {
-        data: {
-          result: {
-            stream: Record<string, string>
-            values: [string, string, { structuredMetadata?: Record<string, string> }][]
-          }[]
-        }
+    const key = (labels: Record<string, string>, ts: string, line: string, metadata: Record<string, string>): string =>
+      JSON.stringify([
+        Object.entries(labels)
+          .filter(([n]) => n !== 'service_name')
+          .sort(),
+        ts,
+        line,
+        Object.entries(metadata)
+          .filter(([n, v]) => n !== 'detected_level' && v !== '')
+          .sort(),
+      ])
+    const expected = new Set(input.map(e => key(e.labels, e.ts, e.line, e.metadata)))
+    const times = input.map(e => BigInt(e.ts)).sort((a, b) => (a < b ? -1 : 1))
+    const reply = await fetch(
+      urlOf(tercet.url, '/loki/api/v1/query_range', {
+        query: '{service_name=~".+"}',
+        start: String(times[0]!),
+        end: String(times.at(-1)! + 1n),
+        limit: '5000',
+      }),
+      { headers: { 'x-loki-response-encoding-flags': 'categorize-labels' } },
+    )
+    const { data } = (await reply.json()) as {
+      data: {
+        result: {
+          stream: Record<string, string>
+          values: [string, string, { structuredMetadata?: Record<string, string> }][]
+        }[]
       }
-      const found = data.result.flatMap(s =>
-        s.values.map(([ts, line, categories]) => key(s.stream, ts, line, categories.structuredMetadata ?? {})),
-      )
-      assert.deepEqual(
-        found.filter(k => !expected.has(k)),
-        [],
-      )
-      assert.equal(found.length, expected.size)
-    } finally {
-      await tercet.stop()
     }
-  },
-)
+    const found = data.result.flatMap(s =>
+      s.values.map(([ts, line, categories]) => key(s.stream, ts, line, categories.structuredMetadata ?? {})),
+    )
+    assert.deepEqual(
+      found.filter(k => !expected.has(k)),
+      [],
+    )
+    assert.equal(found.length, expected.size)
+  } finally {
+    await tercet.stop()
+  }
+})

@@ -99,7 +99,7 @@ test('running queries are listed and can be ended; those that are answered are g
   assert.equal((await other!.handler(request())).status, 200)
 })
 
-test('a query that runs is found, and ended: its caller gets an error', { timeout: 60_000 }, async () => {
+test('a query that runs is found, and ended: its caller gets an error', async () => {
   const running = await runTercet([])
   try {
     // Long, with a turn for others between one series and the next.
@@ -230,7 +230,7 @@ test('blocks, settings with their place, where an alert goes, dashboards from fi
   }
 })
 
-test('the command line draws charts, follows by level, and shows rates', { timeout: 60_000 }, async () => {
+test('the command line draws charts, follows by level, and shows rates', async () => {
   const running = await runTercet([])
   try {
     const now = Math.floor(Date.now() / 1000)

@@ -15,7 +15,7 @@ for (const [durability, seed] of [
   ['local', 40],
   ['bucket', 51],
 ] as const)
-  test(`${durability}: ${cycles} kills under load`, { timeout: 400_000 }, async () => {
+  test(`${durability}: ${cycles} kills under load`, async () => {
     const directory = temporaryDirectory()
     const report = await new KillLoop({ directory, durability, seed, cycles, checkEvery: cycles }).run()
     assert.deepEqual(report.findings, [])

@@ -133,7 +133,7 @@ const ask = async (url: string, params: Record<string, string>): Promise<unknown
   (await fetch(`${url}?${new URLSearchParams(params).toString()}`)).json()
 type Vector = { data: { result: { metric: Record<string, string>; value: [number, string] }[] } }
 
-test('by every door of all three signals, over a kill', { timeout: 60_000 }, async t => {
+test('by every door of all three signals, over a kill', async t => {
   const directory = temporaryDirectory()
   t.after(() => {
     rmSync(directory, { recursive: true, force: true })

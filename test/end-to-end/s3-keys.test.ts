@@ -32,7 +32,7 @@ const buckets = { metrics: 'mimir-blocks', logs: 'loki-chunks', traces: 'tempo-t
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 
-suite('keys of each component on Ceph', { ...needs('radosgw', 'ceph-mon', 'ceph-osd'), timeout: 400_000 }, () => {
+suite('keys of each component on Ceph', needs('radosgw', 'ceph-mon', 'ceph-osd'), () => {
   const work = temporaryDirectory()
   let ceph: Ceph
   const users = new Map<string, CephUser>()

@@ -23,13 +23,10 @@ const directory = temporaryDirectory()
 const s3Text = "s3: { endpoint: 'http://s3.example.net:9000', region: minio, allow_insecure: true }\n"
 let ceph: Ceph | undefined
 
-before(
-  async () => {
-    if (isCephInstalled && enginePath('cortex') !== undefined)
-      ceph = await startCeph(`${directory}/ceph`, ['mimir-blocks'])
-  },
-  { timeout: 180_000 },
-)
+before(async () => {
+  if (isCephInstalled && enginePath('cortex') !== undefined)
+    ceph = await startCeph(`${directory}/ceph`, ['mimir-blocks'])
+})
 after(async () => {
   await ceph?.stop()
   rmSync(directory, { recursive: true, force: true })
@@ -188,7 +185,7 @@ const ways: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 for (const place of places)
   test(
     `Cortex on ${place.name} that Tercet wrote`,
-    { timeout: 400_000, ...needsEngines({ programs: ['cortex'], s3: place.text !== '' }) },
+    needsEngines({ programs: ['cortex'], s3: place.text !== '' }),
     async t => {
       const volumes = `${directory}/${place.name.replace(' ', '-')}`
       makeVolume(`${volumes}/mimir-data`, 10001)

@@ -17,7 +17,7 @@ after(() => {
 
 test(
   'to Cortex, Loki and Tempo on the same buckets, a day with them, and back',
-  { timeout: 900_000, ...needsEngines({ programs: ['loki', 'tempo', 'cortex'], s3: true }) },
+  needsEngines({ programs: ['loki', 'tempo', 'cortex'], s3: true }),
   async t => {
     const print = (line: string): void => {
       t.diagnostic(line)

@@ -58,13 +58,10 @@ async function startReader(name: string, flags: readonly string[]): Promise<Read
 }
 
 if (needed.skip === false) {
-  before(
-    async () => {
-      ceph = await startCeph(`${directory}/ceph`, buckets)
-      await foreign.makeReader(ceph, `${directory}/ceph`, buckets)
-    },
-    { timeout: 180_000 },
-  )
+  before(async () => {
+    ceph = await startCeph(`${directory}/ceph`, buckets)
+    await foreign.makeReader(ceph, `${directory}/ceph`, buckets)
+  })
   after(async () => {
     await ceph.stop()
     rmSync(directory, { recursive: true, force: true })
@@ -82,77 +79,73 @@ function onlyRead(bucket = ''): Record<string, number> {
 
 const headersOf = (tenant: string): Record<string, string> => ({ 'x-scope-orgid': tenant })
 
-test(
-  'Cortex, Loki and Tempo go on writing: nothing is missing or twice, and nothing is written',
-  { ...needed, timeout: 600_000 },
-  async t => {
-    const cortex = await foreign.startCortex(ceph, 'metrics', `${directory}/cortex`)
-    const period = [{ from: '2024-01-01', schema: 'v13' }]
-    const lokiDirectory = `${directory}/loki`
-    let loki = await foreign.startLoki(ceph, 'logs', lokiDirectory, period)
-    const tempo = await foreign.startTempo(ceph, 'traces', `${directory}/tempo`, 'vParquet4')
-    const own = ['metrics', 'logs', 'traces'].map(name => `--${name}.bucket.s3.bucket=${name}`)
-    // The buckets are empty still: there are no tenants.
-    const reader = await startReader('reader', own)
-    try {
-      const baseMs = Math.floor(Date.now() / 1000) * 1000
-      const lokiUrl = (): string => loki.url
-      const items: Record<string, Numbered> = {
-        samples: samples(() => `${cortex.url}/api/v1/push`, baseMs, headersOf('team-a')),
-        lines: lines(lokiUrl, baseMs, headersOf('fake')),
-        traces: traces(() => tempo.otlp, baseMs, headersOf('single-tenant')),
-      }
-      const engines = { samples: () => `${cortex.url}/prometheus`, lines: lokiUrl, traces: () => tempo.url }
-      const watches = Object.entries(items).map(([name, one]) => ({ name, watch: new ReaderWatch(one, reader.url) }))
-      const freshness = new Freshness(ceph.client, ['metrics', 'logs', 'traces'], reader.url)
-      freshness.start()
-      for (const { watch } of watches) watch.start(baseMs)
-      const endMs = Date.now() + loadSeconds * 1000
-      while (Date.now() < endMs) {
-        // Loki puts an index into the bucket every quarter of an hour, and when it stops.
-        await new Promise(resolve => setTimeout(resolve, 35_000))
-        await loki.stop()
-        loki = await foreign.startLoki(ceph, 'logs', lokiDirectory, period)
-      }
-      for (const { watch } of watches) await watch.stop()
-      await freshness.stop()
-      // What Loki has in memory goes into the bucket; another one has what is there, and nothing else.
-      await loki.stop()
-      loki = await foreign.startLoki(ceph, 'logs', `${directory}/loki-cold`, period)
-      for (const { name, watch } of watches) {
-        const { findings, looks, lagMost } = watch.watched
-        assert.deepEqual(findings, [], name)
-        const all = (url: string): Promise<number[]> => items[name]!.read(url, 0, watch.sent)
-        const theirs = (await all(engines[name as keyof typeof engines]())).sort((a, b) => a - b)
-        // What an engine has not cut yet is in no bucket; the other Loki has nothing but the bucket.
-        const least = name === 'lines' ? theirs.at(-1)! : watch.sent - 70
-        const inBucket = await until(
-          async () => {
-            const found = (await all(reader.url)).sort((a, b) => a - b)
-            const expected = theirs.filter(n => n <= found.at(-1)!)
-            if (found.at(-1)! >= least && isDeepStrictEqual(found, expected)) return found
-            throw new Error(`of ${expected.length} ${found.length}, ${least} should be there: ${found.join()}`)
-          },
-          `the reader has the same ${name} as the engine`,
-          90,
-        )
-        assert.ok(inBucket.length > 60, `${name}: ${inBucket.length}`)
-        t.diagnostic(
-          `${name}: ${watch.sent + 1} sent, ${looks} looks, ${inBucket.length} equal to the engine's own in the end, ` +
-            `${lagMost} s behind at most`,
-        )
-      }
-      const { seen, secondsMost } = freshness.result
-      t.diagnostic(`${seen} blocks and indexes were seen, each within ${secondsMost} s`)
-      assert.ok(seen > 5 && secondsMost <= 60, `${seen} blocks, within ${secondsMost} s`)
-      await deletedMeanwhile()
-      for (const bucket of ['metrics', 'logs', 'traces']) t.diagnostic(`${bucket}: ${JSON.stringify(onlyRead(bucket))}`)
-    } finally {
-      await reader.stop()
-      await Promise.all([cortex.stop(), loki.stop(), tempo.stop()])
+test('Cortex, Loki and Tempo go on writing: nothing is missing or twice, and nothing is written', needed, async t => {
+  const cortex = await foreign.startCortex(ceph, 'metrics', `${directory}/cortex`)
+  const period = [{ from: '2024-01-01', schema: 'v13' }]
+  const lokiDirectory = `${directory}/loki`
+  let loki = await foreign.startLoki(ceph, 'logs', lokiDirectory, period)
+  const tempo = await foreign.startTempo(ceph, 'traces', `${directory}/tempo`, 'vParquet4')
+  const own = ['metrics', 'logs', 'traces'].map(name => `--${name}.bucket.s3.bucket=${name}`)
+  // The buckets are empty still: there are no tenants.
+  const reader = await startReader('reader', own)
+  try {
+    const baseMs = Math.floor(Date.now() / 1000) * 1000
+    const lokiUrl = (): string => loki.url
+    const items: Record<string, Numbered> = {
+      samples: samples(() => `${cortex.url}/api/v1/push`, baseMs, headersOf('team-a')),
+      lines: lines(lokiUrl, baseMs, headersOf('fake')),
+      traces: traces(() => tempo.otlp, baseMs, headersOf('single-tenant')),
     }
-  },
-)
+    const engines = { samples: () => `${cortex.url}/prometheus`, lines: lokiUrl, traces: () => tempo.url }
+    const watches = Object.entries(items).map(([name, one]) => ({ name, watch: new ReaderWatch(one, reader.url) }))
+    const freshness = new Freshness(ceph.client, ['metrics', 'logs', 'traces'], reader.url)
+    freshness.start()
+    for (const { watch } of watches) watch.start(baseMs)
+    const endMs = Date.now() + loadSeconds * 1000
+    while (Date.now() < endMs) {
+      // Loki puts an index into the bucket every quarter of an hour, and when it stops.
+      await new Promise(resolve => setTimeout(resolve, 35_000))
+      await loki.stop()
+      loki = await foreign.startLoki(ceph, 'logs', lokiDirectory, period)
+    }
+    for (const { watch } of watches) await watch.stop()
+    await freshness.stop()
+    // What Loki has in memory goes into the bucket; another one has what is there, and nothing else.
+    await loki.stop()
+    loki = await foreign.startLoki(ceph, 'logs', `${directory}/loki-cold`, period)
+    for (const { name, watch } of watches) {
+      const { findings, looks, lagMost } = watch.watched
+      assert.deepEqual(findings, [], name)
+      const all = (url: string): Promise<number[]> => items[name]!.read(url, 0, watch.sent)
+      const theirs = (await all(engines[name as keyof typeof engines]())).sort((a, b) => a - b)
+      // What an engine has not cut yet is in no bucket; the other Loki has nothing but the bucket.
+      const least = name === 'lines' ? theirs.at(-1)! : watch.sent - 70
+      const inBucket = await until(
+        async () => {
+          const found = (await all(reader.url)).sort((a, b) => a - b)
+          const expected = theirs.filter(n => n <= found.at(-1)!)
+          if (found.at(-1)! >= least && isDeepStrictEqual(found, expected)) return found
+          throw new Error(`of ${expected.length} ${found.length}, ${least} should be there: ${found.join()}`)
+        },
+        `the reader has the same ${name} as the engine`,
+        90,
+      )
+      assert.ok(inBucket.length > 60, `${name}: ${inBucket.length}`)
+      t.diagnostic(
+        `${name}: ${watch.sent + 1} sent, ${looks} looks, ${inBucket.length} equal to the engine's own in the end, ` +
+          `${lagMost} s behind at most`,
+      )
+    }
+    const { seen, secondsMost } = freshness.result
+    t.diagnostic(`${seen} blocks and indexes were seen, each within ${secondsMost} s`)
+    assert.ok(seen > 5 && secondsMost <= 60, `${seen} blocks, within ${secondsMost} s`)
+    await deletedMeanwhile()
+    for (const bucket of ['metrics', 'logs', 'traces']) t.diagnostic(`${bucket}: ${JSON.stringify(onlyRead(bucket))}`)
+  } finally {
+    await reader.stop()
+    await Promise.all([cortex.stop(), loki.stop(), tempo.stop()])
+  }
+})
 
 /** Each of them deleted something, so that there was something to get wrong. */
 async function deletedMeanwhile(): Promise<void> {
@@ -215,7 +208,7 @@ const dayQueries = [
 
 test(
   'Loki with periods of boltdb-shipper, v11, v12 and v13, and two tenants: all but boltdb is equal, which is named',
-  { ...needed, timeout: 300_000 },
+  needed,
   async t => {
     const today = Math.floor(Date.now() / dayMs) * dayMs
     const day = (ago: number): string => dateOf(today - ago * dayMs)
@@ -292,7 +285,7 @@ async function putMany(): Promise<void> {
   await put('tenants', 't/markers/cleaner-visit-marker.json', '{}')
 }
 
-test(`${manyBlocks} blocks: what a start and a look cost`, { ...needed, timeout: 300_000 }, async t => {
+test(`${manyBlocks} blocks: what a start and a look cost`, needed, async t => {
   await putMany()
   for (const [bucket, gets] of [
     ['tenants', 10],

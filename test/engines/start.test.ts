@@ -22,12 +22,9 @@ const s3 = "s3: { endpoint: 'http://s3.example.net:9000', region: minio, allow_i
 const isRunning = isCephInstalled && engines.every(name => enginePath(name) !== undefined)
 let ceph: Ceph | undefined
 
-before(
-  async () => {
-    if (isRunning) ceph = await startCeph(`${directory}/ceph`, ['mimir-blocks', 'loki-chunks', 'tempo-traces'])
-  },
-  { timeout: 180_000 },
-)
+before(async () => {
+  if (isRunning) ceph = await startCeph(`${directory}/ceph`, ['mimir-blocks', 'loki-chunks', 'tempo-traces'])
+})
 after(async () => {
   await ceph?.stop()
   rmSync(directory, { recursive: true, force: true })
@@ -70,7 +67,7 @@ async function checkEngines(t: TestContext, stack: RunningStack, doors: Record<s
 }
 
 for (const [place, text] of Object.entries({ 'local volumes': '', S3: s3 })) {
-  test(`compose, ${place}`, { timeout: 300_000, ...needsEngines({ programs: engines, s3: text !== '' }) }, async t => {
+  test(`compose, ${place}`, needsEngines({ programs: engines, s3: text !== '' }), async t => {
     const volumes = `${directory}/compose-${place.replace(' ', '-')}`
     const { stack, tree } = await renderStack(text, 'lgtm', 'compose')
     const running = await RunningStack.start(composeContainers(tree, volumes), volumes, { s3Port: ceph?.port })
@@ -83,7 +80,7 @@ for (const [place, text] of Object.entries({ 'local volumes': '', S3: s3 })) {
 
   test(
     `charts, ${place}`,
-    { timeout: 300_000, ...needsEngines({ programs: engines, charts: Object.values(charts), s3: text !== '' }) },
+    needsEngines({ programs: engines, charts: Object.values(charts), s3: text !== '' }),
     async t => {
       const volumes = `${directory}/kube-${place.replace(' ', '-')}`
       const { stack, tree } = await renderStack(text, 'lgtm', 'flux')

@@ -38,7 +38,7 @@ function queryDoors(doors: Readonly<Record<string, string>>): Record<string, str
   return Object.fromEntries(Object.entries(doors).filter(([name]) => name.endsWith('.query')))
 }
 
-test('compose', { timeout: 200_000, ...needsEngines({ programs: ['victoria-metrics', ...stores] }) }, async t => {
+test('compose', needsEngines({ programs: ['victoria-metrics', ...stores] }), async t => {
   const volumes = `${directory}/compose`
   makeVolume(volumes, 0)
   const { stack, tree } = await renderStack('signals: [metrics, logs, traces]\n', 'victoria', 'compose')
@@ -55,33 +55,29 @@ test('compose', { timeout: 200_000, ...needsEngines({ programs: ['victoria-metri
   }
 })
 
-test(
-  'charts of logs and traces',
-  { timeout: 200_000, ...needsEngines({ programs: stores, charts: storeCharts }) },
-  async t => {
-    const volumes = `${directory}/charts`
-    makeVolume(volumes, 0)
-    const { stack, tree } = await renderStack('signals: [logs, traces]\n', 'victoria', 'flux')
-    const objects = clusterObjects(tree, Object.fromEntries(storeCharts.map(name => [name, name])))
-    const containers = kubeContainers(objects, volumes)
-    assert.deepEqual(
-      containers.map(({ name, user }) => `${name} ${user}`).sort(),
-      ['victoria-traces-single-server-0', 'vlinsert-0', 'vlselect-0', 'vlstorage-0'].map(name => `${name} 10001`),
-    )
-    const running = await RunningStack.start(containers, volumes, { objects })
-    try {
-      const doors = await doorsOf(stack, running.network)
-      await linesArrive(doors)
-      await spansArrive(doors)
-      for (const { spec, output } of running.pods) {
-        assert.deepEqual(refusals(output), [], spec.name)
-        t.diagnostic(`${spec.name}: ${spec.args.join(' ')}`)
-      }
-    } finally {
-      await running.stop()
+test('charts of logs and traces', needsEngines({ programs: stores, charts: storeCharts }), async t => {
+  const volumes = `${directory}/charts`
+  makeVolume(volumes, 0)
+  const { stack, tree } = await renderStack('signals: [logs, traces]\n', 'victoria', 'flux')
+  const objects = clusterObjects(tree, Object.fromEntries(storeCharts.map(name => [name, name])))
+  const containers = kubeContainers(objects, volumes)
+  assert.deepEqual(
+    containers.map(({ name, user }) => `${name} ${user}`).sort(),
+    ['victoria-traces-single-server-0', 'vlinsert-0', 'vlselect-0', 'vlstorage-0'].map(name => `${name} 10001`),
+  )
+  const running = await RunningStack.start(containers, volumes, { objects })
+  try {
+    const doors = await doorsOf(stack, running.network)
+    await linesArrive(doors)
+    await spansArrive(doors)
+    for (const { spec, output } of running.pods) {
+      assert.deepEqual(refusals(output), [], spec.name)
+      t.diagnostic(`${spec.name}: ${spec.args.join(' ')}`)
     }
-  },
-)
+  } finally {
+    await running.stop()
+  }
+})
 
 /** Lines that are pushed come back by the data source's URL: all, whole, with their labels. */
 async function linesArrive(doors: Readonly<Record<string, string>>): Promise<void> {
@@ -266,38 +262,34 @@ class Operator {
   }
 }
 
-test(
-  "the k8s-stack's objects",
-  { timeout: 200_000, ...needsEngines({ programs, charts: ['victoria-metrics-k8s-stack'] }) },
-  async t => {
-    const volumes = `${directory}/stack`
-    makeVolume(volumes, 0)
-    const { stack, tree } = await renderStack('signals: [metrics]\n', 'victoria', 'flux')
-    const objects = clusterObjects(tree, { 'victoria-metrics-k8s-stack': 'victoria-metrics-k8s-stack' })
-    const containers = new Operator(objects, volumes).containers()
-    const running = await RunningStack.start(containers, volumes)
-    try {
-      const single = running.pods[0]!
-      await running.network.addService('metrics-store', [{ port: 8428, to: { host: single.ip, port: 8428 } }])
-      const doors = await doorsOf(stack, running.network)
-      for (const { check, level, found } of await checkStack({ 'metrics.query': doors['metrics.query']! }))
-        t.diagnostic(`${level} ${check}: ${found}`)
-      const isThere = async (query: string): Promise<true | undefined> =>
-        (await instant(doors['metrics.query']!, query)).length > 0 ? true : undefined
-      await until(() => isThere('up{job="single"}'), "vmagent's samples are in VMSingle", 60)
-      await until(() => isThere('up_recorded{job="single"}'), "vmalert's samples are in VMSingle", 60)
-      const alertmanager = await running.network.door(containers[2]!.name, 9093)
-      await until(
-        async () => {
-          const alerts = (await getJson(`http://${alertmanager}/api/v2/alerts`, {})) as { labels: object }[]
-          return JSON.stringify(alerts).includes('AlwaysThere') ? true : undefined
-        },
-        "vmalert's alert is in Alertmanager",
-        60,
-      )
-      assert.equal(running.pods.filter(pod => pod.isRunning).length, 4)
-    } finally {
-      await running.stop()
-    }
-  },
-)
+test("the k8s-stack's objects", needsEngines({ programs, charts: ['victoria-metrics-k8s-stack'] }), async t => {
+  const volumes = `${directory}/stack`
+  makeVolume(volumes, 0)
+  const { stack, tree } = await renderStack('signals: [metrics]\n', 'victoria', 'flux')
+  const objects = clusterObjects(tree, { 'victoria-metrics-k8s-stack': 'victoria-metrics-k8s-stack' })
+  const containers = new Operator(objects, volumes).containers()
+  const running = await RunningStack.start(containers, volumes)
+  try {
+    const single = running.pods[0]!
+    await running.network.addService('metrics-store', [{ port: 8428, to: { host: single.ip, port: 8428 } }])
+    const doors = await doorsOf(stack, running.network)
+    for (const { check, level, found } of await checkStack({ 'metrics.query': doors['metrics.query']! }))
+      t.diagnostic(`${level} ${check}: ${found}`)
+    const isThere = async (query: string): Promise<true | undefined> =>
+      (await instant(doors['metrics.query']!, query)).length > 0 ? true : undefined
+    await until(() => isThere('up{job="single"}'), "vmagent's samples are in VMSingle", 60)
+    await until(() => isThere('up_recorded{job="single"}'), "vmalert's samples are in VMSingle", 60)
+    const alertmanager = await running.network.door(containers[2]!.name, 9093)
+    await until(
+      async () => {
+        const alerts = (await getJson(`http://${alertmanager}/api/v2/alerts`, {})) as { labels: object }[]
+        return JSON.stringify(alerts).includes('AlwaysThere') ? true : undefined
+      },
+      "vmalert's alert is in Alertmanager",
+      60,
+    )
+    assert.equal(running.pods.filter(pod => pod.isRunning).length, 4)
+  } finally {
+    await running.stop()
+  }
+})

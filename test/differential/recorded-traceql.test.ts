@@ -1,0 +1,3 @@
+import { testRecordedAnswers } from './recorded-answers.ts'
+
+testRecordedAnswers('traceql')
