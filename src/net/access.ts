@@ -60,7 +60,7 @@ export interface Grant {
 /** The grant of the process itself, and of everybody where credentials are off. */
 export const everything: Grant = { name: '', verbs, signals: signalNames, tenants: undefined, labels: [] }
 
-/** Of routes that are open, where credentials are on: whoever asks is not asked who they are. */
+/** Of whoever asks at an open route without a right credential, where credentials are on. */
 export const nobody: Grant = { name: '', verbs: [], signals: [], tenants: undefined, labels: [] }
 
 /** Whoever asks: what a request, a call and a socket have in common. */

@@ -130,11 +130,18 @@ export class Auth {
   /** The grant of whoever asks for something of this access. */
   enter(access: Access, asking: Asking): Admission | Promise<Admission> {
     if (!this.isOn) return everything
-    if (access.kind === 'open' || access.kind === 'login') return nobody
+    if (access.kind === 'login') return nobody
+    if (access.kind === 'open') return this.#recognise(asking)
     const admission = this.admit(asking)
     return admission instanceof Promise
       ? admission.then(admitted => withinGrant(access, admitted))
       : withinGrant(access, admission)
+  }
+
+  /** Who it is where nobody is refused. */
+  #recognise(asking: Asking): Grant | Promise<Grant> {
+    const admission = this.admit(asking)
+    return admission instanceof Promise ? admission.then(grantOrNone) : grantOrNone(admission)
   }
 
   /** The first scheme that grants something decides; where none does, the first that refuses. */
@@ -194,6 +201,10 @@ export class Auth {
     const challenges = this.#schemes.map(scheme => scheme.challenge).filter(text => text !== undefined)
     return challenges[0] ?? bearerChallenge
   }
+}
+
+function grantOrNone(admission: Admission): Grant {
+  return isRefusal(admission) ? nobody : admission
 }
 
 function withinGrant(access: Access, admission: Admission): Admission {

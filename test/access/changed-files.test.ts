@@ -32,7 +32,8 @@ for (const [setting, { text, authorization, next, flags }] of Object.entries(fil
     const run = await runTercet([`${setting}=${file}`, ...flags], directory)
     const ask = async (sent: Record<string, string>): Promise<number> =>
       (await fetch(`${run.url}/api/v1/labels`, { headers: sent })).status
-    const ready = async (): Promise<string> => (await fetch(`${run.url}/-/ready`)).text()
+    const ready = async (): Promise<string> =>
+      (await fetch(`${run.url}/-/ready`, { headers: { authorization } })).text()
     try {
       const states: (() => void)[] = [
         () => {

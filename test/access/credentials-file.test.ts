@@ -18,7 +18,10 @@ async function statusOf(run: Running, { name }: Credential, path = '/api/v1/quer
   return reply.status
 }
 
-const readiness = async (run: Running): Promise<string> => (await fetch(`${run.url}/-/ready`)).text()
+async function readiness({ url }: Running, credential?: Credential): Promise<string> {
+  const headers = credential === undefined ? {} : { authorization: `Bearer token-of-${credential.name}` }
+  return (await fetch(`${url}/-/ready`, { headers })).text()
+}
 
 test('a file that changes is followed; one that is wrong, empty or gone changes nothing, and is told', async () => {
   const directory = temporaryDirectory()
@@ -43,13 +46,16 @@ test('a file that changes is followed; one that is wrong, empty or gone changes 
       await assert.rejects(run.tercet.reload(), reason, name)
       assert.deepEqual([await statusOf(run, first), await statusOf(run, second)], [401, 200], name)
       assert.equal((await fetch(`${run.url}/api/v1/query?query=1`)).status, 401, name)
-      assert.match(await readiness(run), /warning: a file of credentials is wrong: /, name)
+      assert.match(await readiness(run, second), /warning: a file of credentials is wrong: /, name)
+      // Whoever is not in learns that there is something, and not what.
+      for (const stranger of [undefined, first])
+        assert.match(await readiness(run, stranger), /^Tercet is ready\.\nThere are warnings: ask with credentials/)
     }
     rmSync(file, { recursive: true })
     writeFileSync(file, good)
     await run.tercet.reload()
     assert.deepEqual([await statusOf(run, first), await statusOf(run, second)], [200, 401])
-    assert.doesNotMatch(await readiness(run), /credentials/)
+    assert.doesNotMatch(await readiness(run, first), /credentials/)
   } finally {
     await run.stop()
   }

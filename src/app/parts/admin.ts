@@ -1,5 +1,5 @@
 /** Health and readiness, and what an operator asks the process to do. */
-import { administersProcess, known, open } from '#net/access.ts'
+import { administersProcess, known, lackOf, open, readsProcess } from '#net/access.ts'
 import { allowing, at, type GuardedRoute, type Handler, type HttpReply, type Route } from '#net/route-table.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import type { Signal } from '#store/signal.ts'
@@ -21,14 +21,23 @@ function readyText({ warnings }: Health): string {
   return ['Tercet is ready.', ...lines.map(line => `warning: ${line}`)].map(line => `${line}\n`).join('')
 }
 
+/** For whoever has no right credential: the texts name hosts, files and tenants. */
+function shortReadyText({ warnings }: Health): string {
+  const hint = warnings().length === 0 ? '' : 'There are warnings: ask with credentials that may read all.\n'
+  return `Tercet is ready.\n${hint}`
+}
+
 function healthRoutes(health: Health): GuardedRoute[] {
-  const readiness: Handler = () => {
+  const readiness: Handler = ({ grant }) => {
     const reason = health.notReady()
-    return Promise.resolve({
-      status: reason === undefined ? 200 : 503,
-      headers: text,
-      body: reason ?? readyText(health),
-    })
+    const isTold = lackOf(readsProcess, grant) === undefined
+    const body =
+      reason === undefined
+        ? (isTold ? readyText : shortReadyText)(health)
+        : isTold
+          ? reason
+          : 'Tercet is not ready: ask with credentials that may read all for the reason.\n'
+    return Promise.resolve({ status: reason === undefined ? 200 : 503, headers: text, body })
   }
   return allowing(open, [
     ...at(['GET'], ['/health'], saying('OK')),

@@ -1,45 +1,27 @@
 /** Credentials: their files are read again when they have changed. */
 import { FailedLogins } from '#auth/failed-logins.ts'
 import { loginRoutes } from '#auth/login.ts'
-import { Repeater } from '#core/clock.ts'
-import { messageOf } from '#core/errors.ts'
 import type { Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
-
-/** A token that was taken back is of no use after this. */
-const lookEveryMs = 10_000
+import { Reread } from '../reread.ts'
 
 type CredentialsContext = Pick<Context, 'world' | 'security' | 'audit' | 'externalUrl' | 'tenancy'>
 
 export function makeCredentials({ world, security, audit, externalUrl, tenancy }: CredentialsContext): Part {
-  const { clock, log, random } = world
+  const { clock, random } = world
   const { credentials, auth } = security
   const { failedLogins } = credentials
   credentials.onLogin = ({ name, from, isRight }) => {
     void audit.note({ who: name.slice(0, 200), action: 'login', outcome: isRight ? 'done' : 'refused', from })
   }
-  let problem: string | undefined
-  const read = async (): Promise<void> => {
-    try {
-      const hasChanged = await credentials.refresh()
-      problem = undefined
-      if (hasChanged) log.info('credentials have changed and were read again')
-    } catch (error) {
-      problem = messageOf(error)
-      throw error
-    }
-  }
-  const look = async (): Promise<void> => {
-    const before = problem
-    await read().catch(() => undefined)
-    if (problem !== undefined && problem !== before)
-      log.error('a file of credentials is wrong; those that were read before stay', { error: problem })
+  const files = new Reread(world, {
+    what: 'a file of credentials',
+    read: () => credentials.refresh(),
     // Also where no file has changed: tokens and sessions of a provider are over at some time.
-    await auth.recheck()
-  }
+    onLook: () => auth.recheck(),
+  })
   // Anybody can send a login that was never begun: no more of them are noted than wrong passwords.
   const strangers = new FailedLogins(clock)
-  let repeater: Repeater | undefined
   const routes = loginRoutes({
     clock,
     random,
@@ -64,16 +46,14 @@ export function makeCredentials({ world, security, audit, externalUrl, tenancy }
       registry.read('tercet_refused_logins_total', refused, 'counter', () => failedLogins.refused)
     },
     start: () => {
-      repeater = new Repeater(clock, lookEveryMs, look)
+      files.start()
       return Promise.resolve()
     },
-    stop: async () => {
-      await repeater?.stop()
-    },
+    stop: () => files.stop(),
     reload: async () => {
-      await read()
+      await files.readAgain()
       await auth.recheck()
     },
-    warning: () => (problem === undefined ? undefined : `a file of credentials is wrong: ${problem}`),
+    warning: () => files.warning,
   })
 }
