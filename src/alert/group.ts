@@ -10,8 +10,8 @@ import type { MetricsAppender } from '#metrics/append.ts'
 import { Labels } from '#model/labels.ts'
 import { BatchBuilder } from '#model/write-batch.ts'
 import type { ActiveAlert, Alert } from './alert.ts'
-import { Rule, type RuleContext, type RuleOutput } from './rules.ts'
 import type { GroupSettings } from './rules-file.ts'
+import { Rule, type RuleContext, type RuleOutput } from './rules.ts'
 
 /** What a group evaluates with and writes to. */
 export interface GroupWorld extends RuleContext {

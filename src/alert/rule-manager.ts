@@ -1,6 +1,6 @@
 /** All groups of all files; a reload changes only what is different. */
-import type { GroupSettings } from './rules-file.ts'
 import { RuleGroup, type GroupWorld } from './group.ts'
+import type { GroupSettings } from './rules-file.ts'
 
 /** What a group is known by, whatever its rules. One that goes to another tenant ends, and begins there. */
 function identityOf({ owner, file, name }: GroupSettings, tenant: string): string {

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { silentLog } from '#core/log.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
+import type { StoredGroup } from '#model/rule-group.ts'
 import { ruleGroupYaml, ruleNamespacesYaml } from './rule-group-yaml.ts'
 import { Ruler, type RulerOptions, type StoredGroups } from './ruler.ts'
-import type { StoredGroup } from '#model/rule-group.ts'
 
 class KeptGroups implements StoredGroups {
   readonly kept = new Map<string, StoredGroup>()

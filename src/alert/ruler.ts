@@ -7,9 +7,9 @@ import type { Clock } from '#core/clock.ts'
 import { BadDataError, LimitError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { compareText, quote } from '#core/text.ts'
+import type { StoredGroup } from '#model/rule-group.ts'
 import { ruleGroupYaml } from './rule-group-yaml.ts'
 import { readRuleGroup, type GroupOwner, type GroupSettings, type RuleLanguage } from './rules-file.ts'
-import type { StoredGroup } from '#model/rule-group.ts'
 
 /** Where groups are kept. */
 export interface StoredGroups {

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { Labels } from '#model/labels.ts'
 import type { AlertState } from './alert.ts'
-import { Rule, type RuleContext, type RuleSample } from './rules.ts'
 import type { GroupSettings, RuleSettings } from './rules-file.ts'
+import { Rule, type RuleContext, type RuleSample } from './rules.ts'
 
 const minuteMs = 60_000
 const settingsOf = (more: Partial<RuleSettings>): RuleSettings => ({

@@ -13,10 +13,10 @@ import { checkTenantName } from '#core/tenant-name.ts'
 import { problemOfAllowedHost } from '#net/allowed-hosts.ts'
 import { problemOfOrigin } from '#net/browser-rules.ts'
 import { clientAuths } from '#net/tls-options.ts'
-import { syslogListeners } from './syslog-listeners.ts'
-import { tlsListeners } from './tls-listeners.ts'
 import { findVariables, type Environment } from './environment.ts'
 import { isOptionName, optionNames, optionOf, type OptionName } from './options.ts'
+import { syslogListeners } from './syslog-listeners.ts'
+import { tlsListeners } from './tls-listeners.ts'
 
 export class Config {
   readonly #values: ReadonlyMap<OptionName, string>

@@ -21,9 +21,9 @@ import { TenantUsage } from '#store/tenant-usage.ts'
 import { Audit } from './audit.ts'
 import { explainStore } from './buckets.ts'
 import type { Config } from './config.ts'
-import type { OptionName } from './options.ts'
 import type { Environment } from './environment.ts'
 import { FormatRecords } from './format-records.ts'
+import type { OptionName } from './options.ts'
 import { limitsOf, openSecurity, type Security, type World } from './world.ts'
 
 export type { Environment }

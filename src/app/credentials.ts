@@ -15,6 +15,7 @@ import type { Random } from '#core/random.ts'
 import { Secret } from '#core/secret.ts'
 import { checkTenantName } from '#core/tenant-name.ts'
 import { Auth, shortForm, type Scheme } from '#net/auth.ts'
+import { ClientAddresses } from '#net/client-addresses.ts'
 import { HttpClient } from '#net/http-client.ts'
 import type { Config } from './config.ts'
 import type { Environment } from './environment.ts'
@@ -74,7 +75,7 @@ export class OwnCredentials {
     this.#ownKey = world.random.bytes(32)
     this.failedLogins = new FailedLogins(world.clock)
     this.#digest = read.digest
-    this.auth = new Auth([])
+    this.auth = new Auth([], new ClientAddresses(config.list('trusted_proxies')))
     this.#use(read)
   }
 

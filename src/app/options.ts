@@ -224,6 +224,12 @@ export const optionTable = {
     'Origins whose pages may read, send telemetry and act here: https://app.example.net; with * any page may read ' +
       'and send telemetry.',
   ),
+  trusted_proxies: option(
+    'networks',
+    '',
+    'Networks (10.0.0.0/8) and addresses of proxies in front of this process: what they add to X-Forwarded-For is ' +
+      'the address that wrong passwords are counted by, and that the audit names.',
+  ),
   'limits.scrape_size': option(
     'bytes',
     '64MiB',

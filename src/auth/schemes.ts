@@ -8,7 +8,7 @@ import type { Credentials } from './credentials.ts'
 import type { FailedLogins } from './failed-logins.ts'
 import { isPasswordOf, nobodysHash, type PasswordHash } from './password-hash.ts'
 
-/** A password that was right is not hashed again for so long. */
+/** A password that was right is not hashed again while it is used as often as this. */
 const rememberMs = 600_000
 const rememberedMax = 10_000
 /** Passwords that are hashed at a time, and that may wait for it. */
@@ -19,7 +19,7 @@ const wrong: Admission = { status: 401, reason: 'the user name or the password i
 
 interface Remembered {
   readonly grant: Grant
-  readonly untilMs: number
+  untilMs: number
 }
 
 /** Somebody has sent a password that was not remembered. */
@@ -64,7 +64,12 @@ export class Passwords implements Scheme {
     if (sent?.scheme !== 'basic') return undefined
     const digest = createHmac('sha256', this.#key).update(sent.given).digest('base64')
     const known = this.#right.get(digest)
-    if (known !== undefined && known.untilMs > this.#clock.monotonicMs()) return known.grant
+    const nowMs = this.#clock.monotonicMs()
+    if (known !== undefined && known.untilMs > nowMs) {
+      // Whoever is in stays in while others try passwords from the same address.
+      known.untilMs = nowMs + rememberMs
+      return known.grant
+    }
     const pending = this.#pending.get(digest)
     if (pending !== undefined) return pending
     const text = Buffer.from(sent.given, 'base64').toString('utf8')

@@ -1,8 +1,8 @@
 /** Every verb as data: its help, and what it says about a command line that does not fit it. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { BadDataError } from '#core/errors.ts'
 import { optionNames } from '#app/options.ts'
+import { BadDataError } from '#core/errors.ts'
 import { readArguments } from './arguments.ts'
 import { helpOf, usageOf } from './help.ts'
 import { shownFlag, type Flag, type Verb, type VerbTable } from './verb.ts'

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BadDataError } from '#core/errors.ts'
-import { render } from './render.ts'
 import type { SecretSpec } from './release.ts'
+import { render } from './render.ts'
 import { engines, readStack, targets } from './stack.ts'
 
 /** Where receivers of alerts have a credential; `x` is one. */

@@ -1,8 +1,8 @@
 /** Span metrics and service graphs, named as Tempo's generator names them. Bounded in the number of series. */
-import { keyOfTexts } from '#core/text.ts'
 import type { Clock } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
+import { keyOfTexts } from '#core/text.ts'
 import { yieldEvery } from '#core/yield.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import { Labels } from '#model/labels.ts'

@@ -1,9 +1,9 @@
 /** Which lines are taken in, what becomes of their metadata, and what a sender is answered. Source: docs/logs.md. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { isOptionName } from '#app/options.ts'
 import { LimitError } from '#core/errors.ts'
 import { exactly } from '#core/steady-clock.ts'
-import { isOptionName } from '#app/options.ts'
 import { Labels } from '#model/labels.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
 import type { LogsAppendOutcome } from './append.ts'

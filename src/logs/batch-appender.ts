@@ -2,18 +2,18 @@
  * Lines of a batch, decided on one by one after Loki's admission rules, into a log record and what shows them when the
  * log has it. Synchronous. Source: docs/logs.md.
  */
-import { formatNs } from '#core/nanoseconds.ts'
 import { BadDataError, LimitError } from '#core/errors.ts'
+import { formatNs } from '#core/nanoseconds.ts'
 import type { NowRange } from '#core/steady-clock.ts'
 import { nameRefused, refuse } from '#model/append-outcome.ts'
-import type { LogBatch } from '#model/log-batch.ts'
 import type { Labels } from '#model/labels.ts'
+import type { LogBatch } from '#model/log-batch.ts'
 import { impliedService, serviceNameLabel } from '#model/service-name.ts'
+import { AdmittedLines } from './admitted-lines.ts'
 import type { LogsAppendOutcome } from './append.ts'
 import { detectLevel, knownLevel, levelNames, levelOfSeverityNumber } from './detected-level.ts'
 import type { StreamHead } from './head.ts'
 import { normalizeMetadataName } from './metadata-names.ts'
-import { AdmittedLines } from './admitted-lines.ts'
 import type { Tenant } from './tenant.ts'
 import { LinesRecord } from './wal-record.ts'
 

@@ -3,6 +3,9 @@
  * has an object of its own (bucket/numbered-states.ts); `deletions.json` has the newest as well, or one shortly before
  * it. A copy on the disk stands in while the bucket is away.
  */
+import type { Bucket } from '#bucket/bucket.ts'
+import { newestState, putState, stateAt, type NumberedState } from '#bucket/numbered-states.ts'
+import { makeUlid } from '#codec/ulid.ts'
 import type { Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
@@ -10,9 +13,6 @@ import type { Log } from '#core/log.ts'
 import { NewerFormatError, refuseNewer, versionOfState } from '#core/own-formats.ts'
 import type { Random } from '#core/random.ts'
 import { encodeUtf8 } from '#core/text.ts'
-import type { Bucket } from '#bucket/bucket.ts'
-import { newestState, putState, stateAt, type NumberedState } from '#bucket/numbered-states.ts'
-import { makeUlid } from '#codec/ulid.ts'
 
 export interface DeletionRequest {
   id: string

@@ -2,15 +2,15 @@
  * Which index files the bucket has, by day and tenant. A file is fetched when its day is first asked for, and kept
  * while it is used.
  */
-import { gunzip } from 'node:zlib'
 import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import type { Bucket } from '#bucket/bucket.ts'
 import type { Clock } from '#core/clock.ts'
 import { CorruptDataError, messageOf, NotFoundError, PlanStaleError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
-import { forEachParallel } from '#core/parallel.ts'
 import type { Omissions } from '#core/omissions.ts'
+import { forEachParallel } from '#core/parallel.ts'
 import { yieldEvery } from '#core/yield.ts'
-import type { Bucket } from '#bucket/bucket.ts'
 import { Labels } from '#model/labels.ts'
 import { DamageList, type DamagedBlock } from '#store/damage.ts'
 import { decodeIndexByTurns, LogIndex, tenantLabel, type IndexedStream } from './index-file.ts'

@@ -1,6 +1,6 @@
 /** What the signal holds of one tenant. */
-import { Head } from './head.ts'
 import type { LastDefinitions } from '#store/record-definitions.ts'
+import { Head } from './head.ts'
 
 export class Tenant {
   readonly name: string

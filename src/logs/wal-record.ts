@@ -12,8 +12,8 @@ import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { recentBytes, RecentTimes, TimeCursor, writeTime } from '#codec/log-time.ts'
 import { Labels } from '#model/labels.ts'
-import { readText, writeText } from '#store/wal-text.ts'
 import { RecordDefinitions } from '#store/record-definitions.ts'
+import { readText, writeText } from '#store/wal-text.ts'
 
 export const recordKind = { lines: 1 } as const
 

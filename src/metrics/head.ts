@@ -5,10 +5,10 @@
  * A sample comes in twice: `admit` decides on it and notes it, so that the next one can be compared with it; `show`
  * makes it visible when the log has it. `takeBack` forgets what was admitted and is not shown.
  */
-import { OpenXorChunks } from '#codec/xor-chunk.ts'
 import type { HashSeed } from '#codec/series-key.ts'
-import type { Limits } from '#core/limits.ts'
+import { OpenXorChunks } from '#codec/xor-chunk.ts'
 import { grown } from '#core/grown.ts'
+import type { Limits } from '#core/limits.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import type { FloatHistogram } from '#model/histogram.ts'
 import { SampleColumns } from '#model/sample-columns.ts'

@@ -1,10 +1,10 @@
 /** The series of one head: label sets as numbers of pairs, found by the hash of their key, indexed by postings. */
 import { SeriesKeys, type HashSeed } from '#codec/series-key.ts'
 import { BadDataError, LimitError } from '#core/errors.ts'
+import { grown } from '#core/grown.ts'
 import type { Limits } from '#core/limits.ts'
 import { metricName } from '#core/names.ts'
 import { compareBytes, decodeUtf8, encodeUtf8, quote } from '#core/text.ts'
-import { grown } from '#core/grown.ts'
 import type { Matcher } from '#lang/regex/matcher.ts'
 import { Labels } from '#model/labels.ts'
 import { KeyWriter } from '#model/write-batch.ts'

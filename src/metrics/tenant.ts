@@ -1,16 +1,16 @@
 /** What the signal holds of one tenant. */
 import type { HashSeed } from '#codec/series-key.ts'
 import type { Clock } from '#core/clock.ts'
+import { grown } from '#core/grown.ts'
 import type { Limits } from '#core/limits.ts'
 import type { Log } from '#core/log.ts'
-import { grown } from '#core/grown.ts'
 import type { Metadata } from '#model/write-batch.ts'
+import type { LastDefinitions } from '#store/record-definitions.ts'
 import { BlockSet } from './block-set.ts'
 import { ChangeLog, type Changes } from './change-log.ts'
 import { ExemplarStore } from './exemplars.ts'
 import { Head } from './head.ts'
 import { RecordShower } from './shower.ts'
-import type { LastDefinitions } from '#store/record-definitions.ts'
 
 /** No generation of the log has this number. */
 const never = 0xffffffff

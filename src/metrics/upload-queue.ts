@@ -3,13 +3,13 @@
  * file that makes it visible last; while the bucket is away it stays, and is served from, on the disk. Those of one
  * tenant go in order, one at a time.
  */
+import type { Bucket } from '#bucket/bucket.ts'
 import { backoffMs } from '#core/backoff.ts'
-import { messageOf } from '#core/errors.ts'
 import { sleep, type Clock } from '#core/clock.ts'
-import { forEachParallel } from '#core/parallel.ts'
+import { messageOf } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
-import type { Bucket } from '#bucket/bucket.ts'
+import { forEachParallel } from '#core/parallel.ts'
 import { marked } from '#store/upload-mark.ts'
 
 /** Blocks, each of another tenant, that are uploaded beside each other. */

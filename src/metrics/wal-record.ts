@@ -15,11 +15,11 @@ import { ByteReader } from '#codec/byte-reader.ts'
 import { ByteWriter } from '#codec/byte-writer.ts'
 import { CorruptDataError } from '#core/errors.ts'
 import { grown } from '#core/grown.ts'
-import { Labels } from '#model/labels.ts'
 import { FloatHistogram, type Buckets, type ResetHint } from '#model/histogram.ts'
+import { Labels } from '#model/labels.ts'
 import { metricTypes, type ExemplarSample, type Metadata } from '#model/write-batch.ts'
-import { readText, writeText } from '#store/wal-text.ts'
 import { RecordDefinitions } from '#store/record-definitions.ts'
+import { readText, writeText } from '#store/wal-text.ts'
 
 export const recordKind = { samples: 1 } as const
 

@@ -5,6 +5,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { everything, lackOf, nobody, type Access, type Grant } from './access.ts'
+import { ClientAddresses } from './client-addresses.ts'
 
 /** Whoever asks, as a server sees it. */
 export interface Asking {
@@ -110,12 +111,15 @@ interface Lasting {
 export class Auth {
   #schemes: readonly Scheme[]
   readonly #lasting = new Set<Lasting>()
+  /** Whom requests come from, for limits on failed logins and the audit. */
+  readonly addresses: ClientAddresses
   /** Where a browser without credentials is sent; undefined: nowhere. */
   loginPath: string | undefined
 
   /** Without schemes everybody may do everything. */
-  constructor(schemes: readonly Scheme[]) {
+  constructor(schemes: readonly Scheme[], addresses = new ClientAddresses()) {
     this.#schemes = schemes
+    this.addresses = addresses
   }
 
   /** From now on these decide: the files of credentials have changed. */

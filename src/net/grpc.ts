@@ -1,4 +1,5 @@
 /** gRPC calls with one request, bodies as bytes: decoding is the handler's. */
+import type { PeerCertificate } from 'node:tls'
 import {
   logVerbosity,
   Server,
@@ -10,7 +11,6 @@ import {
   type ServerWritableStream,
   type ServiceError,
 } from '@grpc/grpc-js'
-import type { PeerCertificate } from 'node:tls'
 import type { Clock } from '#core/clock.ts'
 import { ForbiddenError, messageOf, TimeoutError, UnauthorizedError, UnavailableError } from '#core/errors.ts'
 import type { MemoryBudget, MemoryHold } from '#core/memory-budget.ts'
@@ -89,6 +89,11 @@ interface Call {
 function headerOf(metadata: Metadata, name: string): string | undefined {
   const value = metadata.get(name)[0]
   return value === undefined ? undefined : String(value)
+}
+
+function forwardedFor(metadata: Metadata): string | undefined {
+  const values = metadata.get('x-forwarded-for')
+  return values.length === 0 ? undefined : values.join(',')
 }
 
 function hostOf(peer: string): string {
@@ -206,7 +211,7 @@ export class GrpcServer {
     const header: Caller['header'] = name => headerOf(call.metadata, name)
     const admission = await this.#auth.enter(access, {
       authorization: header('authorization'),
-      remoteAddress: hostOf(call.getPeer()),
+      remoteAddress: this.#auth.addresses.of(hostOf(call.getPeer()), forwardedFor(call.metadata)),
       clientSubject: certificateOf(call.getAuthContext().sslPeerCertificate)?.subject,
     })
     if (isRefusal(admission)) throw refusalError(admission)

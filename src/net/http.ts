@@ -217,11 +217,11 @@ export class HttpServer {
       this.#refuse(raw, response, refusalReply({ status: 403, reason: foreign }), match?.value)
       return
     }
-    const entered = auth.enter(access, askingOf(raw))
+    const entered = auth.enter(access, askingOf(raw, auth))
     const admission = entered instanceof Promise ? await entered : entered
     if (isRefusal(admission)) {
       const { status, name: who = '' } = admission
-      const from = raw.socket.remoteAddress
+      const from = clientAddressOf(raw, auth)
       if (status === 403 && this.#isAction(match?.value)) this.#options.onForbidden?.({ who, method, path, from })
       const login = status === 401 ? this.#loginOf(raw) : undefined
       if (login === undefined) this.#refuse(raw, response, this.#replyTo(admission, match?.value), match?.value)
@@ -317,7 +317,9 @@ export class HttpServer {
     const end = (): void => {
       response.destroy()
     }
-    response.once('close', this.#options.auth.attend({ access, asking: askingOf(raw), grant, end }))
+    const { auth } = this.#options
+    const asking = askingOf(raw, auth)
+    response.once('close', auth.attend({ access, asking: asking, grant, end }))
   }
 
   #wrap(
@@ -356,7 +358,7 @@ export class HttpServer {
       signal,
       header: headerOf(raw),
       grant,
-      remoteAddress: raw.socket.remoteAddress,
+      remoteAddress: clientAddressOf(raw, this.#options.auth),
       holdAnswer: held && (bytes => held.answer.take(bytes)),
       body,
       rawBody: () => (read ??= readBody(raw, bodyBytesMax, decodedBytesMax, undefined, held?.body)),
@@ -464,12 +466,16 @@ function refusalReply({ status, reason, headers }: Refusal): HttpReply {
   return { status, headers: { ...plainText, ...headers }, body: `${status}: ${reason}\n` }
 }
 
-function askingOf(raw: IncomingMessage): Asking {
+function clientAddressOf(raw: IncomingMessage, { addresses }: Auth): string | undefined {
+  return addresses.of(raw.socket.remoteAddress, headerOf(raw)('x-forwarded-for'))
+}
+
+function askingOf(raw: IncomingMessage, auth: Auth): Asking {
   const { headers, socket } = raw
   return {
     authorization: headers.authorization,
     cookie: headers.cookie,
-    remoteAddress: socket.remoteAddress,
+    remoteAddress: clientAddressOf(raw, auth),
     get clientSubject() {
       return clientSubject(socket)
     },

@@ -1,8 +1,8 @@
 /** An end to connections whose reader takes nothing of what waits for it: one look a second at all of a server's. */
 import type { Server as HttpServer } from 'node:http'
 import type { Http2SecureServer } from 'node:http2'
-import { Server as TlsServer } from 'node:tls'
 import type { Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import type { Clock, Timer } from '#core/clock.ts'
 
 export interface SlowSocketsOptions {

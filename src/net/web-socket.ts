@@ -6,8 +6,8 @@ import { WebSocketServer, type WebSocket } from 'ws'
 import { messageOf } from '#core/errors.ts'
 import type { Access, Caller, Grant } from './access.ts'
 import { isRefusal, type Asking, type Auth } from './auth.ts'
-import { clientSubject } from './client-certificate.ts'
 import { guardHeaders, type BrowserRules } from './browser-rules.ts'
+import { clientSubject } from './client-certificate.ts'
 
 export interface SocketRequest extends Caller {
   path: string
@@ -115,7 +115,7 @@ async function decide(
   try {
     const { access } = route
     const { authorization, cookie } = message.headers
-    const { remoteAddress } = message.socket
+    const remoteAddress = auth.addresses.of(message.socket.remoteAddress, forwardedFor(message))
     const asking = { authorization, cookie, remoteAddress, clientSubject: clientSubject(message.socket) }
     const admission = await auth.enter(access, asking)
     if (isRefusal(admission)) return { status: admission.status, body: `${admission.status}: ${admission.reason}\n` }
@@ -124,6 +124,11 @@ async function decide(
   } catch (error) {
     return { status: 500, body: `${messageOf(error)}\n` }
   }
+}
+
+function forwardedFor({ headers }: IncomingMessage): string | undefined {
+  const value = headers['x-forwarded-for']
+  return Array.isArray(value) ? value.join(',') : value
 }
 
 function requestOf(message: IncomingMessage, path: string, grant: Grant): SocketRequest {

@@ -2,8 +2,8 @@
  * The samples that one query may hold in memory, and the time that it may take. Long queries yield here. What is
  * counted is taken from the memory of the process too, where the query runs by the gate (gate.ts).
  */
-import { CanceledError, LimitError, TimeoutError } from '#core/errors.ts'
 import type { Clock } from '#core/clock.ts'
+import { CanceledError, LimitError, TimeoutError } from '#core/errors.ts'
 import { queryBytesMax, type Limits } from '#core/limits.ts'
 import type { MemoryHold } from '#core/memory-budget.ts'
 

@@ -2,11 +2,11 @@
  * Scrapes one target again and again. Source of the rules: Prometheus' public documentation of scraping and
  * staleness.
  */
-import { addAll } from '#core/lists.ts'
-import { keyOfTexts } from '#core/text.ts'
 import { outside, type Clock, type Timer } from '#core/clock.ts'
 import { nextDueMs, timeOfRunMs } from '#core/due-time.ts'
 import { BadDataError, LimitError, messageOf } from '#core/errors.ts'
+import { addAll } from '#core/lists.ts'
+import { keyOfTexts } from '#core/text.ts'
 import { relabel } from '#lang/relabel/relabel.ts'
 import type { MetricsAppender, MetricsAppendOutcome } from '#metrics/append.ts'
 import type { FloatHistogram } from '#model/histogram.ts'

@@ -3,8 +3,8 @@
  * after a restart. Each state of the list is an object of its own (bucket/numbered-states.ts). A copy on the disk
  * stands in while the bucket is away: what the local log has of such a tenant is not read back.
  */
-import { newestState, putState, type NumberedState } from '#bucket/numbered-states.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import { newestState, putState, type NumberedState } from '#bucket/numbered-states.ts'
 import type { Clock } from '#core/clock.ts'
 import { BadDataError, CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'

@@ -1,11 +1,11 @@
 /** Which blocks the bucket has, by tenant: from their meta.json, which never changes while it is there. */
+import type { Bucket, ObjectInfo } from '#bucket/bucket.ts'
 import { sleep, type Clock } from '#core/clock.ts'
-import { uploadMarkName } from '#store/upload-mark.ts'
 import { CorruptDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { forEachParallel } from '#core/parallel.ts'
-import type { Bucket, ObjectInfo } from '#bucket/bucket.ts'
 import { DamageList } from '#store/damage.ts'
+import { uploadMarkName } from '#store/upload-mark.ts'
 import { decodeMeta, isBlockId, type BlockMeta } from './block-meta.ts'
 import { JoinedList } from './joined-list.ts'
 import { readTenantIndex } from './tenant-index.ts'

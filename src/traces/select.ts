@@ -1,6 +1,6 @@
 /** The door out of the traces signal: what a query can ask of it. */
-import type { Omissions } from '#core/omissions.ts'
 import type { ColumnData } from '#codec/parquet/column-data.ts'
+import type { Omissions } from '#core/omissions.ts'
 import type { Trace } from '#model/trace.ts'
 import type { DamagedBlock } from '#store/damage.ts'
 import { attributePaths, fixedAttributes, type OwnPath } from './attribute-paths.ts'

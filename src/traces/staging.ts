@@ -4,13 +4,13 @@
  * it will be; `blocks.json`, replaced as a whole, says which blocks there are, and which generations of the log
  * are all in blocks: a start reads neither back from the log. Without that file the log has everything.
  */
-import { marked } from '#store/upload-mark.ts'
+import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
 import { messageOf, NotFoundError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
 import type { Log } from '#core/log.ts'
 import { NewerFormatError, refuseNewer, versionOfState } from '#core/own-formats.ts'
 import { encodeUtf8 } from '#core/text.ts'
-import { PrefixedBucket, type Bucket } from '#bucket/bucket.ts'
+import { marked } from '#store/upload-mark.ts'
 import { decodeMeta, encodeMeta, type BlockMeta } from './block-meta.ts'
 import { blockPrefix, type BuiltBlock } from './block-writer.ts'
 

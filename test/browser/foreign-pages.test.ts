@@ -8,8 +8,8 @@ import type { AddressInfo } from 'node:net'
 import { after, before, suite, test } from 'node:test'
 import { chromium, type Browser, type Page } from 'playwright-core'
 import { needs, programPath } from '../peers.ts'
-import { untilTrue } from '../until.ts'
 import { runTercet, type Running } from '../run-tercet.ts'
+import { untilTrue } from '../until.ts'
 
 const skip = needs('chromium').skip
 let running: Running, browser: Browser, attacker: Server, foreign: string, rebound: string

@@ -16,13 +16,13 @@ import { messageOf } from '#core/errors.ts'
 import { renderCompose } from '#deploy/compose.ts'
 import { readStack } from '#deploy/stack.ts'
 import type { KubeObject } from '#deploy/tree.ts'
+import { freePort } from '../free-port.ts'
 import { KubeApi, type RoleRule } from '../kube-api.ts'
 import { objectsOfText } from '../kube-objects.ts'
 import { Kubelet, type Pod } from '../kubelet.ts'
 import { untilTrue } from '../until.ts'
 import { urlOf } from '../url.ts'
 import { postWrite, writeBody } from '../write-request.ts'
-import { freePort } from '../free-port.ts'
 
 const helm = join(process.cwd(), 'node_modules/.bin/helm')
 const runs = {

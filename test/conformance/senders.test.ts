@@ -8,9 +8,9 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { cpSync, rmSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
+import { freePort } from '../free-port.ts'
 import { runTercet, temporaryDirectory, type Running } from '../run-tercet.ts'
 import { until } from '../until.ts'
-import { freePort } from '../free-port.ts'
 
 const has = (name: string): boolean => spawnSync('which', [name]).status === 0
 const hasPrometheus = has('prometheus') && has('prometheus-node-exporter')

@@ -7,8 +7,8 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { runCommand } from '../run-cli.ts'
 import { freePort } from '../free-port.ts'
+import { runCommand } from '../run-cli.ts'
 
 const work = mkdtempSync(join(tmpdir(), 'tercet-command-line-'))
 let server: Server

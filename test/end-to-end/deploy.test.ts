@@ -12,13 +12,13 @@ import { generateX25519Identity, identityToRecipient } from 'age-encryption'
 import { MemoryBucket } from '#bucket/memory.ts'
 import { systemClock } from '#core/clock.ts'
 import { chunkNameFor, planCopy } from '#ops/import-plan.ts'
+import { freePort } from '../free-port.ts'
+import { listening } from '../listening.ts'
 import { needs, Peer } from '../peers.ts'
 import { runCommand } from '../run-cli.ts'
 import { runTercet } from '../run-tercet.ts'
 import { urlOf } from '../url.ts'
 import { postWrite, writeBody } from '../write-request.ts'
-import { listening } from '../listening.ts'
-import { freePort } from '../free-port.ts'
 
 const work = mkdtempSync(join(tmpdir(), 'tercet-deploy-'))
 after(() => {

@@ -6,10 +6,10 @@ import { VirtualClock } from '#core/virtual-clock.ts'
 import type { MetricsAppender } from '#metrics/append.ts'
 import type { Attribute, Span, Trace } from '#model/trace.ts'
 import type { WriteBatch } from '#model/write-batch.ts'
-import { urlOf } from '../url.ts'
 import { DerivedMetrics } from '../../src/ingest/derived-metrics.ts'
 import { runTercet } from '../run-tercet.ts'
 import { until } from '../until.ts'
+import { urlOf } from '../url.ts'
 
 const none = new Uint8Array(0)
 const clock = new VirtualClock(1_700_000_000_000)

@@ -10,9 +10,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { runTercet } from '../run-tercet.ts'
+import { untilTrue } from '../until.ts'
 import { urlOf } from '../url.ts'
 import { postWrite, writeBody } from '../write-request.ts'
-import { untilTrue } from '../until.ts'
 
 const json = { 'content-type': 'application/json' }
 const traceId = '0af7651916cd43dd8448eb211c80319c'

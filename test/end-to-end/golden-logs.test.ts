@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { cpSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { urlOf } from '../url.ts'
 import { runTercet, temporaryDirectory } from '../run-tercet.ts'
+import { urlOf } from '../url.ts'
 
 interface Answer {
   path: string

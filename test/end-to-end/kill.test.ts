@@ -5,8 +5,8 @@
  * number of kills; bench/kill.ts is for the record.
  */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import { rmSync } from 'node:fs'
+import { test } from 'node:test'
 import { KillLoop } from '../kill-loop.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
 

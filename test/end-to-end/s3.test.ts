@@ -22,11 +22,11 @@ import { bucketSuite } from '#bucket/bucket-suite.ts'
 import type { Bucket } from '#bucket/bucket.ts'
 import { openS3 } from '#bucket/s3.ts'
 import { systemClock } from '#core/clock.ts'
-import { urlOf } from '../url.ts'
+import { freePort } from '../free-port.ts'
 import { runCommand } from '../run-cli.ts'
 import { runTercet, temporaryDirectory } from '../run-tercet.ts'
+import { urlOf } from '../url.ts'
 import { postWrite, writeBody } from '../write-request.ts'
-import { freePort } from '../free-port.ts'
 
 const installed = ['radosgw', 'ceph-mon', 'ceph-osd'].every(name => spawnSync('which', [name]).status === 0)
 if (!installed)

@@ -17,9 +17,9 @@ import { listeningUrl } from '../listening-url.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
 import { until } from '../until.ts'
 import * as foreign from './foreign.ts'
-import { needsEngines } from './programs.ts'
 import { Freshness, keysOf } from './freshness.ts'
 import { lines, samples, traces, type Numbered } from './numbered.ts'
+import { needsEngines } from './programs.ts'
 import { ReaderWatch } from './reader-watch.ts'
 
 const needed = needsEngines({ programs: ['cortex', 'loki', 'tempo'], s3: true })

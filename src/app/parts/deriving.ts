@@ -1,11 +1,11 @@
 /** Metrics of spans and the service graph, made from the traces that are pushed and stored beside all other metrics. */
+import { defaultTenants } from '#api/tenancy.ts'
 import { Repeater } from '#core/clock.ts'
 import { DerivedMetrics } from '#ingest/derived-metrics.ts'
 import type { Trace } from '#model/trace.ts'
 import { decodeSpan, spanSize } from '#wire/otlp/traces.ts'
 import type { Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
-import { defaultTenants } from '#api/tenancy.ts'
 import type { MetricsPart } from './metrics.ts'
 
 export interface Deriving extends Part {

@@ -1,13 +1,13 @@
 /** The options that the engines of all three signals have. */
+import { defaultTenants } from '#api/tenancy.ts'
 import type { Bucket } from '#bucket/bucket.ts'
+import { DirectoryBucket } from '#bucket/directory.ts'
 import { BadDataError } from '#core/errors.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { SignalOptions } from '#store/signal-frame.ts'
-import { DirectoryBucket } from '#bucket/directory.ts'
-import type { Config } from '../config.ts'
 import { retentionMsOf } from '../buckets.ts'
+import type { Config } from '../config.ts'
 import { prepareBucket, type Context } from '../context.ts'
-import { defaultTenants } from '#api/tenancy.ts'
 
 /** For how long an answer of an object store about its writer is good: each answer is a request that costs. */
 const leaseMs = 5000

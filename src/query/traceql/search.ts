@@ -1,15 +1,15 @@
 /** TraceQL searches over the rows of memory and blocks. */
+import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
 import { planningAgain } from '#core/omissions.ts'
 import { workAhead } from '#core/parallel.ts'
-import { bytesAt, textAt, type ColumnData } from '#codec/parquet/column-data.ts'
 import type { Field, Hints, Stage } from '#lang/traceql/ast.ts'
 import { rowsAhead, unlessDamaged, type TraceRows, type TracesReader } from '#traces/select.ts'
 import { Budgets, type Budget } from '../budget.ts'
 import { columnAt, intsOf, levelsOf, longsOf, traceIdText } from './columns.ts'
-import { mentionsOf, shownReader, type Mention, type ShownValues } from './shown.ts'
 import { requiredTexts } from './required-texts.ts'
+import { mentionsOf, shownReader, type Mention, type ShownValues } from './shown.ts'
 import { SpanTable, valueType, type Required, type Value } from './span-table.ts'
 import { compileStages, fieldsOfStages, type Spanset } from './spansets.ts'
 

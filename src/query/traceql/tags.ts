@@ -3,8 +3,8 @@ import type { Clock } from '#core/clock.ts'
 import type { Limits } from '#core/limits.ts'
 import { planningAgain } from '#core/omissions.ts'
 import { workAhead } from '#core/parallel.ts'
-import { fieldKey } from '#lang/traceql/fields.ts'
 import type { Field, FieldExpr, Intrinsic } from '#lang/traceql/ast.ts'
+import { fieldKey } from '#lang/traceql/fields.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
 import {
   attributePaths,

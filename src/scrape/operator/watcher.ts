@@ -5,10 +5,10 @@ import { addAll } from '#core/lists.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import { readPrometheusConfig, type ScrapeJob } from '../config.ts'
 import type { DiscoveryWorld } from '../discovery/discovery.ts'
+import { parseAnswer } from '../discovery/fetch-json.ts'
 import { inCluster } from '../discovery/kube-access.ts'
 import { KubeWatch } from '../discovery/kube-watch.ts'
 import { jobsOf, operatorKinds, type OperatorKind, type ReadReference } from './jobs.ts'
-import { parseAnswer } from '../discovery/fetch-json.ts'
 
 /** `rules`: the groups of an object, as a rule file has them; `file` stands for its path. */
 export interface OperatorFindings {
