@@ -8,6 +8,7 @@ import type { MemoryBucket } from '#bucket/memory.ts'
 import { defaultLimits } from '#core/limits.ts'
 import { seededRandom } from '#core/random.ts'
 import { MemoryFiles } from '#core/memory-files.ts'
+import type { LabelConstraint } from '#core/scope.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { parseLogQuery } from '#lang/logql/parser.ts'
 import { parseTraceql } from '#lang/traceql/parser.ts'
@@ -19,6 +20,7 @@ import type { TracesEngine } from '#traces/engine.ts'
 import { decodeOtlpTraces, encodeOtlpTraces } from '#wire/otlp/traces.ts'
 import { Budget } from '../../src/query/budget.ts'
 import { runLogQuery } from '../../src/query/logql/log-query.ts'
+import { scopedTraces } from '../../src/query/traceql/scoped-reader.ts'
 import { TraceSearch } from '../../src/query/traceql/search.ts'
 import { openStore, StoreWorld } from '../numbered-stores.ts'
 import { driving, openLogs, openMetrics, openTraces } from '../signal-worlds.ts'
@@ -148,8 +150,8 @@ const emptySpan = {
   statusMessage: '',
 }
 
-/** Requests of a search that finds one span by its name and an attribute. */
-async function requestsOfSearch(world: StoreWorld): Promise<number> {
+/** Requests of a search that finds one span by its name and an attribute; by whom a constraint lets see it all, too. */
+async function requestsOfSearch(world: StoreWorld, labels: LabelConstraint[] = []): Promise<number> {
   const far = new FarBucket(world)
   const engine: TracesEngine = await openTraces(world.clock, cold(world))
   const query = parseTraceql('{ name = "span 7 of 1" && span.text != "" && duration > 0s }')
@@ -157,7 +159,10 @@ async function requestsOfSearch(world: StoreWorld): Promise<number> {
   const { stages, hints } = query
   const request = { stages, hints, fromMs: -Infinity, throughMs: Infinity, limit: 20, spansPerSet: 3 }
   const { requests } = await far.measured(world, async () => {
-    const { traces } = await new TraceSearch(world.clock, defaultLimits).run(request, engine.reader('fake'))
+    const { traces } = await new TraceSearch(world.clock, defaultLimits).run(
+      request,
+      scopedTraces(engine, { tenants: ['fake'], labels }),
+    )
     assert.equal(traces.length, 1)
   })
   return requests
@@ -174,6 +179,10 @@ test('where a request costs, a block of a megabyte is one, and a larger one its 
   for (const { bucket } of [middling, large]) Object.assign(bucket, { gapBytes })
   assert.equal(await requestsOfSearch(middling), 3)
   assert.ok((await requestsOfSearch(large)) <= 3 * 3)
+  const labels: LabelConstraint[] = [{ name: 'team', op: '!=', value: 'other' }]
+  assert.equal(await requestsOfSearch(middling, labels), 3)
+  const constrained = await requestsOfSearch(large, labels)
+  assert.ok(constrained <= 3 * 4, `${constrained} requests under a constraint`)
 })
 
 test('a trace by id in 60 blocks: a filter of each, many at once, then the block', async () => {

@@ -9,7 +9,7 @@ import type { Matcher } from '#lang/regex/matcher.ts'
 import type { Field } from '#lang/traceql/ast.ts'
 import { fixedAttributes, type TraceRows } from '#traces/select.ts'
 import { columnAt, intsOf, levelsOf, longsOf, textsIn } from './columns.ts'
-import { SpanTable, valueType, type FieldColumn, type Value } from './span-table.ts'
+import { pathsOf, SpanTable, valueType, type FieldColumn, type Value } from './span-table.ts'
 import { numberText } from './whole.ts'
 
 type Columns = ReadonlyMap<string, ColumnData>
@@ -43,10 +43,16 @@ class ConstrainedRows implements TraceRows {
   /** Undefined: all are. */
   #shown: Promise<Shown | undefined> | undefined
   #wholes: Promise<Columns> | undefined
+  readonly ahead?: (paths: readonly string[]) => void
 
   constructor(inner: TraceRows, matchers: readonly Matcher[]) {
     this.#inner = inner
     this.#matchers = matchers
+    const { ahead } = inner
+    if (ahead !== undefined)
+      this.ahead = paths => {
+        ahead([...new Set([resourceKeyPath, ...decidingPaths(inner, matchers), ...neededFor(paths)])])
+      }
   }
 
   get rows(): number {
@@ -70,9 +76,8 @@ class ConstrainedRows implements TraceRows {
     const shown = await (this.#shown ??= shownResources(this.#inner, this.#matchers))
     if (shown === undefined) return this.#inner.columns(paths)
     const out = new Map<string, ColumnData>()
-    const wanted = paths.filter(path => path.startsWith('rs.'))
-    const counted = wanted.includes(childCountPath) ? nestedSetPaths : []
-    const below = await this.#inner.columns([...new Set([...wanted, ...counted])])
+    const needed = neededFor(paths.filter(path => path.startsWith('rs.')))
+    const below = await this.#inner.columns([...new Set(needed)])
     for (const [path, data] of below) out.set(path, withoutHidden(data, shown.isShown))
     countChildren(out)
     const above = paths.filter(path => !path.startsWith('rs.'))
@@ -86,15 +91,47 @@ class ConstrainedRows implements TraceRows {
   }
 }
 
+/** Columns that are read for these: what is said of a trace as a whole is made of its spans. */
+function neededFor(paths: readonly string[]): string[] {
+  const below = paths.filter(path => path.startsWith('rs.'))
+  const counted = below.includes(childCountPath) ? nestedSetPaths : []
+  const wholes = below.length < paths.length ? [...Object.values(spanPaths), ...wholePaths] : []
+  return [...below, ...counted, ...wholes]
+}
+
+/** Columns that tell which resources are shown, as far as they are known before any is read. */
+function decidingPaths(rows: TraceRows, matchers: readonly Matcher[]): string[] {
+  const own = ownNames(rows)
+  const names = matchers.flatMap(({ name: label }) => [label, ...own.filter(name => isOfLabel(name, label))])
+  return pathsOf(rows, names.map(resourceField))
+}
+
+function isOfLabel(name: string, label: string): boolean {
+  return labelOfAttribute(name) === labelOfAttribute(label)
+}
+
+function resourceField(name: string): Field {
+  return { kind: 'attribute', scope: 'resource', name, text: `resource.${name}` }
+}
+
+/** Attributes of resources that have columns of their own, or may have. */
+function ownNames({ dedicated }: TraceRows): string[] {
+  return [
+    'service.name',
+    ...dedicated.filter(({ scope }) => scope === 'resource').map(({ name }) => name),
+    ...fixedAttributes.filter(([scope]) => scope === 'resource').map(([, name]) => name),
+  ]
+}
+
 async function shownResources(rows: TraceRows, matchers: readonly Matcher[]): Promise<Shown | undefined> {
   const names = await resourceNames(rows)
   const fields = new Map(
     matchers.map(({ name: label }): [string, Field[]] => [
       label,
       names
-        .filter(name => labelOfAttribute(name) === labelOfAttribute(label))
+        .filter(name => isOfLabel(name, label))
         .sort((a, b) => Number(a !== label) - Number(b !== label))
-        .map(name => ({ kind: 'attribute', scope: 'resource', name, text: `resource.${name}` })),
+        .map(resourceField),
     ]),
   )
   const table = await SpanTable.open(rows)
@@ -110,12 +147,7 @@ async function shownResources(rows: TraceRows, matchers: readonly Matcher[]): Pr
 /** Names of attributes that resources of the rows may have; that which is the label itself comes first. */
 async function resourceNames(rows: TraceRows): Promise<string[]> {
   const key = (await rows.columns([resourceKeyPath])).get(resourceKeyPath)
-  const own = [
-    'service.name',
-    ...rows.dedicated.filter(({ scope }) => scope === 'resource').map(({ name }) => name),
-    ...fixedAttributes.filter(([scope]) => scope === 'resource').map(([, name]) => name),
-  ]
-  const names = [...new Set([...textsIn(key), ...own])]
+  const names = [...new Set([...textsIn(key), ...ownNames(rows)])]
   return names.sort((a, b) => Number(a !== labelOfAttribute(a)) - Number(b !== labelOfAttribute(b)) || (a < b ? -1 : 1))
 }
 

@@ -664,7 +664,8 @@ function columnPaths(
   return [...paths]
 }
 
-function pathsOf(rows: TraceRows, fields: readonly Field[]): string[] {
+/** Columns that fields are read from; which others an attribute takes shows when its list is read. */
+export function pathsOf(rows: TraceRows, fields: readonly Field[]): string[] {
   const owners = ownersOf(fields)
   return columnPaths(intrinsicsOf(owners), attributesOf(rows, owners))
 }
