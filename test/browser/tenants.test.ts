@@ -22,7 +22,7 @@ suite('tenants in the web interface', { skip }, () => {
       password_hash: await hashPassword('secret', new Uint8Array(16)),
       ...more,
     })
-    const users = [await user('all', {}), await user('two', { tenants: ['a', 'b'] })]
+    const users = [await user('all', { verbs: ['read', 'write'] }), await user('two', { tenants: ['a', 'b'] })]
     writeFileSync(join(directory, 'credentials.yaml'), JSON.stringify({ users }))
     running = await runTercet(['tenancy=on', `auth.file=${directory}/credentials.yaml`], directory)
     browser = await chromium.launch({
@@ -70,5 +70,29 @@ suite('tenants in the web interface', { skip }, () => {
     await field.selectOption('b')
     await untilTrue(() => named.at(-1) === 'b', 'a question with the chosen one')
     await page.context().close()
+  })
+
+  test('what each tenant has and does is shown to whoever may read it', async () => {
+    for (const tenant of ['a', 'b', 'c'])
+      for (const path of ['/api/v1/import/prometheus', '/insert/jsonline?_stream_fields=app']) {
+        const body = path.startsWith('/api') ? `up{of="${tenant}"} 1\n` : `{"_msg":"line of ${tenant}","app":"x"}\n`
+        const headers = { 'x-scope-orgid': tenant, authorization: `Basic ${btoa('all:secret')}` }
+        const reply = await fetch(`${running.url}${path}`, { method: 'POST', headers, body })
+        assert.ok(reply.ok, await reply.text())
+      }
+    const rowsOf = async (username: string): Promise<string[]> => {
+      const { page } = await open(username)
+      await page.goto(`${running.url}/ui/blocks`)
+      const table = page.getByRole('region', { name: 'Tenants' })
+      await table.waitFor()
+      const rows = await table.locator('tbody tr').allInnerTexts()
+      await page.context().close()
+      return rows.map(row => row.split(/\s+/).slice(0, 2).join(' ')).sort()
+    }
+    const expected = (tenants: string[]): string[] =>
+      tenants.flatMap(tenant => ['logs', 'metrics'].map(signal => `${tenant} ${signal}`))
+    // Who logged in is noted in the tenant of the process itself.
+    assert.deepEqual(await rowsOf('all'), [...expected(['a', 'b', 'c']), 'fake logs'])
+    assert.deepEqual(await rowsOf('two'), expected(['a', 'b']))
   })
 })

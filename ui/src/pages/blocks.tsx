@@ -111,13 +111,19 @@ function StoreRequests() {
   )
 }
 
-const activeUnits: Record<string, string> = { metrics: 'series', logs: 'streams', traces: 'live traces' }
+const activeUnits: Record<string, [one: string, many: string]> = {
+  metrics: ['series', 'series'],
+  logs: ['stream', 'streams'],
+  traces: ['live trace', 'live traces'],
+}
+const activeOf = ({ signal, active }: TenantRow): string =>
+  `${short(active)} ${activeUnits[signal]?.[active === 1 ? 0 : 1] ?? ''}`
 const refusedOf = ({ refused }: TenantRow): number => Object.values(refused).reduce((sum, one) => sum + one, 0)
 
 const tenantColumns: readonly Column<TenantRow>[] = [
   { title: 'Tenant', cell: t => t.tenant },
   { title: 'Signal', cell: t => t.signal },
-  { title: 'In memory', isNumber: true, cell: t => `${short(t.active)} ${activeUnits[t.signal] ?? ''}` },
+  { title: 'In memory', isNumber: true, cell: activeOf },
   { title: 'Received', isNumber: true, cell: t => `${short(t.received)}, ${bytes(t.receivedBytes)}` },
   {
     title: 'Refused',
@@ -135,12 +141,12 @@ function Tenants() {
   const tick = useTick(60)
   const { data } = useLoad(signal => get<{ tenants: TenantRow[] }>('/api/tercet/tenants', {}, signal), [tick])
   const tenants = data?.tenants ?? []
-  const names = new Set(tenants.filter(t => t.signal === 'metrics').map(t => t.tenant))
+  const names = new Set(tenants.map(t => t.tenant))
   if (names.size < 2) return null
   return (
     <section class="panel">
       <h2>
-        Tenants <span class="dim">{names.size} with metrics; received, refused and asked since the start</span>
+        Tenants <span class="dim">{names.size}; what was received, refused and asked is since the start</span>
       </h2>
       <Table columns={tenantColumns} rows={tenants} keyOf={t => `${t.signal} ${t.tenant}`} label="Tenants" />
     </section>
