@@ -1,5 +1,5 @@
 /** Bearer tokens that an identity provider has signed. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Clock } from '#core/clock.ts'
 import { messageOf, UnavailableError } from '#core/errors.ts'
 import type { Grant } from '#net/access.ts'
@@ -35,7 +35,7 @@ export class JsonWebTokens implements Scheme {
   readonly admit: Scheme['admit'] = ({ authorization }) => {
     const sent = authorizationOf(authorization)
     if (sent?.scheme !== 'bearer' || sent.given.length > tokenLengthMax || !shape.test(sent.given)) return undefined
-    const digest = createHash('sha256').update(sent.given).digest('base64')
+    const digest = hash('sha256', sent.given)
     const known = this.#right.get(digest)
     if (known !== undefined && known.untilMs > this.#clock.nowMs()) return known.grant
     return this.#verify(sent.given, digest)

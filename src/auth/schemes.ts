@@ -1,5 +1,5 @@
 /** The ways in that a credentials file describes: passwords, bearer tokens, client certificates. */
-import { createHash, createHmac } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Clock } from '#core/clock.ts'
 import type { Random } from '#core/random.ts'
 import type { Grant } from '#net/access.ts'
@@ -36,7 +36,7 @@ export class Passwords implements Scheme {
   readonly #clock: Clock
   readonly #failed: FailedLogins
   readonly #onLogin: (login: Login) => void
-  readonly #key: Uint8Array
+  readonly #key: string
   readonly #nobody: PasswordHash
   readonly #right = new Map<string, Remembered>()
   /** What is being checked: a client's first requests come together. */
@@ -55,14 +55,14 @@ export class Passwords implements Scheme {
     this.#clock = clock
     this.#failed = failed
     this.#onLogin = onLogin
-    this.#key = random.bytes(32)
+    this.#key = Buffer.from(random.bytes(32)).toString('hex')
     this.#nobody = nobodysHash([...users.values()][0]?.hash)
   }
 
   readonly admit: Scheme['admit'] = ({ authorization, remoteAddress = '' }) => {
     const sent = authorizationOf(authorization)
     if (sent?.scheme !== 'basic') return undefined
-    const digest = createHmac('sha256', this.#key).update(sent.given).digest('base64')
+    const digest = hash('sha256', this.#key + sent.given)
     const known = this.#right.get(digest)
     const nowMs = this.#clock.monotonicMs()
     if (known !== undefined && known.untilMs > nowMs) {
@@ -136,7 +136,7 @@ export function bearerTokens(tokens: Credentials['tokens']): Scheme {
     admit: ({ authorization }) => {
       const sent = authorizationOf(authorization)
       if (sent?.scheme !== 'bearer') return undefined
-      const grant = tokens.get(createHash('sha256').update(sent.given).digest('hex'))
+      const grant = tokens.get(hash('sha256', sent.given))
       return grant ?? { status: 401, reason: 'the bearer token is wrong' }
     },
   }

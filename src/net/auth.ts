@@ -3,7 +3,7 @@
  * cookies, client certificates. The servers ask `Auth` for the grant of whoever asks, and compare it with the access
  * of the route (access.ts).
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import { everything, lackOf, nobody, type Access, type Grant } from './access.ts'
 import { ClientAddresses } from './client-addresses.ts'
 
@@ -46,10 +46,10 @@ export interface AuthOptions {
   bearerToken: string
 }
 
-/** Compared in constant time. */
-export function isSameSecret(given: string, wanted: string): boolean {
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(given), digest(wanted))
+/** Is a text this secret? Compared in constant time. */
+function secretTest(secret: string): (given: string) => boolean {
+  const digest = hash('sha256', secret, 'buffer')
+  return given => timingSafeEqual(hash('sha256', given, 'buffer'), digest)
 }
 
 /** The scheme of an Authorization header, in lower case, and what follows it; undefined: there is none. */
@@ -65,12 +65,13 @@ export const bearerChallenge = 'Bearer realm="tercet"'
 /** One user who may do everything: `auth.username`. */
 export function oneUser(username: string, password: string): Scheme {
   const grant: Grant = { ...everything, name: username }
+  const isRight = secretTest(`${username}:${password}`)
   return {
     challenge: basicChallenge,
     admit: ({ authorization }) => {
       const sent = authorizationOf(authorization)
       if (sent?.scheme !== 'basic') return undefined
-      return isSameSecret(Buffer.from(sent.given, 'base64').toString('utf8'), `${username}:${password}`)
+      return isRight(Buffer.from(sent.given, 'base64').toString('utf8'))
         ? grant
         : { status: 401, reason: 'the user name or the password is wrong' }
     },
@@ -80,12 +81,13 @@ export function oneUser(username: string, password: string): Scheme {
 /** One token that may do everything: `auth.bearer_token_file`. */
 export function oneToken(token: string): Scheme {
   const grant: Grant = { ...everything, name: 'auth.bearer_token_file' }
+  const isRight = secretTest(token)
   return {
     challenge: bearerChallenge,
     admit: ({ authorization }) => {
       const sent = authorizationOf(authorization)
       if (sent?.scheme !== 'bearer') return undefined
-      return isSameSecret(sent.given, token) ? grant : { status: 401, reason: 'the bearer token is wrong' }
+      return isRight(sent.given) ? grant : { status: 401, reason: 'the bearer token is wrong' }
     },
   }
 }
