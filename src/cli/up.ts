@@ -9,11 +9,13 @@ import type { Tercet } from '#app/tercet.ts'
 import { compileCacheDirectory, isBuilt, version } from '#app/version.ts'
 import type { World } from '#app/world.ts'
 import { BucketError } from '#bucket/bucket.ts'
+import { sleep } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import { collectGarbage, countBuffersAsHeap } from '#core/garbage.ts'
 import { heapBytesMax } from '#core/limits.ts'
 import { greatest } from '#core/lists.ts'
 import { maskUrls } from '#core/secret.ts'
+import { AskedSignals } from './asked-signals.ts'
 import { configFlag, configPathOf, readQuietly, worldOf } from './configuration.ts'
 import { failureOf } from './failure.ts'
 import { makeVerb } from './verb.ts'
@@ -83,17 +85,19 @@ async function runProcess(config: Config, configPath: string | undefined): Promi
   const onStarted = (): void => {
     writeFileSync(pidFile, `${process.pid}\n`)
   }
+  const signals = new AskedSignals(process)
   let running: Running
   try {
     const source = configPath === undefined ? '' : `Configuration from ${configPath}\n`
-    running = await (isAgent ? startAgent : startServer)(config, world, { onStarted, source })
+    const start = (isAgent ? startAgent : startServer)(config, world, { onStarted, source })
+    running = await unlessStopped(start, world, { signals, pidFile })
   } catch (error) {
     if (!isOfBucket(error)) throw error
     // Nobody may sit before the terminal when a store refuses: it is told like all else that happens to a process.
     world.log.error('could not start', { reason: messageOf(error) })
     process.exit(1)
   }
-  const exitCode = await untilStopped(running, world, pidFile)
+  const exitCode = await untilStopped(running, world, { signals, pidFile })
   process.exit(exitCode)
 }
 
@@ -115,34 +119,55 @@ function isOfBucket(error: unknown): boolean {
   return error instanceof BucketError || isOfBucket(error.cause)
 }
 
-function untilStopped(running: Running, { log }: World, pidFile: string): Promise<number> {
-  process.on('SIGHUP', () => {
+/** A start that goes on for so long after a signal to stop is given up, as if the process had been killed. */
+const startGraceMs = 5000
+
+interface StopOptions {
+  readonly signals: AskedSignals
+  readonly pidFile: string
+}
+
+async function unlessStopped(
+  start: Promise<Running>,
+  { clock, log }: World,
+  { signals, pidFile }: StopOptions,
+): Promise<Running> {
+  let isDone = false
+  const giveUp = async (): Promise<void> => {
+    const signal = await signals.stop
+    await sleep(clock, startGraceMs)
+    if (isDone) return
+    // What came in is in the log, and is read back by the next start.
+    log.info('stopped', { signal })
+    removeOwn(pidFile)
+    process.exit(0)
+  }
+  void giveUp()
+  try {
+    return await start
+  } finally {
+    isDone = true
+  }
+}
+
+/** The exit code. */
+async function untilStopped(running: Running, { log }: World, { signals, pidFile }: StopOptions): Promise<number> {
+  signals.onReload(() => {
     running.reload().catch((error: unknown) => {
       log.error('reload failed', { error: messageOf(error) })
     })
   })
-  return new Promise(resolve => {
-    let isStopping = false
-    const stop = (signal: string): void => {
-      if (isStopping) return
-      isStopping = true
-      log.info('stopping', { signal })
-      // Not forever: data that is not in the bucket by then is in the local log.
-      running.close().then(
-        () => {
-          removeOwn(pidFile)
-          log.info('stopped')
-          resolve(0)
-        },
-        (error: unknown) => {
-          log.error('the stop was not clean', { error: messageOf(error) })
-          resolve(1)
-        },
-      )
-    }
-    process.once('SIGTERM', stop)
-    process.once('SIGINT', stop)
-  })
+  log.info('stopping', { signal: await signals.stop })
+  try {
+    // Not forever: data that is not in the bucket by then is in the local log.
+    await running.close()
+  } catch (error) {
+    log.error('the stop was not clean', { error: messageOf(error) })
+    return 1
+  }
+  removeOwn(pidFile)
+  log.info('stopped')
+  return 0
 }
 
 /**

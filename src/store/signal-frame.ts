@@ -217,7 +217,7 @@ export abstract class SignalFrame implements Signal {
 
   /** A writer knows which tenants are deleted; any other process reads it, before it looks for their blocks. */
   protected async readDeletedTenants(): Promise<void> {
-    if (this.#options.readOnly || this.wal.fenced !== undefined) await this.deletedTenants.load()
+    if (this.#options.readOnly || this.wal.fenced !== undefined) await this.deletedTenants.follow()
   }
 
   /** What a process that only reads found in the bucket, for a line of its log. */

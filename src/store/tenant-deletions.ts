@@ -87,13 +87,25 @@ export class TenantDeletions {
   }
 
   /**
+   * For a process that does not write: takes the newest list that the bucket names. One that a listing does not have
+   * yet is read the next time. Throws what `load` throws.
+   */
+  async follow(): Promise<void> {
+    const { bucket, prefix } = this.#options
+    const last = (await bucket.list(prefix)).at(-1)?.key
+    if (last === undefined || numberOf(last) <= this.#list.number) return
+    this.problem = undefined
+    this.#take(this.#decoded({ number: numberOf(last), bytes: await bucket.get(last) }))
+  }
+
+  /**
    * A list that is damaged is a problem; what the disk has holds. Throws NewerFormatError, and what the bucket throws.
    */
   async load(): Promise<void> {
     const { bucket, prefix } = this.#options
     const last = (await bucket.list(prefix)).at(-1)?.key
     let known: NumberedState = { number: 0, bytes: encodeUtf8(JSON.stringify({ number: 0, deletions: [] })) }
-    if (last !== undefined) known = { number: Number(/(\d+)\.json$/.exec(last)?.[1]), bytes: await bucket.get(last) }
+    if (last !== undefined) known = { number: numberOf(last), bytes: await bucket.get(last) }
     const newest = await newestState(known, number => bucket.get(this.#keyOf(number)))
     this.problem = undefined
     // The disk may have what a bucket that was emptied has lost.
@@ -166,6 +178,10 @@ export class TenantDeletions {
     if (list.number > statesKept) await bucket.delete(this.#keyOf(list.number - statesKept)).catch(() => {})
     return true
   }
+}
+
+function numberOf(key: string): number {
+  return Number(/(\d+)\.json$/.exec(key)?.[1])
 }
 
 function decodeList(bytes: Uint8Array, name: string): List {

@@ -1,7 +1,7 @@
 /** What a process says when it is ready, that the commands it suggests work as they are printed, and its last words. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { rmSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { runCommand } from '../run-cli.ts'
 import { temporaryDirectory } from '../run-tercet.ts'
@@ -81,6 +81,23 @@ test('with credentials the commands have them, and a process that only reads sug
     assert.match(answers[0] ?? '', /"tercet_build_info"/)
   })
   assert.doesNotMatch(said.out, /Data in|OTEL_/)
+})
+
+test('signals that come while it starts are heeded when it has started', async () => {
+  rmSync(`${directory}/data/tercet.pid`, { force: true })
+  const own = ['--listen.http=127.0.0.1:0', '--listen.otlp_http=off', '--listen.otlp_grpc=off', '--disk_free_min=0']
+  const child = spawn(process.execPath, [main, 'up', ...own], { cwd: directory })
+  let err = ''
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()))
+  const closed = new Promise(resolve => child.once('close', resolve))
+  // It is written before the addresses are told.
+  while (child.exitCode === null && !existsSync(`${directory}/data/tercet.pid`))
+    await new Promise<void>(resolve => setImmediate(resolve))
+  child.kill('SIGHUP')
+  child.kill('SIGINT')
+  assert.equal(await closed, 0, err)
+  assert.match(err, /signal=SIGINT msg=stopping\n(?:.*\n)*.*msg=stopped\n$/)
+  assert.ok(!existsSync(`${directory}/data/tercet.pid`))
 })
 
 test('the file of the configuration is named, also where nobody named it', async () => {
