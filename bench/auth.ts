@@ -2,9 +2,10 @@
  * What credentials cost: the same requests to three processes, turn by turn: without credentials, with a token and with
  * a password of a file of a hundred credentials, tenants and label constraints of others included.
  *
- *     node bench/auth.ts [--rounds=20]
+ *     node bench/auth.ts [--starts=5] [--rounds=10]
  *
- * Prints CPU by kind of request, and the ratio to the process without credentials: the median of the rounds.
+ * Prints CPU by kind of request, and the ratio to the process without credentials: the median of the rounds of all
+ * starts. Two processes of one program differ by some percent by themselves, so there are several of each.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -18,7 +19,12 @@ import { writeBody } from '../test/write-request.ts'
 import { costOf, cpuBetween } from './process-cost.ts'
 import { nodeFlags, programUnderTest } from './program.ts'
 
-const rounds = Number(process.argv.find(a => a.startsWith('--rounds='))?.slice('--rounds='.length) ?? 20)
+function flagOf(name: string, value: number): number {
+  const prefix = `--${name}=`
+  return Number(process.argv.find(a => a.startsWith(prefix))?.slice(prefix.length) ?? value)
+}
+const starts = flagOf('starts', 5)
+const rounds = flagOf('rounds', 10)
 const directory = mkdtempSync(join(tmpdir(), 'tercet-bench-auth-'))
 const agent = new Agent({ keepAlive: true, maxSockets: 4 })
 
@@ -118,22 +124,15 @@ const kinds: Readonly<Record<string, () => (one: Contestant) => Promise<void>>> 
 
 const median = (values: number[]): number => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!
 
-async function main(): Promise<void> {
-  const file = await credentialsFile()
-  const contestants: Contestant[] = [
-    { name: 'none', flags: [], authorization: undefined, url: '' },
-    { name: 'token', flags: [`auth.file=${file}`], authorization: 'Bearer token-50', url: '' },
-    {
-      name: 'password',
-      flags: [`auth.file=${file}`],
-      authorization: `Basic ${Buffer.from('user:secret').toString('base64')}`,
-      url: '',
-    },
-  ]
+/** CPU seconds by kind and contestant, a round each. */
+type Seconds = Map<string, Map<string, number[]>>
+
+async function measure(contestants: Contestant[], seconds: Seconds): Promise<void> {
   await Promise.all(contestants.map(start))
   try {
     for (const [kind, make] of Object.entries(kinds)) {
-      const seconds = new Map<string, number[]>(contestants.map(({ name }) => [name, []]))
+      const own = seconds.get(kind) ?? new Map<string, number[]>(contestants.map(({ name }) => [name, []]))
+      seconds.set(kind, own)
       for (let round = -3; round < rounds; round++) {
         const work = make()
         // Who comes first changes from round to round.
@@ -141,18 +140,46 @@ async function main(): Promise<void> {
           const one = contestants[(i + round + 3) % contestants.length]!
           const before = costOf(one.process!.pid!)
           await work(one)
-          if (round >= 0) seconds.get(one.name)!.push(cpuBetween(before, costOf(one.process!.pid!)))
+          if (round >= 0) own.get(one.name)!.push(cpuBetween(before, costOf(one.process!.pid!)))
         }
       }
-      const base = seconds.get('none')!
-      const ratioTo = (name: string): string => median(seconds.get(name)!.map((s, i) => s / base[i]!)).toFixed(3)
-      const shown = `${((median([...base]) / 100) * 1e6).toFixed(0)} µs`
-      process.stdout.write(`${kind}: ${shown} without; token ${ratioTo('token')}, password ${ratioTo('password')}\n`)
     }
   } finally {
-    for (const { process: child } of contestants) child?.kill()
+    await Promise.all(contestants.map(stop))
+  }
+}
+
+async function stop({ name, process: child }: Contestant): Promise<void> {
+  if (child === undefined) return
+  const closed = new Promise(resolve => child.once('close', resolve))
+  child.kill()
+  await closed
+  rmSync(join(directory, name), { recursive: true, force: true })
+}
+
+async function main(): Promise<void> {
+  const file = await credentialsFile()
+  const password = `Basic ${Buffer.from('user:secret').toString('base64')}`
+  const seconds: Seconds = new Map()
+  try {
+    for (let i = 0; i < starts; i++)
+      await measure(
+        [
+          { name: 'none', flags: [], authorization: undefined, url: '' },
+          { name: 'token', flags: [`auth.file=${file}`], authorization: 'Bearer token-50', url: '' },
+          { name: 'password', flags: [`auth.file=${file}`], authorization: password, url: '' },
+        ],
+        seconds,
+      )
+  } finally {
     agent.destroy()
     rmSync(directory, { recursive: true, force: true })
+  }
+  for (const [kind, own] of seconds) {
+    const base = own.get('none')!
+    const ratioTo = (name: string): string => median(own.get(name)!.map((s, i) => s / base[i]!)).toFixed(3)
+    const shown = `${((median([...base]) / 100) * 1e6).toFixed(0)} µs`
+    process.stdout.write(`${kind}: ${shown} without; token ${ratioTo('token')}, password ${ratioTo('password')}\n`)
   }
 }
 
