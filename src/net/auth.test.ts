@@ -43,12 +43,17 @@ test('requests get in with the right credentials alone', async () => {
 test('the first scheme that grants something decides, whether it has to wait or not', async () => {
   const grant = (name: string): Scheme => ({ challenge: undefined, admit: () => ({ ...everything, name }) })
   const silent: Scheme = { challenge: undefined, admit: () => undefined }
-  const refuse = (reason: string): Scheme => ({ challenge: undefined, admit: () => ({ status: 401, reason }) })
+  const refuse = (reason: string, status: 401 | 429 | 503 = 401): Scheme => ({
+    challenge: undefined,
+    admit: () => ({ status, reason }),
+  })
   const later = (scheme: Scheme): Scheme => ({ ...scheme, admit: asking => Promise.resolve(scheme.admit(asking)) })
   const cases: [schemes: Scheme[], outcome: string][] = [
     [[silent, grant('a'), grant('b')], 'granted to a'],
     [[refuse('no'), grant('b')], 'granted to b'],
     [[refuse('no'), refuse('never')], '401 no'],
+    [[refuse('no'), refuse('wait', 429), refuse('away', 503), refuse('never')], '429 wait'],
+    [[refuse('no'), refuse('away', 503), grant('b')], 'granted to b'],
   ]
   for (const [schemes, outcome] of cases)
     for (const slow of [[], [0], [1], [0, 1]]) {

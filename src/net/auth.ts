@@ -137,7 +137,7 @@ export class Auth {
       : withinGrant(access, admission)
   }
 
-  /** The first scheme that grants something decides; where none does, the first that refuses. */
+  /** The first scheme that grants something decides; where none does, the refusal that is not about the credential. */
   admit(asking: Asking): Admission | Promise<Admission> {
     if (!this.isOn) return everything
     let refused: Refusal | undefined
@@ -146,7 +146,7 @@ export class Auth {
       if (admission instanceof Promise) return this.#admitRest(i, admission, refused, asking)
       if (admission === undefined) continue
       if (!isRefusal(admission)) return admission
-      refused ??= admission
+      refused = foremost(refused, admission)
     }
     return refused ?? nothingTried(asking)
   }
@@ -164,7 +164,7 @@ export class Auth {
       const admission = await (i === from ? first : scheme.admit(asking))
       if (admission === undefined) continue
       if (!isRefusal(admission)) return admission
-      found ??= admission
+      found = foremost(found, admission)
     }
     return found ?? nothingTried(asking)
   }
@@ -200,6 +200,14 @@ function withinGrant(access: Access, admission: Admission): Admission {
   if (isRefusal(admission)) return admission
   const reason = lackOf(access, admission)
   return reason === undefined ? admission : { status: 403, reason, name: admission.name }
+}
+
+/**
+ * What a scheme could not look at (429, 503) may be right: another that does not know it says nothing of that. Else the
+ * first is answered.
+ */
+function foremost(before: Refusal | undefined, refusal: Refusal): Refusal {
+  return before === undefined || (before.status === 401 && refusal.status !== 401) ? refusal : before
 }
 
 function isSameGrant(admission: Admission, grant: Grant): boolean {
