@@ -39,12 +39,6 @@ export interface Scheme {
   admit(asking: Asking): Admission | undefined | Promise<Admission | undefined>
 }
 
-export interface AuthOptions {
-  username: string
-  password: string
-  bearerToken: string
-}
-
 /** Compared in constant time. */
 export function isSameSecret(given: string, wanted: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
@@ -61,21 +55,6 @@ export function authorizationOf(header: string | undefined): { scheme: string; g
 export const basicChallenge = 'Basic realm="tercet", charset="UTF-8"'
 export const bearerChallenge = 'Bearer realm="tercet"'
 
-/** One user who may do everything: `auth.username`. */
-export function oneUser(username: string, password: string): Scheme {
-  const grant: Grant = { ...everything, name: username }
-  return {
-    challenge: basicChallenge,
-    admit: ({ authorization }) => {
-      const sent = authorizationOf(authorization)
-      if (sent?.scheme !== 'basic') return undefined
-      return isSameSecret(Buffer.from(sent.given, 'base64').toString('utf8'), `${username}:${password}`)
-        ? grant
-        : { status: 401, reason: 'the user name or the password is wrong' }
-    },
-  }
-}
-
 /** One token that may do everything: `auth.bearer_token_file`. */
 export function oneToken(token: string): Scheme {
   const grant: Grant = { ...everything, name: 'auth.bearer_token_file' }
@@ -87,14 +66,6 @@ export function oneToken(token: string): Scheme {
       return isSameSecret(sent.given, token) ? grant : { status: 401, reason: 'the bearer token is wrong' }
     },
   }
-}
-
-/** The short form of the configuration: a user, a token, both, or nobody. */
-export function shortForm({ username, password, bearerToken }: AuthOptions): Scheme[] {
-  return [
-    ...(username === '' ? [] : [oneUser(username, password)]),
-    ...(bearerToken === '' ? [] : [oneToken(bearerToken)]),
-  ]
 }
 
 /** An answer that goes on while its client wants it: a tail, events. */
