@@ -104,7 +104,7 @@ export class OwnCredentials {
 
   #loginsOf(settings: OidcSettings, { sessionKey, providers }: Read): Logins {
     const { clock, files, env } = this.#world
-    const { clientId, clientSecret, sessionMs } = settings
+    const { clientId, clientSecret } = settings
     const basicAuth = clientSecret.isSet ? { username: new Secret(clientId), password: clientSecret } : undefined
     const directory = dirname(resolve(this.#config.text('auth.file')))
     const guard = outgoingGuard(this.#config)
@@ -113,7 +113,7 @@ export class OwnCredentials {
     return {
       provider: new providers!.IdentityProvider({ issuer: settings.issuer, client, clock }),
       settings,
-      sessions: new Sessions(key, sessionMs, settings, clock),
+      sessions: new Sessions(key, settings, clock),
       key,
     }
   }

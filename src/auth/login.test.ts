@@ -125,7 +125,7 @@ function stage() {
   const client = new HttpClient(settings.client, world)
   const identity = new IdentityProvider({ issuer: settings.issuer, client, clock })
   const key = new Uint8Array(32).fill(5)
-  const sessions = new Sessions(key, settings.sessionMs, settings, clock)
+  const sessions = new Sessions(key, settings, clock)
   const logins: Logins = { provider: identity, settings, sessions, key }
   return { clock, settings, identity, sessions, logins, tokens: new JsonWebTokens(identity, settings, clock) }
 }
@@ -272,6 +272,28 @@ test('a browser logs in by code and PKCE, and has a session in a strict cookie u
   assert.equal(await admit(`tercet_session=${browser.cookies.get('tercet_login') ?? ''}`), 'not tried')
   await clock.advance(3_600_000)
   assert.equal(await admit(cookie), 'not tried')
+})
+
+test('a session is over where the provider, its client, the claims that decide or the duration differ', async () => {
+  const { sessions, settings, clock } = stage()
+  const cookie = `tercet_session=${sessions.begin({ sub: '1', email: 'a@x', groups: ['sre'], department: 'temps' })}`
+  const [sre, dev] = settings.rules
+  const lesser = { claim: 'department', value: 'temps', grant: dev!.grant }
+  const admitted = async (more: Partial<OidcSettings>): Promise<string> => {
+    const others = new Sessions(new Uint8Array(32).fill(5), { ...settings, ...more }, clock)
+    return shown(await others.admit({ authorization: undefined, cookie }))
+  }
+  assert.equal(await admitted({}), 'a@x admin')
+  assert.equal(await admitted({ rules: [{ ...sre!, grant: dev!.grant }, dev!] }), 'a@x read')
+  assert.equal(await admitted({ rules: [sre!] }), 'a@x admin')
+  assert.equal(await admitted({ rules: [lesser, sre!] }), 'not tried')
+  assert.equal(await admitted({ tenantsClaim: 'tenants' }), 'not tried')
+  assert.equal(await admitted({ nameClaim: 'preferred_username' }), 'not tried')
+  assert.equal(await admitted({ issuer: 'https://other.test' }), 'not tried')
+  assert.equal(await admitted({ clientId: 'another' }), 'not tried')
+  await clock.advance(600_000)
+  assert.equal(await admitted({ sessionMs: 600_001 }), 'a@x admin')
+  assert.equal(await admitted({ sessionMs: 600_000 }), 'not tried')
 })
 
 test('a login that was begun elsewhere, is too old, is refused, or is of nobody here gives no session', async () => {
