@@ -27,12 +27,18 @@ export interface AuditEntry {
 
 /** Longer details are cut. */
 const detailMax = 2000
+/** What one credential tries without the right is noted so often in a minute: whoever may not write fills no store. */
+const forbiddenMax = 60
+const forbiddenWindowMs = 60_000
 const streamLabels = Labels.fromObject({ service_name: 'tercet', source: 'audit' })
 
 export class Audit {
   readonly #clock: Clock
   readonly #log: Log
   #appender: LogsAppender | undefined
+  /** Of this minute, by the name of the credential. */
+  #forbidden = new Map<string, number>()
+  #forbiddenSinceMs = -Infinity
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock
@@ -80,7 +86,16 @@ export class Audit {
 
   /** Somebody who is known tried what the credential is not for. */
   noteForbidden({ who, method, path, from }: Forbidden): void {
-    void this.note({ who, action: `${method} ${path}`, outcome: 'refused', from, status: 403 })
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - this.#forbiddenSinceMs >= forbiddenWindowMs) {
+      this.#forbidden = new Map()
+      this.#forbiddenSinceMs = nowMs
+    }
+    const count = (this.#forbidden.get(who) ?? 0) + 1
+    this.#forbidden.set(who, count)
+    if (count > forbiddenMax) return
+    const detail = count === forbiddenMax ? 'more of this credential are not noted for a minute' : undefined
+    void this.note({ who, action: `${method} ${path}`, outcome: 'refused', from, status: 403, detail })
   }
 }
 
