@@ -28,20 +28,22 @@ export class Signer {
     this.#purpose = purpose
   }
 
-  #signature(payload: string): Buffer {
-    return createHmac('sha256', this.#key).update(`${this.#purpose}\n${payload}`).digest()
+  #signature(payload: string): string {
+    return createHmac('sha256', this.#key).update(`${this.#purpose}\n${payload}`).digest('base64url')
   }
 
   seal(value: unknown): string {
     const payload = Buffer.from(JSON.stringify(value)).toString('base64url')
-    return `${payload}.${this.#signature(payload).toString('base64url')}`
+    return `${payload}.${this.#signature(payload)}`
   }
 
-  /** The value; undefined for what was not sealed so. */
+  /** The value; undefined for what was not sealed so, to the last letter. */
   open(text: string | undefined): unknown {
-    const [payload = '', signature = ''] = text?.split('.') ?? []
-    const given = Buffer.from(signature, 'base64url')
-    const wanted = this.#signature(payload)
+    const dot = text?.lastIndexOf('.') ?? -1
+    if (text === undefined || dot < 0) return undefined
+    const payload = text.slice(0, dot)
+    const given = Buffer.from(text.slice(dot + 1))
+    const wanted = Buffer.from(this.#signature(payload))
     if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) return undefined
     return JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')) as unknown
   }
