@@ -3,7 +3,7 @@ import { Pauses } from '#core/backoff.ts'
 import type { Clock } from '#core/clock.ts'
 import { messageOf, UnavailableError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
-import { maskUrls } from '#core/secret.ts'
+import { maskUrl } from '#core/secret.ts'
 import { keyOfTexts } from '#core/text.ts'
 import { tenantLabel } from '#lang/regex/constraint.ts'
 import { relabel, type RelabelRule } from '#lang/relabel/relabel.ts'
@@ -60,7 +60,7 @@ export function remoteReceiver(
       })
       if (reply.status >= 200 && reply.status <= 299) return
       const said = client.hide(Buffer.from(reply.body).toString('utf8')).slice(0, 200)
-      const answer = `${maskUrls(url)} answered ${reply.status}: ${said}`
+      const answer = `${maskUrl(url)} answered ${reply.status}: ${said}`
       throw new UnavailableError(answer, retryAfterMs(reply.header('retry-after'), clock.nowMs()) / 1000)
     },
   }
@@ -133,7 +133,7 @@ export class Notifier {
       const excess = lane.queue.length - queueMax
       if (excess > 0) {
         this.#log.warn('alerts were dropped: too many wait to be sent', {
-          to: maskUrls(lane.url),
+          to: maskUrl(lane.url),
           dropped: excess,
           ...this.#shown(lane),
         })
@@ -220,7 +220,7 @@ export class Notifier {
       this.errors++
       this.#settle(batch, false)
       this.#log.warn('alerts could not be sent', {
-        to: maskUrls(url),
+        to: maskUrl(url),
         count: own.length,
         error: messageOf(error),
         ...this.#shown(lane),

@@ -12,7 +12,7 @@ import { defaultTenants } from '#api/tenancy.ts'
 import { BadDataError, messageOf, NotFoundError } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
 import type { Scope } from '#core/scope.ts'
-import { identityOf, maskUrls } from '#core/secret.ts'
+import { identityOf, maskUrl } from '#core/secret.ts'
 import { checkTenantName } from '#core/tenant-name.ts'
 import { Matcher } from '#lang/regex/matcher.ts'
 import { Faults } from '#lang/settings/faults.ts'
@@ -363,7 +363,7 @@ export class Alerting implements RulesSource {
   }
 
   alertmanagers(): { active: string[]; dropped: string[] } {
-    return { active: this.notifier.receivers.map(r => maskUrls(r.url)), dropped: [] }
+    return { active: this.notifier.receivers.map(r => maskUrl(r.url)), dropped: [] }
   }
 
   /** Ends what was begun; alerts that are on their way are sent first. */

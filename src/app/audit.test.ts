@@ -53,6 +53,24 @@ test('addresses in what an action was about have no credentials', async () => {
   assert.doesNotMatch(JSON.stringify(seen), /hunter2/)
 })
 
+test('what one credential tries without the right is noted sixty times a minute, and that there is more', async () => {
+  const seen: LogFields[] = []
+  const clock = new VirtualClock(0)
+  const log = { ...silentLog, info: (_message: string, fields: LogFields = {}) => void seen.push(fields) }
+  const audit = new Audit(clock, log)
+  const tries = (who: string, count: number): void => {
+    for (let i = 0; i < count; i++) audit.noteForbidden({ who, method: 'POST', path: `/x/${i}`, from: undefined })
+  }
+  tries('reader', 1000)
+  tries('other', 2)
+  const details = seen.map(({ detail }) => detail)
+  assert.deepEqual([details.length, details[58]], [62, undefined])
+  assert.equal(details[59], 'more of this credential are not noted for a minute')
+  await clock.advance(60_000)
+  tries('reader', 2)
+  assert.equal(seen.length, 64)
+})
+
 test('what the store does not take is told, and stands in the own log', async () => {
   const seen: string[] = []
   const log = {

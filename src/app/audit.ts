@@ -3,7 +3,7 @@ import { defaultTenants } from '#api/tenancy.ts'
 import type { Clock } from '#core/clock.ts'
 import { messageOf } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
-import { maskUrls } from '#core/secret.ts'
+import { hiddenText, isCredentialName, maskUrls } from '#core/secret.ts'
 import type { LogsAppender } from '#logs/append.ts'
 import { Labels } from '#model/labels.ts'
 import { LogBatchBuilder } from '#model/log-batch.ts'
@@ -21,18 +21,24 @@ export interface AuditEntry {
   readonly from?: string | undefined
   readonly tenant?: string | undefined
   readonly status?: number
-  /** What it was about: parameters, or the body. */
+  /** What it was about: parameters, or the body, without credentials. */
   readonly detail?: string | undefined
 }
 
 /** Longer details are cut. */
 const detailMax = 2000
+/** What one credential tries without the right is noted so often in a minute: whoever may not write fills no store. */
+const forbiddenMax = 60
+const forbiddenWindowMs = 60_000
 const streamLabels = Labels.fromObject({ service_name: 'tercet', source: 'audit' })
 
 export class Audit {
   readonly #clock: Clock
   readonly #log: Log
   #appender: LogsAppender | undefined
+  /** Of this minute, by the name of the credential. */
+  #forbidden = new Map<string, number>()
+  #forbiddenSinceMs = -Infinity
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock
@@ -47,7 +53,7 @@ export class Audit {
   /** Resolves when the line is kept. Never rejects: what was done is done, and the own log has said so. */
   async note(entry: AuditEntry): Promise<void> {
     const { detail, ...rest } = entry
-    const fields = { ...rest, ...(detail === undefined ? {} : { detail: maskUrls(detail.slice(0, detailMax)) }) }
+    const fields = { ...rest, ...(detail === undefined ? {} : { detail: detail.slice(0, detailMax) }) }
     this.#log.info('audit', fields)
     if (this.#appender === undefined) return
     const builder = new LogBatchBuilder()
@@ -71,7 +77,7 @@ export class Audit {
           await this.note(entryOf(request, reply, read))
           return reply
         } catch (error) {
-          await this.note({ ...whatOf(request), outcome: 'failed', detail: messageOf(error) })
+          await this.note({ ...whatOf(request), outcome: 'failed', detail: maskUrls(messageOf(error)) })
           throw error
         }
       },
@@ -80,7 +86,16 @@ export class Audit {
 
   /** Somebody who is known tried what the credential is not for. */
   noteForbidden({ who, method, path, from }: Forbidden): void {
-    void this.note({ who, action: `${method} ${path}`, outcome: 'refused', from, status: 403 })
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - this.#forbiddenSinceMs >= forbiddenWindowMs) {
+      this.#forbidden = new Map()
+      this.#forbiddenSinceMs = nowMs
+    }
+    const count = (this.#forbidden.get(who) ?? 0) + 1
+    this.#forbidden.set(who, count)
+    if (count > forbiddenMax) return
+    const detail = count === forbiddenMax ? 'more of this credential are not noted for a minute' : undefined
+    void this.note({ who, action: `${method} ${path}`, outcome: 'refused', from, status: 403, detail })
   }
 }
 
@@ -99,7 +114,7 @@ function entryOf(request: HttpRequest, reply: HttpReply, read: WhatWasRead): Aud
     ...whatOf(request),
     outcome: isDone ? 'done' : reply.status === 403 ? 'refused' : 'failed',
     status: reply.status,
-    detail: isDone ? read.detail : request.query.toString() || undefined,
+    detail: isDone ? read.detail : parametersOf(request.query) || undefined,
   }
 }
 
@@ -115,14 +130,14 @@ class WhatWasRead {
 
   constructor(request: HttpRequest) {
     const keep = async (reading: Promise<Uint8Array>): Promise<Uint8Array> => (this.#body = await reading)
-    this.#form = request.query.toString()
+    this.#form = parametersOf(request.query)
     this.request = {
       ...withSignal(request, request.signal),
       body: () => keep(request.body()),
       rawBody: () => keep(request.rawBody()),
       form: async () => {
         const form = await request.form()
-        this.#form = form.toString()
+        this.#form = parametersOf(form)
         return form
       },
     }
@@ -132,6 +147,19 @@ class WhatWasRead {
   get detail(): string | undefined {
     if (this.#form !== '') return this.#form
     if (this.#body === undefined || this.#body.length === 0) return undefined
-    return Buffer.from(this.#body.subarray(0, detailMax)).toString('utf8')
+    return textOfBody(this.#body)
   }
+}
+
+/** As a form has them, without what is a credential or has one. */
+function parametersOf(form: URLSearchParams): string {
+  const shown = [...form].map(([name, value]) => [name, isCredentialName(name) ? hiddenText : maskUrls(value)])
+  return new URLSearchParams(shown).toString().replaceAll(encodeURIComponent(hiddenText), hiddenText)
+}
+
+/** More than what is shown is looked at: an address that is cut in its password would be none. */
+function textOfBody(body: Uint8Array): string {
+  const text = Buffer.from(body.subarray(0, 4 * detailMax)).toString('utf8')
+  // Writers of JSON may escape slashes.
+  return maskUrls(text.replaceAll(String.raw`\/`, '/'))
 }

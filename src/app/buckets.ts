@@ -10,7 +10,7 @@ import type { S3Credentials } from '#bucket/s3.ts'
 import { isDenied, problemOf } from '#bucket/store-problem.ts'
 import { isUlid } from '#codec/ulid.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
-import { maskUrls, type Secret } from '#core/secret.ts'
+import { maskUrl, type Secret } from '#core/secret.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import type { Config } from './config.ts'
 import type { World } from './world.ts'
@@ -57,7 +57,7 @@ export function explainStore(config: Config, signal: SignalName, operation: Prob
   const { endpoint, region } = s3Settings(config, signal)
   const bucket = s3BucketOf(config, signal)
   const right = isDenied(error.cause) ? rightOf[operation] : undefined
-  const { found, advice } = problemOf(error.cause, { endpoint: maskUrls(endpoint) || 'AWS', region, bucket, right })
+  const { found, advice } = problemOf(error.cause, { endpoint: maskUrl(endpoint) || 'AWS', region, bucket, right })
   return `${found}; ${advice} (tercet check bucket says more)`
 }
 
@@ -165,7 +165,7 @@ export async function openBucket(config: Config, world: World, signal: SignalNam
   const { endpoint, ...s3 } = s3Settings(config, signal)
   if (endpoint.startsWith('http://') && !config.isOn('bucket.s3.allow_insecure'))
     throw new BadDataError(
-      `bucket.s3.endpoint ${maskUrls(endpoint)} has no TLS; use https://, or allow it with ` +
+      `bucket.s3.endpoint ${maskUrl(endpoint)} has no TLS; use https://, or allow it with ` +
         'bucket.s3.allow_insecure: true',
     )
   await refuseUnreadable(config, world, signal)

@@ -8,7 +8,7 @@ import { BadDataError, messageOf } from '#core/errors.ts'
 import { parseIpNetwork } from '#core/ip-address.ts'
 import { closeOf } from '#core/nearest.ts'
 import { ownOf } from '#core/own.ts'
-import { hiddenText, maskUrls, Secret } from '#core/secret.ts'
+import { hiddenText, maskUrl, Secret } from '#core/secret.ts'
 import { checkTenantName } from '#core/tenant-name.ts'
 import { problemOfAllowedHost } from '#net/allowed-hosts.ts'
 import { problemOfOrigin } from '#net/browser-rules.ts'
@@ -85,7 +85,7 @@ export class Config {
         name,
         /secret/.test(name) && !name.endsWith('_file') && this.text(name) !== ''
           ? hiddenText
-          : maskUrls(this.text(name)),
+          : maskUrl(this.text(name)),
       ]),
     )
   }

@@ -1,11 +1,12 @@
 /** Who may do what: the files of credentials that the configuration names, read at the start and when they change. */
 import { createHash } from 'node:crypto'
 import { dirname, resolve } from 'node:path'
-import type { Credentials } from '#auth/credentials.ts'
+import type { Credentials, User } from '#auth/credentials.ts'
 import { FailedLogins } from '#auth/failed-logins.ts'
 import { JsonWebTokens } from '#auth/json-web-tokens.ts'
 import { loginPath, type Logins } from '#auth/login.ts'
 import type { OidcSettings } from '#auth/oidc.ts'
+import { hashLike, leastCost } from '#auth/password-hash.ts'
 import { bearerTokens, clientCertificates, Passwords, type Login } from '#auth/schemes.ts'
 import { Sessions } from '#auth/sessions.ts'
 import type { Clock } from '#core/clock.ts'
@@ -14,7 +15,8 @@ import type { Files } from '#core/files.ts'
 import type { Random } from '#core/random.ts'
 import { Secret } from '#core/secret.ts'
 import { checkTenantName } from '#core/tenant-name.ts'
-import { Auth, shortForm, type Scheme } from '#net/auth.ts'
+import { everything } from '#net/access.ts'
+import { Auth, oneToken, type Scheme } from '#net/auth.ts'
 import { ClientAddresses } from '#net/client-addresses.ts'
 import { HttpClient } from '#net/http-client.ts'
 import type { Config } from './config.ts'
@@ -32,7 +34,8 @@ interface CredentialsWorld {
 /** What the files hold. */
 interface Read {
   readonly username: string
-  readonly password: string
+  /** Those of the credentials file, and that of `auth.username`. */
+  readonly users: ReadonlyMap<string, User>
   readonly bearerToken: string
   readonly sessionKey: string
   readonly credentials: Credentials | undefined
@@ -81,12 +84,12 @@ export class OwnCredentials {
 
   /** Throws BadDataError for what is wrong in a file, or missing. */
   static async open(config: Config, world: CredentialsWorld): Promise<OwnCredentials> {
-    return new OwnCredentials(config, world, await readAll(config, world.files))
+    return new OwnCredentials(config, world, await readAll(config, world))
   }
 
   /** Reads the files again: true where one has changed. Throws BadDataError; what was read before stays then. */
   async refresh(): Promise<boolean> {
-    const read = await readAll(this.#config, this.#world.files)
+    const read = await readAll(this.#config, this.#world)
     if (read.digest === this.#digest) return false
     this.#use(read)
     this.#digest = read.digest
@@ -102,7 +105,7 @@ export class OwnCredentials {
 
   #loginsOf(settings: OidcSettings, { sessionKey, providers }: Read): Logins {
     const { clock, files, env } = this.#world
-    const { clientId, clientSecret, sessionMs } = settings
+    const { clientId, clientSecret } = settings
     const basicAuth = clientSecret.isSet ? { username: new Secret(clientId), password: clientSecret } : undefined
     const directory = dirname(resolve(this.#config.text('auth.file')))
     const guard = outgoingGuard(this.#config)
@@ -111,27 +114,26 @@ export class OwnCredentials {
     return {
       provider: new providers!.IdentityProvider({ issuer: settings.issuer, client, clock }),
       settings,
-      sessions: new Sessions(key, sessionMs, settings, clock),
+      sessions: new Sessions(key, settings, clock),
       key,
     }
   }
 
-  #schemesOf({ credentials, ...short }: Read): Scheme[] {
+  #schemesOf({ credentials, username, users, bearerToken }: Read): Scheme[] {
     const { clock, random } = this.#world
-    if (credentials === undefined) return shortForm(short)
     const { logins } = this
-    const { users, tokens, certificates } = credentials
+    const onLogin = (login: Login): void => {
+      this.onLogin(login)
+    }
+    const { tokens, certificates } = credentials ?? {}
+    const passwords = users.size === 0 ? [] : [new Passwords(users, clock, random, this.failedLogins, onLogin)]
     return [
-      ...shortForm(short),
-      ...(tokens.size === 0 ? [] : [bearerTokens(tokens)]),
-      ...(users.size === 0
-        ? []
-        : [
-            new Passwords(users, clock, random, this.failedLogins, login => {
-              this.onLogin(login)
-            }),
-          ]),
-      ...(certificates.size === 0 ? [] : [clientCertificates(certificates)]),
+      // The first says what browsers are asked for.
+      ...(username === '' ? [] : passwords),
+      ...(bearerToken === '' ? [] : [oneToken(bearerToken)]),
+      ...(tokens === undefined || tokens.size === 0 ? [] : [bearerTokens(tokens)]),
+      ...(username === '' ? passwords : []),
+      ...(certificates === undefined || certificates.size === 0 ? [] : [clientCertificates(certificates)]),
       ...(logins === undefined ? [] : [new JsonWebTokens(logins.provider, logins.settings, clock), logins.sessions]),
     ]
   }
@@ -143,7 +145,22 @@ async function parsed(text: string, file: string, config: Config): Promise<Crede
   return parseCredentials(text, file, { hasTenancy: config.text('tenancy') === 'on', checkTenant: checkTenantName })
 }
 
-async function readAll(config: Config, files: Files): Promise<Read> {
+/** All who have a password. Throws BadDataError where two have one name. */
+async function usersOf(
+  username: string,
+  password: string,
+  listed: Credentials['users'],
+  random: Random,
+): Promise<Credentials['users']> {
+  if (username === '') return listed
+  if (listed.has(username))
+    throw new BadDataError(`auth.username and a user of auth.file have one name, ${JSON.stringify(username)}`)
+  const cost = [...listed.values()][0]?.hash.cost ?? leastCost
+  const grant = { ...everything, name: username }
+  return new Map([...listed, [username, { grant, hash: await hashLike(password, random.bytes(16), cost) }]])
+}
+
+async function readAll(config: Config, { files, random }: CredentialsWorld): Promise<Read> {
   const file = config.text('auth.file')
   const [text, password, bearerToken, sessionKey] = await Promise.all([
     textOf(file, files),
@@ -156,10 +173,12 @@ async function readAll(config: Config, files: Files): Promise<Read> {
   const username = config.text('auth.username')
   if ((username === '') !== (password.trim() === ''))
     throw new BadDataError('auth.username and auth.password_file go together: one of them is missing or empty')
+  if (username.includes(':'))
+    throw new BadDataError('auth.username: a colon ends the name where it is sent with a password')
   const credentials = file === '' ? undefined : await parsed(text, file, config)
   return {
     username,
-    password: password.trim(),
+    users: await usersOf(username, password.trim(), credentials?.users ?? new Map(), random),
     bearerToken: bearerToken.trim(),
     sessionKey,
     credentials,

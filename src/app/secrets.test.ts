@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { inspect } from 'node:util'
 import { messageOf } from '#core/errors.ts'
 import { runCommand } from '../../test/run-cli.ts'
 import { runTercet, type Running } from '../../test/run-tercet.ts'
@@ -362,6 +363,51 @@ test('of the bucket', async () => {
       assertHidden(told, `the failure of a start with ${endpoint}`)
     }
   assertHidden(log.join(''), 'the log')
+})
+
+test('of addresses whose passwords are not escaped', async () => {
+  planted = new Map()
+  const log: string[] = []
+  const of = (what: string, mark: string): string => `http://me:a${mark}${plant(what)}@127.0.0.1:1/x`
+  const scrapes = `
+scrape_configs:
+  - { job_name: a, proxy_url: '${of('proxy_url', ' ')}', static_configs: [{ targets: ['127.0.0.1:1'] }] }
+  - { job_name: b, proxy_url: '${of('another proxy_url', '/')}', static_configs: [{ targets: ['127.0.0.1:1'] }] }
+  - { job_name: c, http_sd_configs: [{ url: '${of('http_sd_configs', ' ')}' }] }
+`
+  const flags = [
+    `scrape_config_file=${file('prometheus.yml', scrapes)}`,
+    `external_url=${of('external_url', '#')}`,
+    'bucket.s3.bucket=a',
+    `bucket.s3.endpoint=${of('bucket.s3.endpoint', '/').replace('http', 'https')}`,
+  ]
+  const run = await runTercet(flags, undefined, { log: yamlLog(log) })
+  try {
+    await assertNothingShown(run, log)
+    const wrong: readonly string[] = [
+      `scrape_configs: [{ job_name: a, static_configs: [{ targets: ['${of('a target', '?')}'] }] }]`,
+      `scrape_configs: [{ job_name: a, http_sd_configs: [{ url: '${of('a URL', '/')}' }] }]`,
+      `remote_write: [{ url: '${of('remote_write', '#')}' }]`,
+    ]
+    for (const text of wrong) {
+      file('prometheus.yml', text)
+      await assert.rejects(run.tercet.reload(), (error: Error) => {
+        assertHidden(`${error.message} ${error.stack}`, 'a reload')
+        return true
+      })
+    }
+    await assertNothingShown(run, log)
+  } finally {
+    await run.stop()
+  }
+  for (const name of ['agent.remote_write', 'agent.loki', 'agent.otlp']) {
+    const agent = runTercet(['role=agent', `${name}=${of(name, '/')}`])
+    await assert.rejects(agent, (error: Error) => {
+      assert.match(error.message, /agent.*: "http:\/\/<secret>@127.0.0.1:1\/x" is no URL like/)
+      assertHidden(inspect(error), 'the failure of a start')
+      return true
+    })
+  }
 })
 
 test('of what the command line prints', async () => {

@@ -18,6 +18,8 @@ const freshMs = 600_000
 /** A key that is not known makes us ask again, but no more often. */
 const againMs = 10_000
 const clockToleranceSeconds = 60
+/** Codes that are exchanged at a time: anybody may come with one. */
+const exchangesMax = 20
 
 /** What a provider says of itself. */
 export interface ProviderPlaces {
@@ -44,6 +46,8 @@ export class IdentityProvider {
   readonly #client: HttpClient
   readonly #clock: Clock
   #places: ProviderPlaces | undefined
+  #asking: Promise<ProviderPlaces> | undefined
+  #exchanges = 0
   #keys: KnownKeys | undefined
   #reading: Promise<KnownKeys> | undefined
   #askedMs = -Infinity
@@ -54,9 +58,20 @@ export class IdentityProvider {
     this.#clock = clock
   }
 
-  /** Throws UnavailableError where the provider is away, or says something else than was configured. */
+  /**
+   * Throws UnavailableError where the provider is away, or says something else than was configured. It is asked once at
+   * a time: anybody may begin a login.
+   */
   async places(): Promise<ProviderPlaces> {
-    if (this.#places !== undefined) return this.#places
+    return (
+      this.#places ??
+      (this.#asking ??= this.#askForPlaces().finally(() => {
+        this.#asking = undefined
+      }))
+    )
+  }
+
+  async #askForPlaces(): Promise<ProviderPlaces> {
     const base = this.issuer.replace(/\/$/, '')
     const found = await this.#json(`${base}/.well-known/openid-configuration`)
     if (found['issuer'] !== this.issuer)
@@ -145,10 +160,17 @@ export class IdentityProvider {
   /** The identity token for a code. Throws UnauthorizedError, UnavailableError. */
   async exchange(form: URLSearchParams): Promise<string> {
     const { token } = await this.places()
-    const answer = await this.#json(token, form)
-    const identity = answer['id_token']
-    if (typeof identity !== 'string') throw new UnauthorizedError('the identity provider gave no identity token')
-    return identity
+    if (this.#exchanges >= exchangesMax)
+      throw new UnavailableError(`${exchangesMax} logins wait for the identity provider, the limit; log in again`, 1)
+    this.#exchanges++
+    try {
+      const answer = await this.#json(token, form)
+      const identity = answer['id_token']
+      if (typeof identity !== 'string') throw new UnauthorizedError('the identity provider gave no identity token')
+      return identity
+    } finally {
+      this.#exchanges--
+    }
   }
 }
 

@@ -39,6 +39,9 @@ const provider = {
   isAway: false,
   /** Times that the keys were asked for. */
   asked: 0,
+  /** Times that it was asked what it is, and for tokens. */
+  discovered: 0,
+  exchanged: 0,
   /** By code: what the browser was sent with, and the token that is given for it. */
   codes: new Map<string, { challenge: string; token: string }>(),
   lastForm: new URLSearchParams(),
@@ -49,6 +52,8 @@ const server = createServer((request, reply) => {
     reply.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
   }
   void (async () => {
+    if (request.url === '/.well-known/openid-configuration') provider.discovered++
+    if (request.url === '/token') provider.exchanged++
     if (provider.isAway) {
       json({}, 503)
     } else if (request.url === '/.well-known/openid-configuration')
@@ -125,7 +130,7 @@ function stage() {
   const client = new HttpClient(settings.client, world)
   const identity = new IdentityProvider({ issuer: settings.issuer, client, clock })
   const key = new Uint8Array(32).fill(5)
-  const sessions = new Sessions(key, settings.sessionMs, settings, clock)
+  const sessions = new Sessions(key, settings, clock)
   const logins: Logins = { provider: identity, settings, sessions, key }
   return { clock, settings, identity, sessions, logins, tokens: new JsonWebTokens(identity, settings, clock) }
 }
@@ -272,6 +277,47 @@ test('a browser logs in by code and PKCE, and has a session in a strict cookie u
   assert.equal(await admit(`tercet_session=${browser.cookies.get('tercet_login') ?? ''}`), 'not tried')
   await clock.advance(3_600_000)
   assert.equal(await admit(cookie), 'not tried')
+})
+
+test('whoever begins or ends many logins at a time makes few requests of the provider', async () => {
+  const { browser } = login()
+  const [discovered, exchanged] = [provider.discovered, provider.exchanged]
+  provider.isAway = true
+  const away = await Promise.all(Array.from({ length: 50 }, () => browser.get('/auth/login')))
+  provider.isAway = false
+  assert.deepEqual([...new Set(away.map(({ status }) => status))], [503])
+  assert.equal(provider.discovered, discovered + 1)
+  const begun = await browser.get('/auth/login')
+  const state = new URL(begun.headers?.['location'] ?? '').searchParams.get('state') ?? ''
+  const replies = await Promise.all(
+    Array.from({ length: 50 }, (_, i) => browser.get(`/auth/callback?code=${i}&state=${state}`)),
+  )
+  const counts = Map.groupBy(replies, ({ status }) => status)
+  assert.deepEqual([counts.get(401)?.length, counts.get(503)?.length], [20, 30])
+  assert.equal(provider.exchanged, exchanged + 20)
+  assert.equal((await browser.get(`/auth/callback?code=x&state=${state}`)).status, 401)
+})
+
+test('a session is over where the provider, its client, the claims that decide or the duration differ', async () => {
+  const { sessions, settings, clock } = stage()
+  const cookie = `tercet_session=${sessions.begin({ sub: '1', email: 'a@x', groups: ['sre'], department: 'temps' })}`
+  const [sre, dev] = settings.rules
+  const lesser = { claim: 'department', value: 'temps', grant: dev!.grant }
+  const admitted = async (more: Partial<OidcSettings>): Promise<string> => {
+    const others = new Sessions(new Uint8Array(32).fill(5), { ...settings, ...more }, clock)
+    return shown(await others.admit({ authorization: undefined, cookie }))
+  }
+  assert.equal(await admitted({}), 'a@x admin')
+  assert.equal(await admitted({ rules: [{ ...sre!, grant: dev!.grant }, dev!] }), 'a@x read')
+  assert.equal(await admitted({ rules: [sre!] }), 'a@x admin')
+  assert.equal(await admitted({ rules: [lesser, sre!] }), 'not tried')
+  assert.equal(await admitted({ tenantsClaim: 'tenants' }), 'not tried')
+  assert.equal(await admitted({ nameClaim: 'preferred_username' }), 'not tried')
+  assert.equal(await admitted({ issuer: 'https://other.test' }), 'not tried')
+  assert.equal(await admitted({ clientId: 'another' }), 'not tried')
+  await clock.advance(600_000)
+  assert.equal(await admitted({ sessionMs: 600_001 }), 'a@x admin')
+  assert.equal(await admitted({ sessionMs: 600_000 }), 'not tried')
 })
 
 test('a login that was begun elsewhere, is too old, is refused, or is of nobody here gives no session', async () => {

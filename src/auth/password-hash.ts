@@ -118,10 +118,18 @@ function derive(password: string, cost: PasswordHash['cost'], salt: Uint8Array, 
   })
 }
 
+/** What costs next to nothing: for a password that nobody reads but who may read the password itself. */
+export const leastCost: PasswordHash['cost'] = { kind: 'scrypt', ln: 1, r: 1, p: 1 }
+
+/** The hash of a password in memory; verifying it takes as long as others of this cost. */
+export async function hashLike(password: string, salt: Uint8Array, cost: PasswordHash['cost']): Promise<PasswordHash> {
+  return { cost, salt, hash: await derive(password, cost, salt, hashBytes) }
+}
+
 /** The hash of a password, as a credentials file wants it; `salt` has 16 random bytes. */
 export async function hashPassword(password: string, salt: Uint8Array): Promise<string> {
   const { ln, r, p } = defaultCost
-  const hash = await derive(password, defaultCost, salt, hashBytes)
+  const { hash } = await hashLike(password, salt, defaultCost)
   const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64').replace(/=+$/, '')
   return `$scrypt$ln=${ln},r=${r},p=${p}$${base64(salt)}$${base64(hash)}`
 }

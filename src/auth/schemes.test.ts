@@ -67,11 +67,15 @@ test('ten wrong passwords of a user from an address are enough for a minute; oth
   assert.equal(await admit('alice:p:1', '10.0.0.1'), refused)
   assert.equal(await admit('bob:x', '10.0.0.1'), wrong)
   assert.equal(await admit('alice:p:1', '10.0.0.2'), 'alice')
-  // Who was right is known, from wherever it comes.
-  assert.equal(await admit('alice:p:1', '10.0.0.1'), 'alice')
-  assert.deepEqual([failed.failures, failed.refused], [11, 1])
+  // That it is remembered of another address would tell whoever goes on trying.
+  assert.equal(await admit('alice:p:1', '10.0.0.1'), refused)
+  assert.deepEqual([failed.failures, failed.refused], [11, 2])
   await clock.advance(60_000)
-  assert.equal(await admit('alice:x', '10.0.0.1'), wrong)
+  assert.equal(await admit('alice:p:1', '10.0.0.1'), 'alice')
+  // Who was right from there is known, whatever others try.
+  for (let i = 0; i < 10; i++) assert.equal(await admit(`alice:${i}`, '10.0.0.1'), wrong)
+  assert.equal(await admit('alice:x', '10.0.0.1'), refused)
+  assert.equal(await admit('alice:p:1', '10.0.0.1'), 'alice')
 })
 
 test('one address tries sixty passwords a minute, however many users it names', async () => {

@@ -11,6 +11,8 @@ import { isPasswordOf, nobodysHash, type PasswordHash } from './password-hash.ts
 /** A password that was right is not hashed again while it is used as often as this. */
 const rememberMs = 600_000
 const rememberedMax = 10_000
+/** Of one password; more are asked to wait where others tried from there. */
+const addressesMax = 1000
 /** Passwords that are hashed at a time, and that may wait for it. */
 const hashingMax = 2
 const waitingMax = 100
@@ -20,6 +22,8 @@ const wrong: Admission = { status: 401, reason: 'the user name or the password i
 interface Remembered {
   readonly grant: Grant
   untilMs: number
+  /** Addresses that it came from while nothing was in the way. */
+  readonly from: Set<string>
 }
 
 /** Somebody has sent a password that was not remembered. */
@@ -29,7 +33,11 @@ export interface Login {
   readonly isRight: boolean
 }
 
-/** Remembers who was right, by a keyed digest of what was sent, so that a request costs no hashing. */
+/**
+ * Remembers who was right, by a keyed digest of what was sent, so that a request costs no hashing. An address that has
+ * to wait may go on with what was right from there before, and with nothing else: whoever tries passwords would find
+ * those that are remembered.
+ */
 export class Passwords implements Scheme {
   readonly challenge = basicChallenge
   readonly #users: Credentials['users']
@@ -64,18 +72,29 @@ export class Passwords implements Scheme {
     if (sent?.scheme !== 'basic') return undefined
     const digest = hash('sha256', this.#key + sent.given)
     const known = this.#right.get(digest)
-    const nowMs = this.#clock.monotonicMs()
-    if (known !== undefined && known.untilMs > nowMs) {
-      // Whoever is in stays in while others try passwords from the same address.
-      known.untilMs = nowMs + rememberMs
-      return known.grant
-    }
+    if (known !== undefined && known.untilMs > this.#clock.monotonicMs()) return this.#known(known, remoteAddress)
     const pending = this.#pending.get(digest)
-    if (pending !== undefined) return pending
+    if (pending !== undefined) return pending.then(admission => this.#shared(admission, digest, remoteAddress))
     const text = Buffer.from(sent.given, 'base64').toString('utf8')
     const checked = this.#check(text, digest, remoteAddress).finally(() => this.#pending.delete(digest))
     this.#pending.set(digest, checked)
     return checked
+  }
+
+  #known(remembered: Remembered, address: string): Admission {
+    const { grant, from } = remembered
+    const seconds = from.has(address) ? 0 : this.#failed.waitSeconds(address, grant.name)
+    if (seconds > 0) return tooMany(seconds)
+    if (from.size < addressesMax) from.add(address)
+    // Whoever is in stays in while others try passwords from the same address.
+    remembered.untilMs = this.#clock.monotonicMs() + rememberMs
+    return grant
+  }
+
+  /** What another request was answered that had sent the same, meanwhile. */
+  #shared(admission: Admission, digest: string, address: string): Admission {
+    const known = this.#right.get(digest)
+    return known === undefined ? admission : this.#known(known, address)
   }
 
   async #check(text: string, digest: string, address: string): Promise<Admission> {
@@ -96,16 +115,17 @@ export class Passwords implements Scheme {
         this.#failed.note(address, name)
         return wrong
       }
-      this.#remember(digest, user.grant)
+      this.#remember(digest, user.grant, address)
       return user.grant
     })
   }
 
-  #remember(digest: string, grant: Grant): void {
+  #remember(digest: string, grant: Grant, address: string): void {
     const [oldest] = this.#right.keys()
     if (this.#right.size >= rememberedMax && oldest !== undefined) this.#right.delete(oldest)
     this.#right.delete(digest)
-    this.#right.set(digest, { grant, untilMs: this.#clock.monotonicMs() + rememberMs })
+    const untilMs = this.#clock.monotonicMs() + rememberMs
+    this.#right.set(digest, { grant, untilMs, from: new Set([address]) })
   }
 
   /** Hashing takes a core and 32 MiB: whoever tries passwords gets no more than so many at a time. */

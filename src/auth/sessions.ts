@@ -28,20 +28,22 @@ export class Signer {
     this.#purpose = purpose
   }
 
-  #signature(payload: string): Buffer {
-    return createHmac('sha256', this.#key).update(`${this.#purpose}\n${payload}`).digest()
+  #signature(payload: string): string {
+    return createHmac('sha256', this.#key).update(`${this.#purpose}\n${payload}`).digest('base64url')
   }
 
   seal(value: unknown): string {
     const payload = Buffer.from(JSON.stringify(value)).toString('base64url')
-    return `${payload}.${this.#signature(payload).toString('base64url')}`
+    return `${payload}.${this.#signature(payload)}`
   }
 
-  /** The value; undefined for what was not sealed so. */
+  /** The value; undefined for what was not sealed so, to the last letter. */
   open(text: string | undefined): unknown {
-    const [payload = '', signature = ''] = text?.split('.') ?? []
-    const given = Buffer.from(signature, 'base64url')
-    const wanted = this.#signature(payload)
+    const dot = text?.lastIndexOf('.') ?? -1
+    if (text === undefined || dot < 0) return undefined
+    const payload = text.slice(0, dot)
+    const given = Buffer.from(text.slice(dot + 1))
+    const wanted = Buffer.from(this.#signature(payload))
     if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) return undefined
     return JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')) as unknown
   }
@@ -49,39 +51,51 @@ export class Signer {
 
 interface Session {
   readonly claims: Claims
-  readonly untilMs: number
+  readonly begunMs: number
+}
+
+/** Who says who somebody is, whom it says that to, and for how long that holds. */
+export interface SessionSettings extends ClaimSettings {
+  readonly issuer: string
+  readonly clientId: string
+  readonly sessionMs: number
 }
 
 export class Sessions implements Scheme {
   readonly challenge = undefined
   readonly durationMs: number
   readonly #signer: Signer
-  readonly #settings: ClaimSettings
+  readonly #settings: SessionSettings
   readonly #clock: Clock
 
-  /** `key`: of all processes that are to know the session. */
-  constructor(key: Uint8Array, durationMs: number, settings: ClaimSettings, clock: Clock) {
-    this.#signer = new Signer(key, 'session')
-    this.durationMs = durationMs
+  /**
+   * `key`: of all processes that are to know the session. It is over where another provider, or another client of it,
+   * is set up.
+   */
+  constructor(key: Uint8Array, settings: SessionSettings, clock: Clock) {
+    const { issuer, clientId, sessionMs } = settings
+    this.#signer = new Signer(key, JSON.stringify(['session', issuer, clientId]))
+    this.durationMs = sessionMs
     this.#settings = settings
     this.#clock = clock
   }
 
   /** The value of the cookie. */
   begin(claims: Claims): string {
-    const session: Session = {
-      claims: decidingClaims(this.#settings, claims),
-      untilMs: this.#clock.nowMs() + this.durationMs,
-    }
+    const session: Session = { claims: decidingClaims(this.#settings, claims), begunMs: this.#clock.nowMs() }
     return this.#signer.seal(session)
   }
 
-  /** A session that is over, or of another key, is none. */
+  /**
+   * A session that is over, or of another key, is none; nor is one that does not have a claim by which the rules decide
+   * since then: a rule that gives less might pass it by.
+   */
   readonly admit: Scheme['admit'] = ({ cookie }) => {
     const value = cookieOf(cookie, sessionCookie)
     if (value === undefined) return undefined
     const session = this.#signer.open(value) as Session | undefined
-    if (session === undefined || session.untilMs <= this.#clock.nowMs()) return undefined
-    return grantOfClaims(this.#settings, session.claims)
+    if (session === undefined || session.begunMs + this.durationMs <= this.#clock.nowMs()) return undefined
+    const isWhole = Object.keys(decidingClaims(this.#settings, {})).every(name => Object.hasOwn(session.claims, name))
+    return isWhole ? grantOfClaims(this.#settings, session.claims) : undefined
   }
 }

@@ -23,7 +23,7 @@ import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { backoffMs } from '#core/backoff.ts'
 import { sleep, type Clock } from '#core/clock.ts'
 import { ConflictError, NotFoundError } from '#core/errors.ts'
-import { maskUrls } from '#core/secret.ts'
+import { maskUrl } from '#core/secret.ts'
 import { BucketError, type Bucket, type ObjectInfo, type PutOptions } from './bucket.ts'
 import { codeOf } from './failure-code.ts'
 import {
@@ -104,7 +104,7 @@ export class S3Bucket implements Bucket {
     this.#bucket = options.bucket
     this.#clock = options.clock
     this.#requests = new StoreRequests(options.clock, connectionsMax)
-    const place = maskUrls(options.endpoint)
+    const place = maskUrl(options.endpoint)
     this.description = `s3://${options.bucket}${place === '' ? '' : ` at ${place}`}`
     this.#client = new S3Client({
       region: options.region,

@@ -1,6 +1,6 @@
 /** What a store's refusal means, in words: what was refused, and what to do. For an administrator, not for retries. */
 import type { S3Client } from '@aws-sdk/client-s3'
-import { maskUrls } from '#core/secret.ts'
+import { maskUrl, maskUrls } from '#core/secret.ts'
 import { codeOf } from './failure-code.ts'
 
 /** What was asked of which store, as far as it is known. */
@@ -133,7 +133,7 @@ function clockProblem(code: string, { skewMs }: StoreQuestion): Problem | undefi
 
 /** What failed before the store could answer. */
 function transportProblem(error: unknown, code: string, question: StoreQuestion): Problem | undefined {
-  const endpoint = maskUrls(question.endpoint)
+  const endpoint = maskUrl(question.endpoint)
   const message = error instanceof Error ? error.message : ''
   const isPlain = endpoint.startsWith('http://')
   if (unknownAuthority.has(code))

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
-import { identityOf, KnownSecrets, maskUrls, noSecret, Secret } from './secret.ts'
+import { identityOf, KnownSecrets, maskUrl, maskUrls, noSecret, Secret } from './secret.ts'
 
 test('whatever prints a secret hides it', () => {
   const secret = new Secret('hunter2')
@@ -42,9 +42,22 @@ test('addresses lose their users, passwords and parameters that are credentials'
     ['http://h/?api_key=abc&X-Amz-Signature=f0#x', 'http://h/?api_key=<secret>&X-Amz-Signature=<secret>#x'],
     ['"http://h/?sig=abc"', '"http://h/?sig=<secret>"'],
     ['http://h/a@b?match[]=up', 'http://h/a@b?match[]=up'],
+    // Passwords that were not escaped: these are no URLs, and are said back.
+    ['"http://me:p/w@host": no URL', '"http://<secret>@host": no URL'],
+    ['http://me:p#w?x@host:1/y', 'http://<secret>@host:1/y'],
+    ['http://me:/pw@host', 'http://<secret>@host'],
+    ['http://a:b/c@d/x, https://e:f@g', 'http://<secret>@d/x, https://<secret>@g'],
+    ['http://h:9090/@x http://[::1]:9090/a@b', 'http://h:9090/@x http://[::1]:9090/a@b'],
+    ['http://h/?a=1;token=b;c&d=2', 'http://h/?a=1;token=<secret>&d=2'],
     ['mail to a@b.test, level=warn', 'mail to a@b.test, level=warn'],
   ]
   for (const [text, shown] of rows) assert.equal(maskUrls(text), shown)
+})
+
+test('a text that is one address as a whole loses a password with blanks, too', () => {
+  assert.equal(maskUrl('http://me:p w@host/path'), 'http://<secret>@host/path')
+  assert.equal(maskUrl('http://host/a b@c'), 'http://host/a b@c')
+  assert.equal(maskUrl('http://me:pw@host'), 'http://<secret>@host')
 })
 
 test('secrets that were used are found in what others say', () => {

@@ -62,14 +62,51 @@ export function isCredentialName(name: string): boolean {
  * were.
  */
 export function maskUrls(text: string): string {
-  return text.includes('//') || text.includes('=')
-    ? text
-        .replace(/(\/\/)[^/?#\s]*@/g, `$1${hiddenText}@`)
-        .replace(/([?&;])([^=?&#\s]+)=[^&#\s"'<>]+/g, (whole, mark: string, name: string) =>
-          isCredentialName(name) ? `${mark}${name}=${hiddenText}` : whole,
-        )
-    : text
+  if (!text.includes('//') && !text.includes('=')) return text
+  return withoutParameters(
+    text.replace(/(\/\/)[^/?#\s]*@/g, `$1${hiddenText}@`).replace(/[^\s"'<>]+/g, withoutPassword),
+  )
 }
+
+/** Parameters may be put apart by semicolons, and a value that is hidden may have some. */
+function withoutParameters(text: string): string {
+  let shown = ''
+  let at = 0
+  for (const { 0: start, 1: name = '', index } of text.matchAll(/[?&;]([^=?&;#\s]+)=/g)) {
+    const from = index + start.length
+    if (index < at || !isCredentialName(name)) continue
+    const value = /^[^&#\s"'<>]+/.exec(text.slice(from))?.[0]
+    if (value === undefined) continue
+    shown += `${text.slice(at, from)}${hiddenText}`
+    at = from + value.length
+  }
+  return shown + text.slice(at)
+}
+
+/** The same of a text that is one address as a whole: its password may have blanks. */
+export function maskUrl(address: string): string {
+  const masked = maskUrls(address)
+  if (!URL.canParse(masked)) return masked
+  const { username, password } = new URL(masked)
+  if (`${username}${password}` === '' || masked.includes(`//${hiddenText}@`)) return masked
+  return masked.replace(/\/\/.*@/s, `//${hiddenText}@`)
+}
+
+/**
+ * A password in which `/`, `?` or `#` were not escaped: the address is none then, and is shown to whoever has to
+ * correct it. What stands there in place of a port tells it from an address with `@` in its path.
+ */
+function withoutPassword(word: string): string {
+  const end = word.lastIndexOf('@')
+  for (let at = word.indexOf('//'); at >= 0 && at < end; at = word.indexOf('//', at + 2)) {
+    const [authority = ''] = word.slice(at + 2, end).split(/[/?#]/, 1)
+    if (!hostForm.test(authority)) return `${word.slice(0, at)}//${hiddenText}${word.slice(end)}`
+  }
+  return word
+}
+
+/** A host, and a port where there is one. */
+const hostForm = /^(?:\[[^\]]*\]|[^:]*)(?::\d{1,5})?$/
 
 /** Secrets that were used: what others say back, and what the system says of a failure, is shown without them. */
 export class KnownSecrets {

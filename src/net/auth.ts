@@ -40,12 +40,6 @@ export interface Scheme {
   admit(asking: Asking): Admission | undefined | Promise<Admission | undefined>
 }
 
-export interface AuthOptions {
-  username: string
-  password: string
-  bearerToken: string
-}
-
 /** Is a text this secret? Compared in constant time. */
 function secretTest(secret: string): (given: string) => boolean {
   const digest = hash('sha256', secret, 'buffer')
@@ -62,22 +56,6 @@ export function authorizationOf(header: string | undefined): { scheme: string; g
 export const basicChallenge = 'Basic realm="tercet", charset="UTF-8"'
 export const bearerChallenge = 'Bearer realm="tercet"'
 
-/** One user who may do everything: `auth.username`. */
-export function oneUser(username: string, password: string): Scheme {
-  const grant: Grant = { ...everything, name: username }
-  const isRight = secretTest(`${username}:${password}`)
-  return {
-    challenge: basicChallenge,
-    admit: ({ authorization }) => {
-      const sent = authorizationOf(authorization)
-      if (sent?.scheme !== 'basic') return undefined
-      return isRight(Buffer.from(sent.given, 'base64').toString('utf8'))
-        ? grant
-        : { status: 401, reason: 'the user name or the password is wrong' }
-    },
-  }
-}
-
 /** One token that may do everything: `auth.bearer_token_file`. */
 export function oneToken(token: string): Scheme {
   const grant: Grant = { ...everything, name: 'auth.bearer_token_file' }
@@ -90,14 +68,6 @@ export function oneToken(token: string): Scheme {
       return isRight(sent.given) ? grant : { status: 401, reason: 'the bearer token is wrong' }
     },
   }
-}
-
-/** The short form of the configuration: a user, a token, both, or nobody. */
-export function shortForm({ username, password, bearerToken }: AuthOptions): Scheme[] {
-  return [
-    ...(username === '' ? [] : [oneUser(username, password)]),
-    ...(bearerToken === '' ? [] : [oneToken(bearerToken)]),
-  ]
 }
 
 /** An answer that goes on while its client wants it: a tail, events. */
@@ -150,7 +120,7 @@ export class Auth {
     return admission instanceof Promise ? admission.then(grantOrNone) : grantOrNone(admission)
   }
 
-  /** The first scheme that grants something decides; where none does, the first that refuses. */
+  /** The first scheme that grants something decides; where none does, the refusal that is not about the credential. */
   admit(asking: Asking): Admission | Promise<Admission> {
     if (!this.isOn) return everything
     let refused: Refusal | undefined
@@ -159,7 +129,7 @@ export class Auth {
       if (admission instanceof Promise) return this.#admitRest(i, admission, refused, asking)
       if (admission === undefined) continue
       if (!isRefusal(admission)) return admission
-      refused ??= admission
+      refused = foremost(refused, admission)
     }
     return refused ?? nothingTried(asking)
   }
@@ -177,7 +147,7 @@ export class Auth {
       const admission = await (i === from ? first : scheme.admit(asking))
       if (admission === undefined) continue
       if (!isRefusal(admission)) return admission
-      found ??= admission
+      found = foremost(found, admission)
     }
     return found ?? nothingTried(asking)
   }
@@ -217,6 +187,14 @@ function withinGrant(access: Access, admission: Admission): Admission {
   if (isRefusal(admission)) return admission
   const reason = lackOf(access, admission)
   return reason === undefined ? admission : { status: 403, reason, name: admission.name }
+}
+
+/**
+ * What a scheme could not look at (429, 503) may be right: another that does not know it says nothing of that. Else the
+ * first is answered.
+ */
+function foremost(before: Refusal | undefined, refusal: Refusal): Refusal {
+  return before === undefined || (before.status === 401 && refusal.status !== 401) ? refusal : before
 }
 
 function isSameGrant(admission: Admission, grant: Grant): boolean {

@@ -10,7 +10,7 @@ import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompre
 import { outside, type Clock } from '#core/clock.ts'
 import { BadDataError, LimitError, messageOf, TimeoutError, UnavailableError } from '#core/errors.ts'
 import type { Files } from '#core/files.ts'
-import { KnownSecrets, maskUrls, type Secret } from '#core/secret.ts'
+import { KnownSecrets, maskUrl, type Secret } from '#core/secret.ts'
 import type { OutgoingGuard } from './outgoing-guard.ts'
 
 export interface ClientTls {
@@ -90,7 +90,7 @@ const openHeaders =
   /^(?:accept|accept-encoding|content-type|content-encoding|user-agent|x-scope-orgid|x-prometheus-.*)$/i
 
 function shownAs(address: string, options: Pick<ClientRequest, 'shownAs'>): string {
-  return options.shownAs ?? maskUrls(address)
+  return options.shownAs ?? maskUrl(address)
 }
 
 /** Throws BadDataError, which does not have the text as the system's error does. */
@@ -237,7 +237,7 @@ export class HttpClient {
         timeoutMs,
         bodyBytesMax: 1 << 20,
       })
-      const shown = maskUrls(oauth2.tokenUrl)
+      const shown = maskUrl(oauth2.tokenUrl)
       if (reply.status !== 200) throw new UnavailableError(`oauth2: ${shown} answered ${reply.status}`, 10)
       const { access_token: text, expires_in: seconds = 300 } = JSON.parse(
         Buffer.from(reply.body).toString('utf8'),
@@ -442,7 +442,7 @@ async function proxyTransport(
 ): Promise<Transport> {
   // Few have one, and the library is large.
   const { ProxyAgent, request } = await import('undici')
-  const proxyHost = parsed(proxy, `the proxy ${maskUrls(proxy)}`).hostname
+  const proxyHost = parsed(proxy, `the proxy ${maskUrl(proxy)}`).hostname
   // A connection to the proxy is a connection too.
   const dispatcher = new ProxyAgent({ uri: proxy, requestTls: secure, proxyTls: { lookup: guard.lookup } })
   return {

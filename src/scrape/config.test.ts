@@ -102,6 +102,7 @@ const refusals: readonly (readonly [string, RegExp])[] = [
   [job('dns_sd_configs: [{ names: [n], type: TXT }]'), /invalid DNS-SD records type TXT/],
   [job('dns_sd_configs: [{ names: [n], type: A }]'), /a port is required/],
   [job('kubernetes_sd_configs: [{}]'), /role missing \(one of: node, pod/],
+  [job('kubernetes_sd_configs: [{ role: pod, namespaces: { names: ["../../x"] } }]'), /"..\/..\/x" is not the name/],
   [job('kubernetes_sd_configs: [{ role: dog }]'), /unknown Kubernetes SD role "dog"/],
   [job('kubernetes_sd_configs: [{ role: pod, kubeconfig_file: k, api_server: "http://x" }]'), /simultaneously/],
   [job('kubernetes_sd_configs: [{ role: pod, kubeconfig_file: k, proxy_url: "http://x" }]'), /custom HTTP client/],

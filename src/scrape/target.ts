@@ -4,7 +4,7 @@
  */
 import { parseDurationMs, formatDuration } from '#core/duration.ts'
 import { messageOf } from '#core/errors.ts'
-import { maskUrls } from '#core/secret.ts'
+import { maskUrl, maskUrls } from '#core/secret.ts'
 import { checkTenantName } from '#core/tenant-name.ts'
 import { compareText, quote } from '#core/text.ts'
 import { tenantLabel } from '#lang/regex/constraint.ts'
@@ -102,7 +102,7 @@ function makeTarget(job: ScrapeJob, labels: LabelMap, hasTenancy: boolean): Targ
   if (scheme !== 'http' && scheme !== 'https') return `unsupported scheme: ${quote(scheme)}`
   if ((labels.get('instance') ?? '') === '') labels.set('instance', withoutUser(address))
   const url = urlOf(job, labels)
-  if (!URL.canParse(url)) return `${quote(maskUrls(url))} is no URL`
+  if (!URL.canParse(url)) return `${quote(maskUrl(url))} is no URL`
   const own = sorted(labels).filter(([name]) => !name.startsWith('__'))
   const named = hasTenancy && !job.isTenantFixed ? (labels.get(tenantLabel) ?? '') : ''
   const tenant = named === '' ? job.tenant : named

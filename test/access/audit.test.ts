@@ -71,6 +71,43 @@ test('what was done, by whom, from where, how it ended: in the log, and in the s
   }
 })
 
+test('details have no credentials: parameters by their names, addresses as they are encoded, or cut', async () => {
+  const seen: LogFields[] = []
+  const log = {
+    ...silentLog,
+    info: (message: string, fields: LogFields = {}) => {
+      if (message === 'audit') seen.push(fields)
+    },
+  }
+  const run = await runTercet([], undefined, { log })
+  try {
+    const send = async (path: string, type: string, body: string): Promise<void> => {
+      await fetch(`${run.url}${path}`, { method: 'POST', headers: { 'content-type': type }, body })
+    }
+    const form = 'application/x-www-form-urlencoded'
+    const address = 'http://me:hunter2@host/?token=hunter2'
+    await send('/-/flush?token=hunter2&a=b', form, '')
+    const match = encodeURIComponent(`up{url="${address}"}`)
+    await send('/api/v1/admin/tsdb/delete_series', form, `match[]=${match}`)
+    await send(`/loki/api/v1/delete?start=x&query=${match}`, form, '')
+    const group = (url: string, pad: string): string =>
+      `{"name": "g", "rules": [{"alert": "a", "expr": "up", "annotations": {"p": "${pad}", "u": "${url}"}}]}`
+    await send('/config/v1/rules/n', 'application/yaml', group(address.replaceAll('/', String.raw`\/`), ''))
+    const before = group('http://me:hunt', '').length
+    await send('/config/v1/rules/n', 'application/yaml', group(address, 'x'.repeat(2005 - before)))
+    const details = seen.map(({ detail }) => String(detail))
+    assert.deepEqual(details.slice(0, 2), [
+      'token=<secret>&a=b',
+      'match%5B%5D=up%7Burl%3D%22http%3A%2F%2F<secret>%40host%2F%3Ftoken%3D<secret>%22%7D',
+    ])
+    assert.equal(details.length, 5)
+    for (const detail of details) assert.ok(!/hunt/.test(detail), detail.slice(-300))
+    assert.match(details[4]!.slice(-60), /x", "u": "http/)
+  } finally {
+    await run.stop()
+  }
+})
+
 test('anybody can send logins that were never begun: ten of them a minute are noted', async () => {
   const directory = temporaryDirectory()
   const file = join(directory, 'credentials.yaml')

@@ -1,7 +1,7 @@
 /** Targets of scraping: their API, and pages at /targets and /service-discovery. */
 import { formatDuration } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
-import { hiddenText, isCredentialName, maskUrls } from '#core/secret.ts'
+import { hiddenText, isCredentialName, maskUrl, maskUrls } from '#core/secret.ts'
 import { parseSelector } from '#lang/promql/parser.ts'
 import type { Metadata } from '#model/write-batch.ts'
 import { readsAll, type Caller } from '#net/access.ts'
@@ -103,8 +103,8 @@ function withoutSecrets(labels: Pairs): Pairs {
   return labels.map(([name, value]) => {
     if (name === '__address__') return [name, maskUrls(`//${value}`).slice(2)]
     const parameter = /^__param_(.*)$/.exec(name)?.[1]
-    if (parameter === undefined) return [name, maskUrls(value)]
-    return [name, isCredentialName(parameter) ? hiddenText : maskUrls(value)]
+    if (parameter === undefined) return [name, maskUrl(value)]
+    return [name, isCredentialName(parameter) ? hiddenText : maskUrl(value)]
   })
 }
 
@@ -117,8 +117,8 @@ function activeJson(t: ActiveTarget): Record<string, unknown> {
     discoveredLabels: discoveredOf(t),
     labels: object(t.labels),
     scrapePool: t.scrapePool,
-    scrapeUrl: maskUrls(t.url),
-    globalUrl: maskUrls(t.url),
+    scrapeUrl: maskUrl(t.url),
+    globalUrl: maskUrl(t.url),
     lastError: t.lastError,
     lastScrape: t.lastScrapeMs === 0 ? '0001-01-01T00:00:00Z' : new Date(t.lastScrapeMs).toISOString(),
     lastScrapeDuration: t.lastDurationMs / 1000,
@@ -184,7 +184,7 @@ function metadataReply(
 function targetsPage({ pools, active }: ShownTargets): HttpReply {
   const columns = ['endpoint', 'state', 'labels', 'last scrape', 'took', 'samples', 'bytes', 'error']
   const row = (t: ActiveTarget): string =>
-    `<tr><td><a href="${escaped(maskUrls(t.url))}">${escaped(maskUrls(t.url))}</a><td class="${t.health}">${t.health}` +
+    `<tr><td><a href="${escaped(maskUrl(t.url))}">${escaped(maskUrl(t.url))}</a><td class="${t.health}">${t.health}` +
     `<td>${labelsHtml(t.labels)}<td>${t.lastScrapeMs === 0 ? 'never' : new Date(t.lastScrapeMs).toISOString()}` +
     `<td>${t.lastDurationMs.toFixed(1)} ms<td>${t.lastSamples}<td>${t.lastBodyBytes}` +
     `<td class="down">${escaped(t.lastError)}</tr>`

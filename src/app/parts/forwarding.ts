@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Registry } from '#core/counter.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
-import { identityOf } from '#core/secret.ts'
+import { identityOf, maskUrl } from '#core/secret.ts'
 import { DiskQueue } from '#forward/disk-queue.ts'
 import { kept, MetricsForwarder, type MetricsRemote } from '#forward/metrics-forwarder.ts'
 import { packMessage, Remote, type Lane, type RemoteOptions } from '#forward/remote.ts'
@@ -31,6 +31,13 @@ type Delivery = Pick<RemoteOptions, 'timeoutMs' | 'lanes' | 'minBackoffMs' | 'ma
   identity?: string
 }
 type RemoteKind = 'remote_write' | 'loki' | 'otlp'
+
+/** Throws BadDataError for what is no address of a server of HTTP. */
+function hostOf(url: string, kind: RemoteKind): string {
+  if (/^https?:/i.test(url) && URL.canParse(url)) return new URL(url).host
+  throw new BadDataError(`agent.${kind}: ${JSON.stringify(maskUrl(url))} is no URL like https://host/path`)
+}
+
 type ClientFor = (settings: HttpClientSettings) => HttpClient
 
 /** The remotes of the process, each opened once: who asks for the same one again gets it, reached as is asked now. */
@@ -75,7 +82,7 @@ class Remotes {
     return new Remote({
       clock,
       log,
-      name: `${kind} ${new URL(url).host}`,
+      name: `${kind} ${hostOf(url, kind)}`,
       url,
       client: this.#clientFor(settings),
       queue: new DiskQueue({

@@ -1,6 +1,6 @@
 /** A configuration file as it may be shown: secrets are hidden. */
 import { isAlias, isMap, isPair, isScalar, parseDocument, visit } from 'yaml'
-import { hiddenText, maskUrls } from '#core/secret.ts'
+import { hiddenText, maskUrl, maskUrls } from '#core/secret.ts'
 
 /**
  * `isSecret`: whether the value at a path of names (lists add nothing to it) is one. Of other values addresses lose
@@ -22,7 +22,7 @@ export function maskSettings(text: string, isSecret: (path: readonly string[]) =
       if (isAlias(node)) return isHidden ? document.createNode(hiddenText) : undefined
       if (!isScalar(node) || node.value === null || node.value === '') return undefined
       if (isHidden) node.value = hiddenText
-      else if (typeof node.value === 'string') node.value = maskUrls(node.value)
+      else if (typeof node.value === 'string') node.value = maskUrl(node.value)
       return undefined
     },
   })

@@ -16,6 +16,7 @@ import {
 } from 'yaml'
 import { parseDurationMs } from '#core/duration.ts'
 import { BadDataError } from '#core/errors.ts'
+import { maskUrls } from '#core/secret.ts'
 import { quote } from '#core/text.ts'
 
 interface Source {
@@ -64,10 +65,11 @@ export class Setting {
     throw new BadDataError(this.#placed(message))
   }
 
+  /** An address that is said back may have a password. */
   #placed(message: string): string {
     const offset = this.#node?.range?.[0]
     const place = offset === undefined ? '' : (({ line, col }) => `:${line}:${col}`)(this.#source.lines.linePos(offset))
-    return `${this.#source.file}${place}: ${this.path === '' ? '' : `${this.path}: `}${message}`
+    return `${this.#source.file}${place}: ${this.path === '' ? '' : `${this.path}: `}${maskUrls(message)}`
   }
 
   /** Says of the setting that nobody acts on it. */

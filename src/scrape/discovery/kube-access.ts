@@ -16,6 +16,13 @@ export function serviceAccountDirectory(env: DiscoveryWorld['env']): string {
   return env['KUBERNETES_SERVICE_ACCOUNT_DIR'] ?? accountDirectory
 }
 
+const objectName = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/
+
+/** What the API may be asked for: names stand in paths, where `../` would lead to other objects. RFC 1123. */
+export function isObjectName(name: string): boolean {
+  return name.length <= 253 && objectName.test(name)
+}
+
 /** The API of the cluster that the process runs in, with its service account; undefined outside of a cluster. */
 export function inCluster(env: DiscoveryWorld['env']): { apiServer: string; client: HttpClientSettings } | undefined {
   const host = env['KUBERNETES_SERVICE_HOST'] ?? ''

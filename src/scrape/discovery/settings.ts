@@ -6,6 +6,7 @@ import { maskUrls, Secret } from '#core/secret.ts'
 import { quote } from '#core/text.ts'
 import { readHttpClient, type HttpClientSettings } from '#lang/settings/http-client.ts'
 import type { Section, Setting } from '#lang/settings/section.ts'
+import { isObjectName } from './kube-access.ts'
 
 /** Addresses with labels that they share. */
 export interface StaticGroup {
@@ -146,6 +147,8 @@ function readKubernetes(section: Section): KubernetesSettings {
     attachNamespace: attach?.isOn('namespace', false) ?? false,
     client: readHttpClient(section),
   }
+  for (const name of settings.namespaces)
+    if (!isObjectName(name)) section.refuse(`${quote(name)} is not the name of a namespace`)
   namespaces?.finish()
   attach?.finish()
   checkKubernetes(section, settings)

@@ -1,6 +1,6 @@
 /** Fixed targets, and targets from files, HTTP and DNS. Names of labels as Prometheus documents them. */
 import { BadDataError, NotFoundError } from '#core/errors.ts'
-import { maskUrls } from '#core/secret.ts'
+import { maskUrl } from '#core/secret.ts'
 import { parseSettings } from '#lang/settings/section.ts'
 import { PollingDiscovery, type Discovery, type DiscoveryWorld, type TargetGroup } from './discovery.ts'
 import { fetchJson } from './fetch-json.ts'
@@ -70,10 +70,10 @@ export function httpDiscovery(
   world: DiscoveryWorld,
 ): Discovery {
   const client = world.client(settings)
-  const shown = maskUrls(url)
+  const shown = maskUrl(url)
   return new PollingDiscovery(
     world,
-    `http ${url}`,
+    `http ${shown}`,
     refreshMs,
     async () => {
       const groups = await fetchJson(client, url, { 'x-prometheus-refresh-interval-seconds': String(refreshMs / 1000) })

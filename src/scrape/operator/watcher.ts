@@ -1,12 +1,15 @@
 /** Follows the operators' objects in a cluster: jobs and rules that come and go with them, without any operator. */
+import { posix } from 'node:path'
 import type { Timer } from '#core/clock.ts'
 import { BadDataError, messageOf } from '#core/errors.ts'
 import { addAll } from '#core/lists.ts'
+import { ownOf } from '#core/own.ts'
+import { quote } from '#core/text.ts'
 import type { HttpClient } from '#net/http-client.ts'
 import { readPrometheusConfig, type ScrapeJob } from '../config.ts'
 import type { DiscoveryWorld } from '../discovery/discovery.ts'
 import { parseAnswer } from '../discovery/fetch-json.ts'
-import { inCluster } from '../discovery/kube-access.ts'
+import { inCluster, isObjectName, serviceAccountDirectory } from '../discovery/kube-access.ts'
 import { KubeWatch } from '../discovery/kube-watch.ts'
 import { jobsOf, operatorKinds, type OperatorKind, type ReadReference } from './jobs.ts'
 
@@ -17,6 +20,29 @@ export interface OperatorFindings {
 }
 
 const quietMs = 200
+
+/** What an object says by itself, and not of the process. */
+const ownTexts = ['labels', 'params', 'endpoint_params']
+
+/**
+ * Whoever writes an object of a cluster has what its files hold sent to a target of theirs: no others are for that but
+ * those of the service account, which monitors of Kubernetes' own parts name. Throws BadDataError.
+ */
+function checkFiles(value: unknown, directory: string): void {
+  if (Array.isArray(value)) {
+    for (const one of value) checkFiles(one, directory)
+    return
+  }
+  if (typeof value !== 'object' || value === null) return
+  for (const [name, inner] of Object.entries(value)) {
+    if (ownTexts.includes(name)) continue
+    checkFiles(inner, directory)
+    if (!name.endsWith('_file') || typeof inner !== 'string' || inner === '') continue
+    const path = posix.normalize(inner).replace(/^\/run\//, '/var/run/')
+    if (!path.startsWith(`${directory}/`))
+      throw new BadDataError(`${name}: ${quote(inner)} is a file of the process; objects name those of ${directory}`)
+  }
+}
 
 /** Calls `onFindings` with all jobs and rules, and again after changes. */
 export class OperatorWatcher {
@@ -69,13 +95,15 @@ export class OperatorWatcher {
 
   async #collect(apiServer: string, client: HttpClient): Promise<void> {
     const read: ReadReference = async (kind, namespace, name, key) => {
+      const wrong = [namespace, name].find(one => !isObjectName(one))
+      if (wrong !== undefined) throw new BadDataError(`${kind}: ${quote(wrong)} is not the name of an object`)
       const reply = await client.send(`${apiServer}/api/v1/namespaces/${namespace}/${kind}/${name}`, {
         timeoutMs: 10_000,
         bodyBytesMax: 16 << 20,
       })
       if (reply.status !== 200) throw new BadDataError(`${kind} ${namespace}/${name}: the API answered ${reply.status}`)
-      const value = (parseAnswer(reply.body, `${kind} ${namespace}/${name}`) as { data?: Record<string, string> })
-        .data?.[key]
+      const { data = {} } = parseAnswer(reply.body, `${kind} ${namespace}/${name}`) as { data?: Record<string, string> }
+      const value = ownOf(data, key)
       if (value === undefined) throw new BadDataError(`${kind} ${namespace}/${name} has no key ${key}`)
       return kind === 'secrets' ? Buffer.from(value, 'base64').toString('utf8') : value
     }
@@ -94,7 +122,9 @@ export class OperatorWatcher {
           continue
         }
         try {
-          const text = JSON.stringify({ scrape_configs: await jobsOf(kind, found, read) })
+          const made = await jobsOf(kind, found, read)
+          checkFiles(made, serviceAccountDirectory(this.#world.env))
+          const text = JSON.stringify({ scrape_configs: made })
           const { jobs } = readPrometheusConfig(text, place, { env: {} })
           addAll(
             findings.jobs,
