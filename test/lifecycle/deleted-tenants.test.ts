@@ -236,6 +236,41 @@ for (const name of signals) {
     for (const tenant of tenants) await check(tenant, 'anew')
   })
 
+  test(`${name}: what was on its way into the bucket when it was listed does not stay there`, async () => {
+    const run = new Run(name)
+    await run.open()
+    await run.send('a')
+    const { world } = run
+    const { bucket } = world
+    const putFile = bucket.putFile.bind(bucket)
+    const list = bucket.list.bind(bucket)
+    let arrive = (): void => {}
+    const mayArrive = new Promise<void>(resolve => (arrive = resolve))
+    let isOnItsWay = false
+    bucket.putFile = async (key, path) => {
+      isOnItsWay ||= key.startsWith('a/')
+      if (key.startsWith('a/')) await mayArrive
+      await putFile(key, path)
+    }
+    bucket.list = async prefix => {
+      const listed = await list(prefix)
+      if (prefix === 'a/' && isOnItsWay) {
+        arrive()
+        await world.clock.advance(1000)
+      }
+      return listed
+    }
+    const flushed = run.store.signal.flush()
+    await world.clock.advance(1000)
+    await run.delete('a')
+    await run.rounds()
+    await driving(world.clock, flushed)
+    assert.ok(run.isDone('a'))
+    assert.deepEqual(objectsOf(world, 'a'), [])
+    await run.open()
+    await run.check('after a restart')
+  })
+
   test(`${name}: whatever is done in whatever order, what was not deleted is there, and what was is not`, async () => {
     for (let seed = 1; seed <= 12; seed++) {
       const random = seededRandom(seed)
