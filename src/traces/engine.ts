@@ -74,7 +74,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     this.#options = options
     const { clock, log, bucket, cacheBytes } = options
     this.#appender = new BatchAppender(options)
-    this.#list = new BlockList(bucket, log, clock, options.readOnly)
+    this.#list = new BlockList(bucket, log, clock, options.readOnly, name => this.deletedTenants.has(name))
     this.#staging = new Staging(options)
     this.#served = this.#staging.served()
     this.#reader = new BlockReader(this.#served, cacheBytes)

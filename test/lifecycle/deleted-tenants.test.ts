@@ -271,6 +271,27 @@ for (const name of signals) {
     await run.check('after a restart')
   })
 
+  test(`${name}: what makes the bucket be looked through again does not bring it back`, async () => {
+    const run = await filled(name)
+    const { world, model } = run
+    await run.flush()
+    // Nothing was read yet.
+    await run.open()
+    const remove = removingNothing(world)
+    await run.delete('a')
+    // An object of another tenant is missing: whoever asks for it looks for what stands in its place.
+    for (const key of objectsOf(world, 'ab'))
+      if (!/^index|tercet|meta|bloom/.test(key)) world.bucket.objects.delete(key)
+    for (const one of ['ab', 'A']) {
+      await driving(world.clock, run.store.shown(one))
+      assert.deepEqual(await driving(world.clock, run.store.shown('a')), [], `after a query of ${one}`)
+    }
+    model.delete('ab')
+    remove()
+    await run.rounds()
+    assert.ok(run.isDone('a'))
+  })
+
   test(`${name}: whatever is done in whatever order, what was not deleted is there, and what was is not`, async () => {
     for (let seed = 1; seed <= 12; seed++) {
       const random = seededRandom(seed)
