@@ -215,9 +215,14 @@ export abstract class SignalFrame implements Signal {
   /** Looks into the bucket for what other programs changed; `isPeriodic`: by the clock, not because somebody asked. */
   abstract refresh(isPeriodic?: boolean): Promise<void>
 
-  /** A writer knows which tenants are deleted; any other process reads it, before it looks for their blocks. */
+  /**
+   * A writer knows which tenants are deleted; any other process reads it, before it looks for their blocks. What memory
+   * has of them is older where another writer deletes them: this one takes nothing in any more.
+   */
   protected async readDeletedTenants(): Promise<void> {
-    if (this.#options.readOnly || this.wal.fenced !== undefined) await this.deletedTenants.load()
+    if (!this.#options.readOnly && this.wal.fenced === undefined) return
+    const found = await this.deletedTenants.load()
+    for (const tenant of found) this.forgetTenant(tenant)
   }
 
   /** What a process that only reads found in the bucket, for a line of its log. */
@@ -236,6 +241,9 @@ export abstract class SignalFrame implements Signal {
 
   /** Cuts, uploads, merges and retains what is due: the signal's share of a round of maintenance. */
   protected abstract work(): Promise<void>
+
+  /** Lets go of what memory has of a tenant, whose deletion is noted. */
+  protected abstract forgetTenant(tenant: string): void
 
   /**
    * Lets go of all that memory and this disk have of a tenant, whose deletion is noted. Runs as a round of maintenance;

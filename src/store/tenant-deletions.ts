@@ -87,10 +87,12 @@ export class TenantDeletions {
   }
 
   /**
-   * A list that is damaged is a problem; what the disk has holds. Throws NewerFormatError, and what the bucket throws.
+   * A list that is damaged is a problem; what the disk has holds. Returns the tenants of deletions that were not known.
+   * Throws NewerFormatError, and what the bucket throws.
    */
-  async load(): Promise<void> {
+  async load(): Promise<string[]> {
     const { bucket, prefix } = this.#options
+    const before = new Set(this.#list.deletions.map(keyOf))
     const last = (await bucket.list(prefix)).at(-1)?.key
     let known: NumberedState = { number: 0, bytes: encodeUtf8(JSON.stringify({ number: 0, deletions: [] })) }
     if (last !== undefined) known = { number: Number(/(\d+)\.json$/.exec(last)?.[1]), bytes: await bucket.get(last) }
@@ -98,6 +100,7 @@ export class TenantDeletions {
     this.problem = undefined
     // The disk may have what a bucket that was emptied has lost.
     if (newest.number >= this.#list.number) this.#take({ ...this.#decoded(newest), number: newest.number })
+    return this.#list.deletions.filter(one => !before.has(keyOf(one))).map(({ tenant }) => tenant)
   }
 
   #decoded({ number, bytes }: NumberedState): List {
@@ -166,6 +169,10 @@ export class TenantDeletions {
     if (list.number > statesKept) await bucket.delete(this.#keyOf(list.number - statesKept)).catch(() => {})
     return true
   }
+}
+
+function keyOf({ tenant, requestedMs }: TenantDeletion): string {
+  return `${tenant}/${requestedMs}`
 }
 
 function decodeList(bytes: Uint8Array, name: string): List {

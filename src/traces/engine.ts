@@ -150,9 +150,14 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
       if (isEmpty && this.isIdle(usedMs) && !waits(tenant)) this.#heads.delete(tenant)
   }
 
-  protected dropTenant(tenant: string): Promise<void> {
+  protected forgetTenant(tenant: string): void {
     this.#heads.get(tenant)?.drop()
     this.#heads.delete(tenant)
+    this.#life.forgetTenant(tenant)
+  }
+
+  protected dropTenant(tenant: string): Promise<void> {
+    this.forgetTenant(tenant)
     return this.#life.dropTenant(tenant)
   }
 

@@ -292,6 +292,29 @@ for (const name of signals) {
     assert.ok(run.isDone('a'))
   })
 
+  test(`${name}: a process that was replaced shows nothing of what its successor deletes, and all else`, async () => {
+    for (const rounds of [0, 20]) {
+      const run = await filled(name)
+      const { world, store } = run
+      const files = world.files
+      world.files = new MemoryFiles()
+      const successor = await openStore[name](world)
+      const remove = removingNothing(world)
+      if (rounds > 0) remove()
+      await driving(world.clock, store.signal.maintain())
+      await driving(world.clock, successor.signal.deleteTenant('a'))
+      for (let i = 0; i < rounds; i++) {
+        await world.clock.advance(15_000)
+        await driving(world.clock, successor.signal.maintain())
+      }
+      assert.equal(successor.signal.tenantDeletion('a')?.finishedMs !== undefined, rounds > 0)
+      world.files = files
+      await driving(world.clock, store.signal.refresh())
+      run.model.delete('a')
+      await run.check(`${rounds} rounds`)
+    }
+  })
+
   test(`${name}: whatever is done in whatever order, what was not deleted is there, and what was is not`, async () => {
     for (let seed = 1; seed <= 12; seed++) {
       const random = seededRandom(seed)
