@@ -484,7 +484,8 @@ export abstract class SignalFrame implements Signal {
   async flush(): Promise<void> {
     if (this.#options.readOnly) return
     await this.#guard.inMaintenance(async () => {
-      await this.requirePrefix()
+      await this.#askForPrefix()
+      this.#guard.requirePrefix()
       await this.cutAll()
     })
     await this.#uploadedInTime()
@@ -736,12 +737,19 @@ export abstract class SignalFrame implements Signal {
     return this.#isComplete && (await this.#guard.mayWrite())
   }
 
-  /** Asks the bucket whether the prefix is still ours; throws UnavailableError when another writer took it over. */
+  /**
+   * Asks the bucket whether the prefix is still ours; throws UnavailableError when another writer took it over, or when
+   * it is being handed over.
+   */
   protected async requirePrefix(): Promise<void> {
+    await this.#askForPrefix()
+    this.#guard.requireOwnPrefix()
+  }
+
+  async #askForPrefix(): Promise<void> {
     if (!this.#isComplete)
       throw new UnavailableError(`the bucket is away: ${this.#guard.awaySinceStart ?? 'it was not reached yet'}`, 5)
     await this.#guard.watchFence()
-    this.#guard.requirePrefix()
   }
 
   /** After a change in the bucket: throws UnavailableError when a writer that replaced us may not see it. */

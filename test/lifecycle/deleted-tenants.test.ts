@@ -292,6 +292,33 @@ for (const name of signals) {
     assert.ok(run.isDone('a'))
   })
 
+  test(`${name}: a process that hands over deletes no tenant any more, and its successor does not later`, async () => {
+    const run = await filled(name)
+    const { world, store } = run
+    let handedOver: Promise<void> | undefined
+    const { bucket } = world
+    const { put, putFile } = { put: bucket.put.bind(bucket), putFile: bucket.putFile.bind(bucket) }
+    let refused: Promise<unknown> | undefined
+    // Once while it is under way, too.
+    const askMeanwhile = (): void => {
+      if (handedOver !== undefined)
+        refused ??= assert.rejects(store.signal.deleteTenant('a'), (error: Error) => {
+          assert.ok(error instanceof UnavailableError)
+          return /handed over to other/.test(error.message)
+        })
+    }
+    bucket.put = (...all) => (askMeanwhile(), put(...all))
+    bucket.putFile = (...all) => (askMeanwhile(), putFile(...all))
+    handedOver = store.signal.handOver('other')
+    await driving(world.clock, handedOver)
+    assert.ok(refused !== undefined)
+    await driving(world.clock, refused)
+    await assert.rejects(driving(world.clock, store.signal.deleteTenant('a')), /handed over to other/)
+    assert.deepEqual(await bucket.list('fake/tercet/tenant-deletions/'), [])
+    await run.open()
+    await run.check('at its successor')
+  })
+
   test(`${name}: a process that was replaced shows nothing of what its successor deletes, and all else`, async () => {
     for (const rounds of [0, 20]) {
       const run = await filled(name)
