@@ -581,6 +581,10 @@ export abstract class SignalFrame implements Signal {
     const found = this.deletedTenants.of(tenant)
     return found === undefined ? undefined : { ...found, trouble: this.#deletionTroubles.get(tenant) }
   }
+
+  tenantsBeingDeleted(): readonly string[] {
+    return this.deletedTenants.open().map(({ tenant }) => tenant)
+  }
   readonly #deletionTroubles = new Map<string, string>()
   readonly #deleting = new Map<string, DeletionProgress>()
 

@@ -100,6 +100,8 @@ export interface Signal {
   tenantRows(): { rows: TenantRow[]; others: TenantRow }
   /** The last deletion of a tenant; undefined: none is known. */
   tenantDeletion(tenant: string): TenantDeletionState | undefined
+  /** Tenants whose deletion is under way. */
+  tenantsBeingDeleted(): readonly string[]
   /** Finishes what was accepted and stops. */
   close(): Promise<void>
   /** Bytes of what came in and is not in a block yet. */
