@@ -371,6 +371,20 @@ for (const name of signals) {
   })
 }
 
+test('logs: indexes of a form that is not read go with their tenant', async () => {
+  const run = await filled('logs')
+  const { bucket } = run.world
+  const keyOf = (tenant: string): string => `index/index_19000/${tenant}/compactor-1.gz`
+  for (const tenant of ['a', 'ab']) await bucket.put(keyOf(tenant), new Uint8Array(1))
+  // A file of several tenants may have any name.
+  await bucket.put('index/index_19000/a', new Uint8Array(1))
+  await run.delete('a')
+  await run.rounds()
+  assert.ok(run.isDone('a'))
+  assert.deepEqual(objectsOf(run.world, 'a'), ['index/index_19000/a'])
+  assert.ok(bucket.objects.has(keyOf('ab')))
+})
+
 function refusedWhileDeleted({ store }: Run, tenant: string): (error: unknown) => void {
   return error => {
     const deletion = store.signal.tenantDeletion(tenant)
