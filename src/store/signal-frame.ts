@@ -14,7 +14,7 @@ import type { Random } from '#core/random.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { SteadyClock } from '#core/steady-clock.ts'
 import { flushGaveUp, flushGiveUpMs } from './flush-limit.ts'
-import type { BlockSummary, Signal, SignalStats, SignalStatus, TenantDeletionState, TenantRow } from './signal.ts'
+import type { BlockSummary, Signal, SignalStats, SignalStatus, TenantDeletionState, TenantRows } from './signal.ts'
 import { TenantDeletions } from './tenant-deletions.ts'
 import { TenantUsage, type TenantCounts } from './tenant-usage.ts'
 import { Wal, type Durability, type RecordVisitor, type ReplayReport } from './wal.ts'
@@ -775,7 +775,7 @@ export abstract class SignalFrame implements Signal {
 
   // --- Numbers ---
 
-  tenantRows(): { rows: TenantRow[]; others: TenantRow } {
+  tenantRows(): TenantRows {
     const rows = new Map<string, TenantHoldings & TenantCounts>()
     const rowOf = (tenant: string): TenantHoldings & TenantCounts => {
       let row = rows.get(tenant)
@@ -789,7 +789,8 @@ export abstract class SignalFrame implements Signal {
       row.blocks += blocks
       row.blockBytes += blockBytes
     }
-    return { rows: [...rows.values()], others: { ...emptyRow(''), ...this.usage.others } }
+    const others = { ...emptyRow(''), ...this.usage.others }
+    return { rows: [...rows.values()], others, labelled: this.usage.labelled() }
   }
 
   stats(): SignalStats {
