@@ -1,6 +1,7 @@
 /** Groups that are set through an API: what is stored, shown and evaluated, and what a store that fails leaves. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { ForbiddenError } from '#core/errors.ts'
 import { silentLog } from '#core/log.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import type { StoredGroup } from '#model/rule-group.ts'
@@ -158,6 +159,16 @@ test('what is refused leaves no trace, and says why', async () => {
   for (const [text, message] of refused)
     await assert.rejects(async () => ruler.set('t', 'space', text), message, text.slice(0, 60))
   assert.deepEqual([groups.kept.size, ruler.settings().length, changes()], [0, 0, 0])
+})
+
+test('no group of a tenant that is being deleted is set', async () => {
+  const groups = new KeptGroups()
+  const { ruler, changes } = await makeRead(groups, { isDeleted: tenant => tenant === 'a' })
+  const text = 'name: g\nrules:\n  - record: r\n    expr: sum(rate({app="x"}[1m]))\n'
+  await assert.rejects(ruler.set('a', 'space', text), ForbiddenError)
+  assert.equal(groups.kept.size + changes(), 0)
+  await ruler.set('ab', 'space', text)
+  assert.equal(groups.kept.size, 1)
 })
 
 test('so many groups of a tenant, so many characters of all', async () => {

@@ -4,7 +4,7 @@
  */
 import { backoffMs, Pauses } from '#core/backoff.ts'
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, LimitError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
+import { BadDataError, ForbiddenError, LimitError, messageOf, NotFoundError, UnavailableError } from '#core/errors.ts'
 import type { Log } from '#core/log.ts'
 import { compareText, quote } from '#core/text.ts'
 import type { StoredGroup } from '#model/rule-group.ts'
@@ -35,6 +35,8 @@ export interface RulerOptions {
   onChange: () => void
   /** In a process that only reads: groups are read again for each list. */
   isReader: boolean
+  /** Is the tenant being deleted? Then no group of it is set. Default: none is. */
+  isDeleted?: (tenant: string) => boolean
 }
 
 /** Namespaces and names are base64 in file names of 255 bytes at most. */
@@ -186,7 +188,8 @@ export class Ruler {
   }
 
   /**
-   * Sets a group, which is given as YAML. Throws BadDataError, LimitError, UnavailableError, and what the store throws.
+   * Sets a group, which is given as YAML. Throws BadDataError, LimitError, ForbiddenError, UnavailableError, and what
+   * the store throws.
    */
   set(tenant: string, namespace: string, text: string): Promise<void> {
     const { groupCharactersMax } = this.#options
@@ -203,6 +206,8 @@ export class Ruler {
     const characters = ruleGroupYaml(group).length
     return this.#afterOthers(async () => {
       this.#refuseUnread()
+      if (this.#options.isDeleted?.(tenant) === true)
+        throw new ForbiddenError(`tenant ${quote(tenant)} is being deleted, no rules of it are set`)
       this.#refuseMany(group, characters)
       await this.#options.groups.put(group)
       this.#entries.set(keyOf(group), { group, settings, characters })

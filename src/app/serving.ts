@@ -17,6 +17,7 @@ import { makePages } from './parts/pages.ts'
 import { makeScraping } from './parts/scraping.ts'
 import { makeSelfApi } from './parts/self-api.ts'
 import { makeSelf } from './parts/self.ts'
+import { makeTenantDeletions } from './parts/tenant-deletions.ts'
 import { makeTenants } from './parts/tenants.ts'
 import { makeTraces } from './parts/traces.ts'
 import { makeUi } from './parts/ui.ts'
@@ -59,6 +60,9 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
       context.workers.noteOverrides()
     },
     signals: { metrics: metrics.engine, logs: logs.engine, traces: traces.engine },
+  })
+  const tenantDeletions = makeTenantDeletions(context, {
+    signals: { metrics: metrics.engine, logs: logs.engine, traces: traces.engine },
     onDeleted: [deriving.forget, alerting.forgetTenant],
   })
   const health = makeHealth(own)
@@ -75,6 +79,7 @@ export async function makeServing(base: Context, own: Process): Promise<Composit
       deriving,
       scraping,
       alerting,
+      tenantDeletions,
       operators,
       self,
       makeSelfApi(context, own),

@@ -3,7 +3,7 @@ import type { Clock } from '#core/clock.ts'
 import type { LabelValues, Registry } from '#core/counter.ts'
 import { tenantLabelsMax } from '#core/limits.ts'
 import type { SignalName } from '#core/signal-name.ts'
-import type { Signal, TenantRow } from '#store/signal.ts'
+import type { Signal, TenantRow, TenantRows } from '#store/signal.ts'
 import { refusalReasons } from '#store/tenant-usage.ts'
 
 /** No tenant can have this name. */
@@ -18,10 +18,23 @@ const activeNames = {
   traces: ['tercet_tenant_live_traces', 'Traces that still get spans.'],
 } as const satisfies Record<SignalName, readonly [string, string]>
 
-/** At most `most` rows with names, those that come first; one more for all others. */
-export function boundedRows(rows: readonly TenantRow[], others: TenantRow, most: number): TenantRow[] {
-  const rest = rows.slice(most).reduce((sum, row) => sumOf(sum, row), others)
-  return [...rows.slice(0, most), { ...rest, tenant: otherTenants }]
+/**
+ * At most so many rows with names, and one more for all others. Beside the tenants that are labelled there are some of
+ * which nothing came in since the start: what they have is no counter, and may go over to the others.
+ */
+export function boundedRows({ rows, others, labelled }: TenantRows, most = tenantLabelsMax): TenantRow[] {
+  const named = rows.filter(({ tenant }) => labelled.has(tenant))
+  let rest = others
+  for (const row of rows) {
+    if (labelled.has(row.tenant)) continue
+    if (named.length < most && !isCounted(row)) named.push(row)
+    else rest = sumOf(rest, row)
+  }
+  return [...named, { ...rest, tenant: otherTenants }]
+}
+
+function isCounted({ received, queries, refused }: TenantRow): boolean {
+  return received > 0 || queries > 0 || refusalReasons.some(reason => refused[reason] > 0)
 }
 
 function sumOf(a: TenantRow, b: TenantRow): TenantRow {
@@ -43,8 +56,7 @@ function sumOf(a: TenantRow, b: TenantRow): TenantRow {
 export function registerTenants(registry: Registry, clock: Clock, signals: readonly Signal[]): void {
   for (const signal of signals) {
     const rows = remembered(clock, () => {
-      const { rows: named, others } = signal.tenantRows()
-      return boundedRows(named, others, tenantLabelsMax)
+      return boundedRows(signal.tenantRows())
     })
     registerSignal(registry, signal.name, rows)
   }

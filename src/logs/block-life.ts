@@ -22,7 +22,7 @@ import { ChunkWriter, type FinishedChunk, type PublishOutcome } from './block-wr
 import { chunkKey, filterBeside } from './chunk.ts'
 import { filterPathOf, type ClosedChunk } from './closed-chunk.ts'
 import type { StreamHead } from './head.ts'
-import { dayMs, parseIndexKey, type IndexCatalogue } from './index-catalogue.ts'
+import { dayMs, type IndexCatalogue } from './index-catalogue.ts'
 import type { IndexedChunk } from './index-file.ts'
 import { generationOf, scopeOf, writerOf } from './replay.ts'
 import type { RetiredObjects } from './retired.ts'
@@ -67,6 +67,12 @@ function isOfLogs(name: string): boolean {
   if (first === 'tercet') return second === 'tables'
   if (second === undefined) return [first, Buffer.from(first, 'base64').toString('latin1')].some(isOldChunkName)
   return more.length === 0 && (/^[0-9a-f]{1,16}$/.test(first) || /\.tsdb(\.gz)?$/.test(second))
+}
+
+/** Indexes of any form, also those that are not read: `index/<table>/<tenant>/<file>`. */
+function isIndexOf(key: string, tenant: string): boolean {
+  const [, , owner, ...file] = key.split('/')
+  return owner === tenant && file.length > 0
 }
 
 function isOldChunkName(name: string): boolean {
@@ -490,9 +496,7 @@ export class BlockLife {
    */
   async removeTenant(tenant: string): Promise<boolean> {
     const { bucket } = this.#options
-    const indexes = (await bucket.list('index/'))
-      .map(({ key }) => key)
-      .filter(key => parseIndexKey(key)?.tenant === tenant)
+    const indexes = (await bucket.list('index/')).map(({ key }) => key).filter(key => isIndexOf(key, tenant))
     const objects = (await bucket.list(`${tenant}/`)).map(({ key }) => key)
     const keys = objects.filter(key => isOfLogs(key.slice(tenant.length + 1)))
     const isAll = await removeObjects(bucket, [...indexes, ...keys], key => key.startsWith('index/'))

@@ -188,10 +188,14 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
       if (head.streams.size === 0 && this.isIdle(usedMs)) this.#tenants.delete(name)
   }
 
-  protected async dropTenant(name: string): Promise<void> {
+  protected forgetTenant(name: string): void {
     this.#tenants.get(name)?.head.drop()
     this.#tenants.delete(name)
     this.#catalogue.forgetTenant(name)
+  }
+
+  protected async dropTenant(name: string): Promise<void> {
+    this.forgetTenant(name)
     await this.#life.dropTenant(name)
     await this.#deletions.dropTenant(name)
   }

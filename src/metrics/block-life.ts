@@ -824,11 +824,13 @@ export class BlockLife {
   /** Takes what the bucket has of a tenant's metrics out of it. False where something is left, or on its way. */
   async removeTenant(tenant: string): Promise<boolean> {
     const { bucket } = this.#options
+    // What arrives behind the list is not in it.
+    const isArriving = this.#uploads.has(tenant)
     const objects = await bucket.list(`${tenant}/`)
     const keys = objects.map(({ key }) => key).filter(key => isOfMetrics(key.slice(tenant.length + 1)))
     const isAll = await removeObjects(bucket, keys, key => key.endsWith('/meta.json'))
     await bucket.evict?.(`${tenant}/`)
-    return isAll && !this.#uploads.has(tenant)
+    return isAll && !isArriving
   }
 
   /** Deletes samples of the matching series inside [fromMs, throughMs], from memory and blocks alike. */

@@ -128,7 +128,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
 
   async refresh(isPeriodic = false): Promise<void> {
     await this.readDeletedTenants()
-    for (const { tenant } of this.deletedTenants.open()) this.#tenants.delete(tenant)
+    for (const { tenant } of this.deletedTenants.open()) this.forgetTenant(tenant)
     await this.#blocks.refresh(isPeriodic)
   }
 
@@ -177,12 +177,16 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     this.#dropIdle()
   }
 
-  protected async dropTenant(name: string): Promise<void> {
+  protected forgetTenant(name: string): void {
     const tenant = this.#tenants.get(name)
     if (tenant !== undefined) this.#createdBefore += tenant.head.table.created
     this.#tenants.delete(name)
     this.#inUse.delete(name)
-    await this.#blocks.dropTenant(name)
+  }
+
+  protected dropTenant(name: string): Promise<void> {
+    this.forgetTenant(name)
+    return this.#blocks.dropTenant(name)
   }
 
   protected removeTenant(name: string): Promise<boolean> {

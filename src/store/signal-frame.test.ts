@@ -40,6 +40,7 @@ class Notes extends SignalFrame {
   protected tenantHoldings(): [] {
     return []
   }
+  protected forgetTenant(): void {}
   protected dropTenant(tenant: string): Promise<void> {
     return this.#note(`drop ${tenant}`)
   }

@@ -14,7 +14,7 @@ import type { Random } from '#core/random.ts'
 import type { SignalName } from '#core/signal-name.ts'
 import { SteadyClock } from '#core/steady-clock.ts'
 import { flushGaveUp, flushGiveUpMs } from './flush-limit.ts'
-import type { BlockSummary, Signal, SignalStats, SignalStatus, TenantDeletionState, TenantRow } from './signal.ts'
+import type { BlockSummary, Signal, SignalStats, SignalStatus, TenantDeletionState, TenantRows } from './signal.ts'
 import { TenantDeletions } from './tenant-deletions.ts'
 import { TenantUsage, type TenantCounts } from './tenant-usage.ts'
 import { Wal, type Durability, type RecordVisitor, type ReplayReport } from './wal.ts'
@@ -215,9 +215,14 @@ export abstract class SignalFrame implements Signal {
   /** Looks into the bucket for what other programs changed; `isPeriodic`: by the clock, not because somebody asked. */
   abstract refresh(isPeriodic?: boolean): Promise<void>
 
-  /** A writer knows which tenants are deleted; any other process reads it, before it looks for their blocks. */
+  /**
+   * A writer knows which tenants are deleted; any other process reads it, before it looks for their blocks. What memory
+   * has of them is older where another writer deletes them: this one takes nothing in any more.
+   */
   protected async readDeletedTenants(): Promise<void> {
-    if (this.#options.readOnly || this.wal.fenced !== undefined) await this.deletedTenants.follow()
+    if (!this.#options.readOnly && this.wal.fenced === undefined) return
+    const found = await this.deletedTenants.follow()
+    for (const tenant of found) this.forgetTenant(tenant)
   }
 
   /** What a process that only reads found in the bucket, for a line of its log. */
@@ -236,6 +241,9 @@ export abstract class SignalFrame implements Signal {
 
   /** Cuts, uploads, merges and retains what is due: the signal's share of a round of maintenance. */
   protected abstract work(): Promise<void>
+
+  /** Lets go of what memory has of a tenant, whose deletion is noted. */
+  protected abstract forgetTenant(tenant: string): void
 
   /**
    * Lets go of all that memory and this disk have of a tenant, whose deletion is noted. Runs as a round of maintenance;
@@ -476,7 +484,8 @@ export abstract class SignalFrame implements Signal {
   async flush(): Promise<void> {
     if (this.#options.readOnly) return
     await this.#guard.inMaintenance(async () => {
-      await this.requirePrefix()
+      await this.#askForPrefix()
+      this.#guard.requirePrefix()
       await this.cutAll()
     })
     await this.#uploadedInTime()
@@ -571,6 +580,10 @@ export abstract class SignalFrame implements Signal {
   tenantDeletion(tenant: string): TenantDeletionState | undefined {
     const found = this.deletedTenants.of(tenant)
     return found === undefined ? undefined : { ...found, trouble: this.#deletionTroubles.get(tenant) }
+  }
+
+  tenantsBeingDeleted(): readonly string[] {
+    return this.deletedTenants.open().map(({ tenant }) => tenant)
   }
   readonly #deletionTroubles = new Map<string, string>()
   readonly #deleting = new Map<string, DeletionProgress>()
@@ -728,12 +741,19 @@ export abstract class SignalFrame implements Signal {
     return this.#isComplete && (await this.#guard.mayWrite())
   }
 
-  /** Asks the bucket whether the prefix is still ours; throws UnavailableError when another writer took it over. */
+  /**
+   * Asks the bucket whether the prefix is still ours; throws UnavailableError when another writer took it over, or when
+   * it is being handed over.
+   */
   protected async requirePrefix(): Promise<void> {
+    await this.#askForPrefix()
+    this.#guard.requireOwnPrefix()
+  }
+
+  async #askForPrefix(): Promise<void> {
     if (!this.#isComplete)
       throw new UnavailableError(`the bucket is away: ${this.#guard.awaySinceStart ?? 'it was not reached yet'}`, 5)
     await this.#guard.watchFence()
-    this.#guard.requirePrefix()
   }
 
   /** After a change in the bucket: throws UnavailableError when a writer that replaced us may not see it. */
@@ -755,7 +775,7 @@ export abstract class SignalFrame implements Signal {
 
   // --- Numbers ---
 
-  tenantRows(): { rows: TenantRow[]; others: TenantRow } {
+  tenantRows(): TenantRows {
     const rows = new Map<string, TenantHoldings & TenantCounts>()
     const rowOf = (tenant: string): TenantHoldings & TenantCounts => {
       let row = rows.get(tenant)
@@ -769,7 +789,8 @@ export abstract class SignalFrame implements Signal {
       row.blocks += blocks
       row.blockBytes += blockBytes
     }
-    return { rows: [...rows.values()], others: { ...emptyRow(''), ...this.usage.others } }
+    const others = { ...emptyRow(''), ...this.usage.others }
+    return { rows: [...rows.values()], others, labelled: this.usage.labelled() }
   }
 
   stats(): SignalStats {

@@ -65,6 +65,15 @@ export interface TenantRow extends TenantCounts {
   readonly blockBytes: number
 }
 
+export interface TenantRows {
+  /** All tenants. */
+  readonly rows: TenantRow[]
+  /** Counters of those that are not counted by name. */
+  readonly others: TenantRow
+  /** Tenants whose counters are shown by themselves; those of others are one sum. */
+  readonly labelled: ReadonlySet<string>
+}
+
 /** Where the deletion of a tenant stands. */
 export interface TenantDeletionState extends TenantDeletion {
   /** Why the last round could not go on; undefined: it could. */
@@ -96,10 +105,11 @@ export interface Signal {
    * answered or taken in until rounds have removed everything. Throws UnavailableError.
    */
   deleteTenant(tenant: string): Promise<void>
-  /** All tenants; `others`: counters of those that are not counted by name. */
-  tenantRows(): { rows: TenantRow[]; others: TenantRow }
+  tenantRows(): TenantRows
   /** The last deletion of a tenant; undefined: none is known. */
   tenantDeletion(tenant: string): TenantDeletionState | undefined
+  /** Tenants whose deletion is under way. */
+  tenantsBeingDeleted(): readonly string[]
   /** Finishes what was accepted and stops. */
   close(): Promise<void>
   /** Bytes of what came in and is not in a block yet. */

@@ -88,14 +88,16 @@ export class TenantDeletions {
 
   /**
    * For a process that does not write: takes the newest list that the bucket names. One that a listing does not have
-   * yet is read the next time. Throws what `load` throws.
+   * yet is read the next time. Returns the tenants of deletions that were not known. Throws what `load` throws.
    */
-  async follow(): Promise<void> {
+  async follow(): Promise<string[]> {
     const { bucket, prefix } = this.#options
     const last = (await bucket.list(prefix)).at(-1)?.key
-    if (last === undefined || numberOf(last) <= this.#list.number) return
+    if (last === undefined || numberOf(last) <= this.#list.number) return []
+    const before = new Set(this.#list.deletions.map(keyOf))
     this.problem = undefined
     this.#take(this.#decoded({ number: numberOf(last), bytes: await bucket.get(last) }))
+    return this.#list.deletions.filter(one => !before.has(keyOf(one))).map(({ tenant }) => tenant)
   }
 
   /**
@@ -182,6 +184,10 @@ export class TenantDeletions {
 
 function numberOf(key: string): number {
   return Number(/(\d+)\.json$/.exec(key)?.[1])
+}
+
+function keyOf({ tenant, requestedMs }: TenantDeletion): string {
+  return `${tenant}/${requestedMs}`
 }
 
 function decodeList(bytes: Uint8Array, name: string): List {

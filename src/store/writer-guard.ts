@@ -139,6 +139,12 @@ export class WriterGuard {
     if (fenced !== undefined && fenced !== this.#handedOver) throw new UnavailableError(fenced, 60)
   }
 
+  /** Throws UnavailableError where the prefix is handed over, now or before: its successor may have looked already. */
+  requireOwnPrefix(): void {
+    if (this.#handedOver !== undefined) throw new UnavailableError(this.#handedOver, 60)
+    this.requirePrefix()
+  }
+
   /**
    * Leaves the prefix to another writer: accepts nothing more, flushes everything, and takes an epoch that no Tercet
    * writes by. Throws UnavailableError when another writer has it already. After a failure appends are accepted as

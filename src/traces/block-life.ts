@@ -499,12 +499,16 @@ export class BlockLife {
     }
   }
 
-  /** Lets go of what memory and this disk have of a tenant's traces. */
-  async dropTenant(tenant: string): Promise<void> {
+  /** Lets go of what memory has of a tenant's traces. */
+  forgetTenant(tenant: string): void {
     this.waiting = this.waiting.filter(one => one.tenant !== tenant)
     for (const carry of this.#uncarried) carry.live = carry.live.filter(({ head }) => head.tenant !== tenant)
     for (const block of this.#list.of(tenant)) this.#reader.forget(block)
     this.#list.forgetTenant(tenant)
+  }
+
+  /** Lets go of what this disk has of them. */
+  async dropTenant(tenant: string): Promise<void> {
     await this.#staging.drop(tenant)
   }
 

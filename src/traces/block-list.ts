@@ -57,10 +57,19 @@ export class BlockList {
   readonly #staged = new Set<string>()
   /** Another program writes, compacts and retains there. */
   readonly #isForeign: boolean
+  readonly #isDeleted: (tenant: string) => boolean
   #isFirst = true
 
-  constructor(bucket: Bucket, log: Log, clock: Clock, isForeign = false) {
+  /** `isDeleted`: nothing is listed for the tenant. */
+  constructor(
+    bucket: Bucket,
+    log: Log,
+    clock: Clock,
+    isForeign = false,
+    isDeleted: (tenant: string) => boolean = () => false,
+  ) {
     this.#bucket = bucket
+    this.#isDeleted = isDeleted
     this.#isForeign = isForeign
     this.damage = new DamageList(log, 'traces')
     this.joined = new JoinedList(bucket, log)
@@ -99,6 +108,9 @@ export class BlockList {
     for (const key of [...this.#removed, ...retired.keys()]) if (!this.#staged.has(key)) live.delete(key)
     this.#live = live
     this.#retired = retired
+    // Its deletion may have begun meanwhile.
+    const tenants = new Set([...live.values(), ...retired.values()].map(({ tenant }) => tenant))
+    for (const tenant of tenants) if (this.#isDeleted(tenant)) this.forgetTenant(tenant)
   }
 
   /**
@@ -120,6 +132,7 @@ export class BlockList {
     const live = new Map<string, BlockMeta>()
     const retired = new Map<string, RetiredBlock>()
     for (const tenant of await this.#bucket.listDirectories('')) {
+      if (this.#isDeleted(tenant)) continue
       const wanted: string[] = []
       const dataMs = new Map<string, number>()
       const uploading: string[] = []

@@ -74,7 +74,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     this.#options = options
     const { clock, log, bucket, cacheBytes } = options
     this.#appender = new BatchAppender(options)
-    this.#list = new BlockList(bucket, log, clock, options.readOnly)
+    this.#list = new BlockList(bucket, log, clock, options.readOnly, name => this.deletedTenants.has(name))
     this.#staging = new Staging(options)
     this.#served = this.#staging.served()
     this.#reader = new BlockReader(this.#served, cacheBytes)
@@ -150,9 +150,14 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
       if (isEmpty && this.isIdle(usedMs) && !waits(tenant)) this.#heads.delete(tenant)
   }
 
-  protected dropTenant(tenant: string): Promise<void> {
+  protected forgetTenant(tenant: string): void {
     this.#heads.get(tenant)?.drop()
     this.#heads.delete(tenant)
+    this.#life.forgetTenant(tenant)
+  }
+
+  protected dropTenant(tenant: string): Promise<void> {
+    this.forgetTenant(tenant)
     return this.#life.dropTenant(tenant)
   }
 

@@ -236,6 +236,112 @@ for (const name of signals) {
     for (const tenant of tenants) await check(tenant, 'anew')
   })
 
+  test(`${name}: what was on its way into the bucket when it was listed does not stay there`, async () => {
+    const run = new Run(name)
+    await run.open()
+    await run.send('a')
+    const { world } = run
+    const { bucket } = world
+    const putFile = bucket.putFile.bind(bucket)
+    const list = bucket.list.bind(bucket)
+    let arrive = (): void => {}
+    const mayArrive = new Promise<void>(resolve => (arrive = resolve))
+    let isOnItsWay = false
+    bucket.putFile = async (key, path) => {
+      isOnItsWay ||= key.startsWith('a/')
+      if (key.startsWith('a/')) await mayArrive
+      await putFile(key, path)
+    }
+    bucket.list = async prefix => {
+      const listed = await list(prefix)
+      if (prefix === 'a/' && isOnItsWay) {
+        arrive()
+        await world.clock.advance(1000)
+      }
+      return listed
+    }
+    const flushed = run.store.signal.flush()
+    await world.clock.advance(1000)
+    await run.delete('a')
+    await run.rounds()
+    await driving(world.clock, flushed)
+    assert.ok(run.isDone('a'))
+    assert.deepEqual(objectsOf(world, 'a'), [])
+    await run.open()
+    await run.check('after a restart')
+  })
+
+  test(`${name}: what makes the bucket be looked through again does not bring it back`, async () => {
+    const run = await filled(name)
+    const { world, model } = run
+    await run.flush()
+    // Nothing was read yet.
+    await run.open()
+    const remove = removingNothing(world)
+    await run.delete('a')
+    // An object of another tenant is missing: whoever asks for it looks for what stands in its place.
+    for (const key of objectsOf(world, 'ab'))
+      if (!/^index|tercet|meta|bloom/.test(key)) world.bucket.objects.delete(key)
+    for (const one of ['ab', 'A']) {
+      await driving(world.clock, run.store.shown(one))
+      assert.deepEqual(await driving(world.clock, run.store.shown('a')), [], `after a query of ${one}`)
+    }
+    model.delete('ab')
+    remove()
+    await run.rounds()
+    assert.ok(run.isDone('a'))
+  })
+
+  test(`${name}: a process that hands over deletes no tenant any more, and its successor does not later`, async () => {
+    const run = await filled(name)
+    const { world, store } = run
+    let handedOver: Promise<void> | undefined
+    const { bucket } = world
+    const { put, putFile } = { put: bucket.put.bind(bucket), putFile: bucket.putFile.bind(bucket) }
+    let refused: Promise<unknown> | undefined
+    // Once while it is under way, too.
+    const askMeanwhile = (): void => {
+      if (handedOver !== undefined)
+        refused ??= assert.rejects(store.signal.deleteTenant('a'), (error: Error) => {
+          assert.ok(error instanceof UnavailableError)
+          return /handed over to other/.test(error.message)
+        })
+    }
+    bucket.put = (...all) => (askMeanwhile(), put(...all))
+    bucket.putFile = (...all) => (askMeanwhile(), putFile(...all))
+    handedOver = store.signal.handOver('other')
+    await driving(world.clock, handedOver)
+    assert.ok(refused !== undefined)
+    await driving(world.clock, refused)
+    await assert.rejects(driving(world.clock, store.signal.deleteTenant('a')), /handed over to other/)
+    assert.deepEqual(await bucket.list('fake/tercet/tenant-deletions/'), [])
+    await run.open()
+    await run.check('at its successor')
+  })
+
+  test(`${name}: a process that was replaced shows nothing of what its successor deletes, and all else`, async () => {
+    for (const rounds of [0, 20]) {
+      const run = await filled(name)
+      const { world, store } = run
+      const files = world.files
+      world.files = new MemoryFiles()
+      const successor = await openStore[name](world)
+      const remove = removingNothing(world)
+      if (rounds > 0) remove()
+      await driving(world.clock, store.signal.maintain())
+      await driving(world.clock, successor.signal.deleteTenant('a'))
+      for (let i = 0; i < rounds; i++) {
+        await world.clock.advance(15_000)
+        await driving(world.clock, successor.signal.maintain())
+      }
+      assert.equal(successor.signal.tenantDeletion('a')?.finishedMs !== undefined, rounds > 0)
+      world.files = files
+      await driving(world.clock, store.signal.refresh())
+      run.model.delete('a')
+      await run.check(`${rounds} rounds`)
+    }
+  })
+
   test(`${name}: whatever is done in whatever order, what was not deleted is there, and what was is not`, async () => {
     for (let seed = 1; seed <= 12; seed++) {
       const random = seededRandom(seed)
@@ -264,6 +370,20 @@ for (const name of signals) {
     }
   })
 }
+
+test('logs: indexes of a form that is not read go with their tenant', async () => {
+  const run = await filled('logs')
+  const { bucket } = run.world
+  const keyOf = (tenant: string): string => `index/index_19000/${tenant}/compactor-1.gz`
+  for (const tenant of ['a', 'ab']) await bucket.put(keyOf(tenant), new Uint8Array(1))
+  // A file of several tenants may have any name.
+  await bucket.put('index/index_19000/a', new Uint8Array(1))
+  await run.delete('a')
+  await run.rounds()
+  assert.ok(run.isDone('a'))
+  assert.deepEqual(objectsOf(run.world, 'a'), ['index/index_19000/a'])
+  assert.ok(bucket.objects.has(keyOf('ab')))
+})
 
 function refusedWhileDeleted({ store }: Run, tenant: string): (error: unknown) => void {
   return error => {

@@ -4,7 +4,7 @@ import type { Alertmanagers } from '#alert/alertmanager/alertmanagers.ts'
 import { isSameMatcher } from '#alert/alertmanager/matchers.ts'
 import { silenceState, type ManagedAlert, type Silence } from '#alert/alertmanager/store.ts'
 import type { Clock } from '#core/clock.ts'
-import { BadDataError, CanceledError, messageOf } from '#core/errors.ts'
+import { BadDataError, CanceledError, ForbiddenError, messageOf } from '#core/errors.ts'
 import { Pace } from '#core/pace.ts'
 import { pacedSort } from '#core/paced-sort.ts'
 import { yieldEvery } from '#core/yield.ts'
@@ -30,6 +30,8 @@ export interface AlertmanagerOptions {
   clock: Clock
   alertmanagers: Alertmanagers
   tenantOf: TenantOf
+  /** Is the tenant being deleted? Then nothing is taken in of it. Default: none is. */
+  isDeleted?: (tenant: string) => boolean
   version: string
   startedMs: number
 }
@@ -165,6 +167,15 @@ class AlertmanagerApi {
     return alertmanagers.of(tenantOf(request))
   }
 
+  /** The same where something is to be kept. Throws ForbiddenError. */
+  #toChange(request: HttpRequest): Promise<Alertmanager> {
+    const { isDeleted = () => false, tenantOf } = this.#options
+    const tenant = tenantOf(request)
+    if (isDeleted(tenant))
+      throw new ForbiddenError(`tenant ${JSON.stringify(tenant)} is being deleted, nothing is taken in of it`)
+    return this.#of(request)
+  }
+
   /** Gives way to others; ends the work of a client that has gone away. */
   #pauseFor({ signal }: HttpRequest): Pause {
     const pause = yieldEvery(this.#options.clock)
@@ -191,7 +202,7 @@ class AlertmanagerApi {
   }
 
   readonly receive: Handler = async request => {
-    const alertmanager = await this.#of(request)
+    const alertmanager = await this.#toChange(request)
     const pause = this.#pauseFor(request)
     const body = await bodyOf(request, this.#options.clock)
     if (!Array.isArray(body)) throw new BadDataError('a list of alerts was expected')
@@ -250,7 +261,7 @@ class AlertmanagerApi {
   }
 
   readonly setSilence: Handler = async request => {
-    const alertmanager = await this.#of(request)
+    const alertmanager = await this.#toChange(request)
     const silence = readSilence(await bodyOf(request, this.#options.clock))
     return json({ silenceID: await alertmanager.setSilence(silence) })
   }

@@ -6,6 +6,7 @@ import { ruleRoutes } from '#api/prometheus/rules.ts'
 import { lokiRulerRoutes, mimirRulerRoutes } from '#api/ruler.ts'
 import { defaultTenants } from '#api/tenancy.ts'
 import type { Registry } from '#core/counter.ts'
+import { NotFoundError } from '#core/errors.ts'
 import { defaultAlertLimits } from '#core/limits.ts'
 import { ruleGroupsPrefix } from '#wire/ruler/rule-group.ts'
 import { Alerting } from '../alerting.ts'
@@ -68,6 +69,7 @@ function makeRulers(context: Context, { metrics, logs }: AlertingSources, onChan
     allCharactersMax: defaultAlertLimits.allRulesCharactersMax,
     onChange,
     isReader,
+    isDeleted: isDeletedBy(logs),
   }
   const ownPrefix = `${defaultTenants.metrics}/tercet/${ruleGroupsPrefix}`
   return {
@@ -84,6 +86,19 @@ function makeRulers(context: Context, { metrics, logs }: AlertingSources, onChan
       groups: new RuleObjects(metrics.bucket, ownPrefix),
     }),
   }
+}
+
+async function removeRules(ruler: Ruler, tenant: string): Promise<void> {
+  for (const namespace of (await ruler.list(tenant)).keys())
+    await ruler.remove(tenant, namespace).catch((error: unknown) => {
+      // Somebody else has just removed it.
+      if (!(error instanceof NotFoundError)) throw error
+    })
+}
+
+/** A tenant that is deleted as a whole is deleted from logs, too; metrics can be deleted alone. */
+function isDeletedBy({ engine }: LogsPart): (tenant: string) => boolean {
+  return tenant => engine.tenantsBeingDeleted().includes(tenant)
 }
 
 interface Rulers {
@@ -153,10 +168,11 @@ export async function makeAlerting(context: ServingContext, sources: AlertingSou
   ]
   const alertmanagers = own?.alertmanagers
   const tenantOf = tenancy.of('metrics')
+  const isDeleted = isDeletedBy(logs)
   const ownRoutes =
     alertmanagers === undefined
       ? []
-      : alertmanagerRoutes({ clock: world.clock, alertmanagers, tenantOf, version, startedMs })
+      : alertmanagerRoutes({ clock: world.clock, alertmanagers, tenantOf, isDeleted, version, startedMs })
   const part = makePart({
     name: 'alerting',
     routes: queryRoutes(context, [...ruleRoutes(alerting, tenancy.scopeOf('metrics')), ...rulerRoutes, ...ownRoutes]),
@@ -184,8 +200,7 @@ export async function makeAlerting(context: ServingContext, sources: AlertingSou
     },
   })
   const forgetTenant = async (tenant: string): Promise<void> => {
-    for (const ruler of rulers)
-      for (const namespace of (await ruler.list(tenant)).keys()) await ruler.remove(tenant, namespace)
+    for (const ruler of rulers) await removeRules(ruler, tenant)
     await alertmanagers?.forget(tenant)
   }
   return { ...part, alerting, alertmanagers, forgetTenant }

@@ -1,8 +1,6 @@
-/** Tenants: the file of their limits and retention, which is read again when it has changed; and their deletion. */
-import { tenantDeletionRoutes } from '#api/tercet/tenant-deletion.ts'
+/** Tenants: the file of their limits and retention, which is read again when it has changed, and what each has. */
 import { tenantRoutes, type ListedTenant } from '#api/tercet/tenants.ts'
 import type { SignalName } from '#core/signal-name.ts'
-import type { GuardedRoute } from '#net/route-table.ts'
 import type { Signal } from '#store/signal.ts'
 import type { Context } from '../context.ts'
 import { makePart, type Part } from '../part.ts'
@@ -16,30 +14,6 @@ export interface TenantsOptions {
   /** Told when other limits hold. */
   readonly onChange: () => void
   readonly signals: Readonly<Record<SignalName, Signal>>
-  /**
-   * What else knows of a tenant: rules, what is derived of its traces. Called when its deletion is noted, and perhaps
-   * again.
-   */
-  readonly onDeleted: readonly ((tenant: string) => Promise<void> | void)[]
-}
-
-function deletionRoutes({ tenancy }: Pick<Context, 'tenancy'>, { signals, onDeleted }: TenantsOptions): GuardedRoute[] {
-  return tenantDeletionRoutes({
-    hasTenancy: tenancy.isOn,
-    tenantOf: tenancy.of('metrics'),
-    deleteAll: async tenant => {
-      // What one of them refuses is to be asked for again; the others go on.
-      await Promise.all(Object.values(signals).map(signal => signal.deleteTenant(tenant)))
-      for (const forget of onDeleted) await forget(tenant)
-    },
-    deleteMetrics: tenant => signals.metrics.deleteTenant(tenant),
-    stateOf: tenant => ({
-      metrics: signals.metrics.tenantDeletion(tenant),
-      logs: signals.logs.tenantDeletion(tenant),
-      traces: signals.traces.tenantDeletion(tenant),
-    }),
-    hasMetrics: tenant => signals.metrics.blockList().some(block => block.tenant === tenant),
-  })
 }
 
 function rowsOf({ signals }: TenantsOptions): () => ListedTenant[] {
@@ -63,7 +37,7 @@ export function makeTenants(context: TenantsContext, options: TenantsOptions): P
   const reread = new Reread(world, { what: 'the file of tenants', read })
   return makePart({
     name: 'tenants',
-    routes: [...deletionRoutes(context, options), ...tenantRoutes(rowsOf(options))],
+    routes: tenantRoutes(rowsOf(options)),
     metrics: registry => {
       if (context.tenancy.isOn) registerTenants(registry, clock, Object.values(options.signals))
     },

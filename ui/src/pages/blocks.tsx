@@ -136,17 +136,27 @@ const tenantColumns: readonly Column<TenantRow>[] = [
   { title: 'Size', isNumber: true, cell: t => bytes(t.blockBytes) },
 ]
 
+interface TenantRows {
+  tenants: TenantRow[]
+  /** So many more are not in the answer. */
+  leftOff: number
+}
+
 /** What each tenant has and does; nothing where there is one alone. */
 function Tenants() {
   const tick = useTick(60)
-  const { data } = useLoad(signal => get<{ tenants: TenantRow[] }>('/api/tercet/tenants', {}, signal), [tick])
+  const { data } = useLoad(signal => get<TenantRows>('/api/tercet/tenants', {}, signal), [tick])
   const tenants = data?.tenants ?? []
   const names = new Set(tenants.map(t => t.tenant))
   if (names.size < 2) return null
   return (
     <section class="panel">
       <h2>
-        Tenants <span class="dim">{names.size}; what was received, refused and asked is since the start</span>
+        Tenants{' '}
+        <span class="dim">
+          {names.size}; what was received, refused and asked is since the start
+          {data !== undefined && data.leftOff > 0 ? `; ${data.leftOff} rows are left off` : ''}
+        </span>
       </h2>
       <Table columns={tenantColumns} rows={tenants} keyOf={t => `${t.signal} ${t.tenant}`} label="Tenants" />
     </section>
