@@ -108,10 +108,12 @@ export class OwnCredentials {
     const basicAuth = clientSecret.isSet ? { username: new Secret(clientId), password: clientSecret } : undefined
     const directory = dirname(resolve(this.#config.text('auth.file')))
     const guard = outgoingGuard(this.#config)
-    const client = new HttpClient({ ...settings.client, basicAuth }, { clock, files, env, directory, guard })
+    const world = { clock, files, env, directory, guard }
+    const client = new HttpClient(settings.client, world)
+    const tokenClient = new HttpClient({ ...settings.client, basicAuth }, world)
     const key = sessionKey === '' ? this.#ownKey : Buffer.from(sessionKey)
     return {
-      provider: new providers!.IdentityProvider({ issuer: settings.issuer, client, clock }),
+      provider: new providers!.IdentityProvider({ issuer: settings.issuer, client, tokenClient, clock }),
       settings,
       sessions: new Sessions(key, settings, clock),
       key,
