@@ -70,6 +70,7 @@ export class OwnCredentials {
   readonly #world: CredentialsWorld
   readonly #ownKey: Uint8Array
   #digest: string
+  #refreshing: Promise<unknown> = Promise.resolve()
 
   private constructor(config: Config, world: CredentialsWorld, read: Read) {
     this.#config = config
@@ -87,7 +88,14 @@ export class OwnCredentials {
   }
 
   /** Reads the files again: true where one has changed. Throws BadDataError; what was read before stays then. */
-  async refresh(): Promise<boolean> {
+  refresh(): Promise<boolean> {
+    // Of two that read at a time, the one that began first might end last, and bring back what was taken back.
+    const mine = this.#refreshing.then(() => this.#refresh())
+    this.#refreshing = mine.catch(() => undefined)
+    return mine
+  }
+
+  async #refresh(): Promise<boolean> {
     const read = await readAll(this.#config, this.#world)
     if (read.digest === this.#digest) return false
     this.#use(read)
