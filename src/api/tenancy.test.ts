@@ -33,5 +33,7 @@ test('a claim of a token that is no name of a tenant is none', () => {
   ]) {
     assert.throws(() => namedBy(callerFor([claimed])), { name: 'BadDataError' }, claimed)
     assert.throws(() => readBy(callerFor([claimed])), { name: 'BadDataError' }, claimed)
+    // Files of dashboards lie in a directory of the name.
+    assert.deepEqual(tenancy.shownTo('metrics')(callerFor([claimed, 'a'])), ['a'])
   }
 })

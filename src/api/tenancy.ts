@@ -60,7 +60,7 @@ export class Tenancy {
     return caller => {
       if (!this.isOn) return undefined
       const isNamed = (caller.header('x-scope-orgid') ?? '') !== ''
-      return isNamed ? this.#named(caller, signal) : caller.grant.tenants
+      return isNamed ? this.#named(caller, signal) : caller.grant.tenants?.filter(isTenantName)
     }
   }
 
@@ -88,6 +88,16 @@ export class Tenancy {
       throw new BadDataError(`X-Scope-OrgID names ${tenants.length} tenants, the limit is ${tenantsMax}`)
     checkGranted(tenants, grant)
     return tenants
+  }
+}
+
+/** A claim of a token may be any text: such a one is of nobody, and no directory. */
+function isTenantName(name: string): boolean {
+  try {
+    checkTenantName(name)
+    return true
+  } catch {
+    return false
   }
 }
 

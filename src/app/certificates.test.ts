@@ -142,6 +142,33 @@ suite('files of certificates', hasOpenssl, () => {
     }
   })
 
+  test('what was replaced stays so, although somebody began to read the files before and ends after', async () => {
+    mount('old')
+    const waiting: (() => void)[] = []
+    let isSlow = false
+    const files: typeof systemFiles = Object.create(systemFiles) as typeof systemFiles
+    files.read = async path => {
+      const bytes = await systemFiles.read(path)
+      if (isSlow) await new Promise<void>(resolve => waiting.push(resolve))
+      return bytes
+    }
+    const opened = (await CertificateFiles.open(configOf(), files))!
+    isSlow = true
+    const first = opened.look()
+    // The last of its six reads has what the files had before.
+    for (let i = 0; i < 6; i++) {
+      await untilTrue(() => waiting.length === 1, 'a read')
+      if (i < 5) waiting.pop()!()
+    }
+    isSlow = false
+    mount('renewed')
+    const second = opened.look()
+    for (let i = 0; i < 20; i++) await systemFiles.read(join(shown, 'tls.crt'))
+    waiting.pop()!()
+    await Promise.all([first, second])
+    assert.equal(opened.certificates.texts.cert, certificateOf(join(directory, 'renewed'), 'server').cert.trim())
+  })
+
   test('files that are gone, and authorities that are empty, change nothing and are told', async () => {
     mount('old')
     const files = (await CertificateFiles.open(configOf(), systemFiles))!

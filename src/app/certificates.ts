@@ -59,6 +59,8 @@ export class CertificateFiles {
   readonly certificates: Certificates
   /** Why the files, as they are now, are not used. */
   problem: string | undefined
+  /** Never rejects. */
+  #looking: Promise<boolean> = Promise.resolve(false)
 
   private constructor(config: Config, files: Files, paths: Paths, certificates: Certificates) {
     this.#config = config
@@ -98,7 +100,12 @@ export class CertificateFiles {
   }
 
   /** Reads the files; true: there were others, and they are used from now on. What is wrong with them is `problem`. */
-  async look(): Promise<boolean> {
+  look(): Promise<boolean> {
+    // Of two that read at a time, the one that began first might end last, with authorities that are gone.
+    return (this.#looking = this.#looking.then(() => this.#look()))
+  }
+
+  async #look(): Promise<boolean> {
     try {
       const texts = await readFiles(this.#files, this.#paths)
       const isNew = !isSame(texts, this.certificates.texts)

@@ -71,6 +71,7 @@ export class OwnCredentials {
   readonly #world: CredentialsWorld
   readonly #ownKey: Uint8Array
   #digest: string
+  #refreshing: Promise<unknown> = Promise.resolve()
 
   private constructor(config: Config, world: CredentialsWorld, read: Read) {
     this.#config = config
@@ -88,7 +89,14 @@ export class OwnCredentials {
   }
 
   /** Reads the files again: true where one has changed. Throws BadDataError; what was read before stays then. */
-  async refresh(): Promise<boolean> {
+  refresh(): Promise<boolean> {
+    // Of two that read at a time, the one that began first might end last, and bring back what was taken back.
+    const mine = this.#refreshing.then(() => this.#refresh())
+    this.#refreshing = mine.catch(() => undefined)
+    return mine
+  }
+
+  async #refresh(): Promise<boolean> {
     const read = await readAll(this.#config, this.#world)
     if (read.digest === this.#digest) return false
     this.#use(read)
@@ -109,10 +117,12 @@ export class OwnCredentials {
     const basicAuth = clientSecret.isSet ? { username: new Secret(clientId), password: clientSecret } : undefined
     const directory = dirname(resolve(this.#config.text('auth.file')))
     const guard = outgoingGuard(this.#config)
-    const client = new HttpClient({ ...settings.client, basicAuth }, { clock, files, env, directory, guard })
+    const world = { clock, files, env, directory, guard }
+    const client = new HttpClient(settings.client, world)
+    const tokenClient = new HttpClient({ ...settings.client, basicAuth }, world)
     const key = sessionKey === '' ? this.#ownKey : Buffer.from(sessionKey)
     return {
-      provider: new providers!.IdentityProvider({ issuer: settings.issuer, client, clock }),
+      provider: new providers!.IdentityProvider({ issuer: settings.issuer, client, tokenClient, clock }),
       settings,
       sessions: new Sessions(key, settings, clock),
       key,

@@ -36,14 +36,17 @@ interface KnownKeys {
 
 export interface ProviderOptions {
   readonly issuer: string
-  /** With the credentials of the client, for the exchange of codes. */
+  /** Without credentials: the provider may keep its keys elsewhere. */
   readonly client: HttpClient
+  /** With the credentials of the client, for the exchange of codes. */
+  readonly tokenClient: HttpClient
   readonly clock: Clock
 }
 
 export class IdentityProvider {
   readonly issuer: string
   readonly #client: HttpClient
+  readonly #tokenClient: HttpClient
   readonly #clock: Clock
   #places: ProviderPlaces | undefined
   #asking: Promise<ProviderPlaces> | undefined
@@ -52,9 +55,10 @@ export class IdentityProvider {
   #reading: Promise<KnownKeys> | undefined
   #askedMs = -Infinity
 
-  constructor({ issuer, client, clock }: ProviderOptions) {
+  constructor({ issuer, client, tokenClient, clock }: ProviderOptions) {
     this.issuer = issuer
     this.#client = client
+    this.#tokenClient = tokenClient
     this.#clock = clock
   }
 
@@ -101,7 +105,8 @@ export class IdentityProvider {
     let body: Uint8Array
     let status: number
     try {
-      ;({ status, body } = await this.#client.send(url, { ...sent, timeoutMs, bodyBytesMax }))
+      const client = form === undefined ? this.#client : this.#tokenClient
+      ;({ status, body } = await client.send(url, { ...sent, timeoutMs, bodyBytesMax }))
     } catch (error) {
       throw new UnavailableError(`the identity provider does not answer: ${messageOf(error)}`, 10, { cause: error })
     }

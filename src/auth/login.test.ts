@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test'
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
 import { systemFiles } from '#core/files.ts'
 import { seededRandom } from '#core/random.ts'
-import { noSecret } from '#core/secret.ts'
+import { noSecret, Secret } from '#core/secret.ts'
 import { VirtualClock } from '#core/virtual-clock.ts'
 import { plainClient } from '#lang/settings/http-client.ts'
 import { isRefusal, type Admission } from '#net/auth.ts'
@@ -42,6 +42,8 @@ const provider = {
   /** Times that it was asked what it is, and for tokens. */
   discovered: 0,
   exchanged: 0,
+  /** What was asked for with the secret of the client. */
+  withSecret: new Set<string>(),
   /** By code: what the browser was sent with, and the token that is given for it. */
   codes: new Map<string, { challenge: string; token: string }>(),
   lastForm: new URLSearchParams(),
@@ -54,6 +56,7 @@ const server = createServer((request, reply) => {
   void (async () => {
     if (request.url === '/.well-known/openid-configuration') provider.discovered++
     if (request.url === '/token') provider.exchanged++
+    if (request.headers.authorization !== undefined) provider.withSecret.add(request.url ?? '')
     if (provider.isAway) {
       json({}, 503)
     } else if (request.url === '/.well-known/openid-configuration')
@@ -128,7 +131,9 @@ function stage() {
   }
   const world = { clock, files: systemFiles, env: {}, directory: '/', guard: new OutgoingGuard() }
   const client = new HttpClient(settings.client, world)
-  const identity = new IdentityProvider({ issuer: settings.issuer, client, clock })
+  const basicAuth = { username: new Secret('tercet'), password: new Secret('hunter2') }
+  const tokenClient = new HttpClient({ ...settings.client, basicAuth }, world)
+  const identity = new IdentityProvider({ issuer: settings.issuer, client, tokenClient, clock })
   const key = new Uint8Array(32).fill(5)
   const sessions = new Sessions(key, settings, clock)
   const logins: Logins = { provider: identity, settings, sessions, key }
@@ -268,6 +273,7 @@ test('a browser logs in by code and PKCE, and has a session in a strict cookie u
   assert.match(String(done.body), /content="0;url=\/ui\/logs\?q=x"/)
   assert.match(done.headers?.['set-cookie'] ?? '', /; Path=\/; Max-Age=3600; HttpOnly; SameSite=Strict; Secure$/)
   assert.deepEqual(seen, ['a@x true'])
+  assert.deepEqual([...provider.withSecret], ['/token'])
   const cookie = `other=1; tercet_session=${browser.cookies.get('tercet_session') ?? ''}`
   const admit = async (text: string): Promise<string> =>
     shown(await sessions.admit({ authorization: undefined, cookie: text }))
