@@ -104,6 +104,50 @@ test('a clock that is hours ahead for a while: alerts fire, are sent again and e
   await group.stop(false)
 })
 
+test('what was evaluated when the tenant was deleted is neither stored nor sent, then all begins anew', async () => {
+  const f = new Fixture()
+  let deletedMs: number | undefined
+  let answer = (): void => {}
+  let isHeld = false
+  const world: GroupWorld = {
+    ...f.world,
+    deletedMs: () => deletedMs,
+    query: async (...all) => {
+      if (isHeld) await new Promise<void>(resolve => (answer = resolve))
+      return f.world.query(...all)
+    },
+  }
+  const make = (): RuleGroup => new RuleGroup(groups(`${record}, { alert: A, expr: x }`)[0]!, world)
+  for (const isGone of [true, false]) {
+    isHeld = false
+    const group = make()
+    await group.evaluate(f.clock.nowMs())
+    assert.ok(f.store.take().length > 0 && f.sent.length > 0)
+    f.sent.length = 0
+    f.found = ['2']
+    isHeld = true
+    await f.clock.advance(60_000)
+    const evaluated = group.evaluate(f.clock.nowMs())
+    await f.clock.advance(0)
+    deletedMs = f.clock.nowMs()
+    isHeld = false
+    answer()
+    await evaluated
+    if (isGone) await group.stop(true)
+    assert.deepEqual([f.store.take(), f.sent], [[], []])
+    if (isGone) continue
+    await f.clock.advance(60_000)
+    await group.evaluate(f.clock.nowMs())
+    // No staleness markers of series from before.
+    const stored = f.store.take()
+    assert.ok(stored.length > 0)
+    assert.deepEqual(
+      stored.filter(sample => sample.includes('stale')),
+      [],
+    )
+  }
+})
+
 test('a group without an interval uses the global one', () => {
   const f = new Fixture()
   assert.equal(f.group(readRulesFile('groups: [{ name: g, rules: [] }]', 'r.yml')).intervalMs, 30_000)

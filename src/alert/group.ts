@@ -34,6 +34,11 @@ export interface GroupWorld extends RuleContext {
     | undefined
   intervalMs: number
   queryOffsetMs: number
+  /**
+   * When the deletion of the tenant was requested last: what was evaluated before is not stored behind it. Default:
+   * never.
+   */
+  deletedMs?: () => number | undefined
 }
 
 const staleHi = 0x7ff00000
@@ -56,6 +61,8 @@ export class RuleGroup {
   #running: Promise<void> | undefined
   #isStopped = false
   #isRestored: boolean
+  /** As of the last evaluation. */
+  #deletedMs: number | undefined
   lastEvaluationMs = 0
   evaluationSeconds = 0
   evaluations = 0
@@ -65,6 +72,7 @@ export class RuleGroup {
   constructor(settings: GroupSettings, world: GroupWorld) {
     this.settings = settings
     this.#world = world
+    this.#deletedMs = world.deletedMs?.()
     this.intervalMs = settings.intervalMs ?? world.intervalMs
     this.rules = settings.rules.map(rule => new Rule(rule, settings))
     this.#isRestored = world.storedSince === undefined
@@ -124,6 +132,7 @@ export class RuleGroup {
     const { clock } = this.#world
     const started = clock.monotonicMs()
     this.evaluations++
+    if (this.#isDeleted) this.#beginAnew()
     const storing: { rule: Rule; stored: Promise<void> }[] = []
     for (const rule of this.rules) {
       if (this.#isStopped) break
@@ -138,12 +147,24 @@ export class RuleGroup {
     this.evaluationSeconds = (clock.monotonicMs() - started) / 1000
   }
 
+  /** Was the tenant deleted since the last evaluation began? */
+  get #isDeleted(): boolean {
+    return this.#world.deletedMs?.() !== this.#deletedMs
+  }
+
+  /** Series of the tenant as it was before end without staleness markers. */
+  #beginAnew(): void {
+    this.#deletedMs = this.#world.deletedMs?.()
+    for (const rule of this.rules) rule.written = new Map()
+  }
+
   /** Evaluates the rule; `stored` resolves when its samples are stored, or could not be. Neither rejects. */
   async #evaluateRule(rule: Rule, atMs: number): Promise<{ stored: Promise<void> }> {
     const { clock, notify } = this.#world
     const startedMs = clock.monotonicMs()
     try {
       const output = await rule.evaluate(atMs, this.queryOffsetMs, this.#world)
+      if (this.#isDeleted) return { stored: Promise.resolve() }
       // Alerts go out also while nothing can be stored.
       if (rule.settings.kind === 'alerting')
         notify(
@@ -262,6 +283,7 @@ export class RuleGroup {
       this.#world.clock.nowMs() - this.queryOffsetMs,
       this.lastEvaluationMs - this.queryOffsetMs + 1,
     )
+    if (this.#isDeleted) return
     // Without markers the series end after the look-back.
     await Promise.allSettled(this.rules.map(rule => this.#store(rule, [], timeMs)))
   }

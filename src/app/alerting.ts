@@ -46,6 +46,8 @@ export interface AlertingOptions {
   env: Readonly<Record<string, string | undefined>>
   ruleFiles: readonly string[]
   appender: MetricsAppender
+  /** When the deletion of a tenant of metrics was requested last. */
+  deletedMs: (tenant: string) => number | undefined
   /** With tenancy, groups are about the data of their tenants. */
   hasTenancy: boolean
   /** With tenancy, whose groups of files are that do not say it; empty: the default tenant's of each signal. */
@@ -313,6 +315,7 @@ export class Alerting implements RulesSource {
       externalUrl,
       evaluate,
       metrics,
+      deletedMs,
     } = this.#options
     const config = this.#config
     const { own: tenant, read: tenants } = this.#tenantsOf(group)
@@ -330,6 +333,7 @@ export class Alerting implements RulesSource {
       notify: (alerts: readonly Alert[]) => {
         if (alerts.length > 0) this.notifier.notify(alerts, tenant)
       },
+      deletedMs: () => deletedMs(tenant),
       storedSince: (alertName, atMs, withinMs) => storedAlerts(metrics(tenant), alertName, atMs, withinMs),
     }
   }

@@ -116,6 +116,8 @@ export interface DerivedMetricsOptions {
   seriesMax: number
   /** There may be several tenants: each leaves as much to the others as it has itself. */
   hasTenancy: boolean
+  /** Is the tenant being deleted? Then nothing is counted for it. Default: none is. */
+  isDeleted?: (tenant: string) => boolean
   /** Bytes of a span as OTLP has it. */
   sizeOf: (span: Span) => number
   /** The whole span of an outline. */
@@ -144,6 +146,9 @@ export class DerivedMetrics {
     if (own === undefined) return
     this.#seriesCount -= own.spans.size + own.edges.size
     this.#tenants.delete(tenant)
+    // It may just be written: the rest of it is not.
+    own.spans.clear()
+    own.edges.clear()
     for (const [key, one] of this.#halves) if (one.tenant === tenant) this.#halves.delete(key)
   }
 
@@ -160,6 +165,7 @@ export class DerivedMetrics {
 
   /** Counts spans that were stored for the metrics' tenant. */
   readonly add = (tenant: string, trace: Trace, message: Uint8Array): void => {
+    if (this.#options.isDeleted?.(tenant) === true) return
     const nowMs = this.#options.clock.nowMs()
     for (const { resource, scopes } of trace.resources) {
       const service = serviceNameOf(resource)
@@ -323,6 +329,8 @@ export class DerivedMetrics {
     const stored: Promise<unknown>[] = []
     for (const [tenant, own] of this.#tenants) {
       const { builder } = await this.#samplesOf(own, nowMs)
+      // It was deleted meanwhile.
+      if (this.#tenants.get(tenant) !== own) continue
       if (own.spans.size + own.edges.size + own.halves === 0) this.#tenants.delete(tenant)
       if (builder.batch.sampleCount === 0) continue
       builder.batch.isFrozen = true

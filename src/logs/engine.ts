@@ -154,7 +154,7 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     const replay = new Replay(
       name => this.#tenant(name),
       () => this.#options.clock.nowMs(),
-      name => this.deletedTenants.has(name),
+      (name, writer) => this.deletedTenants.hasRecord(name, writer),
     )
     this.#replay = replay
     return record => replay.read(record)
@@ -194,9 +194,13 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     this.#catalogue.forgetTenant(name)
   }
 
+  protected dropStaged(name: string): Promise<void> {
+    return this.#life.dropTenant(name)
+  }
+
   protected async dropTenant(name: string): Promise<void> {
     this.forgetTenant(name)
-    await this.#life.dropTenant(name)
+    await this.dropStaged(name)
     await this.#deletions.dropTenant(name)
   }
 

@@ -17,13 +17,13 @@ export class Replay {
   /** Generations of the log that were read, as the scopes that release them. */
   readonly scopes = new Set<string>()
 
-  readonly #isDeleted: (tenant: string) => boolean
+  readonly #isDeleted: (tenant: string, writer: string) => boolean
 
-  /** `isDeleted`: nothing of the tenant is read. */
+  /** `isDeleted`: nothing that this writer left of the tenant is read. */
   constructor(
     tenantOf: (name: string) => Tenant,
     nowMs: () => number,
-    isDeleted: (tenant: string) => boolean = () => false,
+    isDeleted: (tenant: string, writer: string) => boolean = () => false,
   ) {
     this.#isDeleted = isDeleted
     this.#tenantOf = tenantOf
@@ -39,7 +39,7 @@ export class Replay {
       this.scopes.add(scope)
       this.#streamsOf.clear()
     }
-    if (this.#isDeleted(tenantOfRecord(record.payload))) return { scopes: [scope], missing: 0 }
+    if (this.#isDeleted(tenantOfRecord(record.payload), record.writer)) return { scopes: [scope], missing: 0 }
     const nowMs = this.#nowMs()
     let tenant!: Tenant
     let known!: Map<number, StreamHead>

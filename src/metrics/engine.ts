@@ -152,7 +152,7 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
       name => this.#used(name),
       this.#options.blockMs,
       this.#blocks.covered(),
-      name => this.deletedTenants.has(name),
+      (name, writer) => this.deletedTenants.hasRecord(name, writer),
     )
     return record => replay.read(record)
   }
@@ -184,9 +184,13 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     this.#inUse.delete(name)
   }
 
+  protected dropStaged(name: string): Promise<void> {
+    return this.#blocks.dropTenant(name)
+  }
+
   protected dropTenant(name: string): Promise<void> {
     this.forgetTenant(name)
-    return this.#blocks.dropTenant(name)
+    return this.dropStaged(name)
   }
 
   protected removeTenant(name: string): Promise<boolean> {

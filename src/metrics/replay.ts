@@ -19,14 +19,14 @@ export class Replay {
   /** By tenant: the series that the log's numbers stand for, in the generation that is being read. */
   readonly #seriesOf = new Map<string, Int32Array<ArrayBuffer>>()
   #generation = ''
-  readonly #isDeleted: (tenant: string) => boolean
+  readonly #isDeleted: (tenant: string, writer: string) => boolean
 
-  /** `isDeleted`: nothing of the tenant is read. */
+  /** `isDeleted`: nothing that this writer left of the tenant is read. */
   constructor(
     tenantOf: (name: string) => Tenant,
     blockMs: number,
     covered: Coverage,
-    isDeleted: (tenant: string) => boolean = () => false,
+    isDeleted: (tenant: string, writer: string) => boolean = () => false,
   ) {
     this.#isDeleted = isDeleted
     this.#tenantOf = tenantOf
@@ -44,7 +44,7 @@ export class Replay {
     }
     const tenant = tenantOfRecord(record.payload)
     // The scope is released as those are of which nobody has samples.
-    if (this.#isDeleted(tenant)) return { scopes: [`${tenant}/deleted`], missing: 0 }
+    if (this.#isDeleted(tenant, record.writer)) return { scopes: [`${tenant}/deleted`], missing: 0 }
     const reader = new RecordReader(record, this.#tenantOf, this.#blockMs, this.#covered, this.#seriesOf)
     readSamplesRecord(record.payload, reader)
     return reader

@@ -41,6 +41,9 @@ class Notes extends SignalFrame {
     return []
   }
   protected forgetTenant(): void {}
+  protected dropStaged(): Promise<void> {
+    return Promise.resolve()
+  }
   protected dropTenant(tenant: string): Promise<void> {
     return this.#note(`drop ${tenant}`)
   }

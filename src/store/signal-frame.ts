@@ -245,6 +245,9 @@ export abstract class SignalFrame implements Signal {
   /** Lets go of what memory has of a tenant, whose deletion is noted. */
   protected abstract forgetTenant(tenant: string): void
 
+  /** Lets go of what this disk has of it beside the log. */
+  protected abstract dropStaged(tenant: string): Promise<void>
+
   /**
    * Lets go of all that memory and this disk have of a tenant, whose deletion is noted. Runs as a round of maintenance;
    * called again and again.
@@ -358,7 +361,7 @@ export abstract class SignalFrame implements Signal {
       await prepared
       if (!this.#options.readOnly) {
         await this.#guard.claim(this.#owner)
-        await this.deletedTenants.load()
+        await this.#learnDeletions(await this.deletedTenants.load())
       }
       await this.refresh()
       await this.loadRemote()
@@ -369,6 +372,28 @@ export abstract class SignalFrame implements Signal {
       return false
     }
   }
+
+  /** Another writer has deleted these tenants, and perhaps taken them in anew, while this disk was away. */
+  async #learnDeletions(tenants: readonly string[]): Promise<void> {
+    if (!this.#isLocalRead) {
+      this.deletedTenants.learn(tenants)
+      for (const tenant of tenants) {
+        this.forgetTenant(tenant)
+        await this.dropStaged(tenant)
+      }
+      return
+    }
+    // What came in since the start stands beside it.
+    const back = tenants.filter(tenant => !this.deletedTenants.has(tenant))
+    if (back.length > 0)
+      this.#options.log.warn('tenants were deleted while this disk was away: what it had of them is back', {
+        signal: this.name,
+        tenants: back.join(' '),
+      })
+    await this.deletedTenants.copy()
+  }
+  /** What the disk has of the log was read. */
+  #isLocalRead = false
 
   /** Tries until the bucket is there. */
   async #joinLater(): Promise<void> {
@@ -395,6 +420,8 @@ export abstract class SignalFrame implements Signal {
 
   async #replayLocal(): Promise<void> {
     await this.#replay(false, visit => this.wal.openLocal(visit))
+    await this.deletedTenants.noteRead()
+    this.#isLocalRead = true
   }
   /** Another writer took the prefix before the log was read. */
   #isReplacedEarly = false

@@ -117,7 +117,7 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
       nowMs: () => clock.nowMs(),
       hasBlock: (tenant, blockId) => this.#list.has(tenant, blockId),
       isStaged: scope => this.#staging.covers(scope),
-      isDeleted: tenant => this.deletedTenants.has(tenant),
+      isDeleted: (tenant, writer) => this.deletedTenants.hasRecord(tenant, writer),
     }))
     return record => replay.read(record)
   }
@@ -156,9 +156,13 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     this.#life.forgetTenant(tenant)
   }
 
+  protected dropStaged(name: string): Promise<void> {
+    return this.#life.dropTenant(name)
+  }
+
   protected dropTenant(tenant: string): Promise<void> {
     this.forgetTenant(tenant)
-    return this.#life.dropTenant(tenant)
+    return this.dropStaged(tenant)
   }
 
   protected removeTenant(tenant: string): Promise<boolean> {

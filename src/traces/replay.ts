@@ -22,8 +22,8 @@ export interface ReplayOptions {
   layout: BlockLayout
   nowMs: () => number
   hasBlock: (tenant: string, blockId: string) => boolean
-  /** Nothing of the tenant is read. Default: of none. */
-  isDeleted?: (tenant: string) => boolean
+  /** Nothing that this writer left of the tenant is read. Default: of none. */
+  isDeleted?: (tenant: string, writer: string) => boolean
   /** Are the spans of the generation in blocks on the disk? */
   isStaged: (scope: string) => boolean
 }
@@ -64,7 +64,7 @@ export class Replay {
     const { carried, tenant, message } = readRecord(record.kind, record.payload)
     // Segments whose reading failed half-way are read from their beginning again.
     if (record.number <= (this.#lastRecord.get(scope) ?? -1)) return { scopes: [scope], missing: 0 }
-    if (this.#options.isDeleted?.(tenant) !== true) {
+    if (this.#options.isDeleted?.(tenant, record.writer) !== true) {
       const part = this.#part(scope, tenant)
       const head = carried === undefined ? part.own : this.#carriedHead(part, carried.from)
       head.show(

@@ -294,6 +294,52 @@ test('no tenant uses up the label sets or the halves of edges; one that is delet
   assert.deepEqual([...stored.keys()], ['modest', 'third'])
 })
 
+test('a tenant that is deleted while it is written, or whose spans come late, is not stored', async () => {
+  let derived: DerivedMetrics
+  let yields = 0
+  /** A clock by which each look takes a millisecond; the tenant is deleted in the middle. */
+  class SlowClock extends VirtualClock {
+    looks = 0
+    override monotonicMs(): number {
+      return ++this.looks
+    }
+    override yield(): Promise<void> {
+      if (++yields === 5) derived.forget('t')
+      return Promise.resolve()
+    }
+  }
+  const stored: string[] = []
+  const append: MetricsAppender['append'] = tenant => {
+    stored.push(tenant)
+    return Promise.resolve({ stored: 0, histograms: 0, exemplars: 0, refused: 0, problems: [] })
+  }
+  const slow = new SlowClock(clock.nowMs())
+  let isDeleted = false
+  derived = new DerivedMetrics({
+    clock: slow,
+    log: silentLog,
+    metrics: { append },
+    seriesMax: 1000,
+    hasTenancy: true,
+    isDeleted: tenant => isDeleted && tenant === 't',
+    sizeOf: () => 1,
+    decode: () => assert.fail('no outline'),
+  })
+  const now = (service: string): Trace =>
+    of(service, [span(1, 0, 1, 0.1, { endNs: BigInt(slow.nowMs()) * 1_000_000n })])
+  for (const tenant of ['t', 'other']) derived.add(tenant, now('before'), none)
+  // What nothing was counted for in a while is let go of as well.
+  await slow.advance(1_000_000)
+  for (let n = 0; n < 300; n++) derived.add('t', now(`many-${n}`), none)
+  derived.add('other', now('shop'), none)
+  await derived.store()
+  assert.ok(yields >= 5)
+  assert.deepEqual([stored, derived.series], [['other'], 1])
+  isDeleted = true
+  derived.add('t', now('later'), none)
+  assert.equal(derived.series, 1)
+})
+
 test("with tenancy, spans of the tenant `single-tenant` are that tenant's metrics; without, everybody's", async () => {
   for (const [tenancy, wanted, other] of [
     ['on', 'single-tenant', 'anonymous'],

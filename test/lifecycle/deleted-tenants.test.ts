@@ -342,6 +342,72 @@ for (const name of signals) {
     }
   })
 
+  test(`${name}: a disk that was away while it was deleted does not bring it back`, async () => {
+    const run = await filled(name)
+    const { world, model } = run
+    const { bucket } = world
+    // A block waits on the disk, where there are such.
+    const { put, putFile } = { put: bucket.put.bind(bucket), putFile: bucket.putFile.bind(bucket) }
+    const away = (): Promise<never> => Promise.reject(new BucketError('put', 'b', 'ECONNREFUSED', true))
+    bucket.put = (key, bytes, options) => (key.includes('/tercet/') ? put(key, bytes, options) : away())
+    bucket.putFile = away
+    await run.flush().catch(() => {})
+    for (const tenant of tenants) await run.send(tenant, 'c')
+    const { files } = world
+    Object.assign(bucket, { put, putFile })
+    // Another disk has the bucket meanwhile: what the first one did not ship is missing there.
+    world.files = new MemoryFiles()
+    const known = new Map(tenants.map(tenant => [tenant, model.of(tenant)]))
+    await run.open()
+    await run.delete('a')
+    await run.rounds()
+    assert.ok(run.isDone('a'))
+    await run.send('a', 'b')
+    await run.flush()
+    await driving(world.clock, run.store.signal.close())
+    world.files = files
+    for (const tenant of tenants) if (tenant !== 'a') assert.deepEqual(model.of(tenant), known.get(tenant))
+    for (const where of ['back', 'after a crash']) {
+      await run.open()
+      await run.check(where)
+    }
+    await run.send('a')
+    await run.open()
+    await run.check('with more')
+    await run.rounds()
+    await run.open()
+    await run.check('after some time')
+  })
+
+  test(`${name}: what such a disk takes in before it can know of the deletion is kept`, async () => {
+    const run = new Run(name)
+    const { world } = run
+    const { bucket } = world
+    await run.open()
+    await run.send('a')
+    const { files } = world
+    world.files = new MemoryFiles()
+    await run.open()
+    await run.delete('a')
+    await run.rounds()
+    assert.ok(run.isDone('a'))
+    await driving(world.clock, run.store.signal.close())
+    world.files = files
+    const { get, list, put } = { get: bucket.get, list: bucket.list, put: bucket.put }
+    const away = (): Promise<never> => Promise.reject(new BucketError('get', 'b', 'ECONNREFUSED', true))
+    Object.assign(bucket, { get: away, list: away, put: away })
+    await run.open()
+    await run.send('a', 'b')
+    const taken = run.model.of('a').at(-1)
+    Object.assign(bucket, { get, list, put })
+    await world.clock.advance(60_000)
+    for (let starts = 0; starts < 3; starts++) {
+      assert.ok((await driving(world.clock, run.store.shown('a'))).includes(taken!), `${starts} starts`)
+      await run.rounds(starts)
+      await run.open()
+    }
+  })
+
   test(`${name}: whatever is done in whatever order, what was not deleted is there, and what was is not`, async () => {
     for (let seed = 1; seed <= 12; seed++) {
       const random = seededRandom(seed)

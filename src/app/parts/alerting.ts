@@ -143,6 +143,7 @@ export async function makeAlerting(context: ServingContext, sources: AlertingSou
     env,
     ruleFiles: isReader ? [] : config.list('rule_files'),
     appender: metrics.engine,
+    deletedMs: tenant => metrics.engine.tenantDeletion(tenant)?.requestedMs,
     hasTenancy: tenancy.isOn,
     tenant: tenantSetting(context, 'rules.tenant'),
     externalUrl,

@@ -24,6 +24,7 @@ export function makeDeriving({ config, world, isReader, tenancy }: Context, metr
     metrics: metrics.engine,
     seriesMax: config.number('limits.derived_series'),
     hasTenancy: tenancy.isOn,
+    isDeleted: tenant => metrics.engine.tenantsBeingDeleted().includes(tenant),
     sizeOf: spanSize,
     decode: decodeSpan,
   })
