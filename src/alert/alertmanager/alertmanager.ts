@@ -283,16 +283,23 @@ export class Alertmanager {
 
   /**
    * Takes alerts in, with pauses, as of one instant. Alerts that can't be taken become problems; the others are kept.
+   * Throws UnavailableError when it is closed.
    */
   async receive(incoming: readonly IncomingAlert[]): Promise<Received> {
     const nowMs = this.#world.clock.nowMs()
     const received: Received = { refused: 0, problems: [], passes: false }
     for (let from = 0; from < incoming.length; from += receivedAtOnce) {
       if (from > 0) await this.#pause()
+      this.#requireOpen()
       const to = Math.min(from + receivedAtOnce, incoming.length)
       for (let i = from; i < to; i++) this.#receive(incoming[i]!, nowMs, received)
     }
     return received
+  }
+
+  /** It may be closed while a request arrives: then another one has its place, and the file. */
+  #requireOpen(): void {
+    if (this.#stopped) throw new UnavailableError('this Alertmanager was just closed; send again', 1)
   }
 
   #receive(incoming: IncomingAlert, nowMs: number, received: Received): void {
@@ -650,6 +657,7 @@ export class Alertmanager {
   /** One change after the other: each is in the file before it is seen; one that can't be written leaves no trace. */
   #change<T>(change: (draft: AlertmanagerState) => T): Promise<T> {
     return this.#inTurn(async () => {
+      this.#requireOpen()
       const draft = this.#state.draft()
       const result = change(draft)
       await this.#write(draft)

@@ -147,3 +147,18 @@ test('a deleted tenant is forgotten on disk and in the bucket, open or not; the 
   assert.equal((await again.of('other')).silences.size, 1)
   await again.stop()
 })
+
+test('what arrives at an Alertmanager that was just forgotten is refused, and brings nothing back', async () => {
+  const world = new World()
+  const managers = world.open()
+  await managers.start('first')
+  const before = await managers.of('a')
+  await silence(before, 1)
+  await managers.forget('a')
+  await assert.rejects(silence(before, 2), { name: 'UnavailableError' })
+  await assert.rejects(send(before, ['1']), { name: 'UnavailableError' })
+  assert.deepEqual(await world.files.list('/tenants/a'), [])
+  const after = await managers.of('a')
+  assert.deepEqual([after.silences.size, after.isIdle], [0, true])
+  await managers.stop()
+})
