@@ -74,6 +74,14 @@ export class Tenancy {
     checkGranted(named.split('|'), grant)
   }
 
+  /** Whose turn a query takes: its tenant's, the first of several; without tenancy that of the credential. */
+  readonly ownerOf = ({ header, grant }: Caller): string => {
+    if (!this.isOn) return grant.name
+    const named = header('x-scope-orgid') ?? ''
+    const own = named === '' && grant.tenants?.length === 1 ? grant.tenants[0]! : named
+    return own.split('|').sort()[0]!
+  }
+
   /** In order, each once; at least one. */
   #named({ header, grant }: Caller, signal: SignalName): string[] {
     if (!this.isOn) return [defaultTenants[signal]]

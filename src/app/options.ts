@@ -459,7 +459,7 @@ export const optionTable = {
   'limits.query_concurrency': option(
     'number',
     String(defaultLimits.queryConcurrencyMax),
-    'Queries of all languages, and rules, that run at a time; others wait in order of arrival.',
+    'Queries of all languages, and rules, that run at a time; others wait, those of one tenant in order.',
   ),
   'limits.query_queue': option(
     'number',

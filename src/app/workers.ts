@@ -210,16 +210,16 @@ export class Workers {
 
   /** The same routes: heavy ones are answered by workers, queries take their turns. */
   answered<R extends Route>(routes: readonly R[], onIncomplete: () => void): readonly R[] {
-    const { world, gate } = this.#context
+    const { world, gate, tenancy } = this.#context
     const pool = this.#pool
-    if (pool === undefined) return gated(gate, routes)
+    if (pool === undefined) return gated(gate, routes, tenancy.ownerOf)
     const options = { clock: world.clock, pool, costs: this.#costs, timeoutMs: this.#timeoutMs }
-    return gated(gate, offloaded(routes, options, onIncomplete))
+    return gated(gate, offloaded(routes, options, onIncomplete), tenancy.ownerOf)
   }
 
   /** The same of gRPC calls. */
   answeredCalls(methods: readonly GrpcMethod[]): GrpcMethod[] {
-    const { gate } = this.#context
+    const { gate, tenancy } = this.#context
     return methods.map(one => {
       const { method, handler } = one
       const answer: GrpcMethod['handler'] = (message, caller, signal) => {
@@ -232,7 +232,8 @@ export class Workers {
       }
       return {
         ...one,
-        handler: (message, caller, signal) => gate.run(signal, Infinity, own => answer(message, caller, own)),
+        handler: (message, caller, signal) =>
+          gate.run(signal, Infinity, own => answer(message, caller, own), { owner: tenancy.ownerOf(caller) }),
       }
     })
   }
@@ -240,7 +241,7 @@ export class Workers {
   /** Samples of a query at a moment, as rules want them. Throws what the engines throw. */
   evaluate(query: RuleQuery, atMs: number, evaluation: Evaluation = {}): Promise<RuleSample[]> {
     const { tenants = defaultRuleTenants, signal, isFirst = false } = evaluation
-    return this.#context.gate.run(signal, Infinity, own => this.#evaluate(query, atMs, tenants, own), isFirst)
+    return this.#context.gate.run(signal, Infinity, own => this.#evaluate(query, atMs, tenants, own), { isFirst })
   }
 
   async #evaluate(query: RuleQuery, atMs: number, tenants: RuleTenants, signal: AbortSignal): Promise<RuleSample[]> {

@@ -46,13 +46,42 @@ test('so many run, others wait in order of arrival, rules in front of them; too 
     (error: unknown) => error instanceof UnavailableError && /limit is 3.*limits.query_queue/.test(error.message),
   )
   assert.equal(gate.refused, 1)
-  const rule = gate.run(undefined, Infinity, works.of('rule'), true)
+  const rule = gate.run(undefined, Infinity, works.of('rule'), { isFirst: true })
   await clock.advance(100)
   for (const name of ['b', 'rule', 'a', 'c', 'd', 'e']) await works.end(name)
   assert.deepEqual(works.started, ['a', 'b', 'rule', 'c', 'd', 'e'])
   assert.deepEqual(await Promise.all([...runs, rule]), ['a', 'b', 'c', 'd', 'e', 'rule'])
   assert.deepEqual([gate.running, gate.waiting, gate.queued], [0, 0, 4])
   assert.ok(Math.abs(gate.queueSeconds - 0.4) < 1e-9)
+})
+
+test('who has fewer queries running is next, and has its share of the places of those that wait', async () => {
+  const gate = new QueryGate(new VirtualClock(0), { ...limits, queryQueueMax: 4 })
+  const works = new Works()
+  const ended: string[] = []
+  const run = (owner: string, n: number): void => {
+    gate.run(undefined, Infinity, works.of(`${owner}${n}`), { owner }).then(
+      name => ended.push(name),
+      (error: unknown) => {
+        assert.ok(error instanceof UnavailableError && /2 queries run and 4 wait/.test(error.message))
+        ended.push(`${owner}${n} refused`)
+      },
+    )
+  }
+  for (let n = 0; n < 7; n++) run('many', n)
+  await new Promise(setImmediate)
+  assert.deepEqual([works.started, ended], [['many0', 'many1'], ['many6 refused']])
+  for (let n = 0; n < 4; n++) run('few', n)
+  await new Promise(setImmediate)
+  // Of four places each has two: the last of the others' are given up.
+  assert.deepEqual(
+    ended.sort(),
+    ['few2', 'few3', 'many4', 'many5', 'many6'].map(name => `${name} refused`),
+  )
+  assert.deepEqual([gate.waiting, gate.refused], [4, 5])
+  for (const name of ['many0', 'many1', 'few0', 'few1', 'many2', 'many3']) await works.end(name)
+  assert.deepEqual(works.started, ['many0', 'many1', 'few0', 'many2', 'few1', 'many3'])
+  assert.deepEqual([gate.running, gate.waiting], [0, 0])
 })
 
 test('work that fails makes room as well', async () => {
