@@ -1,6 +1,6 @@
 /**
- * What credentials cost: the same requests to three processes, turn by turn: without credentials, with a token and with
- * a password of a file of a hundred credentials, tenants and label constraints of others included.
+ * What credentials cost: the same requests to three processes, turn by turn. One has no credentials, one is asked with
+ * a token, one with a password; both of these stand in a file with a hundred others, which have label constraints.
  *
  *     node bench/auth.ts [--starts=5] [--rounds=10]
  *

@@ -474,13 +474,13 @@ export const optionTable = {
   'limits.alerts': option(
     'number',
     String(defaultAlertLimits.alertsMax),
-    'Alerts that the Alertmanager holds, per tenant; ten times as many of all.',
+    'Alerts that the Alertmanager holds of a tenant; of all tenants together it holds ten times as many.',
   ),
   'limits.silences': option(
     'number',
     String(defaultAlertLimits.silencesMax),
-    'Silences that the Alertmanager holds, with those that ended in the last five days, per tenant; ' +
-      'ten times as many of all.',
+    'Silences that the Alertmanager holds of a tenant, with those that ended in the last five days; of all tenants ' +
+      'together it holds ten times as many.',
   ),
   'limits.rule_groups': option(
     'number',

@@ -198,9 +198,8 @@ export class LogsEngine extends SignalFrame implements LogsAppender {
     return this.#life.dropTenant(name)
   }
 
-  protected async dropTenant(name: string): Promise<void> {
-    this.forgetTenant(name)
-    await this.dropStaged(name)
+  protected override async dropTenant(name: string): Promise<void> {
+    await super.dropTenant(name)
     await this.#deletions.dropTenant(name)
   }
 

@@ -188,11 +188,6 @@ export class MetricsEngine extends SignalFrame implements MetricsAppender {
     return this.#blocks.dropTenant(name)
   }
 
-  protected dropTenant(name: string): Promise<void> {
-    this.forgetTenant(name)
-    return this.dropStaged(name)
-  }
-
   protected removeTenant(name: string): Promise<boolean> {
     return this.#blocks.removeTenant(name)
   }

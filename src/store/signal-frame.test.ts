@@ -44,7 +44,7 @@ class Notes extends SignalFrame {
   protected dropStaged(): Promise<void> {
     return Promise.resolve()
   }
-  protected dropTenant(tenant: string): Promise<void> {
+  protected override dropTenant(tenant: string): Promise<void> {
     return this.#note(`drop ${tenant}`)
   }
   protected removeTenant(): Promise<boolean> {

@@ -252,7 +252,10 @@ export abstract class SignalFrame implements Signal {
    * Lets go of all that memory and this disk have of a tenant, whose deletion is noted. Runs as a round of maintenance;
    * called again and again.
    */
-  protected abstract dropTenant(tenant: string): Promise<void>
+  protected async dropTenant(tenant: string): Promise<void> {
+    this.forgetTenant(tenant)
+    await this.dropStaged(tenant)
+  }
 
   /** Removes what the bucket has of it. False where something is left, or may be. Runs as a round of maintenance. */
   protected abstract removeTenant(tenant: string): Promise<boolean>

@@ -160,11 +160,6 @@ export class TracesEngine extends SignalFrame implements TracesAppender {
     return this.#life.dropTenant(name)
   }
 
-  protected dropTenant(tenant: string): Promise<void> {
-    this.forgetTenant(tenant)
-    return this.dropStaged(tenant)
-  }
-
   protected removeTenant(tenant: string): Promise<boolean> {
     return this.#life.removeTenant(tenant)
   }
